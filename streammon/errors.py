@@ -1,0 +1,71 @@
+"""What can go wrong, and how it is said: where, what was found, what to do.
+
+```
+StreammonError
+├── InputError          the user's input is wrong: one line, exit code 2
+│   ├── ConfigError     config.yaml, a command-line option, an environment variable
+│   ├── FootageError    a file, folder or stream that can't be read as video
+│   ├── WeightsError    a backbone's weights are missing or don't fit
+│   ├── BankError       a scene's bank is missing, broken or doesn't fit
+│   ├── RedisError      the configured Redis can't be used
+│   └── StorageError    a file or folder can't be written
+└── WorkError           the input was right, the work failed: one line, exit code 1
+```
+
+Third-party errors become one of these at one seam each: FFmpeg's in `ingest/faults.py`, safetensors' in
+`padim/bank.py` and `padim/weights.py`, Redis' in `alerting/publisher.py`.
+"""
+
+
+class StreammonError(Exception):
+    """Anything streammon tells its user in one line."""
+
+
+class InputError(StreammonError):
+    """The user's input is wrong.
+
+    Args:
+        where: The file, key, camera or scene that is wrong.
+        found: What was found there.
+        remedy: What the user can do about it.
+
+    >>> str(InputError("config.yaml", "cameras.lobby.score_fps is -1", "it must be above 0"))
+    'config.yaml: cameras.lobby.score_fps is -1; it must be above 0'
+    """
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        super().__init__(f"{where}: {found}; {remedy}")
+        self.where = where
+        self.found = found
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        return type(self), (self.where, self.found, self.remedy)
+
+
+class ConfigError(InputError):
+    """A configuration file, option or environment variable is wrong."""
+
+
+class FootageError(InputError):
+    """A file, folder or stream can't be read as video."""
+
+
+class WeightsError(InputError):
+    """A backbone's weights are missing or don't fit its architecture."""
+
+
+class BankError(InputError):
+    """A scene's bank is missing, broken or doesn't fit the configured backbone."""
+
+
+class RedisError(InputError):
+    """The configured Redis can't be used."""
+
+
+class StorageError(InputError):
+    """A file or folder can't be written."""
+
+
+class WorkError(StreammonError):
+    """The input was right and the work failed all the same."""

@@ -1,0 +1,178 @@
+"""What the rooms hand each other. Plain values, no behaviour that needs a library beyond numpy."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB."""
+
+AnomalyMap = NDArray[np.float32]
+"""(H, W) float32, Mahalanobis distance per pixel of the model's input."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture, already scaled to the model's input.
+
+    Attributes:
+        camera: Name of the camera (or footage) it came from.
+        seq: Number of the frame among those the reader kept, from 0; never restarts while the reader lives.
+        picture: (H, W, 3) uint8 RGB.
+        source_size: Width and height of the stream, in pixels, before scaling.
+        stream_time_s: Seconds since the first frame of this connection, from the stream's own timestamps.
+        wall_time_s: Unix time at which the frame was decoded.
+    """
+
+    camera: str
+    seq: int
+    picture: Picture
+    source_size: tuple[int, int]
+    stream_time_s: float
+    wall_time_s: float
+
+
+class CameraState(StrEnum):
+    """What a camera is doing now."""
+
+    CONNECTING = "connecting"  # never seen a frame yet
+    ONLINE = "online"  # frames arrive
+    LEARNING = "learning"  # frames arrive, its scene has no bank yet
+    OFFLINE = "offline"  # no connection, or the connection ended
+    FROZEN = "frozen"  # connected, and no frame for the read timeout
+    UNAUTHORISED = "unauthorised"  # the camera refused the password
+    ENDED = "ended"  # a file played to its end
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """The state of one camera, since when, and why.
+
+    Attributes:
+        camera: Name of the camera.
+        state: What it is doing.
+        since_s: Unix time at which this state began.
+        reason: Why, in a few words without any URL; empty when all is well.
+        retry_in_s: Seconds until the next attempt, or None when none is planned.
+        progress: Fraction of learning done, 0 to 1; None when the scene isn't learning.
+    """
+
+    camera: str
+    state: CameraState
+    since_s: float
+    reason: str = ""
+    retry_in_s: float | None = None
+    progress: float | None = None
+
+
+@dataclass(slots=True)
+class ReaderCounts:
+    """What one camera's reader did, since it started. Written by its thread alone, read by anyone.
+
+    Attributes:
+        decoded: Frames the decoder gave.
+        kept: Frames handed on for scoring (`score_fps` skips the others).
+        corrupt: Frames dropped as damaged or as predicted from a damaged one.
+        connections: Connections that gave at least one frame.
+        failures: Attempts and connections that ended in an error or a lost stream.
+    """
+
+    decoded: int = 0
+    kept: int = 0
+    corrupt: int = 0
+    connections: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One abnormal region, in pixels of the camera's own picture.
+
+    Attributes:
+        x: Left edge.
+        y: Top edge.
+        width: Width.
+        height: Height.
+        peak: Largest Mahalanobis distance inside.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    peak: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameScore:
+    """One scored frame.
+
+    Attributes:
+        camera: Name of the camera.
+        scene: Name of the scene whose bank scored it.
+        seq: The frame's `Frame.seq`.
+        wall_time_s: Unix time at which the frame was decoded.
+        stream_time_s: Seconds since the connection's first frame.
+        score: Frame score in Mahalanobis distance.
+        level: -log10 of the false alarms a day expected from normal footage at this score:
+            0 is once a day, 1 once in ten days, -2 a hundred times a day.
+        threshold: The score at which an alert opens, for heatmaps and boxes.
+        anomaly_map: (H, W) float32 distances.
+        source_size: Width and height of the camera's own picture.
+    """
+
+    camera: str
+    scene: str
+    seq: int
+    wall_time_s: float
+    stream_time_s: float
+    score: float
+    level: float
+    threshold: float
+    anomaly_map: AnomalyMap
+    source_size: tuple[int, int]
+
+
+class AlertEvent(StrEnum):
+    """What an alert message tells about its alert."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message about one alert: it opened, it goes on, it closed.
+
+    Attributes:
+        id: The alert's own id, the same in all its messages, unique over all monitors.
+        event: Open, update or close.
+        part: 0 for open, then counting up; (id, part) names one message.
+        camera: Name of the camera.
+        scene: Name of the scene.
+        opened_s: Unix time of the first abnormal frame.
+        time_s: Unix time of the frame this message speaks of.
+        closed_s: Unix time of the last abnormal frame; None while it is open.
+        score: Frame score at `time_s`.
+        level: Level at `time_s`.
+        peak_score: Largest frame score so far.
+        peak_level: Largest level so far.
+        boxes: Abnormal regions: of the peak frame on close, else of the frame at `time_s`; the worst first.
+    """
+
+    id: str
+    event: AlertEvent
+    part: int
+    camera: str
+    scene: str
+    opened_s: float
+    time_s: float
+    closed_s: float | None
+    score: float
+    level: float
+    peak_score: float
+    peak_level: float
+    boxes: tuple[Box, ...] = ()

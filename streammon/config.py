@@ -182,9 +182,7 @@ class ModelConfig(Section):
         threads: CPU threads torch may use; None leaves it to torch.
     """
 
-    backbone: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "efficientnet_b5"] = (
-        "efficientnet_lite0"
-    )
+    backbone: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "efficientnet_b5"] = "efficientnet_lite0"
     weights: Path | None = None
     reduction: Literal["random", "all", "pca", "orthogonal"] = "random"
     dimensions: int | None = Field(None, ge=1)
@@ -281,7 +279,7 @@ class Config(Section):
             raise _config_error(error, where) from None
 
 
-class ConfigErrors(ConfigError):
+class MultipleConfigError(ConfigError):
     """Several things are wrong in one file.
 
     Attributes:
@@ -297,15 +295,11 @@ def _yaml_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(
-            str(path), "there is no such file", "name your configuration with --config FILE"
-        ) from None
+        raise ConfigError(str(path), "there is no such file", "name your configuration with --config FILE") from None
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
     except OSError as error:
-        raise ConfigError(
-            str(path), f"it can't be read ({error.strerror})", "check its permissions"
-        ) from None
+        raise ConfigError(str(path), f"it can't be read ({error.strerror})", "check its permissions") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -329,9 +323,7 @@ def _expanded(value: Any, where: str, key: str = "") -> Any:
 
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise ConfigError(
-                where, f"{key} names ${{{match[1]}}}, which is not set", "set it in the environment"
-            )
+            raise ConfigError(where, f"{key} names ${{{match[1]}}}, which is not set", "set it in the environment")
         return os.environ[match[1]]
 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
@@ -339,7 +331,7 @@ def _expanded(value: Any, where: str, key: str = "") -> Any:
 
 def _config_error(error: ValidationError, where: str) -> ConfigError:
     problems = list(_problems(error, where))
-    return problems[0] if len(problems) == 1 else ConfigErrors(problems)
+    return problems[0] if len(problems) == 1 else MultipleConfigError(problems)
 
 
 def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
@@ -348,9 +340,7 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
         key = ".".join(path)
         kind, context = problem["type"], problem.get("ctx", {})
         if kind == "extra_forbidden":
-            yield ConfigError(
-                where, f"{key} is no known key", "see the configuration reference in the README"
-            )
+            yield ConfigError(where, f"{key} is no known key", "see the configuration reference in the README")
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
         elif "url" in path:  # may hold a password: never show it

@@ -1,0 +1,34 @@
+"""PaDiM (arXiv:2011.08785): from a frame to an anomaly map. The room that computes with torch.
+
+`backbones` turn pictures into maps, `reduction` maps into patch embeddings, `gaussian` fits and measures them,
+`anomaly_map` makes distances a picture and a score, `calibration` makes scores a rate of false alarms,
+`bank` keeps all that was learned about a scene, `learner` learns it.
+"""
+
+from streammon.padim.backbones import Backbone, load_backbone
+from streammon.padim.bank import Bank
+from streammon.padim.calibration import LEAST_FRAMES, Calibration
+from streammon.padim.facts import BankFacts
+from streammon.padim.learner import HOLD_OUT, SceneLearner, as_batch
+from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
+from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, write_text
+from streammon.padim.statistics import Statistics
+
+__all__ = [
+    "BANK_FILE",
+    "HOLD_OUT",
+    "LEAST_FRAMES",
+    "STATISTICS_FILE",
+    "Backbone",
+    "Bank",
+    "BankFacts",
+    "Calibration",
+    "PrincipalComponents",
+    "Reduction",
+    "SceneLearner",
+    "Statistics",
+    "as_batch",
+    "load_backbone",
+    "make_reduction",
+    "write_text",
+]

@@ -1,0 +1,250 @@
+"""The pretrained networks, cut into the three stages whose maps PaDiM reads.
+
+Which layers (PaDiM, arXiv:2011.08785, section IV-B):
+
+| backbone | stages read | channels | grid at 256x256 |
+|---|---|---|---|
+| resnet18 | layer1, layer2, layer3 | 64 + 128 + 256 | 64x64 |
+| wide_resnet50_2 | layer1, layer2, layer3 | 256 + 512 + 1024 | 64x64 |
+| efficientnet_b5 | MBConv blocks 7, 20, 26 | 40 + 128 + 176 | 64x64 |
+| efficientnet_lite0 | the ends of levels 3, 4, 5 | 40 + 80 + 112 | 32x32 |
+
+The paper names EfficientNet-B5's "layers 7 (level 2), 20 (level 4) and 26 (level 5)" without saying how it
+counts. B5 has 3, 5, 5, 7, 7, 9 and 3 blocks a level. Counted from 1, block 7 lies in level 2, block 20 is the
+last of level 4 and block 26 lies in level 5: all three agree with the paper's levels. Counted from 0, block 20
+would be the first of level 5. So they are counted from 1.
+
+EfficientNet-Lite0 isn't in the paper. Its level 2 would give a 64x64 grid of 24 channels; level 3 has the same
+levels 4 and 5 above it on a 32x32 grid, a quarter of the bank's memory and time.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import timm
+import torch
+import torchvision
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from streammon.config import ModelConfig
+from streammon.padim.devices import pick_device, pick_precision
+from streammon.padim.weights import downloaded, load_into, load_state, packaged_lite0, sha256
+
+IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+LITE_MEAN = (127.0, 127.0, 127.0)
+LITE_STD = (128.0, 128.0, 128.0)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How one backbone is built and cut.
+
+    Attributes:
+        build: Makes the whole network, without weights.
+        stages: Cuts it into three stages; the output of each is read.
+        layers: What the stages' ends are called, for the bank's metadata.
+        channels: Channels of each stage's output.
+        stride: Of the first stage's output, in pixels: the grid's.
+        dimensions: Channels kept by default (the paper's, where it has one).
+        mean: Subtracted from RGB in 0..255.
+        std: What it is then divided by.
+        rename: From the names in the packaged weights file to the network's; None where they are the same.
+    """
+
+    build: Callable[[], nn.Module]
+    stages: Callable[[nn.Module], list[nn.Module]]
+    layers: tuple[str, str, str]
+    channels: tuple[int, int, int]
+    stride: int
+    dimensions: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    rename: Callable[[str], str] | None = None
+
+
+def _resnet_stages(net: nn.Module) -> list[nn.Module]:
+    stem = nn.Sequential(*(net.get_submodule(name) for name in ("conv1", "bn1", "relu", "maxpool", "layer1")))
+    return [stem, net.get_submodule("layer2"), net.get_submodule("layer3")]
+
+
+def _b5_stages(net: nn.Module) -> list[nn.Module]:
+    # level 0 is the stem; levels 1 to 7 hold 3, 5, 5, 7, 7, 9 and 3 blocks
+    level = [list(level.children()) for level in net.get_submodule("features").children()]
+    return [
+        nn.Sequential(*level[0], *level[1], *level[2][:4]),  # block 7: the 4th of level 2
+        nn.Sequential(*level[2][4:], *level[3], *level[4]),  # block 20: the last of level 4
+        nn.Sequential(*level[5][:6]),  # block 26: the 6th of level 5
+    ]
+
+
+def _lite0_stages(net: nn.Module) -> list[nn.Module]:
+    level = list(net.get_submodule("blocks").children())
+    stem = nn.Sequential(net.get_submodule("conv_stem"), net.get_submodule("bn1"), *level[:3])
+    return [stem, level[3], level[4]]
+
+
+LITE0_BLOCKS_PER_LEVEL = (1, 2, 2, 3, 3, 4, 1)
+
+
+def timm_name(reference: str) -> str:
+    """The name that a tensor of the packaged Lite0 weights has in timm's `tf_efficientnet_lite0`.
+
+    The package numbers the blocks through; timm numbers them within their level. The first block has no expansion,
+    so timm calls its convolutions and norms one place earlier.
+
+    >>> timm_name("_blocks.3._expand_conv.weight")
+    'blocks.2.0.conv_pw.weight'
+    >>> timm_name("_blocks.0._project_conv.weight")
+    'blocks.0.0.conv_pw.weight'
+    """
+    match = re.fullmatch(r"_blocks\.(\d+)\._(\w+?)\.(\w+)", reference)
+    if not match:
+        head = {
+            "_conv_stem": "conv_stem",
+            "_bn0": "bn1",
+            "_conv_head": "conv_head",
+            "_bn1": "bn2",
+            "_fc": "classifier",
+        }
+        part, _, leaf = reference.partition(".")
+        return f"{head.get(part, part)}.{leaf}"
+    block, part, leaf = int(match[1]), match[2], match[3]
+    within, level = block, 0
+    while within >= LITE0_BLOCKS_PER_LEVEL[level]:
+        within -= LITE0_BLOCKS_PER_LEVEL[level]
+        level += 1
+    if block == 0:
+        parts = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+    else:
+        parts = {"expand_conv": "conv_pw", "bn0": "bn1", "depthwise_conv": "conv_dw", "bn1": "bn2"}
+        parts |= {"project_conv": "conv_pwl", "bn2": "bn3"}
+    return f"blocks.{level}.{within}.{parts[part]}.{leaf}"
+
+
+LAYER_1_TO_3 = ("layer1", "layer2", "layer3")
+ARCHITECTURES = {
+    "resnet18": Architecture(torchvision.models.resnet18, _resnet_stages, LAYER_1_TO_3, (64, 128, 256), 4, 100),
+    "wide_resnet50_2": Architecture(
+        torchvision.models.wide_resnet50_2, _resnet_stages, LAYER_1_TO_3, (256, 512, 1024), 4, 550
+    ),
+    "efficientnet_b5": Architecture(
+        torchvision.models.efficientnet_b5, _b5_stages, ("block7", "block20", "block26"), (40, 128, 176), 4, 200
+    ),
+    "efficientnet_lite0": Architecture(
+        # timm's `tf_` variant pads as TensorFlow does, which is how these weights were trained
+        lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False),
+        _lite0_stages,
+        ("level3", "level4", "level5"),
+        (40, 80, 112),
+        8,
+        100,
+        LITE_MEAN,
+        LITE_STD,
+        timm_name,
+    ),
+}
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold each batch norm into the convolution before it, in place: the same function in evaluation, faster."""
+    for parent in list(network.modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
+                # timm's norm carries the activation behind it
+                activation = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
+                setattr(parent, norm_name, activation)
+
+
+class Backbone:
+    """A pretrained network that turns pictures into three feature maps.
+
+    Attributes:
+        name: Its name in the configuration.
+        weights_sha256: Hash of the file its weights came from.
+        architecture: How it was cut.
+        device: Where it runs.
+        precision: `float32` or `bfloat16`.
+    """
+
+    def __init__(
+        self, name: str, stages: Iterable[nn.Module], weights_sha256: str, device: torch.device, precision: str
+    ) -> None:
+        self.name = name
+        self.weights_sha256 = weights_sha256
+        self.architecture = ARCHITECTURES[name]
+        self.device = device
+        self.precision = precision
+        # NHWC is how pictures arrive, and on CPUs up to twice as fast
+        self._stages = [stage.to(device, memory_format=torch.channels_last) for stage in stages]  # type: ignore[call-overload]
+        self._mean = torch.tensor(self.architecture.mean, device=device)
+        self._std = torch.tensor(self.architecture.std, device=device)
+
+    @torch.inference_mode()
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """The three stages' outputs.
+
+        Args:
+            pictures: (B, H, W, 3) uint8 RGB.
+
+        Returns:
+            Three (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
+        """
+        x = (pictures.to(self.device, non_blocking=True).float() - self._mean) / self._std  # (B, H, W, 3)
+        x = x.permute(0, 3, 1, 2)  # (B, 3, H, W), channels last without a copy
+        maps = []
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            for stage in self._stages:
+                x = stage(x)
+                maps.append(x.float())
+        return maps
+
+
+def load_backbone(model: ModelConfig) -> Backbone:
+    """Build the configured backbone with its weights, ready on its device.
+
+    Raises:
+        WeightsError: The weights can't be had or don't fit.
+        ConfigError: The device isn't there.
+    """
+    architecture = ARCHITECTURES[model.backbone]
+    network = architecture.build().eval().requires_grad_(False)
+    path = model.weights or default_weights(model.backbone)
+    state = load_state(path)
+    if architecture.rename:
+        state = {architecture.rename(name) if name.startswith("_") else name: value for name, value in state.items()}
+    stages = architecture.stages(network)
+    load_into(network, state, _names_within(network, stages), str(path))
+    for stage in stages:
+        fold_batch_norm(stage.double())  # folded in float64, so that only the result is rounded
+        stage.float()
+    device = pick_device(model.device)
+    return Backbone(model.backbone, stages, sha256(path), device, pick_precision(model.precision, device))
+
+
+def default_weights(backbone: str) -> Path:
+    """The weights file a backbone takes when none is configured: packaged, in torch's cache, or downloaded.
+
+    Raises:
+        WeightsError: It can't be had.
+    """
+    if backbone == "efficientnet_lite0":
+        return packaged_lite0()
+    weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
+    return downloaded(weights.url, backbone)
+
+
+def _names_within(network: nn.Module, stages: list[nn.Module]) -> set[str]:
+    """Names, in the whole network, of the tensors that the stages use."""
+    used = {id(tensor) for stage in stages for tensor in stage.state_dict(keep_vars=True).values()}
+    return {
+        name
+        for name, tensor in network.state_dict(keep_vars=True).items()
+        if id(tensor) in used and not name.endswith("num_batches_tracked")
+    }

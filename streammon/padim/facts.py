@@ -1,0 +1,98 @@
+"""What a bank says of itself: the facts that decide whether it fits a backbone, and another bank."""
+
+from dataclasses import dataclass
+
+from streammon import __version__
+from streammon.padim.backbones import Backbone
+from streammon.padim.gaussian import EPSILON
+from streammon.padim.reduction import Reduction
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BankFacts:
+    """What a bank says of itself in its file.
+
+    Attributes:
+        scene: Name of the scene it was learned for.
+        backbone: Name of the backbone.
+        weights_sha256: Hash of the backbone's weights file.
+        layers: The maps that were read.
+        grid: Rows and columns of the patch grid.
+        size: Side of the model's input, in pixels.
+        crop: Side of the centre crop taken from it; equal to `size` for none.
+        reduction: Kind of the reduction.
+        dimensions: D.
+        seed: Seed of the reduction.
+        frame_score: How a map becomes one score; the calibration holds for it alone.
+        epsilon: Added to each variance.
+        frames: Frames fitted.
+        calibration_frames: Frames held out for the calibration.
+        precision: Precision of the backbone while fitting.
+        version: The streammon that wrote it.
+        format: Of the file.
+    """
+
+    scene: str
+    backbone: str
+    weights_sha256: str
+    layers: tuple[str, ...]
+    grid: tuple[int, int]
+    size: int
+    crop: int
+    reduction: str
+    dimensions: int
+    seed: int
+    frame_score: str
+    frames: int = 0
+    calibration_frames: int = 0
+    epsilon: float = EPSILON
+    precision: str = "float32"
+    version: str = __version__
+    format: int = FORMAT
+
+    def mismatch(self, wanted: "BankFacts") -> tuple[str, str] | None:
+        """What this bank is and what is wanted, in words, or None when it fits."""
+        for name in ("backbone", "weights_sha256", "layers", "grid", "size", "crop"):
+            if getattr(self, name) != getattr(wanted, name):
+                same_network = name not in ("backbone", "grid")
+                detail = f", {name} {_short(getattr(self, name))}" if same_network else ""
+                other = f", {name} {_short(getattr(wanted, name))}" if same_network else ""
+                return f"{self._network()}{detail}", f"{wanted._network()}{other}"
+        return None
+
+    def _network(self) -> str:
+        return f"{self.backbone} ({self.grid[0]}x{self.grid[1]} positions)"
+
+
+def _short(value: object) -> str:
+    return value[:12] if isinstance(value, str) else str(value)
+
+
+def facts_for(
+    scene: str,
+    backbone: Backbone,
+    reduction: Reduction,
+    size: int,
+    crop: int,
+    seed: int = 0,
+    frame_score: str = "max",
+) -> BankFacts:
+    """The facts of a bank that this backbone and reduction make."""
+    architecture = backbone.architecture
+    cells = -(-crop // architecture.stride)
+    return BankFacts(
+        scene=scene,
+        backbone=backbone.name,
+        weights_sha256=backbone.weights_sha256,
+        layers=architecture.layers,
+        grid=(cells, cells),
+        size=size,
+        crop=crop,
+        reduction=reduction.kind,
+        dimensions=reduction.dimensions,
+        seed=seed,
+        frame_score=frame_score,
+        precision=backbone.precision,
+    )

@@ -1,0 +1,113 @@
+"""Learning one scene as frames pass by: fit first, then calibrate on what comes after."""
+
+import torch
+from torch import Tensor
+
+from streammon.config import ModelConfig
+from streammon.errors import FootageError
+from streammon.padim.backbones import Backbone
+from streammon.padim.bank import Bank
+from streammon.padim.calibration import LEAST_FRAMES
+from streammon.padim.facts import facts_for
+from streammon.padim.gaussian import RunningGaussian
+from streammon.padim.reduction import Reduction, make_reduction
+from streammon.padim.statistics import Statistics
+
+HOLD_OUT = 0.2  # of the footage, its end
+
+
+class SceneLearner:
+    """Takes normal frames in their order and becomes a bank.
+
+    The first part goes into the running Gaussians; `begin_calibration` fixes the bank, and the frames after it
+    are held out: only their scores are kept, for the calibration.
+
+    Attributes:
+        statistics: All that was learned so far.
+    """
+
+    def __init__(
+        self,
+        scene: str,
+        backbone: Backbone,
+        model: ModelConfig,
+        size: int,
+        crop: int | None = None,
+        reduction: Reduction | None = None,
+        earlier: Statistics | None = None,
+    ) -> None:
+        """Start afresh, or go on from `earlier` statistics (whose reduction is then kept).
+
+        Raises:
+            BankError: `earlier` was fitted with something else.
+        """
+        channels = sum(backbone.architecture.channels)
+        if reduction is None:
+            kept = channels if model.reduction == "all" else model.dimensions or backbone.architecture.dimensions
+            reduction = make_reduction(model.reduction, channels, kept, model.seed)
+        reduction = (earlier.reduction if earlier else reduction).to(backbone.device)
+        facts = facts_for(scene, backbone, reduction, size, crop or size, model.seed, model.frame_score)
+        positions = facts.grid[0] * facts.grid[1]
+        fresh = Statistics(facts, reduction, RunningGaussian(positions, reduction.dimensions, backbone.device))
+        if earlier:
+            fresh.merge(earlier, f"scene {scene!r}")
+        self.statistics = fresh
+        self._device = backbone.device
+        self._bank: Bank | None = None
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether frames are held out now."""
+        return self._bank is not None
+
+    def learn(self, maps: list[Tensor], times_s: list[float]) -> None:
+        """Take in B frames' maps, in order, and the frames' times."""
+        if self._bank is None:
+            self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
+        else:
+            _, scores = self._bank.score(maps)
+            self.statistics.scores += scores.tolist()
+            self.statistics.times_s += times_s
+
+    def begin_calibration(self) -> None:
+        """Fix the Gaussians; what is learned from now on is held out.
+
+        Raises:
+            FootageError: Fewer than 2 frames were seen.
+        """
+        if self.statistics.gaussian.count < 2:
+            raise FootageError(
+                f"scene {self.statistics.facts.scene!r}",
+                f"it has {self.statistics.gaussian.count} frames to learn from",
+                "give at least 2, and far more for a bank that is of use",
+            )
+        held_back = self.statistics.scores, self.statistics.times_s
+        self.statistics.scores, self.statistics.times_s = [], []
+        self._bank = self.statistics.bank().prepare(self._device)
+        self.statistics.scores, self.statistics.times_s = held_back
+
+    def bank(self) -> Bank:
+        """The finished bank, not yet prepared for a device.
+
+        Raises:
+            FootageError: Too few frames to fit, or to calibrate.
+        """
+        if self._bank is None:
+            self.begin_calibration()
+        elif len(self.statistics.scores) < LEAST_FRAMES:
+            raise FootageError(
+                f"scene {self.statistics.facts.scene!r}",
+                f"{len(self.statistics.scores)} frames are left to calibrate on",
+                f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0",
+            )
+        self._bank = None  # frees its memory before the next one is made
+        return self.statistics.bank()
+
+
+def as_batch(pictures: list[Tensor], crop: int | None) -> Tensor:
+    """(B, H, W, 3) from B pictures (H, W, 3), centre-cropped to `crop` pixels a side."""
+    batch = torch.stack(pictures)
+    if crop is None or crop == batch.shape[1]:
+        return batch
+    margin = (batch.shape[1] - crop) // 2
+    return batch[:, margin : margin + crop, margin : margin + crop]

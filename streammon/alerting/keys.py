@@ -1,0 +1,69 @@
+"""The names of every key and channel, in one place.
+
+With the default prefix and a camera called `lobby`:
+
+| name | what it is |
+|---|---|
+| `streammon:v1:cameras` | set: the names of all cameras that ever had a status |
+| `streammon:v1:cam:lobby:scores` | channel: one message a scored frame |
+| `streammon:v1:cam:lobby:alerts` | channel: this camera's alert messages |
+| `streammon:v1:cam:lobby:status` | string and channel: the camera's latest status |
+| `streammon:v1:cam:lobby:heatmap` | string: PNG, expires |
+| `streammon:v1:alerts` | channel: the alert messages of all cameras |
+| `streammon:v1:alerts:log` | stream: the same, kept; the field `json` holds the message |
+| `streammon:v1:alerts:seen:<id>` | string: the last part of this alert in the log, expires |
+| `streammon:v1:probe` | string: written to see whether Redis takes writes, expires |
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key and channel names below one prefix.
+
+    >>> Keys("streammon:v1:").scores("lobby")
+    'streammon:v1:cam:lobby:scores'
+    """
+
+    prefix: str
+
+    @property
+    def cameras(self) -> str:
+        """Set of camera names."""
+        return f"{self.prefix}cameras"
+
+    @property
+    def alerts(self) -> str:
+        """Channel of all alert messages."""
+        return f"{self.prefix}alerts"
+
+    @property
+    def alert_log(self) -> str:
+        """Stream of all alert messages."""
+        return f"{self.prefix}alerts:log"
+
+    @property
+    def probe(self) -> str:
+        """Written to see whether Redis takes writes."""
+        return f"{self.prefix}probe"
+
+    def seen(self, alert_id: str) -> str:
+        """The last part of one alert that is in the log."""
+        return f"{self.prefix}alerts:seen:{alert_id}"
+
+    def scores(self, camera: str) -> str:
+        """Channel of one camera's scores."""
+        return f"{self.prefix}cam:{camera}:scores"
+
+    def camera_alerts(self, camera: str) -> str:
+        """Channel of one camera's alert messages."""
+        return f"{self.prefix}cam:{camera}:alerts"
+
+    def status(self, camera: str) -> str:
+        """Key and channel of one camera's status."""
+        return f"{self.prefix}cam:{camera}:status"
+
+    def heatmap(self, camera: str) -> str:
+        """Key of one camera's heatmap."""
+        return f"{self.prefix}cam:{camera}:heatmap"

@@ -1,0 +1,232 @@
+"""The one place that speaks to Redis' client library: connecting, deadlines, and what its errors mean."""
+
+import asyncio
+import contextlib
+import errno
+import random
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from redis import exceptions as faults
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from streammon.alerting.keys import Keys
+from streammon.config import RedisConfig
+from streammon.errors import RedisError
+
+CALL_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+RETRY_BASE_S = 0.1
+RETRY_CAP_S = 5.0
+PROBE_TTL_S = 60
+DEFAULT_PORT = 6379
+ADDRESS_REMEDY = "start it there, or set redis.url to another, or to `embedded`"
+
+T = TypeVar("T")
+
+
+class Fault(NamedTuple):
+    """What is wrong with Redis: in a few words, and what to do about it."""
+
+    found: str
+    remedy: str
+
+
+class RedisAwayError(Exception):
+    """A call failed or outlived its deadline; whether Redis carried it out is unknown."""
+
+
+def retry_delay_s(attempt: int) -> float:
+    """Seconds before attempt number `attempt` (from 0): doubling from 0.1 s to 5 s, less up to half at random."""
+    return min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+
+
+def shown_address(url: str) -> str:
+    """Where a URL leads, without user and password.
+
+    >>> shown_address("redis://joe:s3cret@10.0.0.7/0"), shown_address("unix://:s3cret@/run/redis.sock?db=1")
+    ('10.0.0.7:6379', '/run/redis.sock')
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return unquote(parts.path)
+    return f"{parts.hostname or 'localhost'}:{parts.port or DEFAULT_PORT}"
+
+
+def open_client(redis: RedisConfig) -> Any:
+    """A client that connects on first use, waits for ever and never tries again: deadlines and retries are ours.
+
+    With a socket timeout the client calls `asyncio.wait_for`, which on Python 3.11 may swallow a cancellation.
+
+    Raises:
+        RedisError: The URL holds something the client can't use.
+    """
+    try:
+        client: Any = Redis.from_url(
+            redis.address,
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # RESP2, spoken by every server
+        )
+        client.connection_pool.make_connection()  # only now are the options behind the URL's `?` looked at
+    except (ValueError, TypeError):
+        raise RedisError("redis", "redis.url can't be used", "see the configuration reference") from None
+    return client
+
+
+def fault_of(error: BaseException, address: str) -> Fault:
+    """What an error of the client library means to the user. Never holds a password."""
+    cause = error.__cause__ or error.__context__
+    match error:
+        case faults.AuthenticationError() if "invalid" not in str(error).lower():
+            return Fault(
+                f"{address} asks for a password", "put it into redis.url, as in redis://:${REDIS_PASSWORD}@…"
+            )
+        case faults.AuthenticationError():
+            return Fault(f"{address} refuses the password", "check user and password in redis.url")
+        case faults.BusyLoadingError():
+            return Fault(f"{address} is still loading its data", "try again soon")
+        case faults.OutOfMemoryError():
+            return Fault(f"{address} is out of memory", "raise its maxmemory")
+        case faults.ReadOnlyError():
+            return Fault(f"{address} is a read-only replica", "set redis.url to its primary")
+        case faults.NoPermissionError():
+            return Fault(f"{address} forbids it ({error})", "give this user the permission")
+        case faults.InvalidResponse():
+            return Fault(f"what answers at {address} is not Redis", "check host and port in redis.url")
+        case faults.ResponseError() if str(error).startswith("NOAUTH"):
+            return Fault(
+                f"{address} asks for a password", "put it into redis.url, as in redis://:${REDIS_PASSWORD}@…"
+            )
+        case faults.ResponseError():
+            return Fault(f"{address} refuses it ({error})", "see that server's log")
+        case TimeoutError() | faults.TimeoutError():
+            return Fault(f"no answer from {address}", ADDRESS_REMEDY)
+    return _socket_fault(error if isinstance(error, OSError) else cause, address)
+
+
+def _socket_fault(error: BaseException | None, address: str) -> Fault:
+    match error:
+        case ssl.SSLError():
+            return Fault(
+                f"TLS failed at {address} ({error.reason or 'no reason given'})", "check rediss:// in redis.url"
+            )
+        case socket.gaierror():
+            return Fault(f"no such host as {address}", "check the host in redis.url")
+        case ConnectionRefusedError():
+            return Fault(f"connection refused at {address}", ADDRESS_REMEDY)
+        case FileNotFoundError():
+            return Fault(f"no socket at {address}", ADDRESS_REMEDY)
+        case OSError(errno=int(code)) if code in errno.errorcode:
+            return Fault(f"no connection to {address} ({errno.errorcode[code]})", ADDRESS_REMEDY)
+    return Fault(f"the connection to {address} was lost", ADDRESS_REMEDY)
+
+
+class RedisLink:
+    """One Redis: calls under a deadline, whether it is there, and how it comes back.
+
+    Args:
+        redis: Where it is.
+        on_change: Called with the reason (empty when all is well) when it goes away and when it is back.
+        call_timeout_s: How long one call may take.
+
+    Attributes:
+        online: Whether the last call succeeded; true before the first.
+        reason: Why it is away; empty while online.
+        since_s: Unix time of the last change.
+    """
+
+    def __init__(self, redis: RedisConfig, on_change: Callable[[], None], call_timeout_s: float) -> None:
+        self.client = open_client(redis)
+        self.keys = Keys(redis.prefix)
+        self.online = True
+        self.reason = ""
+        self.since_s = time.time()
+        self._address = shown_address(redis.address)
+        self._on_change = on_change
+        self._call_timeout_s = call_timeout_s
+        self._back = asyncio.Event()
+        self._back.set()
+        self._away = asyncio.Event()
+
+    async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
+        """Carry out `command(client)` under the deadline.
+
+        Raises:
+            RedisAwayError: It failed; Redis counts as away until `keep` has reached it again.
+        """
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                return await command(self.client)
+        except (faults.RedisError, OSError) as error:
+            self._lose(fault_of(error, self._address).found)
+            raise RedisAwayError from None
+
+    async def check(self) -> None:
+        """Connect, sign in and write once.
+
+        Raises:
+            RedisError: One line that says what is wrong.
+        """
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                await self._probe(self.client)
+        except (faults.RedisError, OSError) as error:
+            raise RedisError("redis", *fault_of(error, self._address)) from None
+
+    async def wait_online(self) -> None:
+        """Return as soon as Redis is there."""
+        await self._back.wait()
+
+    async def keep(self) -> None:
+        """Whenever Redis is away, try it until it is back. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        attempt, restored_at = 0, loop.time()
+        while True:
+            await self._away.wait()
+            if loop.time() - restored_at > RETRY_CAP_S:  # else it comes and goes: don't start at the shortest delay
+                attempt = 0
+            while not self.online:
+                await asyncio.sleep(retry_delay_s(attempt))
+                attempt += 1
+                with contextlib.suppress(RedisAwayError):
+                    await self.reach()
+            restored_at = loop.time()
+
+    async def reach(self) -> None:
+        """Try once whether Redis is back.
+
+        Raises:
+            RedisAwayError: It isn't.
+        """
+        await self.call(self._probe)
+        if not self.online:
+            self.online, self.since_s, self.reason = True, time.time(), ""
+            self._away.clear()
+            self._back.set()
+            self._on_change()
+
+    async def close(self) -> None:
+        """Close every connection, under a deadline."""
+        with contextlib.suppress(faults.RedisError, OSError):  # it is going away anyway
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.client.aclose()
+
+    async def _probe(self, client: Any) -> None:
+        """A write, since a full or read-only server answers a ping."""
+        await client.execute_command("SET", self.keys.probe, "1", "EX", PROBE_TTL_S)
+
+    def _lose(self, reason: str) -> None:
+        self.reason = reason
+        if self.online:
+            self.online, self.since_s = False, time.time()
+            self._back.clear()
+            self._away.set()
+            self._on_change()

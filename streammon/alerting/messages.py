@@ -1,0 +1,165 @@
+"""The JSON that leaves the monitor, version 1.
+
+Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. Names ending in `_s` are seconds;
+a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances. A level is -log10 of the
+false alarms a day expected from normal footage: 0 is once a day, 1 once in ten days.
+
+**score**, one for each scored frame that could be published:
+`scene`; `seq`, the number of the frame at its camera; `time`, when it was decoded; `stream_time_s`, since the
+connection's first frame; `score`; `level`; `false_alarms_per_day`, the level as a rate; `heatmap`, the key under
+which this frame's heatmap was just stored, or null when this frame's was not (one a second is).
+
+**alert**:
+`id`; `event`, `open`, `update` or `close`; `part`, 0 for open and counting up; `scene`; `opened_s`, time of the
+first abnormal frame; `time_s`, time of the frame this message speaks of; `closed_s`, time of the last abnormal
+frame, null while it is open; `duration_s`, from `opened_s` to `closed_s` or else `time_s`; `score` and `level` at
+`time_s`; `peak_score` and `peak_level` so far; `false_alarms_per_day` at the peak; `boxes`, abnormal regions as
+`{x, y, width, height, peak}` in pixels of the camera's own picture, the worst first (of the peak frame on close);
+`heatmap`, the key that holds the camera's latest heatmap, until it expires.
+
+**status**:
+`state` (see `CameraState`); `time`, when this was written: it is repeated every few seconds, so an old time means
+that the monitor is gone; `since_s`, when the state began; `reason`; `retry_in_s`, null when no attempt is planned;
+`progress` of learning from 0 to 1, or null; `counters`, numbers by name, only where the monitor gives them.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from streammon.records import Alert, AlertEvent, Box, CameraStatus, FrameScore
+
+VERSION = 1
+LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
+
+
+def false_alarms_per_day(level: float) -> float:
+    """How many false alarms a day normal footage is expected to raise at this level.
+
+    >>> false_alarms_per_day(1.0)
+    0.1
+    """
+    return math.pow(10.0, -_bounded(level))
+
+
+def score_json(score: FrameScore, heatmap_key: str | None) -> str:
+    """A score message.
+
+    Args:
+        score: The scored frame.
+        heatmap_key: Where this frame's heatmap is stored; None where it is not.
+
+    Raises:
+        ValueError: The score is not a number or not finite.
+    """
+    level = _bounded(score.level)
+    return _compact(
+        {
+            "v": VERSION,
+            "kind": "score",
+            "camera": score.camera,
+            "scene": score.scene,
+            "seq": score.seq,
+            "time": round(score.wall_time_s, 3),
+            "stream_time_s": round(score.stream_time_s, 3),
+            "score": _rounded(score.score),
+            "level": _rounded(level),
+            "false_alarms_per_day": _rounded(false_alarms_per_day(level)),
+            "heatmap": heatmap_key,
+        }
+    )
+
+
+def alert_json(alert: Alert, heatmap_key: str) -> str:
+    """An alert message.
+
+    Args:
+        alert: What happened.
+        heatmap_key: Where the camera's heatmap is stored.
+
+    Raises:
+        ValueError: A score is not a number or not finite.
+    """
+    return _compact(
+        {
+            "v": VERSION,
+            "kind": "alert",
+            "id": alert.id,
+            "event": alert.event,
+            "part": alert.part,
+            "camera": alert.camera,
+            "scene": alert.scene,
+            "opened_s": round(alert.opened_s, 3),
+            "time_s": round(alert.time_s, 3),
+            "closed_s": None if alert.closed_s is None else round(alert.closed_s, 3),
+            "duration_s": round((alert.time_s if alert.closed_s is None else alert.closed_s) - alert.opened_s, 3),
+            "score": _rounded(alert.score),
+            "level": _rounded(_bounded(alert.level)),
+            "peak_score": _rounded(alert.peak_score),
+            "peak_level": _rounded(_bounded(alert.peak_level)),
+            "false_alarms_per_day": _rounded(false_alarms_per_day(alert.peak_level)),
+            "boxes": [
+                {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "peak": _rounded(box.peak)}
+                for box in alert.boxes
+            ],
+            "heatmap": heatmap_key,
+        }
+    )
+
+
+def alert_from_json(text: str | bytes) -> Alert:
+    """The alert a message tells of, its numbers as rounded as the message's.
+
+    Raises:
+        ValueError: It is not an alert message of version 1.
+    """
+    message = json.loads(text)
+    if not isinstance(message, dict) or (message.get("v"), message.get("kind")) != (VERSION, "alert"):
+        raise ValueError("this is no alert message of version 1")
+    try:
+        return Alert(
+            **{name: message[name] for name in Alert.__dataclass_fields__ if name not in ("event", "boxes")},
+            event=AlertEvent(message["event"]),
+            boxes=tuple(Box(*(box[edge] for edge in Box.__dataclass_fields__)) for box in message["boxes"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"this is no alert message of version 1 ({error})") from None
+
+
+def status_json(status: CameraStatus, time_s: float, counters: Mapping[str, float] | None = None) -> str:
+    """A status message.
+
+    Args:
+        status: What the camera is doing.
+        time_s: Unix time now.
+        counters: Numbers by name, such as frames read and dropped.
+    """
+    message: dict[str, Any] = {
+        "v": VERSION,
+        "kind": "status",
+        "camera": status.camera,
+        "state": status.state,
+        "time": round(time_s, 3),
+        "since_s": round(status.since_s, 3),
+        "reason": status.reason,
+        "retry_in_s": None if status.retry_in_s is None else round(status.retry_in_s, 3),
+        "progress": None if status.progress is None else round(status.progress, 4),
+    }
+    if counters is not None:
+        message["counters"] = dict(counters)
+    return _compact(message)
+
+
+def _compact(message: dict[str, Any]) -> str:
+    return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _rounded(number: float) -> float:
+    """Six significant digits: more than a float32 distance means."""
+    return float(f"{number:.6g}")
+
+
+def _bounded(level: float) -> float:
+    """The logarithm of an expectation that underflows is infinite; JSON has no such number."""
+    return math.copysign(LEVEL_LIMIT, level) if abs(level) > LEVEL_LIMIT else level

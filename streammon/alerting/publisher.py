@@ -1,0 +1,305 @@
+"""What the monitor has to say, on its way to Redis without ever making the monitor wait."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from streammon.alerting.heatmap import heatmap_png
+from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink
+from streammon.alerting.messages import alert_json, score_json, status_json
+from streammon.alerting.spool import Spool, SpooledAlert
+from streammon.config import RedisConfig
+from streammon.records import Alert, CameraStatus, FrameScore, RedisStatus, SpoolStatus
+
+HEATMAP_EVERY_S = 1.0
+STATUS_EVERY_S = 10.0
+SEEN_TTL_S = 3 * 24 * 3600  # a repeated delivery is known even after an outage over a long weekend
+DRAIN_RETRY_S = 0.1
+
+# A client that loses its connection cannot know whether its command was carried out, so it sends it again.
+# Parts of one alert come in order: the highest part in the log tells a new message from a repeated one.
+# Where the log refuses the message (memory, permissions), nothing is left behind that would hide the next attempt.
+DELIVER = """
+local seen = redis.call('GET', KEYS[1])
+if seen and tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
+local logged = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'json', ARGV[2])
+if type(logged) == 'table' and logged.err then return logged end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[3], ARGV[2])
+redis.call('PUBLISH', KEYS[4], ARGV[2])
+return 1
+"""
+
+
+@dataclass(slots=True)
+class PublisherCounts:
+    """What became of everything handed to the publisher, since it started.
+
+    Attributes:
+        scores_published: Score messages Redis took.
+        scores_replaced: Scores whose place a newer one of the same camera took before they were sent.
+        scores_lost: Scores that fell to Redis being away.
+        alerts_delivered: Alert messages Redis took.
+        alerts_repeated: Those of them that Redis already had: their first delivery looked like a failure.
+    """
+
+    scores_published: int = 0
+    scores_replaced: int = 0
+    scores_lost: int = 0
+    alerts_delivered: int = 0
+    alerts_repeated: int = 0
+
+
+class RedisPublisher:
+    """Scores, statuses and alerts of all cameras, on their way to Redis.
+
+    Nothing here makes its caller wait. Alerts go to the spool and from there, in order, to Redis, each once however
+    often the connection breaks. Of scores and statuses the newest of each camera is kept; a score that can't be
+    sent is counted, a status is sent again when Redis is back.
+
+    Use it as a context manager around the task group that runs `run`; call `drain` after the group has ended.
+    Every method belongs to the event loop's thread.
+
+    Args:
+        redis: Where to publish.
+        spool: Where alert messages wait.
+        on_event: Called on the event loop when Redis goes or comes, and when the spool starts or stops losing.
+        call_timeout_s: How long one call to Redis may take.
+
+    Raises:
+        RedisError: The URL can't be used.
+    """
+
+    def __init__(
+        self,
+        redis: RedisConfig,
+        spool: Spool,
+        on_event: Callable[[RedisStatus | SpoolStatus], None],
+        *,
+        call_timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        self.counts = PublisherCounts()
+        self._redis = redis
+        self._spool = spool
+        self._on_event = on_event
+        self._link = RedisLink(redis, self._link_changed, call_timeout_s)
+        self._keys = self._link.keys
+        self._spool_losses = (0, 0, "")
+        self._scores: dict[str, FrameScore] = {}
+        self._statuses: dict[str, tuple[CameraStatus, Mapping[str, float] | None]] = {}
+        self._untold: set[str] = set()  # cameras whose latest status Redis doesn't have
+        self._alert_frames: dict[str, FrameScore] = {}  # whose heatmap goes ahead of the camera's next alert message
+        self._heatmap_at_s: dict[str, float] = {}
+        self._something_new = asyncio.Event()
+        self._something_spooled = asyncio.Event()
+        self._one_delivery = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._link.close()
+
+    @property
+    def status(self) -> RedisStatus:
+        """Whether Redis is there now."""
+        return RedisStatus(self._link.online, self._link.since_s, self._link.reason, len(self._spool))
+
+    @property
+    def waiting_scores(self) -> int:
+        """Scores that wait to be sent: at most one for each camera."""
+        return len(self._scores)
+
+    async def check(self) -> None:
+        """Connect to Redis and write once.
+
+        Raises:
+            RedisError: One line that says what is wrong.
+        """
+        await self._link.check()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._link.keep(), name="redis link")
+            group.create_task(self._deliver_alerts(), name="redis alerts")
+            group.create_task(self._publish_newest(), name="redis scores")
+            group.create_task(self._repeat_statuses(), name="redis statuses")
+
+    def publish_score_nowait(self, score: FrameScore) -> None:
+        """Hand over a scored frame; it takes the place of its camera's unsent one."""
+        if not self._link.online:
+            self.counts.scores_lost += 1
+            return
+        if score.camera in self._scores:
+            self.counts.scores_replaced += 1
+        self._scores[score.camera] = score
+        self._something_new.set()
+
+    def publish_status_nowait(self, status: CameraStatus, counters: Mapping[str, float] | None = None) -> None:
+        """Hand over a camera's status; it is kept, and repeated every 10 s, until the next one."""
+        self._statuses[status.camera] = (status, counters)
+        self._untold.add(status.camera)
+        self._something_new.set()
+
+    def publish_alerts_nowait(self, alerts: Iterable[Alert], score: FrameScore | None = None) -> None:
+        """Hand over alert messages, in order; they are on disk when this returns.
+
+        Args:
+            alerts: What `AlertRule` gave.
+            score: The frame that caused them, whose heatmap is stored before they are published.
+        """
+        for alert in alerts:
+            message = alert_json(alert, self._keys.heatmap(alert.camera))
+            self._spool.put(alert.id, alert.part, alert.event, alert.camera, message)
+            if score is not None and self._link.online:
+                self._alert_frames[alert.camera] = score
+            self._something_spooled.set()
+        self._tell_spool_losses()
+
+    async def drain(self, timeout_s: float) -> int:
+        """Deliver what waits, alerts first, as long as the deadline allows.
+
+        Returns:
+            How many alert messages stay in the spool for the next start.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._deliver_all()
+        return len(self._spool)
+
+    async def _deliver_all(self) -> None:
+        while True:
+            try:
+                if not self._link.online:
+                    await self._link.reach()
+                while await self._deliver_oldest():
+                    pass
+                await self._send_newest()
+            except RedisAwayError:
+                await asyncio.sleep(DRAIN_RETRY_S)
+            else:
+                return
+
+    async def _deliver_alerts(self) -> None:
+        while True:
+            await self._link.wait_online()
+            try:
+                if await self._deliver_oldest():
+                    continue
+            except RedisAwayError:
+                continue
+            self._something_spooled.clear()
+            await self._something_spooled.wait()
+
+    async def _deliver_oldest(self) -> bool:
+        """Deliver the message whose turn it is; False when none waits."""
+        async with self._one_delivery:
+            message = self._spool.oldest()
+            if message is None:
+                return False
+            frame = self._alert_frames.pop(message.camera, None)
+            if frame is not None:
+                await self._link.call(lambda client: client.execute_command(*self._heatmap_command(frame)))
+            is_new = await self._link.call(lambda client: client.execute_command(*self._delivery(message)))
+            self._spool.delivered(message)
+            self.counts.alerts_delivered += 1
+            self.counts.alerts_repeated += not is_new
+        self._tell_spool_losses()
+        return True
+
+    def _delivery(self, message: SpooledAlert) -> tuple[str | int, ...]:
+        keys = (
+            self._keys.seen(message.id),
+            self._keys.alert_log,
+            self._keys.alerts,
+            self._keys.camera_alerts(message.camera),
+        )
+        return "EVAL", DELIVER, len(keys), *keys, message.part, message.json, self._redis.log_length, SEEN_TTL_S
+
+    async def _publish_newest(self) -> None:
+        while True:
+            await self._something_new.wait()
+            await self._link.wait_online()
+            try:
+                await self._send_newest()
+            except RedisAwayError:
+                continue
+
+    async def _send_newest(self) -> None:
+        """Send every camera's unsent score and status in one round trip."""
+        self._something_new.clear()
+        scores, self._scores = self._scores, {}
+        untold, self._untold = self._untold, set()
+        commands = [command for score in scores.values() for command in self._score_commands(score)]
+        commands += [command for camera in untold for command in self._status_commands(camera)]
+        if not commands:
+            return
+        try:
+            await self._link.call(lambda client: _pipelined(client, commands))
+        except BaseException:
+            self.counts.scores_lost += len(scores)
+            self._untold |= untold
+            raise
+        self.counts.scores_published += len(scores)
+
+    def _score_commands(self, score: FrameScore) -> list[tuple[Any, ...]]:
+        now = time.monotonic()
+        heatmap_key = None
+        commands: list[tuple[Any, ...]] = []
+        if now - self._heatmap_at_s.get(score.camera, float("-inf")) >= HEATMAP_EVERY_S:
+            heatmap_key = self._keys.heatmap(score.camera)
+            commands.append(self._heatmap_command(score))
+        commands.append(("PUBLISH", self._keys.scores(score.camera), score_json(score, heatmap_key)))
+        return commands
+
+    def _heatmap_command(self, score: FrameScore) -> tuple[str | bytes | int, ...]:
+        self._heatmap_at_s[score.camera] = time.monotonic()
+        png = heatmap_png(score.anomaly_map, score.threshold)
+        return "SET", self._keys.heatmap(score.camera), png, "EX", self._redis.heatmap_ttl_s
+
+    def _status_commands(self, camera: str) -> list[tuple[str, ...]]:
+        status, counters = self._statuses[camera]
+        message = status_json(status, time.time(), counters)
+        key = self._keys.status(camera)
+        return [("SADD", self._keys.cameras, camera), ("SET", key, message), ("PUBLISH", key, message)]
+
+    async def _repeat_statuses(self) -> None:
+        """So that a reader tells a monitor with nothing new to say from one that is gone."""
+        while True:
+            await asyncio.sleep(STATUS_EVERY_S)
+            self._tell_statuses_again()
+
+    def _tell_statuses_again(self) -> None:
+        self._untold.update(self._statuses)
+        self._something_new.set()
+
+    def _link_changed(self) -> None:
+        if self._link.online:
+            self._tell_statuses_again()  # it may have come back empty
+        else:
+            self.counts.scores_lost += len(self._scores)
+            self._scores.clear()
+            self._alert_frames.clear()
+        self._on_event(self.status)
+
+    def _tell_spool_losses(self) -> None:
+        """Report when the spool starts or stops losing or failing, not every single loss."""
+        status = self._spool.status
+        before, self._spool_losses = self._spool_losses, (status.refused, status.dropped, status.reason)
+        starts = (status.refused > 0 and before[0] == 0) or (status.dropped > 0 and before[1] == 0)
+        if starts or status.reason != before[2]:
+            self._on_event(status)
+
+
+async def _pipelined(client: Any, commands: list[tuple[Any, ...]]) -> None:
+    async with client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)
+        await pipeline.execute()

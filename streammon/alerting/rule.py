@@ -1,0 +1,170 @@
+"""When one camera's alert opens, goes on and closes."""
+
+import secrets
+from dataclasses import dataclass, replace
+
+from streammon.alerting.regions import regions
+from streammon.config import AlertingConfig
+from streammon.records import Alert, AlertEvent, FrameScore
+
+MAX_GAP_S = 10.0
+MAX_GAP_FRAMES = 3
+
+
+@dataclass(slots=True)
+class _Episode:
+    """One stretch of abnormal frames: a candidate until it has lasted, then an alert.
+
+    Attributes:
+        opened_s: Time of the first abnormal frame.
+        abnormal_s: Time of the last abnormal frame.
+        peak: The worst frame so far.
+        alert_id: Empty while it is a candidate.
+        parts: Messages sent.
+        told_s: Time of the latest message.
+    """
+
+    opened_s: float
+    abnormal_s: float
+    peak: FrameScore
+    alert_id: str = ""
+    parts: int = 0
+    told_s: float = 0.0
+
+
+class AlertRule:
+    """Hysteresis for one camera: what turns levels into few alerts.
+
+    An alert opens when the level stays at or above `open_level` for `min_duration_s` (one frame at least), is
+    abnormal as long as the level stays at or above `close_level`, closes once it has been below for
+    `close_after_s`, and is followed by `cooldown_s` in which no frame counts towards another one.
+    A gap between frames ends it too: nothing is known of what happened meanwhile.
+
+    Time comes from the frames alone, so the same frames give the same alerts (but for their random ids).
+
+    Args:
+        camera: Name of the camera.
+        scene: Name of its scene.
+        alerting: The levels and durations.
+        frame_interval_s: Usual time between scored frames. A gap is more than three of them,
+            more than `close_after_s` and more than 10 s.
+    """
+
+    def __init__(self, camera: str, scene: str, alerting: AlertingConfig, *, frame_interval_s: float = 0.0) -> None:
+        self.camera = camera
+        self.scene = scene
+        self._alerting = alerting
+        self._max_gap_s = max(MAX_GAP_S, alerting.close_after_s, MAX_GAP_FRAMES * frame_interval_s)
+        self._episode: _Episode | None = None
+        self._latest: FrameScore | None = None
+        self._quiet_until_s = float("-inf")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an alert is open now."""
+        return self._episode is not None and bool(self._episode.alert_id)
+
+    def step(self, score: FrameScore) -> list[Alert]:
+        """Take the camera's next scored frame.
+
+        Returns:
+            The messages it causes, in order: none for most frames, two at most (the alert before a gap closes
+            and another opens).
+        """
+        alerts, now = self._bridged(score)
+        self._latest = score = replace(score, wall_time_s=now)
+        episode = self._episode
+        if episode is None or not episode.alert_id:
+            return alerts + self._opening(score)
+        if score.level >= self._alerting.close_level:
+            episode.abnormal_s = now
+            episode.peak = max(episode.peak, score, key=lambda frame: frame.score)
+        elif now - episode.abnormal_s >= self._alerting.close_after_s:
+            return [*alerts, self._close(now)]
+        if now - episode.told_s >= self._alerting.update_every_s:
+            alerts.append(self._message(AlertEvent.UPDATE, now))
+        return alerts
+
+    def close_now(self, wall_time_s: float) -> list[Alert]:
+        """End what is open: the camera went away or the monitor ends.
+
+        Args:
+            wall_time_s: Unix time now.
+
+        Returns:
+            The closing message, or none where no alert was open.
+        """
+        now = max(wall_time_s, self._latest.wall_time_s) if self._latest else wall_time_s
+        alerts = [self._close(now)] if self.is_open else []
+        self._episode = None
+        return alerts
+
+    def _bridged(self, score: FrameScore) -> tuple[list[Alert], float]:
+        """What ends because of the time since the last frame, and the frame's time, which never runs back.
+
+        A clock set back by more than a gap starts the rule afresh: waiting for it to catch up could take hours.
+        """
+        if self._latest is None:
+            return [], score.wall_time_s
+        before = self._latest.wall_time_s
+        gap_s = score.wall_time_s - before
+        if abs(gap_s) <= self._max_gap_s:
+            return [], max(before, score.wall_time_s)
+        alerts = self.close_now(before)
+        if gap_s < 0:
+            self._quiet_until_s = float("-inf")
+        return alerts, score.wall_time_s
+
+    def _opening(self, score: FrameScore) -> list[Alert]:
+        now = score.wall_time_s
+        if score.level < self._alerting.open_level or now < self._quiet_until_s:
+            self._episode = None
+            return []
+        if self._episode is None:
+            self._episode = _Episode(now, now, score)
+        episode = self._episode
+        episode.abnormal_s = now
+        episode.peak = max(episode.peak, score, key=lambda frame: frame.score)
+        if now - episode.opened_s < self._alerting.min_duration_s:
+            return []
+        episode.alert_id = alert_id(episode.opened_s)
+        return [self._message(AlertEvent.OPEN, now)]
+
+    def _close(self, now: float) -> Alert:
+        message = self._message(AlertEvent.CLOSE, now)
+        self._episode = None
+        self._quiet_until_s = now + self._alerting.cooldown_s
+        return message
+
+    def _message(self, event: AlertEvent, now: float) -> Alert:
+        episode, latest = self._episode, self._latest
+        assert episode is not None
+        assert latest is not None
+        shown = episode.peak if event is AlertEvent.CLOSE else latest
+        message = Alert(
+            id=episode.alert_id,
+            event=event,
+            part=episode.parts,
+            camera=self.camera,
+            scene=self.scene,
+            opened_s=episode.opened_s,
+            time_s=now,
+            closed_s=episode.abnormal_s if event is AlertEvent.CLOSE else None,
+            score=latest.score,
+            level=latest.level,
+            peak_score=episode.peak.score,
+            peak_level=episode.peak.level,
+            boxes=regions(shown.anomaly_map, shown.threshold, shown.source_size),
+        )
+        episode.parts += 1
+        episode.told_s = now
+        return message
+
+
+def alert_id(opened_s: float) -> str:
+    """An id unique over all monitors, which sorts by time: 48 bits of milliseconds, 80 random bits, as in ULID.
+
+    >>> alert_id(1_700_000_000.0)[:12]
+    '018bcfe56800'
+    """
+    return f"{int(opened_s * 1000) & 0xFFFF_FFFF_FFFF:012x}{secrets.token_hex(10)}"

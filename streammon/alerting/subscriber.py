@@ -1,0 +1,141 @@
+"""What a running monitor publishes, for whoever watches it."""
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from redis import exceptions as faults
+from redis.asyncio.client import PubSub
+
+from streammon.alerting.keys import Keys
+from streammon.alerting.link import (
+    CALL_TIMEOUT_S,
+    CLOSE_TIMEOUT_S,
+    fault_of,
+    open_client,
+    retry_delay_s,
+    shown_address,
+)
+from streammon.config import RedisConfig
+from streammon.errors import RedisError
+
+SILENCE_S = 15.0  # longer than the pause between two repeated statuses
+
+
+async def subscribe(redis: RedisConfig, cameras: Collection[str] | None = None) -> AsyncIterator[dict[str, Any]]:
+    """The messages of a running monitor: first every camera's latest status, then all that is published.
+
+    Subscribes again by itself when Redis goes away, and says so with messages of kind `redis`:
+    `{"kind": "redis", "online": false, "since_s": …, "reason": …}`. What is published meanwhile is not heard here;
+    the alert log has every alert. Close the iterator (`contextlib.aclosing`) to end the connection.
+
+    Args:
+        redis: Where the monitor publishes.
+        cameras: Names of the cameras to hear of; None hears of all, later ones included.
+
+    Yields:
+        Messages as `messages` documents them; `kind` tells them apart.
+
+    Raises:
+        RedisError: Redis can't be reached to begin with.
+    """
+    address = shown_address(redis.address)
+    is_first, is_online, attempt = True, True, 0
+    while True:
+        client = open_client(redis)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                pubsub = await _subscribed(client, Keys(redis.prefix), cameras)
+                statuses = await _statuses(client, Keys(redis.prefix), cameras)
+            if not is_online:
+                yield _redis_message(True, "")
+            is_first, is_online, attempt = False, True, 0
+            for status in statuses:
+                yield status
+            while True:
+                message = await _next_message(pubsub)
+                if message is not None:
+                    yield message
+        except (faults.RedisError, OSError) as error:
+            fault = fault_of(error, address)
+            if is_first:
+                raise RedisError("redis", *fault) from None
+        finally:
+            await _close(client)
+        if is_online:
+            is_online = False
+            yield _redis_message(False, fault.found)
+        await asyncio.sleep(retry_delay_s(attempt))
+        attempt += 1
+
+
+async def _subscribed(client: Any, keys: Keys, cameras: Collection[str] | None) -> PubSub:
+    """A subscription the server has confirmed: what is published from here on is heard."""
+    pubsub: PubSub = client.pubsub()
+    if cameras is None:
+        any_camera = Keys(_literal(keys.prefix))
+        channels = [name("*") for name in (any_camera.scores, any_camera.camera_alerts, any_camera.status)]
+        await pubsub.psubscribe(*channels)
+    else:
+        channels = [name(camera) for camera in cameras for name in (keys.scores, keys.camera_alerts, keys.status)]
+        await pubsub.subscribe(*channels)
+    confirmed = 0
+    while confirmed < len(channels):
+        heard = await pubsub.get_message(timeout=None)
+        confirmed += heard is not None and heard["type"] in ("subscribe", "psubscribe")
+    return pubsub
+
+
+async def _statuses(client: Any, keys: Keys, cameras: Collection[str] | None) -> list[dict[str, Any]]:
+    known = [name.decode() for name in await client.execute_command("SMEMBERS", keys.cameras)]
+    wanted = sorted(known if cameras is None else set(known) & set(cameras))
+    if not wanted:
+        return []
+    latest = await client.execute_command("MGET", *(keys.status(camera) for camera in wanted))
+    return [message for text in latest if (message := _parsed(text))]
+
+
+async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
+    """The next message, or None for what is not one of ours.
+
+    Raises:
+        TimeoutError: Neither a message nor the answer to a ping came.
+    """
+    heard = await pubsub.get_message(timeout=SILENCE_S)
+    if heard is None:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await pubsub.ping()
+            heard = await pubsub.get_message(timeout=None)
+    return _parsed(heard["data"]) if heard and heard["type"] in ("message", "pmessage") else None
+
+
+def _parsed(text: bytes | None) -> dict[str, Any] | None:
+    """A message of our version; anything else on our channels is not ours to fail on."""
+    with contextlib.suppress(ValueError):
+        message = json.loads(text or b"null")
+        if isinstance(message, dict) and message.get("v") == 1:
+            return message
+    return None
+
+
+def _redis_message(online: bool, reason: str) -> dict[str, Any]:
+    return {"v": 1, "kind": "redis", "online": online, "since_s": round(time.time(), 3), "reason": reason}
+
+
+def _literal(prefix: str) -> str:
+    r"""The prefix with the characters escaped that have a meaning in a pattern.
+
+    >>> _literal("mon[1]:")
+    'mon\\[1\\]:'
+    """
+    return re.sub(r"([*?\[\]\\^])", r"\\\1", prefix)
+
+
+async def _close(client: Any) -> None:
+    with contextlib.suppress(faults.RedisError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await client.aclose()

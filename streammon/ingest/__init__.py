@@ -1,0 +1,13 @@
+"""From a stream, device, file or folder to frames: the only room that opens video.
+
+Live, a `CameraReader` per camera puts frames into `LatestFrames`; offline, `clips` gives every frame of footage.
+"""
+
+from streammon.ingest.footage import Clip, clips
+from streammon.ingest.images import Size
+from streammon.ingest.latest import LatestFrames
+from streammon.ingest.probe import VideoFormat, probe
+from streammon.ingest.reader import CameraReader
+from streammon.ingest.timing import retry_delay_s
+
+__all__ = ["CameraReader", "Clip", "LatestFrames", "Size", "VideoFormat", "clips", "probe", "retry_delay_s"]

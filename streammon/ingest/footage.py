@@ -1,0 +1,185 @@
+"""Footage on disk: files and folders become clips, every frame of them in order."""
+
+import logging
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from streammon.errors import FootageError
+from streammon.ingest.faults import StreamFault, translated
+from streammon.ingest.images import ImageDecoder, Scaler, Size, images_in, is_image, natural_key
+from streammon.ingest.stream import video_stream
+from streammon.ingest.timing import StreamClock
+from streammon.records import Frame
+
+VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"))
+DEFAULT_IMAGE_FPS = 25.0
+REMEDY = "give a video file, a folder of images, or a folder of such clips"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One piece of footage: a video file, or the images of one folder.
+
+    Attributes:
+        name: The file's name without its ending, or the folder's name.
+        path: The file or folder.
+        images: The folder's images in order; empty for a video file.
+        image_fps: Pace of the images, for `Frame.stream_time_s`.
+    """
+
+    name: str
+    path: Path
+    images: tuple[Path, ...] = field(default=(), repr=False)
+    image_fps: float = DEFAULT_IMAGE_FPS
+
+    def frame_count(self) -> int | None:
+        """How many frames it has: exact for images, what the file's header says for video, None if it says nothing.
+
+        Raises:
+            FootageError: The file can't be opened as video.
+        """
+        if self.images:
+            return len(self.images)
+        try:
+            with translated(av.open, str(self.path.absolute())) as container:
+                stream = video_stream(container)
+                if stream.frames:
+                    return stream.frames
+                if container.duration is None or not stream.average_rate:
+                    return None
+                return round(container.duration / 1_000_000 * float(stream.average_rate))
+        except StreamFault as fault:
+            raise _unreadable(self.path, fault) from None
+
+    def frames(self, size: Size, every: int = 1) -> Iterator[Frame]:
+        """Every frame in order, or the first of each `every`, scaled to `size` without crop.
+
+        `Frame.seq` counts the frames given, from 0.
+
+        Raises:
+            FootageError: A file can't be read as video or picture.
+            ValueError: `every` is below 1.
+        """
+        if every < 1:
+            raise ValueError(f"every is {every}; it must be at least 1")
+        scaler = Scaler(size)
+        pictures = self._image_pictures(every) if self.images else self._video_pictures(every)
+        for seq, (picture, time_s) in enumerate(pictures):
+            yield Frame(
+                camera=self.name,
+                seq=seq,
+                picture=scaler.scale(picture),
+                source_size=(picture.width, picture.height),
+                stream_time_s=time_s,
+                wall_time_s=time.time(),
+            )
+
+    def _image_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
+        decoder = ImageDecoder()
+        for index in range(0, len(self.images), every):
+            try:
+                picture = decoder.decode(self.images[index])
+            except StreamFault as fault:
+                raise _unreadable(self.images[index], fault) from None
+            yield picture, index / self.image_fps
+
+    def _video_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
+        try:
+            container = translated(av.open, str(self.path.absolute()))
+        except StreamFault as fault:
+            raise _unreadable(self.path, fault) from None
+        with container:
+            try:
+                for index, (picture, time_s) in enumerate(_decoded(container, self.name)):
+                    if index % every == 0:
+                        yield picture, time_s
+            except StreamFault as fault:
+                raise _unreadable(self.path, fault) from None
+
+
+def _decoded(container: InputContainer, name: str) -> Iterator[tuple[VideoFrame, float]]:
+    """Every frame of a video file with its time; what can't be decoded is left out and logged."""
+    stream = video_stream(container)
+    interval_s = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / DEFAULT_IMAGE_FPS
+    clock = StreamClock()
+    packets, frames, undecodable = container.demux(stream), 0, 0
+    while (packet := translated(next, packets, None)) is not None:
+        try:
+            pictures = packet.decode()
+        except av.error.InvalidDataError:
+            undecodable += 1
+            continue
+        for picture in pictures:
+            frames += 1
+            yield picture, clock.advance(picture.time, interval_s)
+    if not frames:
+        raise StreamFault("no picture in it")
+    if undecodable or frames < 0.99 * stream.frames - 1:
+        logger.warning(
+            "clip '%s': %d frames read, %d announced, %d undecodable; it is damaged or cut short",
+            name,
+            frames,
+            stream.frames,
+            undecodable,
+        )
+
+
+def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:
+    """The clips that a path stands for, in natural order.
+
+    A video file or a folder of images is one clip; in a folder of videos, or of folders of images, each is one.
+    Folders that end in `_gt` hold ground truth in UCSD's layout and are left out.
+
+    Args:
+        path: File or folder.
+        image_fps: Pace of image folders.
+
+    Raises:
+        FootageError: There is nothing, or no video in it.
+    """
+    try:
+        return _clips(path, image_fps)
+    except StreamFault as fault:
+        raise _unreadable(path, fault) from None
+
+
+def _clips(path: Path, image_fps: float) -> list[Clip]:
+    if not stat.S_ISDIR(translated(path.stat).st_mode):
+        return [_clip_of_file(path, image_fps)]
+    if images := images_in(path):
+        return [Clip(path.resolve().name, path, images, image_fps)]
+    found = []
+    for entry in sorted(translated(lambda: list(path.iterdir())), key=lambda entry: natural_key(entry.name)):
+        if entry.name.startswith("."):
+            continue
+        if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
+            found.append(Clip(entry.stem, entry))
+        elif entry.is_dir() and not entry.name.endswith("_gt") and (images := images_in(entry)):
+            found.append(Clip(entry.name, entry, images, image_fps))
+    if not found:
+        raise StreamFault("no video and no images in it")
+    return found
+
+
+def _clip_of_file(path: Path, image_fps: float) -> Clip:
+    """A single file as a clip; opened at once, so that what is no video is told before the work begins."""
+    if translated(path.stat).st_size == 0:
+        raise StreamFault("empty file")
+    if is_image(path):
+        return Clip(path.stem, path, (path,), image_fps)
+    with translated(av.open, str(path.absolute())) as container:
+        video_stream(container)
+    return Clip(path.stem, path)
+
+
+def _unreadable(path: Path, fault: StreamFault) -> FootageError:
+    return FootageError(str(path), f"it can't be read as footage ({fault.reason})", REMEDY)

@@ -1,0 +1,142 @@
+"""Still pictures: which files are, in which order, and decoding one. Through FFmpeg, as live pictures are."""
+
+import re
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+from av.codec import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from streammon.ingest.faults import StreamFault, translated
+from streammon.records import Picture
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
+
+SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], ...] = (
+    (b"\xff\xd8", "mjpeg"),
+    (b"\x89PNG", "png"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"RIFF", "webp"),
+)
+"""How a file of each kind begins; its name's ending may lie."""
+
+Size = int | tuple[int, int] | None
+"""Width and height to scale to, one number for a square, None for the source's own."""
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts names by the numbers in them, padded with zeros or not.
+
+    >>> sorted(["10.jpg", "9.jpg", "frame_2.jpg", "frame_10.jpg", "001.jpg"], key=natural_key)
+    ['001.jpg', '9.jpg', '10.jpg', 'frame_2.jpg', 'frame_10.jpg']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return tuple((0, int(part), part) if part[0] in "0123456789" else (1, 0, part.lower()) for part in parts)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that it holds a picture; hidden files don't count.
+
+    >>> [is_image(Path(name)) for name in ("001.JPG", "._001.jpg", "Thumbs.db")]
+    [True, False, False]
+    """
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def images_in(folder: Path) -> tuple[Path, ...]:
+    """The image files right in a folder, in natural order.
+
+    Raises:
+        StreamFault: The folder can't be read.
+    """
+    entries = translated(lambda: list(folder.iterdir()))
+    return tuple(sorted(filter(is_image, entries), key=lambda path: natural_key(path.name)))
+
+
+class ImageDecoder:
+    """Decodes image files, some hundred a second, with one decoder for each kind kept open."""
+
+    def __init__(self) -> None:
+        self._codecs: dict[str, VideoCodecContext] = {}
+
+    def decode(self, path: Path) -> VideoFrame:
+        """The picture in a file.
+
+        Raises:
+            StreamFault: It can't be read, is no picture, or is cut short.
+        """
+        encoded = translated(path.read_bytes)
+        if not encoded:
+            raise StreamFault("empty file")
+        frames = translated(self._codec(encoded).decode, av.Packet(encoded))
+        if not frames or frames[0].is_corrupt:
+            raise StreamFault("damaged picture")
+        return frames[0]
+
+    def _codec(self, encoded: bytes) -> VideoCodecContext:
+        name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
+        if name is None:
+            raise StreamFault("not a picture")
+        if name not in self._codecs:
+            codec = CodecContext.create(name, "r")
+            codec.thread_count = 1  # with more, a picture comes out only when the next goes in
+            if name == "mjpeg":  # without it a truncated JPEG is grey below, and no error
+                codec.options = {"err_detect": "explode"}
+            self._codecs[name] = codec
+        return self._codecs[name]
+
+
+class ImageSequence:
+    """A folder of images as a source: in the order of the numbers in their names, at a pace of one's choice."""
+
+    codec = "images"
+
+    def __init__(self, folder: Path, fps: float) -> None:
+        self.fps: float | None = fps
+        self.interval_s = 1.0 / fps
+        self._images = images_in(folder)
+        if not self._images:
+            raise StreamFault("no images in the folder")
+        self._decoder = ImageDecoder()
+        first = self._decoder.decode(self._images[0])
+        self.size = (first.width, first.height)
+        self._next = 0
+        self.damaged = 0
+
+    def read(self) -> list[tuple[VideoFrame, float | None]] | None:
+        """The next image, or none where it is damaged; None after the last."""
+        if self._next == len(self._images):
+            return None
+        index, self._next = self._next, self._next + 1
+        try:
+            return [(self._decoder.decode(self._images[index]), index * self.interval_s)]
+        except StreamFault:
+            self.damaged += 1
+            return []
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class Scaler:
+    """Scales decoded pictures to one size, straight from YUV, bicubic, without crop."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = (size, size) if isinstance(size, int) else size
+        self._reformatter = VideoReformatter()  # keeps its tables while the pictures look alike
+
+    def scale(self, frame: VideoFrame) -> Picture:
+        """(H, W, 3) uint8 RGB of the scaler's size.
+
+        Raises:
+            StreamFault: FFmpeg can't convert the picture.
+        """
+        width, height = self._size or (frame.width, frame.height)
+        reformatter = self._reformatter
+        scaled = translated(reformatter.reformat, frame, width, height, "rgb24", interpolation="BICUBIC")
+        return cast(Picture, scaled.to_ndarray())

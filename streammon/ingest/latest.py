@@ -1,0 +1,65 @@
+"""The hand-off between the readers and whoever scores: newest wins, and losses are counted."""
+
+import threading
+from collections import Counter
+
+from streammon.records import Frame
+
+
+class LatestFrames:
+    """The newest unread frame of each camera.
+
+    Live scoring must not fall behind, so nothing queues here:
+    a newer frame takes the place of its camera's unread one, and the loss is counted.
+    A camera keeps its place in line, so a fast one cannot starve a slow one.
+    Any thread may call any method.
+    """
+
+    def __init__(self) -> None:
+        self._unread: dict[str, Frame] = {}  # in line: a dict keeps a key's place when its value is replaced
+        self._lost: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def put_nowait(self, frame: Frame) -> None:
+        """Make this its camera's newest frame; an unread one of the same camera is lost."""
+        with self._changed:
+            if frame.camera in self._unread:
+                self._lost[frame.camera] += 1
+            self._unread[frame.camera] = frame
+            self._changed.notify()
+
+    def take(self, max_frames: int, timeout_s: float) -> list[Frame]:
+        """Wait for an unread frame and take those first in line, at most one of each camera.
+
+        Returns:
+            1 to `max_frames` frames, those that waited longest first;
+            none when `timeout_s` passed without one, or when closed.
+
+        Raises:
+            ValueError: `max_frames` is below 1.
+        """
+        if max_frames < 1:
+            raise ValueError(f"max_frames is {max_frames}; it must be at least 1")
+        with self._changed:
+            self._changed.wait_for(lambda: self._unread or self._closed, timeout_s)
+            if self._closed:
+                return []
+            first_in_line = list(self._unread)[:max_frames]
+            return [self._unread.pop(camera) for camera in first_in_line]
+
+    def close(self) -> None:
+        """Let every `take`, now and later, return nothing at once."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """How many frames of each camera a newer one replaced unread; cameras without a loss are left out."""
+        with self._changed:
+            return dict(self._lost)
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._unread)

@@ -1,0 +1,207 @@
+"""One thread per camera: connect, decode, keep some frames, and come back by itself when the camera is lost."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from av.video.frame import VideoFrame
+
+from streammon.config import CameraConfig
+from streammon.ingest.faults import FaultKind, StreamFault
+from streammon.ingest.images import Scaler, Size
+from streammon.ingest.stream import Source, open_source
+from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock, retry_delay_s
+from streammon.records import CameraState, CameraStatus, Frame, ReaderCounts
+
+UNAUTHORISED_RETRY_S = 60.0
+"""Slow, since many cameras lock an account after a few wrong passwords."""
+
+LIVED_S = 10.0
+"""A connection that gave pictures for so long counts as good: the next failure is the first again."""
+
+UNDECODABLE_S = 20.0
+"""A camera that sends and gives no whole picture for so long is connected anew."""
+
+
+class CameraReader:
+    """Reads one camera, reports its state, and reconnects for as long as it runs.
+
+    Whatever one camera does (refuse, freeze, send rubbish), it blocks no thread but its own.
+
+    Args:
+        name: Name of the camera; also in the thread's name.
+        camera: Where it is and how it is read.
+        size: What frames are scaled to.
+        put: Takes each kept frame, in the reader's thread. It may block where `play: fast` needs back pressure.
+        report: Takes the camera's status at each change of state or reason and with each planned retry,
+            in the reader's thread.
+
+    Attributes:
+        counts: What it did so far.
+        crash: The error that ended the thread, if one did that is no failure of the camera; else None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        camera: CameraConfig,
+        size: Size,
+        put: Callable[[Frame], None],
+        report: Callable[[CameraStatus], None],
+    ) -> None:
+        self.name = name
+        self.counts = ReaderCounts()
+        self.crash: BaseException | None = None
+        self._camera = camera
+        self._put = put
+        self._report = report
+        self._scaler = Scaler(size)
+        self._rate = FrameRate()
+        self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
+        self._last_frame_s = 0.0  # Unix time
+        self._quick = True
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"streammon-reader-{name}", daemon=True)
+
+    @property
+    def status(self) -> CameraStatus:
+        """The latest status."""
+        return self._status
+
+    @property
+    def fps(self) -> float:
+        """Frames decoded a second over the last seconds."""
+        return self._rate.fps(time.monotonic())
+
+    def start(self) -> None:
+        """Begin to read; once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end, without waiting.
+
+        It ends after the packet it waits for: at once as a rule, within twice the camera's timeouts at worst.
+        """
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; whether it came in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._report(self._status)
+            self._read_until_stopped()
+        except BaseException as error:
+            self.crash = error
+            self._announce(CameraState.OFFLINE, f"internal error ({type(error).__name__})")
+            raise  # to threading.excepthook: a bug must not die silently
+
+    def _read_until_stopped(self) -> None:
+        failures = 0  # in a row
+        while not self._stopping.is_set():
+            connections, connected_s = self.counts.connections, time.time()
+            try:
+                self._connection()
+            except StreamFault as fault:
+                if self._stopping.is_set():
+                    return
+                gave_frames = self.counts.connections > connections
+                if not gave_frames:  # perhaps it needs probing, or does not
+                    self._quick = not self._quick
+                elif self._last_frame_s - connected_s >= LIVED_S:
+                    failures = 0
+                self.counts.failures += 1
+                delay_s = self._announce_fault(fault, gave_frames, failures)
+                failures += 1
+                self._stopping.wait(delay_s)
+            else:
+                if not self._camera.loop and not self._stopping.is_set():
+                    self._announce(CameraState.ENDED)
+                    return
+
+    def _announce_fault(self, fault: StreamFault, gave_frames: bool, failures: int) -> float:
+        """Report what a fault makes of the camera; how long to wait before trying again."""
+        delay_s = retry_delay_s(failures, random.random())
+        if fault.kind is FaultKind.UNAUTHORISED:
+            delay_s = UNAUTHORISED_RETRY_S
+            self._announce(CameraState.UNAUTHORISED, fault.reason, delay_s)
+        elif fault.kind is FaultKind.SILENT and (gave_frames or self._status.state is CameraState.FROZEN):
+            self._announce(CameraState.FROZEN, fault.reason, delay_s, since_s=self._last_frame_s)
+        else:
+            self._announce(CameraState.OFFLINE, fault.reason, delay_s)
+        return delay_s
+
+    def _connection(self) -> None:
+        """Open the camera and read it to its end or until stopped.
+
+        Raises:
+            StreamFault: It could not be opened, or was lost; a live camera has no other end.
+        """
+        thinning = FrameThinning(self._camera.score_fps)
+        began_s: float | None = None
+        with closing(open_source(self._camera, self._quick)) as source:
+            for picture, time_s in self._pictures(source):
+                if began_s is None:
+                    began_s = time.monotonic()
+                    self.counts.connections += 1
+                    self._announce(CameraState.ONLINE)
+                if thinning.keeps(time_s):
+                    self._wait_until(began_s + time_s)
+                    self._keep(picture, time_s)
+        if self._stopping.is_set():
+            return
+        if self._camera.is_live:
+            raise StreamFault("stream ended")  # a camera that is killed looks like a file's end
+        if began_s is None:
+            raise StreamFault("no picture in it")
+
+    def _pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float]]:
+        """Each whole picture with its stream time, until the source ends or the reader stops."""
+        clock = StreamClock()
+        last_s = time.monotonic()
+        damaged_before = self.counts.corrupt
+        while not self._stopping.is_set() and (pictures := source.read()) is not None:
+            self.counts.corrupt = damaged_before + source.damaged
+            now_s = time.monotonic()
+            for picture, pts_s in pictures:
+                elapsed_s = now_s - last_s if self._camera.is_live else source.interval_s
+                last_s, self._last_frame_s = now_s, time.time()
+                self.counts.decoded += 1
+                self._rate.count(now_s)
+                yield picture, clock.advance(pts_s, elapsed_s)
+            if self._camera.is_live and now_s - last_s > max(UNDECODABLE_S, self._camera.read_timeout_s):
+                raise StreamFault("no whole picture")
+
+    def _wait_until(self, due_s: float) -> None:
+        """Hold a file back to its own pace; `due_s` is monotonic time."""
+        if not self._camera.is_live and self._camera.play == "realtime":
+            self._stopping.wait(max(0.0, due_s - time.monotonic()))
+
+    def _keep(self, picture: VideoFrame, time_s: float) -> None:
+        frame = Frame(
+            camera=self.name,
+            seq=self.counts.kept,
+            picture=self._scaler.scale(picture),
+            source_size=(picture.width, picture.height),
+            stream_time_s=time_s,
+            wall_time_s=time.time(),
+        )
+        self.counts.kept += 1
+        self._put(frame)
+
+    def _announce(
+        self, state: CameraState, reason: str = "", retry_in_s: float | None = None, since_s: float | None = None
+    ) -> None:
+        """Report a status that differs from the last; a state that goes on keeps its beginning."""
+        last = self._status
+        if state is last.state:
+            since_s = last.since_s
+        elif since_s is None:
+            since_s = time.time()
+        self._status = CameraStatus(self.name, state, since_s, reason, retry_in_s)
+        if self._status != last:
+            self._report(self._status)

@@ -1,0 +1,201 @@
+"""Opening a camera's address and decoding it, picture by picture, whatever it is."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from streammon.config import CameraConfig
+from streammon.ingest.faults import FaultKind, StreamFault, fault_of, translated
+from streammon.ingest.images import ImageSequence
+from streammon.ingest.timing import KeyframeGate
+
+TEXT_ART_CODECS = frozenset(("ansi", "bintext", "idf", "xbin"))
+"""FFmpeg draws a text file as a terminal would and calls it video."""
+
+DEFAULT_INTERVAL_S = 0.04
+
+
+class Source(Protocol):
+    """An open source of pictures, to be closed.
+
+    Attributes:
+        codec: FFmpeg's name of the codec.
+        size: Width and height as announced; 0, 0 where they are not.
+        interval_s: Seconds from frame to frame by the source's nominal rate.
+        fps: That rate, or None where it is unknown.
+    """
+
+    codec: str
+    size: tuple[int, int]
+    fps: float | None
+    interval_s: float
+
+    def read(self) -> list[tuple[VideoFrame, float | None]] | None:
+        """The pictures that the next packet completes, each with its timestamp in seconds, if it has one.
+
+        Returns:
+            Often one, sometimes none or more; None when the source has ended.
+
+        Raises:
+            StreamFault: It is lost or silent.
+        """
+
+    @property
+    def damaged(self) -> int:
+        """How many pictures were held back as damaged, or as predicted from a damaged one."""
+
+    def close(self) -> None:
+        """Let go of the connection and the memory."""
+
+
+def open_source(camera: CameraConfig, quick: bool = True) -> Source:
+    """Open whatever a camera's address names.
+
+    Args:
+        camera: Its address and timeouts.
+        quick: Open RTSP without probing the stream, which is right where the camera announces its picture size
+            (0.1 s instead of 1 s). Try without when that gave no picture.
+
+    Raises:
+        StreamFault: It can't be opened, or has no video.
+    """
+    if camera.is_live:
+        return Stream(camera, quick)
+    path = Path(camera.address)
+    if translated(path.stat).st_size == 0:
+        raise StreamFault("empty file")
+    return ImageSequence(path, camera.image_fps) if path.is_dir() else Stream(camera, quick)
+
+
+class Stream:
+    """A network stream, device or video file as a source: one FFmpeg container, closed by the thread that opened it.
+
+    Only a timeout ends a read that blocks: closing a container under a reading thread crashes the process.
+    """
+
+    def __init__(self, camera: CameraConfig, quick: bool) -> None:
+        self._live = camera.is_live
+        self._read_timeout_s = camera.read_timeout_s
+        self._container = _opened(camera, quick)
+        try:
+            self._stream = video_stream(self._container)
+        except StreamFault:
+            self._container.close()
+            raise
+        codec = self._stream.codec_context
+        codec.thread_type, codec.thread_count = "SLICE", 1  # 42 ms decode latency; threads over frames take 122 ms
+        self.codec = codec.name
+        self.size = (codec.width, codec.height)
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.fps = float(rate) if rate else None
+        self.interval_s = 1.0 / self.fps if self.fps else DEFAULT_INTERVAL_S
+        # All streams, not the video alone: a camera whose sound goes on must not hide that its picture froze.
+        self._packets: Iterator[Packet[Any]] = self._container.demux()
+        self._silent_s = 0.0
+        self._gate = KeyframeGate()
+        self._damaged = 0
+
+    @property
+    def damaged(self) -> int:
+        """How many pictures were held back as damaged, or as predicted from a damaged one."""
+        return self._damaged
+
+    def read(self) -> list[tuple[VideoFrame, float | None]] | None:
+        """The pictures that the next packet completes; None when the source has ended.
+
+        Raises:
+            StreamFault: It is lost, or no picture came for the read timeout.
+        """
+        packet = self._next_packet()
+        if packet is None or (self._live and packet.size == 0):  # the flush after a live stream's end
+            return None
+        if packet.stream_index != self._stream.index:
+            return []
+        now_s = time.monotonic()
+        try:
+            frames: list[VideoFrame] = packet.decode()
+        except av.error.InvalidDataError:
+            self._gate.close(now_s)
+            self._damaged += 1
+            return []
+        except av.FFmpegError as error:
+            fault = fault_of(error)
+        else:
+            return [(frame, frame.time) for frame in frames if self._is_whole(frame, packet.is_corrupt, now_s)]
+        raise fault
+
+    def _next_packet(self) -> "Packet[Any] | None":
+        asked_s = time.monotonic()
+        fault: StreamFault | None = None
+        packet: Packet[Any] | None = None
+        try:
+            packet = translated(next, self._packets, None)
+        except StreamFault as raised:
+            fault = raised
+        self._silent_s += time.monotonic() - asked_s
+        # Our own clock: FFmpeg holds a packet back, hands it out after a first timeout and raises after a second.
+        if self._live and self._silent_s >= 0.95 * self._read_timeout_s:
+            raise StreamFault(f"no frame for {self._silent_s:.0f} s", FaultKind.SILENT)
+        if fault:
+            raise fault
+        if packet is not None and packet.stream_index == self._stream.index:
+            self._silent_s = 0.0
+        return packet
+
+    def _is_whole(self, frame: VideoFrame, packet_is_corrupt: bool, now_s: float) -> bool:
+        whole = self._gate.admits(frame.key_frame, frame.is_corrupt or packet_is_corrupt, now_s)
+        self._damaged += not whole
+        return whole
+
+    def close(self) -> None:
+        """Hang up."""
+        self._container.close()
+
+
+def _opened(camera: CameraConfig, quick: bool) -> InputContainer:
+    asked_s = time.monotonic()
+    address = camera.address if camera.is_live else str(Path(camera.address).absolute())  # `a:b.mp4` is no protocol
+    try:
+        return translated(
+            av.open,
+            address,
+            format="v4l2" if address.startswith("/dev/video") else None,
+            options=_options(camera, quick),
+            timeout=(camera.open_timeout_s, camera.read_timeout_s) if camera.is_live else None,
+        )
+    except StreamFault:
+        # A server that accepts and never answers comes out of FFmpeg as invalid data.
+        if camera.is_live and time.monotonic() - asked_s >= 0.95 * camera.open_timeout_s:
+            raise StreamFault("no answer", FaultKind.SILENT) from None
+        raise
+
+
+def _options(camera: CameraConfig, quick: bool) -> dict[str, str]:
+    scheme = camera.address.partition("://")[0] if "://" in camera.address else "file"
+    timeout_us = str(int(1e6 * max(camera.open_timeout_s, camera.read_timeout_s)))
+    if scheme in ("rtsp", "rtsps"):
+        options = {"rtsp_transport": camera.transport, "timeout": timeout_us, "allowed_media_types": "video"}
+        return options | {"probesize": "32"} if quick else options
+    return {"timeout": timeout_us} if scheme in ("http", "https") else {}
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The first stream of a container that is really video.
+
+    Raises:
+        StreamFault: It has none.
+    """
+    for stream in container.streams.video:
+        if stream.codec_context.name in TEXT_ART_CODECS:
+            raise StreamFault("not video")
+        if not stream.disposition & Disposition.attached_pic:  # a song's cover
+            return stream
+    raise StreamFault("no video in it")

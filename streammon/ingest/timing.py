@@ -1,0 +1,142 @@
+"""When frames happened and which of them to keep. Pure: no thread, no wall clock of its own."""
+
+MAX_STEP_S = 10.0
+"""A larger jump between two timestamps is taken for a broken timestamp, not for a pause."""
+
+MAX_DAMAGE_S = 10.0
+"""Streams without keyframes exist (intra refresh): after so long a picture that looks whole is taken as whole."""
+
+FIRST_RETRY_S = 2.0
+MAX_RETRY_S = 60.0
+
+
+def retry_delay_s(attempt: int, jitter: float) -> float:
+    """How long to wait before connecting again: from 1 s, doubling, to 60 s.
+
+    Between half and the whole of min(60, 2 * 2^attempt), so that cameras lost together don't return together.
+
+    Args:
+        attempt: Failures in a row before this one, from 0.
+        jitter: Uniform in 0 to 1.
+
+    >>> [retry_delay_s(attempt, jitter=0.0) for attempt in range(7)]
+    [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    >>> [retry_delay_s(attempt, jitter=1.0) for attempt in range(7)]
+    [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    """
+    longest_s = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempt, 10))
+    return longest_s * (0.5 + 0.5 * jitter)
+
+
+class StreamClock:
+    """Seconds since a connection's first frame, from the stream's timestamps where they can be believed.
+
+    A timestamp that is missing, stands still, jumps back or leaps ahead by more than `MAX_STEP_S` is not:
+    then the time that passed meanwhile counts instead. So the clock never runs backwards.
+
+    >>> clock = StreamClock()
+    >>> [round(clock.advance(pts_s, elapsed_s=0.1), 2) for pts_s in (None, 7.0, 7.04, 3.0, 3.04, 99.0)]
+    [0.0, 0.1, 0.14, 0.24, 0.28, 0.38]
+    """
+
+    def __init__(self) -> None:
+        self._time_s: float | None = None
+        self._pts_s: float | None = None
+
+    def advance(self, pts_s: float | None, elapsed_s: float) -> float:
+        """The stream time of the next frame.
+
+        Args:
+            pts_s: Its presentation timestamp in seconds, or None.
+            elapsed_s: Seconds since the frame before by a clock that can be trusted.
+        """
+        if self._time_s is None:
+            self._time_s = 0.0
+        else:
+            step_s = pts_s - self._pts_s if pts_s is not None and self._pts_s is not None else 0.0
+            self._time_s += step_s if 0 < step_s <= MAX_STEP_S else elapsed_s
+        self._pts_s = pts_s
+        return self._time_s
+
+
+class FrameThinning:
+    """Which frames to keep so that at most `fps` a second remain, evenly spread, whatever the stream's rate.
+
+    The frame nearest to each due time is kept, so a stream at exactly `fps` loses none to its jitter.
+
+    >>> thinning = FrameThinning(fps=5.0)
+    >>> [n for n in range(13) if thinning.keeps(n / 12.5)]  # 12.5 frames a second
+    [0, 2, 5, 7, 10, 12]
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._interval_s = 1.0 / fps
+        self._due_s: float | None = None
+        self._last_s = 0.0
+
+    def keeps(self, time_s: float) -> bool:
+        """Whether to keep the frame at this stream time; times must not run backwards."""
+        step_s, self._last_s = time_s - self._last_s, time_s
+        if self._due_s is None:
+            self._due_s = time_s + self._interval_s
+            return True
+        if time_s + min(step_s, self._interval_s) / 2 < self._due_s:
+            return False
+        # After a gap the due time restarts here, so that a burst can't make up for what was missed.
+        self._due_s = max(self._due_s, time_s - self._interval_s / 2) + self._interval_s
+        return True
+
+
+class KeyframeGate:
+    """Holds back every picture from a damaged one to the next keyframe.
+
+    FFmpeg marks the picture in which data was missing, not those predicted from it.
+
+    >>> gate = KeyframeGate()
+    >>> shots = [("P", False), ("I", False), ("P", True), ("P", False), ("I", False)]
+    >>> [gate.admits(kind == "I", damaged, time_s=0.0) for kind, damaged in shots]
+    [False, True, False, False, True]
+    """
+
+    def __init__(self) -> None:
+        self._closed_s: float | None = None
+        self._open = False
+
+    def close(self, time_s: float) -> None:
+        """Admit nothing before the next keyframe."""
+        self._open, self._closed_s = False, time_s
+
+    def admits(self, is_key: bool, is_damaged: bool, time_s: float) -> bool:
+        """Whether a picture is whole; `time_s` is any clock that runs forward."""
+        if is_damaged:
+            self.close(time_s)
+        elif not self._open:
+            self._closed_s = time_s if self._closed_s is None else self._closed_s
+            self._open = is_key or time_s - self._closed_s > MAX_DAMAGE_S
+        return self._open
+
+
+class FrameRate:
+    """Frames a second over the last `WINDOW_S`, for showing. Written by one thread, read by any."""
+
+    WINDOW_S = 2.0
+
+    def __init__(self) -> None:
+        self._fps = 0.0
+        self._frames = 0
+        self._since_s: float | None = None
+
+    def count(self, now_s: float) -> None:
+        """One more frame, at this monotonic time."""
+        if self._since_s is None or now_s - self._since_s > 2 * self.WINDOW_S:  # the first, or after a pause
+            self._since_s, self._frames = now_s, 0
+            return
+        self._frames += 1
+        if now_s - self._since_s >= self.WINDOW_S:
+            self._fps = self._frames / (now_s - self._since_s)
+            self._since_s, self._frames = now_s, 0
+
+    def fps(self, now_s: float) -> float:
+        """Frames a second lately; 0 when none came for two windows."""
+        silent = self._since_s is None or now_s - self._since_s > 2 * self.WINDOW_S
+        return 0.0 if silent else self._fps

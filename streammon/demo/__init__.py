@@ -1,0 +1,1 @@
+"""A made-up plaza, played as a camera: what streammon does, with nothing but the package."""

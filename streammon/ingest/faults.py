@@ -68,7 +68,7 @@ REASONS: tuple[tuple[type[Exception], str, FaultKind], ...] = (
 """The first class that fits gives the reason. FFmpeg's errors are also of Python's own kinds."""
 
 NUMBERED_REASONS = {
-    errno.EIO: "host not found or input/output error",  # FFmpeg says EIO when a host name has no address
+    errno.EIO: "no such host, or a garbled answer",  # all that FFmpeg says of a host name without an address
     errno.EHOSTUNREACH: "no route to host",
     errno.ENETUNREACH: "no route to host",
     errno.EHOSTDOWN: "no route to host",

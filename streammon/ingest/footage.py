@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from streammon.errors import FootageError
 from streammon.ingest.faults import StreamFault, translated
-from streammon.ingest.images import ImageDecoder, Scaler, Size, images_in, is_image, natural_key
+from streammon.ingest.images import Scaler, Size, decode_image, images_in, is_image, natural_key
 from streammon.ingest.stream import video_stream
 from streammon.ingest.timing import StreamClock
 from streammon.records import Frame
@@ -84,10 +84,9 @@ class Clip:
             )
 
     def _image_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
-        decoder = ImageDecoder()
         for index in range(0, len(self.images), every):
             try:
-                picture = decoder.decode(self.images[index])
+                picture = decode_image(self.images[index])
             except StreamFault as fault:
                 raise _unreadable(self.images[index], fault) from None
             yield picture, index / self.image_fps

@@ -6,7 +6,6 @@ from typing import Literal, cast
 
 import av
 from av.codec import CodecContext
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -58,37 +57,26 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(filter(is_image, entries), key=lambda path: natural_key(path.name)))
 
 
-class ImageDecoder:
-    """Decodes image files, some hundred a second, with one decoder for each kind kept open."""
+def decode_image(path: Path) -> VideoFrame:
+    """The picture in a file.
 
-    def __init__(self) -> None:
-        self._codecs: dict[str, VideoCodecContext] = {}
-
-    def decode(self, path: Path) -> VideoFrame:
-        """The picture in a file.
-
-        Raises:
-            StreamFault: It can't be read, is no picture, or is cut short.
-        """
-        encoded = translated(path.read_bytes)
-        if not encoded:
-            raise StreamFault("empty file")
-        frames = translated(self._codec(encoded).decode, av.Packet(encoded))
-        if not frames or frames[0].is_corrupt:
-            raise StreamFault("damaged picture")
-        return frames[0]
-
-    def _codec(self, encoded: bytes) -> VideoCodecContext:
-        name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
-        if name is None:
-            raise StreamFault("not a picture")
-        if name not in self._codecs:
-            codec = CodecContext.create(name, "r")
-            codec.thread_count = 1  # with more, a picture comes out only when the next goes in
-            if name == "mjpeg":  # without it a truncated JPEG is grey below, and no error
-                codec.options = {"err_detect": "explode"}
-            self._codecs[name] = codec
-        return self._codecs[name]
+    Raises:
+        StreamFault: It can't be read, is no picture, or is cut short.
+    """
+    encoded = translated(path.read_bytes)
+    if not encoded:
+        raise StreamFault("empty file")
+    name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
+    if name is None:
+        raise StreamFault("not a picture")
+    codec = CodecContext.create(name, "r")  # a new one for each: the PNG decoder blends a picture into the one before
+    codec.thread_count = 1  # with more, a picture comes out only when the next goes in
+    if name == "mjpeg":  # without it a truncated JPEG is grey below, and no error
+        codec.options = {"err_detect": "explode"}
+    frames = translated(codec.decode, av.Packet(encoded))
+    if not frames or frames[0].is_corrupt:
+        raise StreamFault("damaged picture")
+    return frames[0]
 
 
 class ImageSequence:
@@ -102,8 +90,7 @@ class ImageSequence:
         self._images = images_in(folder)
         if not self._images:
             raise StreamFault("no images in the folder")
-        self._decoder = ImageDecoder()
-        first = self._decoder.decode(self._images[0])
+        first = decode_image(self._images[0])
         self.size = (first.width, first.height)
         self._next = 0
         self.damaged = 0
@@ -114,7 +101,7 @@ class ImageSequence:
             return None
         index, self._next = self._next, self._next + 1
         try:
-            return [(self._decoder.decode(self._images[index]), index * self.interval_s)]
+            return [(decode_image(self._images[index]), index * self.interval_s)]
         except StreamFault:
             self.damaged += 1
             return []

@@ -2,8 +2,11 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 from streammon.records import Frame
+
+STOPPING_CHECK_S = 0.5
 
 
 class LatestFrames:
@@ -27,7 +30,21 @@ class LatestFrames:
             if frame.camera in self._unread:
                 self._lost[frame.camera] += 1
             self._unread[frame.camera] = frame
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def put(self, frame: Frame, stopping: Callable[[], bool]) -> None:
+        """Wait until the camera's unread frame was taken, then put this one: for footage, of which nothing is lost.
+
+        Args:
+            frame: The next frame.
+            stopping: Asked twice a second; once it is true the frame is let go.
+        """
+        with self._changed:
+            while frame.camera in self._unread and not self._closed and not stopping():
+                self._changed.wait(STOPPING_CHECK_S)
+            if frame.camera not in self._unread and not self._closed:
+                self._unread[frame.camera] = frame
+                self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[Frame]:
         """Wait for an unread frame and take those first in line, at most one of each camera.
@@ -46,7 +63,9 @@ class LatestFrames:
             if self._closed:
                 return []
             first_in_line = list(self._unread)[:max_frames]
-            return [self._unread.pop(camera) for camera in first_in_line]
+            frames = [self._unread.pop(camera) for camera in first_in_line]
+            self._changed.notify_all()  # to those who wait in `put`
+            return frames
 
     def close(self) -> None:
         """Let every `take`, now and later, return nothing at once."""

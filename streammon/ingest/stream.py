@@ -145,7 +145,7 @@ class Stream:
         if self._live and self._silent_s >= 0.95 * self._read_timeout_s:
             raise StreamFault(f"no frame for {self._silent_s:.0f} s", FaultKind.SILENT)
         if fault:
-            raise fault
+            raise StreamFault("connection lost") if self._live else fault
         if packet is not None and packet.stream_index == self._stream.index:
             self._silent_s = 0.0
         return packet

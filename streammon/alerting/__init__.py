@@ -1,10 +1,11 @@
 """Scores become alerts, and alerts reach Redis."""
 
+from streammon.alerting.delivery import PublisherCounts
 from streammon.alerting.embedded import embedded_valkey
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
 from streammon.alerting.messages import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
-from streammon.alerting.publisher import PublisherCounts, RedisPublisher
+from streammon.alerting.publisher import RedisPublisher
 from streammon.alerting.regions import regions
 from streammon.alerting.rule import AlertRule
 from streammon.alerting.spool import Spool, SpooledAlert

@@ -4,54 +4,19 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from streammon.alerting.heatmap import heatmap_png
-from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink
-from streammon.alerting.messages import alert_json, score_json, status_json
-from streammon.alerting.spool import Spool, SpooledAlert
+from streammon.alerting.delivery import AlertDelivery, PublisherCounts, heatmap_command
+from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink, shown_address
+from streammon.alerting.messages import score_json, status_json
+from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
 from streammon.records import Alert, CameraStatus, FrameScore, RedisStatus, SpoolStatus
 
 HEATMAP_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
-SEEN_TTL_S = 3 * 24 * 3600  # a repeated delivery is known even after an outage over a long weekend
 DRAIN_RETRY_S = 0.1
-
-# A client that loses its connection cannot know whether its command was carried out, so it sends it again.
-# Parts of one alert come in order: the highest part in the log tells a new message from a repeated one.
-# Where the log refuses the message (memory, permissions), nothing is left behind that would hide the next attempt.
-DELIVER = """
-local seen = redis.call('GET', KEYS[1])
-if seen and tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
-local logged = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'json', ARGV[2])
-if type(logged) == 'table' and logged.err then return logged end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
-redis.call('PUBLISH', KEYS[3], ARGV[2])
-redis.call('PUBLISH', KEYS[4], ARGV[2])
-return 1
-"""
-
-
-@dataclass(slots=True)
-class PublisherCounts:
-    """What became of everything handed to the publisher, since it started.
-
-    Attributes:
-        scores_published: Score messages Redis took.
-        scores_replaced: Scores whose place a newer one of the same camera took before they were sent.
-        scores_lost: Scores that fell to Redis being away.
-        alerts_delivered: Alert messages Redis took.
-        alerts_repeated: Those of them that Redis already had: their first delivery looked like a failure.
-    """
-
-    scores_published: int = 0
-    scores_replaced: int = 0
-    scores_lost: int = 0
-    alerts_delivered: int = 0
-    alerts_repeated: int = 0
 
 
 class RedisPublisher:
@@ -87,16 +52,15 @@ class RedisPublisher:
         self._spool = spool
         self._on_event = on_event
         self._link = RedisLink(redis, self._link_changed, call_timeout_s)
+        self._delivery = AlertDelivery(redis, self._link, spool, self.counts)
         self._keys = self._link.keys
         self._spool_losses = (0, 0, "")
         self._scores: dict[str, FrameScore] = {}
         self._statuses: dict[str, tuple[CameraStatus, Mapping[str, float] | None]] = {}
         self._untold: set[str] = set()  # cameras whose latest status Redis doesn't have
-        self._alert_frames: dict[str, FrameScore] = {}  # whose heatmap goes ahead of the camera's next alert message
         self._heatmap_at_s: dict[str, float] = {}
         self._something_new = asyncio.Event()
         self._something_spooled = asyncio.Event()
-        self._one_delivery = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,6 +69,11 @@ class RedisPublisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._link.close()
+
+    @property
+    def address(self) -> str:
+        """Where it publishes, without user and password."""
+        return shown_address(self._redis.address)
 
     @property
     def status(self) -> RedisStatus:
@@ -156,10 +125,7 @@ class RedisPublisher:
             score: The frame that caused them, whose heatmap is stored before they are published.
         """
         for alert in alerts:
-            message = alert_json(alert, self._keys.heatmap(alert.camera))
-            self._spool.put(alert.id, alert.part, alert.event, alert.camera, message)
-            if score is not None and self._link.online:
-                self._alert_frames[alert.camera] = score
+            self._delivery.put(alert, score)
             self._something_spooled.set()
         self._tell_spool_losses()
 
@@ -179,7 +145,7 @@ class RedisPublisher:
             try:
                 if not self._link.online:
                     await self._link.reach()
-                while await self._deliver_oldest():
+                while await self._delivery.deliver_oldest():
                     pass
                 await self._send_newest()
             except RedisAwayError:
@@ -191,37 +157,14 @@ class RedisPublisher:
         while True:
             await self._link.wait_online()
             try:
-                if await self._deliver_oldest():
-                    continue
+                is_delivered = await self._delivery.deliver_oldest()
             except RedisAwayError:
+                continue
+            self._tell_spool_losses()
+            if is_delivered:
                 continue
             self._something_spooled.clear()
             await self._something_spooled.wait()
-
-    async def _deliver_oldest(self) -> bool:
-        """Deliver the message whose turn it is; False when none waits."""
-        async with self._one_delivery:
-            message = self._spool.oldest()
-            if message is None:
-                return False
-            frame = self._alert_frames.pop(message.camera, None)
-            if frame is not None:
-                await self._link.call(lambda client: client.execute_command(*self._heatmap_command(frame)))
-            is_new = await self._link.call(lambda client: client.execute_command(*self._delivery(message)))
-            self._spool.delivered(message)
-            self.counts.alerts_delivered += 1
-            self.counts.alerts_repeated += not is_new
-        self._tell_spool_losses()
-        return True
-
-    def _delivery(self, message: SpooledAlert) -> tuple[str | int, ...]:
-        keys = (
-            self._keys.seen(message.id),
-            self._keys.alert_log,
-            self._keys.alerts,
-            self._keys.camera_alerts(message.camera),
-        )
-        return "EVAL", DELIVER, len(keys), *keys, message.part, message.json, self._redis.log_length, SEEN_TTL_S
 
     async def _publish_newest(self) -> None:
         while True:
@@ -255,14 +198,10 @@ class RedisPublisher:
         commands: list[tuple[Any, ...]] = []
         if now - self._heatmap_at_s.get(score.camera, float("-inf")) >= HEATMAP_EVERY_S:
             heatmap_key = self._keys.heatmap(score.camera)
-            commands.append(self._heatmap_command(score))
+            commands.append(heatmap_command(self._keys, score, self._redis.heatmap_ttl_s))
+            self._heatmap_at_s[score.camera] = now
         commands.append(("PUBLISH", self._keys.scores(score.camera), score_json(score, heatmap_key)))
         return commands
-
-    def _heatmap_command(self, score: FrameScore) -> tuple[str | bytes | int, ...]:
-        self._heatmap_at_s[score.camera] = time.monotonic()
-        png = heatmap_png(score.anomaly_map, score.threshold)
-        return "SET", self._keys.heatmap(score.camera), png, "EX", self._redis.heatmap_ttl_s
 
     def _status_commands(self, camera: str) -> list[tuple[str, ...]]:
         status, counters = self._statuses[camera]
@@ -286,7 +225,7 @@ class RedisPublisher:
         else:
             self.counts.scores_lost += len(self._scores)
             self._scores.clear()
-            self._alert_frames.clear()
+            self._delivery.forget_frames()
         self._on_event(self.status)
 
     def _tell_spool_losses(self) -> None:

@@ -8,28 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streammon.errors import StorageError
+from streammon.alerting.spool_file import failure_reason, open_spool_file
 from streammon.records import AlertEvent, SpoolStatus
 
-APPLICATION_ID = 0x5354414C  # "STAL", SQLite's mark of whose file it is
-FORMAT = 1
-SCHEMA = f"""
-    CREATE TABLE message (
-        position INTEGER PRIMARY KEY,
-        id TEXT NOT NULL,
-        part INTEGER NOT NULL,
-        event TEXT NOT NULL,
-        camera TEXT NOT NULL,
-        json TEXT NOT NULL,
-        UNIQUE (id, part)
-    );
-    PRAGMA application_id = {APPLICATION_ID};
-    PRAGMA user_version = {FORMAT};
-"""
 EVICT = """
     DELETE FROM message WHERE position = coalesce(
-        (SELECT min(position) FROM message WHERE event = 'update' AND position > :delivered),
-        (SELECT min(position) FROM message WHERE position > :delivered))
+        (SELECT min(position) FROM message WHERE event = 'update' AND position > :spared),
+        (SELECT min(position) FROM message WHERE position > :spared))
 """
 
 
@@ -77,13 +62,14 @@ class Spool:
     def __init__(self, path: Path, length: int) -> None:
         self.path = path
         self.length = length
-        self._database: sqlite3.Connection | None = _opened(path)
+        self._database: sqlite3.Connection | None = open_spool_file(path)
         self._saved: int
         self._saved, last = self._database.execute("SELECT count(*), max(position) FROM message").fetchone()
         self._next_position: int = (last or 0) + 1
         self._unsaved: deque[SpooledAlert] = deque()
+        self._given = 0  # place of the message `oldest` gave last: it may be on its way, so it is never dropped
         self._delivered_to = 0
-        self._stale = 0  # rows up to there which a failing disk doesn't let go of
+        self._stale = 0  # rows up to there that are still in the file
         self._refused = 0
         self._dropped = 0
         self._reason = ""
@@ -122,6 +108,34 @@ class Spool:
 
     def oldest(self) -> SpooledAlert | None:
         """The message whose turn it is, or None when none waits."""
+        message = self._oldest_saved() or (self._unsaved[0] if self._unsaved else None)
+        if message:
+            self._given = message.position
+        return message
+
+    def delivered(self, message: SpooledAlert) -> None:
+        """Forget a message that `oldest` gave: Redis has it."""
+        if self._unsaved and self._unsaved[0].position == message.position:
+            self._unsaved.popleft()
+            return
+        if message.position <= self._delivered_to:
+            return
+        self._delivered_to = message.position
+        self._saved -= 1
+        self._stale += 1
+        self._erase_delivered()
+
+    def close(self) -> None:
+        """Close the file; what waits in memory alone is lost, and counted as dropped."""
+        self._save()
+        self._erase_delivered()
+        self._dropped += len(self._unsaved)
+        self._unsaved.clear()
+        if self._database:
+            self._database.close()
+            self._database = None
+
+    def _oldest_saved(self) -> SpooledAlert | None:
         if self._saved and self._database:
             try:
                 row = self._database.execute(
@@ -132,36 +146,8 @@ class Spool:
             except sqlite3.Error as error:
                 self._abandon(error)
             else:
-                if row:
-                    return SpooledAlert(*row)
-        return self._unsaved[0] if self._unsaved else None
-
-    def delivered(self, message: SpooledAlert) -> None:
-        """Forget a message that `oldest` gave: Redis has it."""
-        if self._unsaved and self._unsaved[0].position == message.position:
-            self._unsaved.popleft()
-            return
-        if message.position <= self._delivered_to:
-            return
-        self._delivered_to = message.position
-        if self._database:
-            try:
-                rows = self._database.execute("DELETE FROM message WHERE position <= ?", (message.position,)).rowcount
-            except sqlite3.Error:
-                self._stale += 1  # a later delivery takes the row along; after a restart Redis knows it by its id
-                self._saved -= 1
-            else:
-                self._saved -= rows - self._stale
-                self._stale = 0
-
-    def close(self) -> None:
-        """Close the file; what waits in memory alone is lost, and counted as dropped."""
-        self._save()
-        self._dropped += len(self._unsaved)
-        self._unsaved.clear()
-        if self._database:
-            self._database.close()
-            self._database = None
+                return SpooledAlert(*row)
+        return None
 
     def _save(self) -> None:
         """Move what is in memory to the file, oldest first, as far as the disk takes it."""
@@ -176,93 +162,37 @@ class Spool:
                 self._unsaved.popleft()
                 continue
             except sqlite3.Error as error:
-                self._reason = _reason(error)
+                self._reason = failure_reason(error)
                 return
             self._unsaved.popleft()
             self._saved += 1
             self._reason = ""
 
+    def _erase_delivered(self) -> None:
+        """Where the disk fails, the rows wait for a later delivery; after a restart Redis knows them by id."""
+        if self._stale and self._database:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("DELETE FROM message WHERE position <= ?", (self._delivered_to,))
+                self._stale = 0
+
     def _drop_one(self) -> None:
         if self._saved and self._database:
             with contextlib.suppress(sqlite3.Error):
-                rows = self._database.execute(EVICT, {"delivered": self._delivered_to}).rowcount
+                rows = self._database.execute(EVICT, {"spared": self._given}).rowcount
                 self._saved -= rows
                 self._dropped += rows
                 return
-        if self._unsaved:
-            victim = next((old for old in self._unsaved if old.event == AlertEvent.UPDATE), self._unsaved[0])
-            self._unsaved.remove(victim)
+        droppable = [message for message in self._unsaved if message.position > self._given]
+        if droppable:
+            self._unsaved.remove(next((old for old in droppable if old.event == AlertEvent.UPDATE), droppable[0]))
             self._dropped += 1
 
     def _abandon(self, error: sqlite3.Error) -> None:
         """The file can't even be read: what it holds is lost to this run, and memory alone serves from here."""
-        self._reason = _reason(error)
+        self._reason = failure_reason(error)
         self._dropped += self._saved
         self._saved = 0
         if self._database:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()
             self._database = None
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    where = f"spool {path}"
-    if not path.parent.is_dir():
-        raise StorageError(
-            where, f"there is no folder {path.parent}", "make it, or set alerting.spool to another file"
-        )
-    if path.is_dir():
-        raise StorageError(where, "it is a folder", "set alerting.spool to a file")
-    try:
-        database = sqlite3.connect(path, timeout=0, isolation_level=None)
-    except sqlite3.Error as error:
-        raise StorageError(where, f"it can't be opened ({_reason(error)})", _REMEDY) from None
-    try:
-        _claim(database, where)
-    except sqlite3.Error as error:
-        database.close()
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StorageError(where, "another process holds it", "end that one, or give this one its own") from None
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
-            raise StorageError(where, "it is not a spool", "set alerting.spool to another file") from None
-        raise StorageError(where, f"it can't be written ({_reason(error)})", _REMEDY) from None
-    except StorageError:
-        database.close()
-        raise
-    return database
-
-
-_REMEDY = "check the folder's permissions and free space"
-
-
-def _claim(database: sqlite3.Connection, where: str) -> None:
-    """Lock the file for as long as it is open, and make its table where it is new."""
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    database.execute("BEGIN IMMEDIATE")
-    owner, tables = database.execute(
-        "SELECT application_id, (SELECT count(*) FROM sqlite_master) FROM pragma_application_id"
-    ).fetchone()
-    database.execute("COMMIT")
-    if (owner, tables) == (0, 0):
-        database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-    elif owner != APPLICATION_ID:
-        raise StorageError(where, "it is another program's database", "set alerting.spool to another file")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version != FORMAT:
-        raise StorageError(
-            where, f"its format is {version}, this streammon writes {FORMAT}", "set alerting.spool to another file"
-        )
-    database.execute("PRAGMA journal_mode = WAL")
-    # NORMAL outlives a killed process; FULL would outlive a power cut too, and sync the disk for every message.
-    database.execute("PRAGMA synchronous = NORMAL")
-
-
-def _reason(error: sqlite3.Error) -> str:
-    reasons = {
-        sqlite3.SQLITE_FULL: "the disk is full",
-        sqlite3.SQLITE_READONLY: "it is read-only",
-        sqlite3.SQLITE_CANTOPEN: "permission denied",
-        sqlite3.SQLITE_IOERR: "the disk fails",
-        sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    }
-    return reasons.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, str(error))

@@ -5,7 +5,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from redis import exceptions as faults
@@ -26,7 +26,9 @@ from streammon.errors import RedisError
 SILENCE_S = 15.0  # longer than the pause between two repeated statuses
 
 
-async def subscribe(redis: RedisConfig, cameras: Collection[str] | None = None) -> AsyncIterator[dict[str, Any]]:
+async def subscribe(
+    redis: RedisConfig, cameras: Collection[str] | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
     """The messages of a running monitor: first every camera's latest status, then all that is published.
 
     Subscribes again by itself when Redis goes away, and says so with messages of kind `redis`:

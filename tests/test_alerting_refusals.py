@@ -69,6 +69,15 @@ def test_a_password_that_is_missing_or_wrong_is_refused_in_its_own_words(
         )
 
 
+def test_a_password_nobody_asked_for_is_refused_in_its_own_words(
+    tmp_path: Path, refusal: Callable[[RedisConfig], str]
+) -> None:
+    with RedisServer(tmp_path) as server:
+        assert refusal(at(f"redis://:s3cret@{HOST}:{server.port}")) == (
+            f"redis: {HOST}:{server.port} has no password; take it out of redis.url"
+        )
+
+
 def test_a_frozen_redis_is_refused(tmp_path: Path, refusal: Callable[[RedisConfig], str]) -> None:
     with RedisServer(tmp_path) as server:
         server.freeze()

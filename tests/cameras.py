@@ -78,12 +78,15 @@ class RtspServer:
         )
         assert self._process.stdout
         ready = self._process.stdout.readline().split()
-        assert ready[:1] == ["ready"], "the RTSP server did not start"
+        if ready[:1] != ["ready"]:
+            self.kill()
+            raise AssertionError("the RTSP server did not start")
         self.port = int(ready[1])
 
     def url(self, mount: str, credentials: str = "") -> str:
         """The address of one of its cameras; credentials are `user:password`."""
-        return f"rtsp://{credentials}{'@' if credentials else ''}127.0.0.1:{self.port}/{mount}"
+        name = mount if has_gstreamer() else f"{mount}.mp4"
+        return f"rtsp://{credentials}{'@' if credentials else ''}127.0.0.1:{self.port}/{name}"
 
     def freeze(self) -> None:
         """Keep the connections and say nothing more, as a hung camera does."""

@@ -3,7 +3,8 @@
     /usr/bin/python3 tests/rtsp_server.py --port 0 --user admin --password s3cret lobby=clip.mp4 yard=other.mp4
 
 Prints `ready PORT` once it listens, and ends when its standard input closes. With GStreamer it speaks TCP and UDP
-and asks for a password; with `--toolkit` it is aio-rtsp-toolkit, which speaks TCP and asks nothing.
+and asks for a password; with `--toolkit` it is aio-rtsp-toolkit, which speaks TCP, asks nothing, doesn't loop, and
+serves NAME as NAME.mp4.
 Freeze it as a real camera freezes with SIGSTOP, cut it with SIGKILL.
 """
 
@@ -119,16 +120,17 @@ def serve_with_toolkit(options: argparse.Namespace) -> None:
     import asyncio
     import logging
 
-    from aio_rtsp_toolkit.server import RtspServer
+    from aio_rtsp_toolkit import server as toolkit
 
     async def serve(folder: Path) -> None:
         for mount in options.mounts:
             name, _, path = mount.partition("=")
-            shutil.copy(path, folder / name)
-        server = await RtspServer(str(folder), "127.0.0.1", options.port).start()
+            shutil.copy(path, folder / f"{name}.mp4")  # it serves known endings only
+        server = await toolkit.RtspServer(str(folder), "127.0.0.1", options.port).start()
         print("ready", server._server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
+    toolkit.logger = logging.getLogger("rtsp")  # its own writes to standard output, before our `ready`
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(serve(Path(folder)))

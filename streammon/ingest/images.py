@@ -90,8 +90,7 @@ class ImageSequence:
         self._images = images_in(folder)
         if not self._images:
             raise StreamFault("no images in the folder")
-        first = decode_image(self._images[0])
-        self.size = (first.width, first.height)
+        decode_image(self._images[0])  # a folder of rubbish is told at once
         self._next = 0
         self.damaged = 0
 

@@ -28,13 +28,11 @@ class Source(Protocol):
 
     Attributes:
         codec: FFmpeg's name of the codec.
-        size: Width and height as announced; 0, 0 where they are not.
         interval_s: Seconds from frame to frame by the source's nominal rate.
         fps: That rate, or None where it is unknown.
     """
 
     codec: str
-    size: tuple[int, int]
     fps: float | None
     interval_s: float
 
@@ -93,7 +91,6 @@ class Stream:
         codec = self._stream.codec_context
         codec.thread_type, codec.thread_count = "SLICE", 1  # 42 ms decode latency; threads over frames take 122 ms
         self.codec = codec.name
-        self.size = (codec.width, codec.height)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else None
         self.interval_s = 1.0 / self.fps if self.fps else DEFAULT_INTERVAL_S

@@ -79,7 +79,8 @@ def _started(binary: Path, port: int, log: BinaryIO) -> tuple["subprocess.Popen[
         lines = log.read().decode(errors="replace").splitlines()
         if attempt == FREE_PORT_ATTEMPTS - 1 or not any("in use" in line for line in lines):
             raise _no_server(lines[-1] if lines else f"exit status {server.returncode}")
-        log.truncate(0)  # another program was faster: try again
+        log.seek(0)
+        log.truncate()  # another program was faster: try again
     raise AssertionError("the loop returns or raises")
 
 

@@ -73,15 +73,18 @@ class Clip:
             raise ValueError(f"every is {every}; it must be at least 1")
         scaler = Scaler(size)
         pictures = self._image_pictures(every) if self.images else self._video_pictures(every)
-        for seq, (picture, time_s) in enumerate(pictures):
-            yield Frame(
-                camera=self.name,
-                seq=seq,
-                picture=scaler.scale(picture),
-                source_size=(picture.width, picture.height),
-                stream_time_s=time_s,
-                wall_time_s=time.time(),
-            )
+        try:
+            for seq, (picture, time_s) in enumerate(pictures):
+                yield Frame(
+                    camera=self.name,
+                    seq=seq,
+                    picture=scaler.scale(picture),
+                    source_size=(picture.width, picture.height),
+                    stream_time_s=time_s,
+                    wall_time_s=time.time(),
+                )
+        except StreamFault as fault:
+            raise _unreadable(self.path, fault) from None
 
     def _image_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
         for index in range(0, len(self.images), every):
@@ -92,17 +95,10 @@ class Clip:
             yield picture, index / self.image_fps
 
     def _video_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
-        try:
-            container = translated(av.open, str(self.path.absolute()))
-        except StreamFault as fault:
-            raise _unreadable(self.path, fault) from None
-        with container:
-            try:
-                for index, (picture, time_s) in enumerate(_decoded(container, self.name)):
-                    if index % every == 0:
-                        yield picture, time_s
-            except StreamFault as fault:
-                raise _unreadable(self.path, fault) from None
+        with translated(av.open, str(self.path.absolute())) as container:
+            for index, (picture, time_s) in enumerate(_decoded(container, self.name)):
+                if index % every == 0:
+                    yield picture, time_s
 
 
 def _decoded(container: InputContainer, name: str) -> Iterator[tuple[VideoFrame, float]]:

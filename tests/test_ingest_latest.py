@@ -102,3 +102,30 @@ def test_many_threads_lose_count_of_nothing() -> None:
 def test_taking_no_frame_at_all_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="max_frames is 0; it must be at least 1"):
         LatestFrames().take(0, AT_ONCE_S)
+
+
+def test_footage_waits_for_its_reader_and_loses_nothing() -> None:
+    frames = LatestFrames()
+    taken: list[int] = []
+
+    def put() -> None:
+        for seq in range(200):
+            frames.put(frame("clip", seq), stopping=lambda: False)
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    while len(taken) < 200:
+        taken += [one.seq for one in frames.take(1, timeout_s=10)]
+    thread.join()
+    assert taken == list(range(200))
+    assert frames.lost == {}
+
+
+def test_footage_lets_its_frame_go_when_it_stops_or_the_reader_closes() -> None:
+    frames = LatestFrames()
+    frames.put_nowait(frame("clip", 0))
+    frames.put(frame("clip", 1), stopping=lambda: True)
+    threading.Timer(0.05, frames.close).start()
+    frames.put(frame("clip", 2), stopping=lambda: False)
+    assert len(frames) == 1
+    assert frames.lost == {}

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -72,6 +72,9 @@ class Section(BaseModel):
     """Unknown keys are errors, and a value never changes after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+SectionType = TypeVar("SectionType", bound=Section)
 
 
 class CameraConfig(Section):
@@ -257,6 +260,14 @@ class Config(Section):
         """The scene whose bank scores this camera."""
         return self.cameras[camera].scene or camera
 
+    def secrets_dump(self) -> dict[str, Any]:
+        """All values as plain Python, the URLs with their passwords: only to be parsed again."""
+        values = self.model_dump()
+        values["redis"]["url"] = self.redis.address
+        for name, camera in self.cameras.items():
+            values["cameras"][name]["url"] = camera.address
+        return values
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read and validate a configuration file.
@@ -273,10 +284,19 @@ class Config(Section):
         Raises:
             ConfigError: One problem a line.
         """
-        try:
-            return cls.model_validate(_expanded(values, where))
-        except ValidationError as error:
-            raise _config_error(error, where) from None
+        return parse_section(cls, _expanded(values, where), where)
+
+
+def parse_section(section: type[SectionType], values: dict[str, Any], where: str) -> SectionType:
+    """Validate one section's values; `where` begins each message.
+
+    Raises:
+        ConfigError: One problem a line.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise _config_error(error, where) from None
 
 
 class MultipleConfigError(ConfigError):

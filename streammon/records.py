@@ -210,3 +210,84 @@ class SpoolStatus:
     refused: int = 0
     dropped: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneProgress:
+    """How far a scene without a bank has been learned.
+
+    Attributes:
+        scene: Name of the scene.
+        progress: Fraction done; 1 when the bank is ready.
+        trouble: Why the bank couldn't be saved; empty when all is well.
+    """
+
+    scene: str
+    progress: float
+    trouble: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the scene is watched from now on."""
+        return self.progress >= 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something an operator may want to read once.
+
+    Attributes:
+        text: One line, without any password.
+    """
+
+    text: str
+
+
+@dataclass(slots=True)
+class CameraFigures:
+    """One camera's figures, for tables and metrics.
+
+    Attributes:
+        status: Its state.
+        score: Its latest frame score; None before the first.
+        level: Its latest level; None before the first.
+        alerts: Alerts opened so far.
+        alert_open: Whether one is open now.
+        decoded: Frames decoded.
+        scored: Frames scored or learned from.
+        dropped: Frames a newer one replaced before they were scored.
+        corrupt: Frames dropped as damaged.
+        fps_read: Frames decoded a second, lately.
+        fps_scored: Frames scored a second, lately.
+        connections: Connections that gave frames.
+    """
+
+    status: CameraStatus
+    score: float | None = None
+    level: float | None = None
+    alerts: int = 0
+    alert_open: bool = False
+    decoded: int = 0
+    scored: int = 0
+    dropped: int = 0
+    corrupt: int = 0
+    fps_read: float = 0.0
+    fps_scored: float = 0.0
+    connections: int = 0
+
+    def counters(self) -> dict[str, float]:
+        """The numbers that go with the status to Redis."""
+        return {
+            "decoded": self.decoded,
+            "scored": self.scored,
+            "dropped": self.dropped,
+            "corrupt": self.corrupt,
+            "fps_read": round(self.fps_read, 2),
+            "fps_scored": round(self.fps_scored, 2),
+            "connections": self.connections,
+            "alerts": self.alerts,
+        }
+
+
+Event = CameraStatus | Alert | FrameScore | RedisStatus | SpoolStatus | Notice
+"""What a monitor tells as it happens."""

@@ -8,16 +8,19 @@
 from streammon.padim.backbones import Backbone, load_backbone
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
-from streammon.padim.facts import BankFacts
+from streammon.padim.facts import INPUT_SIZE, BankFacts
 from streammon.padim.learner import HOLD_OUT, SceneLearner, as_batch
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
-from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, write_text
+from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE
+from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
 from streammon.padim.statistics import Statistics
 
 __all__ = [
     "BANK_FILE",
     "HOLD_OUT",
+    "INPUT_SIZE",
     "LEAST_FRAMES",
+    "SCENE_FILE",
     "STATISTICS_FILE",
     "Backbone",
     "Bank",
@@ -30,5 +33,6 @@ __all__ = [
     "as_batch",
     "load_backbone",
     "make_reduction",
-    "write_text",
+    "thresholds",
+    "write_scene_file",
 ]

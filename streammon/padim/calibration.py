@@ -6,8 +6,10 @@ u0 are extrapolated with an exponential tail, the limit for light-tailed scores 
 "An Introduction to Statistical Modeling of Extreme Values", 2001, chapter 4). Neighbouring frames are nearly
 equal, so scores are counted in peaks: runs over u0 that a second of quiet separates.
 
-Only k peaks were seen, so the tail's scale is itself uncertain; averaged over that uncertainty the
-exponential becomes (1 + (u - u0) / (k scale))^-k, heavier the less was seen. Little footage promises little.
+Only a few peaks were seen, so the tail's scale is itself uncertain; averaged over that uncertainty the
+exponential becomes (1 + (u - u0) / (k scale))^-k, heavier the less was seen (k peaks' worth). To the peaks come
+ten more of the height that all frames above u0 have on average, since in the first minutes there may be
+hardly any peak. Little footage promises little.
 """
 
 import math
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 SECONDS_PER_DAY = 86400.0
 TAIL_QUANTILE = 0.9  # u0: high enough for a tail, low enough to leave peaks above it
 ENOUGH_PEAKS = 20
+PRIOR_PEAKS = 10
 QUIET_S = 1.0  # separates two peaks
 LONGEST_GAP_S = 10.0  # between two frames of one recording; a longer one is not time watched
 LEAST_FRAMES = 10
@@ -37,8 +40,8 @@ class Calibration:
         watched_s: Length of the held-out footage.
         tail_start: u0.
         tail_rate_per_s: Peaks above u0 a second.
-        tail_scale: Mean height of a peak above u0.
-        peaks: k, how many were seen.
+        tail_scale: Mean height of a peak above u0, the ten included.
+        peaks: How many were seen above u0.
     """
 
     scores: NDArray[np.float64]
@@ -73,17 +76,19 @@ class Calibration:
         if len(peaks) >= ENOUGH_PEAKS:  # the upper half is further out in the tail, and the rate follows
             start = float(np.median(peaks))
         above = peaks[peaks > start] - start
-        mean_height = float(above.mean()) if len(above) else 0.0
-        scale = max(mean_height, LEAST_SCALE * abs(start), 1e-9)
-        count = max(1, len(above))
-        return cls(np.sort(heights), watched_s, start, count / watched_s, scale, count)
+        rate_per_s = max(1, len(above)) / watched_s
+        every_frame = heights[heights > start] - start
+        borrowed = float(every_frame.mean()) if len(every_frame) else 0.0
+        scale = (float(above.sum()) + PRIOR_PEAKS * borrowed) / (len(above) + PRIOR_PEAKS)
+        scale = max(scale, LEAST_SCALE * abs(start), 1e-9)
+        return cls(np.sort(heights), watched_s, start, rate_per_s, scale, len(above))
 
     def false_alarms_per_day(self, score: float) -> float:
         """How many alerts a day normal footage is expected to raise with the threshold at `score`; falls with it."""
         per_day = self.tail_rate_per_s * SECONDS_PER_DAY
         if score >= self.tail_start:
             heights = (score - self.tail_start) / self.tail_scale
-            return per_day * math.exp(-self.peaks * math.log1p(heights / self.peaks))
+            return per_day * math.exp(-self._weight * math.log1p(heights / self._weight))
         # below the tail runs merge into one another; the share of frames above goes on counting
         above = len(self.scores) - int(np.searchsorted(self.scores, score))
         return per_day * above / self._frames_in_tail
@@ -97,9 +102,18 @@ class Calibration:
         per_day = self.tail_rate_per_s * SECONDS_PER_DAY
         excess = 10.0**level * per_day  # how many times rarer than a peak above u0
         if excess >= 1:
-            return self.tail_start + self.peaks * self.tail_scale * math.expm1(math.log(excess) / self.peaks)
+            return self.tail_start + self._weight * self.tail_scale * math.expm1(math.log(excess) / self._weight)
         index = len(self.scores) - math.floor(self._frames_in_tail / excess)
         return float(self.scores[max(0, index)])
+
+    def score_at_rate(self, false_alarms_per_day: float) -> float:
+        """The threshold that is expected to cost so many false alarms a day."""
+        return self.score_at(-math.log10(false_alarms_per_day))
+
+    @property
+    def _weight(self) -> int:
+        """How many peaks the tail's scale is worth."""
+        return self.peaks + PRIOR_PEAKS
 
     @property
     def _frames_in_tail(self) -> int:

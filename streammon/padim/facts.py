@@ -8,6 +8,7 @@ from streammon.padim.gaussian import EPSILON
 from streammon.padim.reduction import Reduction
 
 FORMAT = 1
+INPUT_SIZE = 256  # side of the model's input, in pixels (PaDiM, section IV-B, and its video setting)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ class Statistics:
         self.scores += other.scores
         self.times_s += other.times_s
 
+    def rename(self, scene: str) -> None:
+        """Make it the statistics of a scene of another name."""
+        self.facts = replace(self.facts, scene=scene)
+
     def bank(self) -> Bank:
         """The bank of what was taken in so far; calibrated when enough frames were held out.
 

@@ -1,0 +1,5 @@
+"""`python -m streammon`."""
+
+from streammon.cli import main
+
+main()

@@ -1,0 +1,113 @@
+"""`streammon check`: is everything there that `run` will need?"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from rich.table import Table
+from rich.text import Text
+
+from streammon.alerting import RedisPublisher, Spool
+from streammon.config import Config, redacted
+from streammon.errors import StreammonError
+from streammon.ingest import probe
+from streammon.monitor import hold_writable, redis_for
+from streammon.padim import Backbone, load_backbone
+from streammon.scoring import Scene
+
+AT_ONCE = 16  # cameras opened at the same time
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked.
+
+    Attributes:
+        what: The thing.
+        ok: Whether `run` can use it.
+        detail: What was found, or the error in one line.
+    """
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def check_all(config: Config) -> list[Finding]:
+    """Check the backbone, the banks, the cameras, Redis and the folders; every failure is a finding."""
+    findings = []
+    try:
+        backbone = load_backbone(config.model)
+    except StreammonError as error:
+        findings.append(Finding("backbone", False, str(error)))
+    else:
+        findings.append(Finding("backbone", True, _backbone_words(backbone)))
+        findings += _scenes(config, backbone)
+    findings.append(_checked("scenes folder", lambda: _writable(config)))
+    findings.append(_checked("redis", lambda: asyncio.run(_redis(config))))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        findings += pool.map(lambda name: _checked(f"camera {name}", lambda: _camera(config, name)), config.cameras)
+    return findings
+
+
+def findings_table(findings: list[Finding]) -> Table:
+    """The findings for people."""
+    table = Table(title="streammon check", title_justify="left")
+    table.add_column("what", no_wrap=True)
+    table.add_column("")
+    table.add_column("found", overflow="fold")
+    for finding in findings:
+        mark = Text("ok", style="green") if finding.ok else Text("wrong", style="bold red")
+        table.add_row(finding.what, mark, finding.detail)
+    return table
+
+
+def _checked(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except StreammonError as error:
+        return Finding(what, False, str(error))
+
+
+def _backbone_words(backbone: Backbone) -> str:
+    return f"{backbone.name}, weights {backbone.weights_sha256[:12]}, {backbone.device}, {backbone.precision}"
+
+
+def _scenes(config: Config, backbone: Backbone) -> Iterator[Finding]:
+    for scene in dict.fromkeys(config.scene_of(name) for name in config.cameras):
+        yield _checked(f"scene {scene}", partial(_scene_words, scene, config, backbone))
+
+
+def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
+    camera = next(camera for name, camera in config.cameras.items() if config.scene_of(name) == scene)
+    loaded = Scene(scene, config, camera, backbone)
+    if loaded.learning:
+        return f"no bank yet; it will be learned live for {camera.learn_for:.0f} s"
+    return f"bank fits; alerts open at score {loaded.threshold:.1f}"
+
+
+def _writable(config: Config) -> str:
+    hold_writable(config)
+    with Spool(config.alerting.spool, config.alerting.spool_length) as spool:
+        waiting = len(spool)
+    return f"{config.scenes} and {config.alerting.spool} can be written; {waiting} alert messages wait"
+
+
+async def _redis(config: Config) -> str:
+    with (
+        redis_for(config.redis) as redis,
+        Spool(config.alerting.spool, config.alerting.spool_length) as spool,
+    ):
+        async with RedisPublisher(redis, spool, lambda _event: None) as publisher:
+            await publisher.check()
+            kind = "embedded" if config.redis.address == "embedded" else publisher.address
+            return f"{kind} answers and takes writes"
+
+
+def _camera(config: Config, name: str) -> str:
+    camera = config.cameras[name]
+    found = probe(camera, name)
+    rate = f" at {found.fps:g} frames/s" if found.fps else ""
+    return f"{redacted(camera.address)}: {found.codec} {found.width}x{found.height}{rate}"

@@ -1,0 +1,377 @@
+"""The commands: parse, call, print. Nothing is computed here.
+
+Heavy rooms (torch takes seconds) are imported by the command that needs them, so that `--help` is quick.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streammon import __version__
+from streammon.config import Config, ModelConfig, RedisConfig, parse_section
+from streammon.errors import ConfigError, InputError, StorageError, StreammonError
+
+DEFAULT_CONFIG = Path("config.yaml")
+EXIT_WORK_FAILED = 1
+EXIT_INPUT_WRONG = 2
+REFRESH_PER_S = 4
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run a command; every mistake of the user's is one line on standard error and exit code 2."""
+    try:
+        code = commands.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as request:
+        code = request.exit_code
+    except click.ClickException as error:
+        code = _complain(error.format_message().replace("\n", " "), EXIT_INPUT_WRONG)
+    except InputError as error:
+        code = _complain(str(error), EXIT_INPUT_WRONG)
+    except StreammonError as error:
+        code = _complain(str(error), EXIT_WORK_FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output went away: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_WORK_FAILED
+    sys.exit(code)
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"streammon: {text}", file=sys.stderr)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="streammon")
+def commands() -> None:
+    """Watches surveillance cameras and says when, where and why the picture stops being normal."""
+
+
+def model_options(command: Command) -> Command:
+    """Options that choose the backbone; they go before what the configuration says."""
+    options = [
+        click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
+        click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
+        click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
+        click.option("--precision", help="auto (default), float32, bfloat16."),
+        click.option("--batch", help="At most so many frames through the backbone at once."),
+        click.option("--threads", help="CPU threads torch may use."),
+        click.option("--frame-score", help="max (default) or worst_percent."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """`--json FILE`: the same facts for machines."""
+    return click.option("--json", "json_file", metavar="FILE", help="Also write the facts as JSON; - is stdout.")(
+        command
+    )
+
+
+config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
+
+
+def _model(config: ModelConfig | None, **options: Any) -> ModelConfig:
+    given = {name: value for name, value in options.items() if value is not None}
+    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, "--")
+
+
+def _loaded(config_file: Path | None) -> Config | None:
+    if config_file is None and not DEFAULT_CONFIG.exists():
+        return None
+    return Config.load(config_file or DEFAULT_CONFIG)
+
+
+def _write_json(json_file: str | None, facts: Any) -> None:
+    if json_file is None:
+        return
+    text = json.dumps(facts, indent=2, default=str)
+    if json_file == "-":
+        print(text, flush=True)
+        return
+    try:
+        Path(json_file).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            json_file, f"it can't be written ({error.strerror})", "choose another --json FILE"
+        ) from None
+
+
+def _console(json_file: str | None) -> Console:
+    """Where people read: standard error when JSON owns standard output."""
+    return Console(stderr=json_file == "-")
+
+
+def _scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
+    parse_section(Config, {"cameras": {scene: {"url": "-"}}}, "--scene")  # a scene is named as a camera is
+    return (scenes or (config.scenes if config else Path("scenes"))) / scene
+
+
+@commands.command()
+@click.argument("footage", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--scene", required=True, help="Name of the scene.")
+@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
+@click.option("--reduction", help="random (default), all, pca, orthogonal.")
+@click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
+@click.option("--seed", help="Of the channel choice. Default: 0.")
+@click.option(
+    "--hold-out", type=click.FloatRange(0, 0.9), default=0.2, show_default=True, help="Share that calibrates."
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
+)
+@click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
+@click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input; 224 is MVTec's.")
+@click.option("--add", is_flag=True, help="Go on from what the scene has learned before.")
+@click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
+@config_option
+@model_options
+@json_option
+def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options: Any) -> None:
+    """Learn a scene from normal footage.
+
+    Example: streammon fit recordings/lobby/ --scene lobby
+    """
+    from streammon.display import print_report
+    from streammon.fit import FitOptions, fit_scene
+
+    config = _loaded(options.pop("config_file"))
+    folder = _scene_folder(options.pop("scenes"), config, scene)
+    reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add")}
+    reading["keep_statistics"] = not options.pop("no_statistics")
+    model = _model(config.model if config else None, **options)
+    console = _console(json_file)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    began = time.monotonic()
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(f"learning {scene}", rate="")
+
+        def advance(done: int, total: int) -> None:
+            rate = f"{done / (time.monotonic() - began):.1f} frames/s"
+            progress.update(task, completed=done, total=total, rate=rate)
+
+        report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), advance)
+    print_report(report, f"scene {scene}", console)
+    _write_json(json_file, asdict(report))
+
+
+@commands.command()
+@click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--scene", required=True, help="Name of the joint scene.")
+@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
+@json_option
+def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
+    """Join what was learned of one scene on different days or machines.
+
+    Example: streammon merge monday/lobby tuesday/lobby --scene lobby
+    """
+    from streammon.display import print_report
+    from streammon.fit import merge_scenes
+
+    report = merge_scenes(scene, list(parts), _scene_folder(scenes, _loaded(None), scene))
+    print_report(report, f"scene {scene}", _console(json_file))
+    _write_json(json_file, asdict(report))
+
+
+@commands.command()
+@click.argument("urls", nargs=-1)
+@click.option("--scene", help="The scene of a camera given as URL. Default: camera1, camera2, …")
+@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes.")
+@click.option("--redis", help="redis://… or embedded (default).")
+@click.option("--learn-for", help="How long a scene without a bank is learned, such as 10m.")
+@click.option("--false-alarms-per-day", help="How many alerts a day a normal camera may raise. Default: 1.")
+@click.option("--log-json", is_flag=True, help="One JSON object per event instead of a table or lines.")
+@config_option
+@model_options
+def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
+    """Watch cameras until Ctrl-C: those of config.yaml, or those given.
+
+    Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
+    """
+    config = _run_config(urls, options)
+    from streammon.display import JsonDisplay, LineDisplay, TableDisplay
+    from streammon.monitor import Monitor
+
+    if log_json or not sys.stdout.isatty():
+        lines = JsonDisplay() if log_json else LineDisplay()
+        monitor = Monitor(config, lines.show)
+        _until_signal(monitor.run())
+    else:
+        monitor = Monitor(config, lambda event: table.show(event))
+        table = TableDisplay(monitor.figures)
+        with Live(table, refresh_per_second=REFRESH_PER_S, console=Console()):
+            _until_signal(monitor.run())
+    return _leave(monitor.blocked_readers)
+
+
+def _run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
+    scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
+    learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
+    config_file = options.pop("config_file")
+    config = None if urls and config_file is None else _loaded(config_file)
+    if not urls and config is None:
+        raise ConfigError("config.yaml", "there is no such file", "give --config FILE, or a camera's URL")
+    if scene and len(urls) != 1:
+        raise ConfigError("--scene", f"it goes with one URL, not {len(urls)}", "name the others in a config.yaml")
+    values: dict[str, Any] = config.secrets_dump() if config else {}
+    if urls:
+        names = [scene] if scene else [f"camera{number}" for number in range(1, len(urls) + 1)]
+        values["cameras"] = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
+    if learn_for:
+        values["cameras"] = {name: camera | {"learn_for": learn_for} for name, camera in values["cameras"].items()}
+    if scenes:
+        values["scenes"] = scenes
+    if redis:
+        values["redis"] = {**values.get("redis", {}), "url": redis}
+    if rate:
+        values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
+    values["model"] = _model(config.model if config else None, **options).model_dump()
+    return Config.parse(values, str(config_file or DEFAULT_CONFIG) if config else "command line")
+
+
+@commands.command()
+@click.option("--redis", help="redis://… Default: that of config.yaml, else redis://127.0.0.1:6379.")
+@click.option("--camera", "cameras", multiple=True, help="Only this camera; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print every message as it is published.")
+@config_option
+def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_file: Path | None) -> None:
+    """See a running monitor live, from anywhere that reaches its Redis.
+
+    Example: streammon watch --redis redis://10.0.0.5
+    """
+    from streammon.watch import watch_messages
+
+    _until_signal(watch_messages(_watched_redis(redis, config_file), cameras or None, as_json))
+
+
+def _watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
+    config = _loaded(config_file)
+    if redis is not None:
+        return parse_section(RedisConfig, {"url": redis}, "--redis")
+    if config is None:
+        return RedisConfig.model_validate({"url": "redis://127.0.0.1:6379"})
+    if config.redis.address != "embedded":
+        return config.redis
+    if not config.redis.port:
+        remedy = "set redis.port, or give the address the monitor printed with --redis"
+        raise ConfigError("redis", "it is embedded on a port of its own choice", remedy)
+    return config.redis.model_copy(
+        update={"url": parse_section(RedisConfig, {"url": f"redis://127.0.0.1:{config.redis.port}"}, "redis").url}
+    )
+
+
+@commands.command()
+@config_option
+@json_option
+def check(config_file: Path | None, json_file: str | None) -> int:
+    """Check the configuration, every camera, every bank and Redis, and say what is wrong.
+
+    Example: streammon check --config config.yaml
+    """
+    from streammon.check import check_all, findings_table
+
+    config = _loaded(config_file)
+    if config is None:
+        raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
+    findings = check_all(config)
+    _console(json_file).print(findings_table(findings))
+    _write_json(json_file, [asdict(finding) for finding in findings])
+    return 0 if all(finding.ok for finding in findings) else EXIT_INPUT_WRONG
+
+
+@commands.command()
+@click.option("--json", "json_file", metavar="-", help="With -, print one JSON object per event.")
+def demo(json_file: str | None) -> int:
+    """Learn a made-up plaza from a camera on loopback and alert when a van crosses it; about a minute.
+
+    Example: streammon demo
+    """
+    started_s = time.time()
+    if json_file not in (None, "-"):
+        raise ConfigError("--json", f"it is {json_file!r}", "the demo writes its events to - (standard output) only")
+    from streammon.demo.run import run_demo
+    from streammon.display import JsonDisplay, LineDisplay, print_report
+
+    display = JsonDisplay() if json_file else LineDisplay()
+    report = _until_signal(run_demo(display.show, started_s))
+    if report is None:
+        return EXIT_WORK_FAILED
+    if isinstance(display, JsonDisplay):
+        display.write("result", asdict(report))
+    else:
+        print_report(report, "demo", Console())
+    return 0 if report.alert_id else EXIT_WORK_FAILED
+
+
+@commands.command()
+@click.option("--clip", type=click.Path(path_type=Path), help="Footage to measure on. Default: the demo's plaza.")
+@click.option("--seconds", type=click.FloatRange(1), default=10.0, show_default=True, help="For each measurement.")
+@click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
+@model_options
+@json_option
+def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None, **options: Any) -> None:
+    """Measure where the time goes on this machine, and how many cameras it can watch.
+
+    Example: streammon bench --clip lobby.mp4 --json bench.json
+    """
+    counts = cameras.split(",")
+    if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
+        raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
+    from streammon.bench import bench_tables, measure
+
+    console = _console(json_file)
+    model = _model(None, **options)
+    with console.status("measuring …"):
+        report = measure(clip, model, seconds, [int(count) for count in counts])
+    console.print(*bench_tables(report), sep="\n")
+    _write_json(json_file, asdict(report))
+
+
+Result = TypeVar("Result")
+
+
+def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
+    """Run until it ends, or until SIGINT or SIGTERM cancels it; None then."""
+
+    async def cancellable() -> Result | None:
+        task = asyncio.create_task(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return None
+
+    try:
+        return asyncio.run(cancellable())
+    except BaseExceptionGroup as group:
+        ours = group.subgroup(StreammonError)
+        while isinstance(ours, BaseExceptionGroup):
+            ours = ours.exceptions[0]  # type: ignore[assignment]
+        raise ours or group from None
+
+
+def _leave(blocked_readers: list[str]) -> int:
+    """Exit code 0, past threads that FFmpeg still holds: they would take the interpreter down as it ends."""
+    if blocked_readers:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0

@@ -1,0 +1,190 @@
+"""What a person sees: a live table on a terminal, one line per event elsewhere, JSON for machines."""
+
+import datetime
+import json
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Event,
+    FrameScore,
+    Notice,
+    RedisStatus,
+    SpoolStatus,
+)
+
+RECENT_LINES = 8
+LEARNING_STEP = 0.1
+STATE_STYLES = {
+    CameraState.ONLINE: "green",
+    CameraState.LEARNING: "cyan",
+    CameraState.CONNECTING: "yellow",
+    CameraState.ENDED: "dim",
+}
+BAD_STATE_STYLE = "bold red"
+
+
+def clock(time_s: float) -> str:
+    """Local time of day of a Unix time, as `14:03:27`."""
+    return datetime.datetime.fromtimestamp(time_s).strftime("%H:%M:%S")
+
+
+def state_text(status: CameraStatus) -> str:
+    """A camera's state in words: `offline since 14:03:27 (connection refused), again in 4 s`.
+
+    >>> state_text(CameraStatus("lobby", CameraState.LEARNING, 0.0, progress=0.344))
+    'learning 34 %'
+    """
+    if status.state is CameraState.LEARNING:
+        return f"learning {100 * (status.progress or 0):.0f} %"
+    if status.state in (CameraState.ONLINE, CameraState.ENDED):
+        return str(status.state)
+    since = "" if status.state is CameraState.CONNECTING else f" since {clock(status.since_s)}"
+    reason = f" ({status.reason})" if status.reason else ""
+    retry = f", again in {status.retry_in_s:.0f} s" if status.retry_in_s is not None else ""
+    return f"{status.state}{since}{reason}{retry}"
+
+
+def event_text(event: Event) -> str:
+    """One line for one event."""
+    match event:
+        case CameraStatus():
+            return f"camera '{event.camera}': {state_text(event)}"
+        case Alert():
+            return alert_text(event)
+        case RedisStatus(online=True):
+            return "redis is there"
+        case RedisStatus():
+            return f"redis is away since {clock(event.since_s)} ({event.reason}); {event.spooled} alert messages wait"
+        case SpoolStatus():
+            reason = f", in memory alone ({event.reason})" if event.reason else ""
+            lost = f"{event.refused} updates refused, {event.dropped} messages dropped"
+            return f"alert spool: {event.waiting} messages wait{reason}; {lost}"
+        case Notice():
+            return event.text
+        case FrameScore():
+            return f"camera '{event.camera}': frame {event.seq} scores {event.score:.1f}, level {event.level:+.2f}"
+
+
+def alert_text(alert: Alert) -> str:
+    """One line for one alert message."""
+    where = ", ".join(f"{box.width}x{box.height} at {box.x},{box.y}" for box in alert.boxes[:2])
+    rare = 10.0**-alert.peak_level
+    expected = f"once in {1 / rare:.3g} days" if rare < 1 else f"{rare:.3g} times a day"
+    head = f"ALERT {alert.event} {alert.id} camera '{alert.camera}' at {clock(alert.time_s)}"
+    lasting = "" if alert.event is AlertEvent.OPEN else f", {(alert.closed_s or alert.time_s) - alert.opened_s:.1f} s"
+    return f"{head}: peak score {alert.peak_score:.1f}, normal reaches it {expected}{lasting}; {where or 'no region'}"
+
+
+class LineDisplay:
+    """Prints one line per event, learning every 10 %, no frame scores."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._learning: dict[str, int] = {}
+
+    def show(self, event: Event) -> None:
+        """Print an event, if it is worth a line."""
+        if isinstance(event, FrameScore) or self._is_small_step(event):
+            return
+        stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        print(stamp, event_text(event), file=self._stream, flush=True)
+
+    def _is_small_step(self, event: Event) -> bool:
+        if not isinstance(event, CameraStatus) or event.state is not CameraState.LEARNING:
+            return False
+        step = int((event.progress or 0) / LEARNING_STEP)
+        before, self._learning[event.camera] = self._learning.get(event.camera), step
+        return before == step
+
+
+class JsonDisplay(LineDisplay):
+    """Prints one JSON object per event: `event`, `time_s` and the record's own fields."""
+
+    NAMES = {  # noqa: RUF012 (a constant)
+        CameraStatus: "status",
+        Alert: "alert",
+        RedisStatus: "redis",
+        SpoolStatus: "spool",
+        Notice: "notice",
+    }
+
+    def show(self, event: Event) -> None:
+        """Print an event, if it is worth a line."""
+        if isinstance(event, FrameScore) or self._is_small_step(event):
+            return
+        self.write(self.NAMES[type(event)], asdict(event))
+
+    def write(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Print an event of any name."""
+        now = round(datetime.datetime.now().timestamp(), 3)
+        own = {("type" if key == "event" else key): value for key, value in fields.items()}
+        print(json.dumps({"event": name, "at_s": now, **own}, default=str), file=self._stream, flush=True)
+
+
+class TableDisplay:
+    """A live table of all cameras, with the latest lines below it. Itself a rich renderable."""
+
+    def __init__(self, figures: Mapping[str, CameraFigures]) -> None:
+        self._figures = figures
+        self._lines: deque[str] = deque(maxlen=RECENT_LINES)
+
+    def show(self, event: Event) -> None:
+        """Keep what the table itself doesn't say."""
+        if isinstance(event, Alert) and event.event is AlertEvent.UPDATE:
+            return
+        if isinstance(event, Alert | RedisStatus | SpoolStatus | Notice):
+            self.add_line(event_text(event))
+
+    def add_line(self, text: str) -> None:
+        """Add a line under the table; the oldest goes."""
+        self._lines.append(f"{datetime.datetime.now():%H:%M:%S} {text}")
+
+    def __rich__(self) -> RenderableType:
+        return Group(camera_table(self._figures.values()), *(Text(line, overflow="ellipsis") for line in self._lines))
+
+
+def camera_table(rows: Iterable[CameraFigures]) -> Table:
+    """One row a camera: state, frames, score, level, alerts."""
+    table = Table(title="streammon", title_justify="left", expand=False)
+    table.add_column("camera", no_wrap=True)
+    table.add_column("state")
+    for name in ("fps read", "fps scored", "dropped", "corrupt", "score", "level", "alerts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        style = STATE_STYLES.get(row.status.state, BAD_STATE_STYLE)
+        table.add_row(
+            row.status.camera,
+            Text(state_text(row.status), style=style),
+            f"{row.fps_read:.1f}",
+            f"{row.fps_scored:.1f}",
+            str(row.dropped),
+            str(row.corrupt),
+            "" if row.score is None else f"{row.score:.1f}",
+            "" if row.level is None else f"{row.level:+.2f}",
+            Text(str(row.alerts), style="bold white on red" if row.alert_open else ""),
+        )
+    return table
+
+
+def print_report(report: Any, title: str, console: Console) -> None:
+    """A dataclass as a two-column table."""
+    assert is_dataclass(report)
+    assert not isinstance(report, type)
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in asdict(report).items():
+        shown = ", ".join(f"{v:g} at {k}/day" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    console.print(table)

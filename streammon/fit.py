@@ -1,0 +1,203 @@
+"""Learning a scene from footage on disk: ingest and padim wired together, and the scene's folder written."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from streammon.config import ModelConfig
+from streammon.errors import FootageError
+from streammon.ingest import Clip, clips
+from streammon.padim import (
+    BANK_FILE,
+    HOLD_OUT,
+    INPUT_SIZE,
+    Backbone,
+    Bank,
+    PrincipalComponents,
+    Reduction,
+    SceneLearner,
+    Statistics,
+    as_batch,
+    load_backbone,
+    thresholds,
+    write_scene_file,
+)
+from streammon.records import Frame
+
+PCA_FRAMES = 200  # spread over the footage; 200 frames of 4,096 patches fix 448 directions well
+
+Progress = Callable[[int, int], None]
+"""Called with the frames done and the frames there are."""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did.
+
+    Attributes:
+        scene: Name of the scene.
+        bank: The file written.
+        bank_bytes: Its size.
+        clips: Clips read.
+        frames: Frames fitted, those of earlier fits included.
+        calibration_frames: Frames held out, likewise.
+        seconds: How long reading and fitting took.
+        frames_per_s: Frames read in this fit a second.
+        thresholds: Frame score for each of a few false-alarm rates a day; empty without calibration.
+    """
+
+    scene: str
+    bank: str
+    bank_bytes: int
+    clips: int
+    frames: int
+    calibration_frames: int
+    seconds: float
+    frames_per_s: float
+    thresholds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How footage is read and kept.
+
+    Attributes:
+        hold_out: Share of the footage, its end, that calibrates instead of being fitted; 0 for none.
+        every: Take the first of each so many frames.
+        max_frames: Take no more frames than this; None for all.
+        crop: Side of a centre crop of the model's input; None for none.
+        add: Go on from the scene's running statistics.
+        keep_statistics: Keep the running statistics beside the bank, for `--add` and `merge`.
+    """
+
+    hold_out: float = HOLD_OUT
+    every: int = 1
+    max_frames: int | None = None
+    crop: int | None = None
+    add: bool = False
+    keep_statistics: bool = True
+
+
+def fit_scene(
+    scene: str, footage: list[Path], folder: Path, model: ModelConfig, options: FitOptions, progress: Progress
+) -> FitReport:
+    """Learn one scene's bank in one pass over its footage, and write it.
+
+    Args:
+        scene: Its name.
+        footage: Files and folders of normal footage, in order of time.
+        folder: The scene's folder.
+        model: Backbone and reduction.
+        options: How to read.
+        progress: Told after each batch.
+
+    Raises:
+        InputError: The footage, the weights or the folder is wrong.
+    """
+    started = time.monotonic()
+    pieces = [clip for path in footage for clip in clips(path)]
+    total = _frames_in_all(pieces, options)
+    backbone = load_backbone(model)
+    earlier = Statistics.load(folder, backbone.device) if options.add else None
+    reduction = None
+    if model.reduction == "pca" and earlier is None:
+        reduction = _principal_reduction(pieces, total, backbone, model, options)
+    learner = SceneLearner(scene, backbone, model, INPUT_SIZE, options.crop, reduction, earlier)
+    fitted = round(total * (1 - options.hold_out))
+    done = 0
+    for frames in _batches(pieces, model.batch, options, border=fitted):
+        if done == fitted and options.hold_out:
+            learner.begin_calibration()
+        learner.learn(backbone.maps(_as_tensor(frames, options.crop)), [frame.stream_time_s for frame in frames])
+        done += len(frames)
+        progress(done, total)
+    if options.hold_out and not learner.calibrating:
+        raise FootageError(str(footage[0]), f"it announces {total} frames and has {done}", "cut off the damaged end")
+    seconds = time.monotonic() - started
+    bank = learner.bank()
+    bank.save(folder)
+    if options.keep_statistics:
+        learner.statistics.save(folder)
+    write_scene_file(folder, bank, [str(path) for path in footage])
+    return _report(bank, folder, len(pieces), done, seconds)
+
+
+def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
+    """Join fits of one scene, made on different days or machines: the Gaussians exactly, the held-out scores in turn.
+
+    The held-out scores were measured by the parts' own banks, which knew less: the thresholds err on the quiet side.
+
+    Raises:
+        BankError: A part has no statistics, or was fitted with something else.
+    """
+    started = time.monotonic()
+    joint = Statistics.load(parts[0])
+    for part in parts[1:]:
+        joint.merge(Statistics.load(part), str(part))
+    joint.rename(scene)
+    bank = joint.bank()
+    bank.save(folder)
+    joint.save(folder)
+    write_scene_file(folder, bank, [str(part) for part in parts])
+    return _report(bank, folder, len(parts), bank.facts.frames, time.monotonic() - started)
+
+
+def _report(bank: Bank, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
+    file = folder / BANK_FILE
+    return FitReport(
+        scene=bank.facts.scene,
+        bank=str(file),
+        bank_bytes=file.stat().st_size,
+        clips=pieces,
+        frames=bank.facts.frames,
+        calibration_frames=bank.facts.calibration_frames,
+        seconds=round(seconds, 3),
+        frames_per_s=round(done / seconds, 2),
+        thresholds=thresholds(bank),
+    )
+
+
+def _frames_in_all(pieces: list[Clip], options: FitOptions) -> int:
+    total = 0
+    for clip in pieces:
+        count = clip.frame_count()
+        if count is None:  # a stream without an index: count by decoding, small
+            count = sum(1 for _ in clip.frames(16))
+        total += -(-count // options.every)
+    return total if options.max_frames is None else min(total, options.max_frames)
+
+
+def _batches(
+    pieces: list[Clip], size: int, options: FitOptions, border: int | None = None
+) -> Iterator[tuple[Frame, ...]]:
+    """Frames of all clips in order, in batches; none crosses `border`, where fitting ends and calibration begins."""
+    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every))
+    limited = islice(frames, options.max_frames)
+    if border is not None:
+        yield from _batched(islice(limited, border), size)
+    yield from _batched(limited, size)
+
+
+def _batched(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
+    while batch := tuple(islice(frames, size)):  # itertools.batched, which Python 3.11 lacks
+        yield batch
+
+
+def _as_tensor(frames: tuple[Frame, ...], crop: int | None) -> torch.Tensor:
+    return as_batch([torch.from_numpy(frame.picture) for frame in frames], crop)
+
+
+def _principal_reduction(
+    pieces: list[Clip], total: int, backbone: Backbone, model: ModelConfig, options: FitOptions
+) -> Reduction:
+    """The first pass that `pca` needs: over at most 200 frames, evenly spread."""
+    channels = sum(backbone.architecture.channels)
+    components = PrincipalComponents(channels)
+    for index, frames in enumerate(_batches(pieces, 1, options)):
+        if index % max(1, total // PCA_FRAMES) == 0:
+            components.update(backbone.maps(_as_tensor(frames, options.crop)))
+    return components.reduction(min(channels, model.dimensions or backbone.architecture.dimensions))

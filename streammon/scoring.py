@@ -1,0 +1,282 @@
+"""The one thread that owns the device: newest frames of all cameras in, scores and learned banks out."""
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from streammon.config import CameraConfig, Config
+from streammon.errors import BankError, ConfigError, StorageError
+from streammon.ingest import LatestFrames
+from streammon.padim import (
+    BANK_FILE,
+    HOLD_OUT,
+    INPUT_SIZE,
+    LEAST_FRAMES,
+    Backbone,
+    Bank,
+    SceneLearner,
+    as_batch,
+    write_scene_file,
+)
+from streammon.records import Frame, FrameScore, SceneProgress
+
+TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
+LONGEST_STEP_S = 2.0  # between two frames; more is a pause, in which nothing is learned
+PROGRESS_STEP = 0.01
+
+Outcome = FrameScore | SceneProgress
+
+
+class Scene:
+    """One scene while the monitor runs: it learns until it has a bank, then it watches.
+
+    Attributes:
+        name: Its name.
+        folder: Where its bank is kept.
+    """
+
+    def __init__(self, name: str, config: Config, camera: CameraConfig, backbone: Backbone) -> None:
+        """Load the scene's bank, or begin to learn it where it has none.
+
+        Raises:
+            BankError: Its bank is broken, uncalibrated, or was fitted with something else.
+        """
+        self.name = name
+        self.folder = config.scenes / name
+        self._backbone = backbone
+        self._open_level = config.alerting.open_level
+        self._bank: Bank | None = None
+        self._learner: SceneLearner | None = None
+        self.threshold = float("nan")
+        if (self.folder / BANK_FILE).exists():
+            bank = Bank.load(self.folder)
+            bank.hold_fit(backbone, INPUT_SIZE, INPUT_SIZE)
+            self._hold_frame_score(bank, config.model.frame_score)
+            self._watch_with(bank)
+        else:
+            if config.model.reduction == "pca":
+                found, remedy = "it has no bank, and pca can't be learned live", "fit it first with `streammon fit`"
+                raise BankError(f"scene {name!r}", found, remedy)
+            self._learner = SceneLearner(name, backbone, config.model, INPUT_SIZE)
+        self._learn_for_s = camera.learn_for
+        self._learned_s = 0.0
+        self._told = -1.0
+        self._seen_s: dict[str, float] = {}  # camera → wall time of its last frame
+
+    @property
+    def learning(self) -> bool:
+        """Whether it has no bank yet."""
+        return self._bank is None
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the learning done; 1 once it watches."""
+        return min(self._learned_s / self._learn_for_s, 0.999) if self.learning else 1.0
+
+    def take(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
+        """Score frames, or learn from them.
+
+        Args:
+            frames: B frames of this scene's cameras.
+            maps: Their feature maps, (B, C, h, w) each.
+        """
+        if self._bank is None:
+            return self._learn(frames, maps)
+        assert self._bank.calibration is not None
+        anomaly_maps, scores = self._bank.score(maps)
+        heights = scores.tolist()
+        pictures = anomaly_maps.cpu().numpy()
+        return [
+            FrameScore(
+                camera=frame.camera,
+                scene=self.name,
+                seq=frame.seq,
+                wall_time_s=frame.wall_time_s,
+                stream_time_s=frame.stream_time_s,
+                score=score,
+                level=self._bank.calibration.level(score),
+                threshold=self.threshold,
+                anomaly_map=picture,
+                source_size=frame.source_size,
+            )
+            for frame, score, picture in zip(frames, heights, pictures, strict=True)
+        ]
+
+    def _learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
+        assert self._learner is not None
+        self._learner.learn(maps, [frame.wall_time_s for frame in frames])
+        steps = [frame.wall_time_s - self._seen_s.get(frame.camera, frame.wall_time_s) for frame in frames]
+        self._seen_s |= {frame.camera: frame.wall_time_s for frame in frames}
+        # two cameras on one scene don't make its time run twice as fast
+        self._learned_s += max((step for step in steps if 0 < step <= LONGEST_STEP_S), default=0.0)
+        statistics = self._learner.statistics
+        if not self._learner.calibrating:
+            if self._learned_s >= (1 - HOLD_OUT) * self._learn_for_s and statistics.gaussian.count >= 2:
+                self._learner.begin_calibration()
+        elif self._learned_s >= self._learn_for_s and len(statistics.scores) >= LEAST_FRAMES:
+            return [self._finish(frames[-1].camera)]
+        if self.progress - self._told < PROGRESS_STEP:
+            return []
+        self._told = self.progress
+        return [SceneProgress(self.name, self.progress)]
+
+    def _finish(self, camera: str) -> SceneProgress:
+        assert self._learner is not None
+        bank, self._learner = self._learner.bank(), None
+        trouble = ""
+        try:
+            bank.save(self.folder)
+            write_scene_file(self.folder, bank, [f"camera {camera}"])
+        except StorageError as error:  # watching goes on with the bank in memory
+            trouble = str(error)
+        self._watch_with(bank)
+        return SceneProgress(self.name, 1.0, trouble)
+
+    def _watch_with(self, bank: Bank) -> None:
+        if bank.calibration is None:
+            found = "its bank has no calibration"
+            raise BankError(f"scene {self.name!r}", found, "fit it again on more footage, without --hold-out 0")
+        self.threshold = bank.calibration.score_at(self._open_level)
+        self._bank = bank.prepare(self._backbone.device)
+
+    def _hold_frame_score(self, bank: Bank, wanted: str) -> None:
+        if bank.facts.frame_score != wanted:
+            raise BankError(
+                f"scene {self.name!r}",
+                f"its bank is calibrated for frame_score {bank.facts.frame_score}, the config asks for {wanted}",
+                f"fit it again with `streammon fit --scene {self.name}`",
+            )
+
+
+@dataclass(slots=True)
+class Timing:
+    """How the scorer spends its time.
+
+    Attributes:
+        batches: Batches scored.
+        frames: Frames in them.
+        busy_s: Seconds it computed.
+        latency_s: From a frame's decoding to its score, of the latest batch's slowest frame.
+    """
+
+    batches: int = 0
+    frames: int = 0
+    busy_s: float = 0.0
+    latency_s: float = 0.0
+
+
+class ScorerThread:
+    """Owns the device. Takes the newest frames, batches them across cameras and scenes, hands on what they say.
+
+    Attributes:
+        scenes: By name.
+        scored: Frames scored or learned from, per camera.
+        timing: How it spends its time.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        backbone: Backbone,
+        latest: LatestFrames,
+        deliver: Callable[[list[Outcome]], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Prepare every scene; `deliver` and `failed` are called in the scorer's thread.
+
+        Args:
+            config: The cameras and their scenes.
+            backbone: Where frames go through.
+            latest: Where frames come from.
+            deliver: Takes each batch's outcomes, in order; may block for a moment, which slows the scorer.
+            failed: Takes the error that ended the thread.
+
+        Raises:
+            BankError: A scene's bank can't be used.
+            ConfigError: Two cameras of one scene ask for different things.
+        """
+        self._config = config
+        self._backbone = backbone
+        self._latest = latest
+        self._deliver = deliver
+        self._failed = failed
+        self.scenes = _scenes(config, backbone)
+        self.scored: Counter[str] = Counter()
+        self.timing = Timing()
+        self._idle = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="streammon-scorer", daemon=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything taken has been scored and nothing waits."""
+        return self._idle.is_set() and len(self._latest) == 0
+
+    def start(self) -> None:
+        """Begin to score; once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end after the batch at hand, without waiting."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; whether it came in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
+                if frames:
+                    self._idle.clear()
+                    self._deliver(self._score(frames))
+                else:
+                    self._idle.set()
+        except BaseException as error:
+            self._failed(error)
+
+    def _score(self, frames: list[Frame]) -> list[Outcome]:
+        began = time.perf_counter()
+        maps = self._backbone.maps(as_batch([torch.from_numpy(frame.picture) for frame in frames], None))
+        by_scene: defaultdict[str, list[int]] = defaultdict(list)
+        for index, frame in enumerate(frames):
+            by_scene[self._config.scene_of(frame.camera)].append(index)
+        outcomes: list[Outcome] = []
+        for name, indices in by_scene.items():
+            own = maps if len(by_scene) == 1 else [each[indices] for each in maps]
+            outcomes += self.scenes[name].take([frames[index] for index in indices], own)
+        self.scored.update(frame.camera for frame in frames)
+        self.timing.batches += 1
+        self.timing.frames += len(frames)
+        self.timing.busy_s += time.perf_counter() - began
+        self.timing.latency_s = time.time() - min(frame.wall_time_s for frame in frames)
+        return outcomes
+
+
+def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:
+    first: dict[str, str] = {}  # scene → its first camera
+    scenes: dict[str, Scene] = {}
+    for name, camera in config.cameras.items():
+        scene = config.scene_of(name)
+        if scene in scenes:
+            if scenes[scene].learning and camera.learn_for != config.cameras[first[scene]].learn_for:
+                found = f"it and cameras.{first[scene]} learn scene {scene!r} for different times"
+                raise ConfigError(f"cameras.{name}.learn_for", found, "give both the same")
+            continue
+        first[scene] = name
+        scenes[scene] = Scene(scene, config, camera, backbone)
+    return scenes
+
+
+def missing_banks(config: Config) -> list[Path]:
+    """The bank files of scenes that will be learned live."""
+    files = {config.scenes / config.scene_of(name) / BANK_FILE for name in config.cameras}
+    return sorted(file for file in files if not file.exists())

@@ -1,0 +1,75 @@
+"""A running monitor seen from outside: what it publishes to Redis, as a table, lines or JSON."""
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+from rich.live import Live
+
+from streammon.alerting import alert_from_json, subscribe
+from streammon.config import RedisConfig
+from streammon.display import LineDisplay, TableDisplay
+from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, Event, Notice, RedisStatus
+
+REFRESH_PER_S = 4
+
+
+async def watch_messages(redis: RedisConfig, cameras: Collection[str] | None, as_json: bool) -> None:
+    """Show what arrives until cancelled.
+
+    Raises:
+        RedisError: Redis can't be reached to begin with.
+    """
+    async with contextlib.aclosing(subscribe(redis, cameras)) as messages:
+        if as_json:
+            async for message in messages:
+                print(json.dumps(message, separators=(",", ":")), flush=True)
+            return
+        figures: dict[str, CameraFigures] = {}
+        if not sys.stdout.isatty():
+            await _show(messages, figures, LineDisplay().show)
+            return
+        table = TableDisplay(figures)
+        with Live(table, refresh_per_second=REFRESH_PER_S):
+            await _show(messages, figures, table.show)
+
+
+async def _show(
+    messages: AsyncIterator[dict[str, Any]], figures: dict[str, CameraFigures], show: Callable[[Event], None]
+) -> None:
+    async for message in messages:
+        event = update_figures(figures, message)
+        if event is not None:
+            show(event)
+
+
+def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -> Event | None:
+    """Take a message into the table's rows; what it says beyond them, if anything."""
+    kind = message.get("kind")
+    if kind == "redis":
+        return RedisStatus(bool(message["online"]), float(message["since_s"]), str(message["reason"]))
+    camera = str(message.get("camera"))
+    row = figures.get(camera)
+    if row is None:
+        row = figures[camera] = CameraFigures(CameraStatus(camera, CameraState.CONNECTING, 0.0))
+    if kind == "status":
+        before, row.status = row.status, _status(message)
+        for name, value in message.get("counters", {}).items():
+            if name in CameraFigures.__dataclass_fields__:
+                setattr(row, name, value)
+        return None if before == row.status else row.status
+    if kind == "score":
+        row.score, row.level = float(message["score"]), float(message["level"])
+        return None
+    if kind == "alert":
+        alert: Alert = alert_from_json(json.dumps(message))
+        row.alert_open = alert.event is not AlertEvent.CLOSE
+        return alert
+    return Notice(f"a message of unknown kind {kind!r}")
+
+
+def _status(message: dict[str, Any]) -> CameraStatus:
+    names = ("camera", "since_s", "reason", "retry_in_s", "progress")
+    return CameraStatus(state=CameraState(message["state"]), **{name: message[name] for name in names})

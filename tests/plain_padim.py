@@ -22,7 +22,8 @@ from streammon.padim.gaussian import unpack_lower
 class PlainPadim:
     """ResNet18 PaDiM on a bank that streammon fitted."""
 
-    def __init__(self, weights: Path, bank: Path) -> None:
+    def __init__(self, weights: Path, bank: Path, whole_network: bool = False) -> None:
+        """`whole_network` also computes layer4 and the classifier in vain, as scripts with forward hooks do."""
         self.network = torchvision.models.resnet18(weights=None).eval()
         self.network.load_state_dict(load_file(weights), strict=False)
         tensors = load_file(bank)
@@ -33,8 +34,8 @@ class PlainPadim:
         self.maps: list[torch.Tensor] = []
         for layer in (self.network.layer1, self.network.layer2, self.network.layer3):
             layer.register_forward_hook(lambda _module, _input, output: self.maps.append(output))
-        self.network.layer4 = self.network.fc = torch.nn.Identity()  # nobody computes these in vain
-        self.network.avgpool = torch.nn.Identity()
+        if not whole_network:
+            self.network.layer4 = self.network.avgpool = self.network.fc = torch.nn.Identity()
 
     @torch.inference_mode()
     def score(self, image: Path) -> tuple[NDArray[np.float32], float]:

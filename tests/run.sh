@@ -1,0 +1,8 @@
+#!/bin/sh
+# Installs what the tests need into .venv and runs them all; arguments go to pytest.
+set -eu
+cd "$(dirname "$0")/.."
+[ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+.venv/bin/python -m pip install --quiet -e '.[test]'
+sh tests/install-rtsp-server.sh
+exec .venv/bin/python -m pytest "$@"

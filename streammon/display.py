@@ -27,6 +27,7 @@ from streammon.records import (
 
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
+LONG_DAYS = 3650.0  # no calibration says more
 STATE_STYLES = {
     CameraState.ONLINE: "green",
     CameraState.LEARNING: "cyan",
@@ -78,14 +79,25 @@ def event_text(event: Event) -> str:
             return f"camera '{event.camera}': frame {event.seq} scores {event.score:.1f}, level {event.level:+.2f}"
 
 
+def rarity(level: float) -> str:
+    """A level in words.
+
+    >>> rarity(-1.0), rarity(1.0), rarity(9.0)
+    ('10 times a day', 'once in 10 days', 'less than once in 10 years')
+    """
+    if level <= 0:
+        return f"{10.0**-level:.3g} times a day"
+    days = 10.0 ** min(level, 10.0)
+    return f"once in {days:.3g} days" if days < LONG_DAYS else "less than once in 10 years"
+
+
 def alert_text(alert: Alert) -> str:
     """One line for one alert message."""
     where = ", ".join(f"{box.width}x{box.height} at {box.x},{box.y}" for box in alert.boxes[:2])
-    rare = 10.0**-alert.peak_level
-    expected = f"once in {1 / rare:.3g} days" if rare < 1 else f"{rare:.3g} times a day"
     head = f"ALERT {alert.event} {alert.id} camera '{alert.camera}' at {clock(alert.time_s)}"
     lasting = "" if alert.event is AlertEvent.OPEN else f", {(alert.closed_s or alert.time_s) - alert.opened_s:.1f} s"
-    return f"{head}: peak score {alert.peak_score:.1f}, normal reaches it {expected}{lasting}; {where or 'no region'}"
+    peak = f"peak score {alert.peak_score:.1f}, normally seen {rarity(alert.peak_level)}"
+    return f"{head}: {peak}{lasting}; {where or 'no region'}"
 
 
 class LineDisplay:
@@ -94,13 +106,23 @@ class LineDisplay:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._learning: dict[str, int] = {}
+        self._is_lost = False
 
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
         if isinstance(event, FrameScore) or self._is_small_step(event):
             return
         stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        print(stamp, event_text(event), file=self._stream, flush=True)
+        self._print(f"{stamp} {event_text(event)}")
+
+    def _print(self, line: str) -> None:
+        if self._is_lost:  # told once; on the way out nobody listens
+            return
+        try:
+            print(line, file=self._stream, flush=True)
+        except OSError:
+            self._is_lost = True
+            raise
 
     def _is_small_step(self, event: Event) -> bool:
         if not isinstance(event, CameraStatus) or event.state is not CameraState.LEARNING:
@@ -131,7 +153,7 @@ class JsonDisplay(LineDisplay):
         """Print an event of any name."""
         now = round(datetime.datetime.now().timestamp(), 3)
         own = {("type" if key == "event" else key): value for key, value in fields.items()}
-        print(json.dumps({"event": name, "at_s": now, **own}, default=str), file=self._stream, flush=True)
+        self._print(json.dumps({"event": name, "at_s": now, **own}, default=str))
 
 
 class TableDisplay:
@@ -153,7 +175,8 @@ class TableDisplay:
         self._lines.append(f"{datetime.datetime.now():%H:%M:%S} {text}")
 
     def __rich__(self) -> RenderableType:
-        return Group(camera_table(self._figures.values()), *(Text(line, overflow="ellipsis") for line in self._lines))
+        lines = (Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines)
+        return Group(camera_table(self._figures.values()), *lines)
 
 
 def camera_table(rows: Iterable[CameraFigures]) -> Table:

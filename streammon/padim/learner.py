@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from streammon.config import ModelConfig
-from streammon.errors import FootageError
+from streammon.errors import ConfigError, FootageError
 from streammon.padim.backbones import Backbone
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES
@@ -40,10 +40,10 @@ class SceneLearner:
 
         Raises:
             BankError: `earlier` was fitted with something else.
+            ConfigError: More channels are to be kept than there are.
         """
-        channels = sum(backbone.architecture.channels)
         if reduction is None:
-            kept = channels if model.reduction == "all" else model.dimensions or backbone.architecture.dimensions
+            channels, kept = sum(backbone.architecture.channels), dimensions_kept(model, backbone)
             reduction = make_reduction(model.reduction, channels, kept, model.seed)
         reduction = (earlier.reduction if earlier else reduction).to(backbone.device)
         facts = facts_for(scene, backbone, reduction, size, crop or size, model.seed, model.frame_score)
@@ -90,7 +90,7 @@ class SceneLearner:
         """The finished bank, not yet prepared for a device.
 
         Raises:
-            FootageError: Too few frames to fit, or to calibrate.
+            FootageError: Too few frames to fit, or to calibrate, or frames without a time to calibrate in.
         """
         if self._bank is None:
             self.begin_calibration()
@@ -101,7 +101,26 @@ class SceneLearner:
                 f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0",
             )
         self._bank = None  # frees its memory before the next one is made
-        return self.statistics.bank()
+        try:
+            return self.statistics.bank()
+        except ValueError as error:
+            where, remedy = f"scene {self.statistics.facts.scene!r}", "take frames closer in time, or --hold-out 0"
+            raise FootageError(where, f"it can't be calibrated ({error})", remedy) from None
+
+
+def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
+    """D: how many channels the configured reduction keeps of this backbone's.
+
+    Raises:
+        ConfigError: More are asked for than there are.
+    """
+    channels = sum(backbone.architecture.channels)
+    if model.reduction == "all":
+        return channels
+    if model.dimensions is not None and model.dimensions > channels:
+        found = f"it is {model.dimensions}, and {backbone.name} has {channels} channels"
+        raise ConfigError("model.dimensions", found, "keep fewer, or set reduction to all")
+    return model.dimensions or backbone.architecture.dimensions
 
 
 def as_batch(pictures: list[Tensor], crop: int | None) -> Tensor:

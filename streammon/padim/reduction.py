@@ -123,8 +123,8 @@ class PrincipalComponents:
         """Take in three maps (B, C_i, h_i, w_i)."""
         patches = self._every.to(maps[0].device).embed(maps).flatten(0, 1)  # (B P, C)
         self._count += len(patches)
-        self._sum += patches.sum(0, dtype=torch.float64).cpu()
-        self._products += (patches.T @ patches).double().cpu()
+        self._sum += patches.mean(0).cpu().double() * len(patches)
+        self._products += (patches.T @ patches).cpu().double()
 
     def reduction(self, dimensions: int) -> Reduction:
         """The projection on the `dimensions` directions of largest variance.

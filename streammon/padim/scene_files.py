@@ -38,12 +38,28 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts, **mo
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all.
+    """Write a UTF-8 text file, whole or not at all; a file's name in it that isn't UTF-8 is escaped.
 
     Raises:
         StorageError: It can't be written.
     """
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda beside: beside.write_text(text, "utf-8", "backslashreplace"))
+
+
+def hold_writable(folder: Path) -> None:
+    """Find out before the work, not after it, whether a scene's files can be written.
+
+    Raises:
+        StorageError: The folder can't be made or written.
+    """
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        found = f"it can't be written ({_os_reason(error)})"
+        raise StorageError(str(folder), found, "choose another folder with `scenes:` or --scenes") from None
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

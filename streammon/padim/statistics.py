@@ -45,11 +45,14 @@ class Statistics:
         """Take in another fit of the same scene: the Gaussians exactly, the held-out scores one after the other.
 
         Raises:
-            BankError: Fitted with something else (backbone, weights, grid, channels).
+            BankError: Fitted with something else (backbone, weights, grid, channels, frame score).
         """
         difference = other.facts.mismatch(self.facts)
         if difference:
             raise BankError(where, f"it was fitted with {difference[0]}, the other with {difference[1]}", "fit alike")
+        if other.facts.frame_score != self.facts.frame_score:
+            found = f"its frames were scored by {other.facts.frame_score}, the other's by {self.facts.frame_score}"
+            raise BankError(where, found, "fit both with the same --frame-score")
         if not _same_reduction(self.reduction, other.reduction):
             raise BankError(where, "it kept other channels", "fit both with the same reduction, dimensions and seed")
         self.gaussian.merge(other.gaussian)
@@ -64,7 +67,7 @@ class Statistics:
         """The bank of what was taken in so far; calibrated when enough frames were held out.
 
         Raises:
-            ValueError: Fewer than 2 frames.
+            ValueError: Fewer than 2 frames, or held-out frames that are too few or carry no time.
         """
         calibration = Calibration.from_scores(self.scores, self.times_s) if self.scores else None
         facts = replace(

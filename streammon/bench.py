@@ -170,9 +170,9 @@ def _plaza(folder: Path) -> Path:
 
 
 def _decoded(footage: Path, batch: int) -> Iterator[list[Frame]]:
-    """Batches of frames, from the beginning again and again."""
+    """Batches of frames, from the beginning again and again, across it where the footage is shorter than a batch."""
+    frames: list[Frame] = []
     while True:
-        frames: list[Frame] = []
         for clip in clips(footage):
             for frame in clip.frames(INPUT_SIZE):
                 frames.append(frame)
@@ -212,7 +212,7 @@ def _stages(
     found = []
     if path.is_file():
         found += _decode_and_resize(path, seconds)
-    for size in dict.fromkeys((1, batch)):
+    for size in dict.fromkeys((1, min(batch, len(frames)))):
         pictures = _tensor(frames[:size])
         maps = backbone.maps(pictures)
         distances = bank.distances(maps)
@@ -283,7 +283,8 @@ def _load(
         if not (scenes / name).exists():
             (scenes / name).symlink_to(scenes / names[0])
     values = {"cameras": {name: {"url": "-"} for name in names}, "scenes": scenes, "model": model.model_dump()}
-    latest, done = LatestFrames(), threading.Event()
+    latest, ended = LatestFrames(), threading.Event()
+    errors: list[BaseException] = []
     scored = 0
 
     def deliver(outcomes: list[Outcome]) -> None:
@@ -296,15 +297,21 @@ def _load(
         frame = frames[number % len(frames)]
         latest.put_nowait(Frame(name, number, frame.picture, frame.source_size, number / 25, time.time()))
 
-    scorer = ScorerThread(Config.parse(values, "bench"), backbone, latest, deliver, lambda _error: done.set())
+    def failed(error: BaseException) -> None:
+        errors.append(error)
+        ended.set()
+
+    scorer = ScorerThread(Config.parse(values, "bench"), backbone, latest, deliver, failed)
     for number, name in enumerate(names):
         put(name, number)
     began = time.perf_counter()
     scorer.start()
-    done.wait(seconds)
+    ended.wait(seconds)
     fps = scored / (time.perf_counter() - began)
     scorer.stop()
     scorer.join(10.0)
+    if errors:
+        raise errors[0]
     return CameraLoad(count, round(fps, 2), round(fps / count, 3))
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
-from streammon.alerting import RedisPublisher, Spool
+from streammon.alerting import Spool, check_redis
 from streammon.config import Config, redacted
 from streammon.errors import StreammonError
 from streammon.ingest import probe
-from streammon.monitor import hold_writable, redis_for
+from streammon.monitor import hold_banks_writable, redis_for
 from streammon.padim import Backbone, load_backbone
 from streammon.scoring import Scene
 
@@ -45,7 +45,8 @@ def check_all(config: Config) -> list[Finding]:
     else:
         findings.append(Finding("backbone", True, _backbone_words(backbone)))
         findings += _scenes(config, backbone)
-    findings.append(_checked("scenes folder", lambda: _writable(config)))
+    findings.append(_checked("scenes folder", lambda: _scenes_folder(config)))
+    findings.append(_checked("alert spool", lambda: _spool(config)))
     findings.append(_checked("redis", lambda: asyncio.run(_redis(config))))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         findings += pool.map(lambda name: _checked(f"camera {name}", lambda: _camera(config, name)), config.cameras)
@@ -53,14 +54,14 @@ def check_all(config: Config) -> list[Finding]:
 
 
 def findings_table(findings: list[Finding]) -> Table:
-    """The findings for people."""
+    """The findings for people; what is wrong with a thing is left to the lines on standard error."""
     table = Table(title="streammon check", title_justify="left")
     table.add_column("what", no_wrap=True)
     table.add_column("")
     table.add_column("found", overflow="fold")
     for finding in findings:
         mark = Text("ok", style="green") if finding.ok else Text("wrong", style="bold red")
-        table.add_row(finding.what, mark, finding.detail)
+        table.add_row(finding.what, mark, finding.detail if finding.ok else "")
     return table
 
 
@@ -88,22 +89,21 @@ def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
     return f"bank fits; alerts open at score {loaded.threshold:.1f}"
 
 
-def _writable(config: Config) -> str:
-    hold_writable(config)
+def _scenes_folder(config: Config) -> str:
+    hold_banks_writable(config)
+    return f"{config.scenes} takes banks"
+
+
+def _spool(config: Config) -> str:
     with Spool(config.alerting.spool, config.alerting.spool_length) as spool:
-        waiting = len(spool)
-    return f"{config.scenes} and {config.alerting.spool} can be written; {waiting} alert messages wait"
+        return f"{config.alerting.spool} can be written; {len(spool)} alert messages wait"
 
 
 async def _redis(config: Config) -> str:
-    with (
-        redis_for(config.redis) as redis,
-        Spool(config.alerting.spool, config.alerting.spool_length) as spool,
-    ):
-        async with RedisPublisher(redis, spool, lambda _event: None) as publisher:
-            await publisher.check()
-            kind = "embedded" if config.redis.address == "embedded" else publisher.address
-            return f"{kind} answers and takes writes"
+    with redis_for(config.redis) as redis:
+        address = await check_redis(redis)
+    kind = "the embedded server" if config.redis.address == "embedded" else address
+    return f"{kind} answers and takes writes"
 
 
 def _camera(config: Config, name: str) -> str:

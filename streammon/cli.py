@@ -4,8 +4,12 @@ Heavy rooms (torch takes seconds) are imported by the command that needs them, s
 """
 
 import asyncio
+import errno
 import json
+import logging
+import math
 import os
+import re
 import signal
 import sys
 import time
@@ -20,7 +24,17 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streammon import __version__
-from streammon.config import Config, ModelConfig, RedisConfig, parse_section
+from streammon.config import (
+    NAME,
+    OPTIONS,
+    PATTERN_RULES,
+    Config,
+    ModelConfig,
+    MultipleConfigError,
+    RedisConfig,
+    expanded,
+    parse_section,
+)
 from streammon.errors import ConfigError, InputError, StorageError, StreammonError
 
 DEFAULT_CONFIG = Path("config.yaml")
@@ -32,12 +46,15 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def main() -> None:
     """Run a command; every mistake of the user's is one line on standard error and exit code 2."""
+    logging.basicConfig(format="streammon: %(message)s", level=logging.WARNING)
     try:
-        code = commands.main(standalone_mode=False) or 0
+        code = commands.main(prog_name="streammon", standalone_mode=False) or 0
     except click.exceptions.Exit as request:
         code = request.exit_code
     except click.ClickException as error:
-        code = _complain(error.format_message().replace("\n", " "), EXIT_INPUT_WRONG)
+        code = _complain(_usage_text(error), EXIT_INPUT_WRONG)
+    except MultipleConfigError as error:
+        code = max(_complain(str(problem), EXIT_INPUT_WRONG) for problem in error.problems)
     except InputError as error:
         code = _complain(str(error), EXIT_INPUT_WRONG)
     except StreammonError as error:
@@ -45,8 +62,13 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         code = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output went away: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         code = EXIT_WORK_FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _discard_stdout()
+        code = _complain("standard output: the disk is full; make room there", EXIT_INPUT_WRONG)
     sys.exit(code)
 
 
@@ -55,10 +77,57 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _usage_text(error: click.ClickException) -> str:
+    """What click says of wrong usage, in one line that ends with what to do."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    text = re.sub(r"\. Did you mean (.*)\?$", r", did you mean \1?", text)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{text[:1].lower()}{text[1:]}; see `{context.command_path if context else 'streammon'} --help`"
+
+
+def _discard_stdout() -> None:
+    """Nothing can be written there, so the interpreter shall not try once more as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="streammon")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Watches surveillance cameras and says when, where and why the picture stops being normal."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+class Between(click.FloatRange):
+    """A range that has no place for `nan`, which is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number.
+
+        Raises:
+            click.BadParameter: It is none, or out of range.
+        """
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is not a number", param, ctx)
+        return number
+
+
+def _scene_name(_context: click.Context, _option: click.Parameter, scene: str | None) -> str | None:
+    if scene is not None and not re.search(NAME, scene):
+        raise ConfigError("--scene", f"it is {scene!r}", PATTERN_RULES[NAME])
+    return scene
+
+
+def _json_place(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
+    """Refuse a file that can't be written before the work is done, not after."""
+    if file not in (None, "-"):
+        if not Path(file).parent.is_dir():
+            raise StorageError(file, "there is no such folder", "make it, or choose another --json FILE")
+        if Path(file).is_dir():
+            raise StorageError(file, "it is a folder", "choose another --json FILE")
+    return file
 
 
 def model_options(command: Command) -> Command:
@@ -79,9 +148,8 @@ def model_options(command: Command) -> Command:
 
 def json_option(command: Command) -> Command:
     """`--json FILE`: the same facts for machines."""
-    return click.option("--json", "json_file", metavar="FILE", help="Also write the facts as JSON; - is stdout.")(
-        command
-    )
+    words = "Also write the facts as JSON; - is stdout."
+    return click.option("--json", "json_file", metavar="FILE", callback=_json_place, help=words)(command)
 
 
 config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
@@ -89,7 +157,7 @@ config_option = click.option("--config", "config_file", type=click.Path(path_typ
 
 def _model(config: ModelConfig | None, **options: Any) -> ModelConfig:
     given = {name: value for name, value in options.items() if value is not None}
-    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, "--")
+    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
 
 
 def _loaded(config_file: Path | None) -> Config | None:
@@ -109,7 +177,7 @@ def _write_json(json_file: str | None, facts: Any) -> None:
         Path(json_file).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            json_file, f"it can't be written ({error.strerror})", "choose another --json FILE"
+            json_file, f"it can't be written ({str(error.strerror).lower()})", "choose another --json FILE"
         ) from None
 
 
@@ -119,20 +187,17 @@ def _console(json_file: str | None) -> Console:
 
 
 def _scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
-    parse_section(Config, {"cameras": {scene: {"url": "-"}}}, "--scene")  # a scene is named as a camera is
     return (scenes or (config.scenes if config else Path("scenes"))) / scene
 
 
 @commands.command()
 @click.argument("footage", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scene", required=True, help="Name of the scene.")
+@click.option("--scene", required=True, callback=_scene_name, help="Name of the scene.")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @click.option("--reduction", help="random (default), all, pca, orthogonal.")
 @click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
 @click.option("--seed", help="Of the channel choice. Default: 0.")
-@click.option(
-    "--hold-out", type=click.FloatRange(0, 0.9), default=0.2, show_default=True, help="Share that calibrates."
-)
+@click.option("--hold-out", type=Between(0, 0.9), default=0.2, show_default=True, help="Share that calibrates.")
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
 )
@@ -148,18 +213,19 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
     Example: streammon fit recordings/lobby/ --scene lobby
     """
-    from streammon.display import print_report
-    from streammon.fit import FitOptions, fit_scene
-
     config = _loaded(options.pop("config_file"))
     folder = _scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add")}
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = _model(config.model if config else None, **options)
+    from streammon.display import print_report
+    from streammon.fit import FitOptions, fit_scene
+
     console = _console(json_file)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     began = time.monotonic()
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    quiet = not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task(f"learning {scene}", rate="")
 
         def advance(done: int, total: int) -> None:
@@ -173,7 +239,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
 @commands.command()
 @click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scene", required=True, help="Name of the joint scene.")
+@click.option("--scene", required=True, callback=_scene_name, help="Name of the joint scene.")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @json_option
 def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
@@ -181,17 +247,20 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
+    folder = _scene_folder(scenes, _loaded(None), scene)
     from streammon.display import print_report
     from streammon.fit import merge_scenes
 
-    report = merge_scenes(scene, list(parts), _scene_folder(scenes, _loaded(None), scene))
+    report = merge_scenes(scene, list(parts), folder)
     print_report(report, f"scene {scene}", _console(json_file))
     _write_json(json_file, asdict(report))
 
 
 @commands.command()
 @click.argument("urls", nargs=-1)
-@click.option("--scene", help="The scene of a camera given as URL. Default: camera1, camera2, …")
+@click.option(
+    "--scene", callback=_scene_name, help="The scene of a camera given as URL. Default: camera1, camera2, …"
+)
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes.")
 @click.option("--redis", help="redis://… or embedded (default).")
 @click.option("--learn-for", help="How long a scene without a bank is learned, such as 10m.")
@@ -232,17 +301,18 @@ def _run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
     values: dict[str, Any] = config.secrets_dump() if config else {}
     if urls:
         names = [scene] if scene else [f"camera{number}" for number in range(1, len(urls) + 1)]
-        values["cameras"] = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
+        cameras = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
+        values["cameras"] = expanded(cameras, "command line", "cameras")
     if learn_for:
         values["cameras"] = {name: camera | {"learn_for": learn_for} for name, camera in values["cameras"].items()}
     if scenes:
         values["scenes"] = scenes
     if redis:
-        values["redis"] = {**values.get("redis", {}), "url": redis}
+        values["redis"] = {**values.get("redis", {}), "url": expanded(redis, "--redis", "it")}
     if rate:
         values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
     values["model"] = _model(config.model if config else None, **options).model_dump()
-    return Config.parse(values, str(config_file or DEFAULT_CONFIG) if config else "command line")
+    return parse_section(Config, values, "command line")  # what the file says was held against its rules before
 
 
 @commands.command()
@@ -255,15 +325,17 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
 
     Example: streammon watch --redis redis://10.0.0.5
     """
+    address = _watched_redis(redis, config_file)
     from streammon.watch import watch_messages
 
-    _until_signal(watch_messages(_watched_redis(redis, config_file), cameras or None, as_json))
+    _until_signal(watch_messages(address, cameras or None, as_json))
 
 
 def _watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
     config = _loaded(config_file)
     if redis is not None:
-        return parse_section(RedisConfig, {"url": redis}, "--redis")
+        values = {**(config.redis.model_dump() if config else {}), "url": expanded(redis, "--redis", "it")}
+        return parse_section(RedisConfig, values, "--redis")
     if config is None:
         return RedisConfig.model_validate({"url": "redis://127.0.0.1:6379"})
     if config.redis.address != "embedded":
@@ -284,15 +356,15 @@ def check(config_file: Path | None, json_file: str | None) -> int:
 
     Example: streammon check --config config.yaml
     """
-    from streammon.check import check_all, findings_table
-
     config = _loaded(config_file)
     if config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
+    from streammon.check import check_all, findings_table
+
     findings = check_all(config)
     _console(json_file).print(findings_table(findings))
     _write_json(json_file, [asdict(finding) for finding in findings])
-    return 0 if all(finding.ok for finding in findings) else EXIT_INPUT_WRONG
+    return max((_complain(finding.detail, EXIT_INPUT_WRONG) for finding in findings if not finding.ok), default=0)
 
 
 @commands.command()
@@ -321,7 +393,7 @@ def demo(json_file: str | None) -> int:
 
 @commands.command()
 @click.option("--clip", type=click.Path(path_type=Path), help="Footage to measure on. Default: the demo's plaza.")
-@click.option("--seconds", type=click.FloatRange(1), default=10.0, show_default=True, help="For each measurement.")
+@click.option("--seconds", type=Between(1, 3600), default=10.0, show_default=True, help="For each measurement.")
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @model_options
 @json_option
@@ -333,10 +405,10 @@ def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None
     counts = cameras.split(",")
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
+    model = _model(None, **options)
     from streammon.bench import bench_tables, measure
 
     console = _console(json_file)
-    model = _model(None, **options)
     with console.status("measuring …"):
         report = measure(clip, model, seconds, [int(count) for count in counts])
     console.print(*bench_tables(report), sep="\n")
@@ -362,7 +434,7 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
     try:
         return asyncio.run(cancellable())
     except BaseExceptionGroup as group:
-        ours = group.subgroup(StreammonError)
+        ours = group.subgroup((StreammonError, OSError))  # an OSError: our output can't be written
         while isinstance(ours, BaseExceptionGroup):
             ours = ours.exceptions[0]  # type: ignore[assignment]
         raise ours or group from None

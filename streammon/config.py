@@ -6,7 +6,7 @@ Units end the names. `${NAME}` is replaced by the environment variable, so passw
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -27,7 +27,19 @@ from streammon.errors import ConfigError
 
 DURATION_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+PREFIX = r"^[\x21-\x7e]{1,64}$"
+DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+PATTERN_RULES = {
+    NAME: "it must be 1 to 64 letters, digits, - and _, and begin with a letter or digit",
+    PREFIX: "it must be 1 to 64 printable ASCII characters without a space",
+    DEVICE: "it must be auto, cpu, mps, cuda, or one of several as in cuda:1",
+}
+OPTIONS = "--"
+"""Stands for the command line where a message says what it is about: each key is named as its option then."""
+
+LONGEST_SHOWN = 40
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 def seconds(duration: object) -> float:
@@ -110,6 +122,8 @@ class CameraConfig(Section):
         address = url.get_secret_value()
         if not address.strip():
             raise ValueError("it must not be empty")
+        if re.search(r"[\x00-\x1f\x7f]", address):
+            raise ValueError("it must hold no control characters")
         if "://" in address:
             try:
                 parts = urlsplit(address)
@@ -145,7 +159,7 @@ class RedisConfig(Section):
     """
 
     url: SecretStr = SecretStr("embedded")
-    prefix: str = Field("streammon:v1:", pattern=r"^[\x21-\x7e]{1,64}$")
+    prefix: str = Field("streammon:v1:", pattern=PREFIX)
     log_length: int = Field(10_000, ge=100)
     heatmap_ttl_s: int = Field(30, ge=1)
     port: int = Field(0, ge=0, le=65535)
@@ -191,7 +205,7 @@ class ModelConfig(Section):
     dimensions: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
     frame_score: Literal["max", "worst_percent"] = "max"
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=DEVICE)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     batch: int = Field(8, ge=1, le=256)
     threads: int | None = Field(None, ge=1)
@@ -284,11 +298,11 @@ class Config(Section):
         Raises:
             ConfigError: One problem a line.
         """
-        return parse_section(cls, _expanded(values, where), where)
+        return parse_section(cls, expanded(values, where), where)
 
 
 def parse_section(section: type[SectionType], values: dict[str, Any], where: str) -> SectionType:
-    """Validate one section's values; `where` begins each message.
+    """Validate one section's values; `where` begins each message, `OPTIONS` names the key's option there.
 
     Raises:
         ConfigError: One problem a line.
@@ -311,6 +325,24 @@ class MultipleConfigError(ConfigError):
         self.problems = problems
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without repeated keys, of which PyYAML takes the last, and without structures that hold themselves."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping of one value a key."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(problem=f"repeats {key!r}", problem_mark=key_node.start_mark)
+            seen.add(key if isinstance(key, Hashable) else None)
+        return super().construct_mapping(node, deep=True)
+
+
+# Not the base class's generator, whose later steps let a structure hold itself.
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _Loader.construct_mapping)
+
+
 def _yaml_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -319,25 +351,35 @@ def _yaml_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
     except OSError as error:
-        raise ConfigError(str(path), f"it can't be read ({error.strerror})", "check its permissions") from None
+        reason = (error.strerror or "no reason given").lower()
+        raise ConfigError(str(path), f"it can't be read ({reason})", "name a readable file with --config") from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "it"
+        problem = str(getattr(error, "problem", ""))
+        if problem.startswith("repeats "):
+            raise ConfigError(str(path), f"{place} {problem}", "a key may stand there once") from None
         raise ConfigError(str(path), f"{place} is not YAML", "mend it; indentation counts") from None
+    except (ValueError, LookupError, AttributeError, RecursionError):  # PyYAML lets them out, as for 2026-13-45
+        raise ConfigError(str(path), "a value in it is not YAML", "put it in quotes") from None
     if not isinstance(values, dict):
-        found = "it is empty" if values is None else f"it holds a {type(values).__name__}"
+        found = "it is empty" if values is None else f"it holds {_kind(values)}"
         raise ConfigError(str(path), found, "it must be a mapping with `cameras:` in it")
     return values
 
 
-def _expanded(value: Any, where: str, key: str = "") -> Any:
-    """`${NAME}` replaced by the environment variable, in every string below `value`."""
+def expanded(value: Any, where: str, key: str = "") -> Any:
+    """`${NAME}` replaced by the environment variable, in every string below `value`.
+
+    Raises:
+        ConfigError: There is no such variable; `where` and `key` say where it is named.
+    """
     if isinstance(value, dict):
-        return {k: _expanded(v, where, f"{key}.{k}" if key else str(k)) for k, v in value.items()}
+        return {k: expanded(v, where, _joined((key, k))) for k, v in value.items()}
     if isinstance(value, list):
-        return [_expanded(v, where, f"{key}.{i}") for i, v in enumerate(value)]
+        return [expanded(v, where, _joined((key, i))) for i, v in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -356,23 +398,50 @@ def _config_error(error: ValidationError, where: str) -> ConfigError:
 
 def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
     for problem in error.errors(include_url=False, include_context=True):
-        path = [str(part) for part in problem["loc"] if part != "[key]"]
-        key = ".".join(path)
+        key = _joined(problem["loc"])
         kind, context = problem["type"], problem.get("ctx", {})
         if kind == "extra_forbidden":
             yield ConfigError(where, f"{key} is no known key", "see the configuration reference in the README")
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
-        elif "url" in path:  # may hold a password: never show it
-            yield ConfigError(where, f"{key} can't be used", str(context.get("error", "it must be text")))
+        elif "url" in problem["loc"]:  # may hold a password: never show it
+            yield ConfigError(*_named(where, key, "can't be used"), str(context.get("error", "it must be text")))
+        elif problem["loc"][-1:] == ("[key]",):
+            found = f"{_joined(problem['loc'][:-2])} has the key {_shown(problem['input'])}"
+            yield ConfigError(where, found, _rule(kind, context, problem["msg"]))
         else:
-            found = problem["input"]
-            shown = f"a {type(found).__name__}" if "://" in str(found) else repr(found)  # may hold a password
-            yield ConfigError(where, f"{key or 'it'} is {shown}", _rule(kind, context, problem["msg"]))
+            found = f"is {_shown(problem['input'])}"
+            yield ConfigError(*_named(where, key, found), _rule(kind, context, problem["msg"]))
+
+
+def _named(where: str, key: str, found: str) -> tuple[str, str]:
+    """Where something is and what was found there: in a file by its key, on the command line by its option."""
+    return (f"--{key.replace('_', '-')}", f"it {found}") if where == OPTIONS else (where, f"{key or 'it'} {found}")
+
+
+def _joined(path: Iterable[object]) -> str:
+    """A key's path as in `cameras.lobby.url`; a URL that stands where a key should is not shown whole."""
+    return ".".join(redacted(str(part)) for part in path if part not in ("", "[key]"))
+
+
+def _shown(value: object) -> str:
+    """A wrong value as a message may show it: long ones, and what may hold a password, by their kind alone."""
+    if value is None:
+        return "empty"
+    text = repr(value)
+    is_plain = isinstance(value, str | int | float | Path) and len(text) <= LONGEST_SHOWN
+    return text if is_plain and not re.search("://|@", text) else _kind(value)
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def _rule(kind: str, context: dict[str, Any], message: str) -> str:
     """pydantic's rule in our words: what the value must be."""
+    if kind == "string_pattern_mismatch":
+        return PATTERN_RULES[context["pattern"]]
     rules = {
         "greater_than": "it must be above {gt:g}",
         "greater_than_equal": "it must be at least {ge:g}",
@@ -387,7 +456,7 @@ def _rule(kind: str, context: dict[str, Any], message: str) -> str:
         "bool_parsing": "it must be true or false",
         "bool_type": "it must be true or false",
         "string_type": "it must be text",
-        "string_pattern_mismatch": "it must match {pattern}",
+        "path_type": "it must be a path",
         "dict_type": "it must be a mapping",
         "model_type": "it must be a mapping",
         "too_short": "it must not be empty",

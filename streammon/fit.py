@@ -22,6 +22,8 @@ from streammon.padim import (
     SceneLearner,
     Statistics,
     as_batch,
+    dimensions_kept,
+    hold_writable,
     load_backbone,
     thresholds,
     write_scene_file,
@@ -103,6 +105,7 @@ def fit_scene(
     total = _frames_in_all(pieces, options)
     backbone = load_backbone(model)
     earlier = Statistics.load(folder, backbone.device) if options.add else None
+    hold_writable(folder)
     reduction = None
     if model.reduction == "pca" and earlier is None:
         reduction = _principal_reduction(pieces, total, backbone, model, options)
@@ -115,8 +118,10 @@ def fit_scene(
         learner.learn(backbone.maps(_as_tensor(frames, options.crop)), [frame.stream_time_s for frame in frames])
         done += len(frames)
         progress(done, total)
-    if options.hold_out and not learner.calibrating:
+    if done < fitted:
         raise FootageError(str(footage[0]), f"it announces {total} frames and has {done}", "cut off the damaged end")
+    if options.hold_out and not learner.calibrating:
+        learner.begin_calibration()
     seconds = time.monotonic() - started
     bank = learner.bank()
     bank.save(folder)
@@ -133,9 +138,11 @@ def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
 
     Raises:
         BankError: A part has no statistics, or was fitted with something else.
+        StorageError: The folder can't be written.
     """
     started = time.monotonic()
     joint = Statistics.load(parts[0])
+    hold_writable(folder)
     for part in parts[1:]:
         joint.merge(Statistics.load(part), str(part))
     joint.rename(scene)
@@ -195,9 +202,9 @@ def _principal_reduction(
     pieces: list[Clip], total: int, backbone: Backbone, model: ModelConfig, options: FitOptions
 ) -> Reduction:
     """The first pass that `pca` needs: over at most 200 frames, evenly spread."""
-    channels = sum(backbone.architecture.channels)
+    kept, channels = dimensions_kept(model, backbone), sum(backbone.architecture.channels)
     components = PrincipalComponents(channels)
     for index, frames in enumerate(_batches(pieces, 1, options)):
         if index % max(1, total // PCA_FRAMES) == 0:
             components.update(backbone.maps(_as_tensor(frames, options.crop)))
-    return components.reduction(min(channels, model.dimensions or backbone.architecture.dimensions))
+    return components.reduction(kept)

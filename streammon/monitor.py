@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 import time
 from collections import Counter
@@ -12,9 +11,8 @@ from functools import partial
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
-from streammon.errors import StorageError
-from streammon.ingest import CameraReader, LatestFrames
-from streammon.padim import INPUT_SIZE, load_backbone
+from streammon.ingest import CameraReader, LatestFrames, probe
+from streammon.padim import INPUT_SIZE, hold_writable, load_backbone
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -51,7 +49,7 @@ class Monitor:
         figures: Each camera's figures, kept up to date.
 
     Raises:
-        InputError: The weights, a bank, the scenes folder or the spool can't be used.
+        InputError: The weights, a bank, a camera's file or the scenes folder can't be used.
     """
 
     def __init__(self, config: Config, on_event: Callable[[Event], None]) -> None:
@@ -62,7 +60,8 @@ class Monitor:
         self.figures = {name: CameraFigures(status) for name, status in connecting.items()}
         self._read_status = dict(connecting)  # as the readers say it, without what the scene adds
         self._latest = LatestFrames()
-        hold_writable(config)
+        hold_footage_readable(config)
+        hold_banks_writable(config)
         backbone = load_backbone(config.model)
         self._scorer = ScorerThread(config, backbone, self._latest, self._deliver, self._scorer_failed)
         self._readers = {name: self._reader(name) for name in config.cameras}
@@ -279,19 +278,22 @@ def redis_for(redis: RedisConfig) -> Iterator[RedisConfig]:
         yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 
-def hold_writable(config: Config) -> None:
+def hold_footage_readable(config: Config) -> None:
+    """Refuse a file or folder without video now: unlike a camera that is away, it won't come by itself.
+
+    Raises:
+        FootageError: A camera's url names a file or folder that gives no picture.
+    """
+    for name, camera in config.cameras.items():
+        if not camera.is_live:
+            probe(camera, name)
+
+
+def hold_banks_writable(config: Config) -> None:
     """Find out now, not after ten minutes of learning, whether banks can be written.
 
     Raises:
         StorageError: A scene that will be learned live has no folder we can write.
     """
     for file in missing_banks(config):
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            probe = file.with_name(f".probe.{os.getpid()}")
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            reason = (error.strerror or "no reason given").lower()
-            found = f"it can't be written ({reason})"
-            raise StorageError(str(file.parent), found, "choose another folder with `scenes:` or --scenes") from None
+        hold_writable(file.parent)

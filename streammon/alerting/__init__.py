@@ -4,6 +4,7 @@ from streammon.alerting.delivery import PublisherCounts
 from streammon.alerting.embedded import embedded_valkey
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
+from streammon.alerting.link import check_redis
 from streammon.alerting.messages import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
 from streammon.alerting.publisher import RedisPublisher
 from streammon.alerting.regions import regions
@@ -20,6 +21,7 @@ __all__ = [
     "SpooledAlert",
     "alert_from_json",
     "alert_json",
+    "check_redis",
     "embedded_valkey",
     "false_alarms_per_day",
     "heatmap_png",

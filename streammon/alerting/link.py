@@ -127,6 +127,20 @@ def _socket_fault(error: BaseException | None, address: str) -> Fault:
     return Fault(f"the connection to {address} was lost", ADDRESS_REMEDY)
 
 
+async def check_redis(redis: RedisConfig) -> str:
+    """Connect, sign in and write once; where that was, without user and password.
+
+    Raises:
+        RedisError: One line that says what is wrong.
+    """
+    link = RedisLink(redis, lambda: None, CALL_TIMEOUT_S)
+    try:
+        await link.check()
+    finally:
+        await link.close()
+    return shown_address(redis.address)
+
+
 class RedisLink:
     """One Redis: calls under a deadline, whether it is there, and how it comes back.
 

@@ -1,5 +1,6 @@
 """Still pictures: which files are, in which order, and decoding one. Through FFmpeg, as live pictures are."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Literal, cast
@@ -73,7 +74,9 @@ def decode_image(path: Path) -> VideoFrame:
     codec.thread_count = 1  # with more, a picture comes out only when the next goes in
     if name == "mjpeg":  # without it a truncated JPEG is grey below, and no error
         codec.options = {"err_detect": "explode"}
-    frames = translated(codec.decode, av.Packet(encoded))
+    frames: list[VideoFrame] = []
+    with contextlib.suppress(StreamFault):
+        frames = translated(codec.decode, av.Packet(encoded))
     if not frames or frames[0].is_corrupt:
         raise StreamFault("damaged picture")
     return frames[0]

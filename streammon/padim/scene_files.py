@@ -88,7 +88,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def _os_reason(error: OSError | SafetensorError) -> str:
     if isinstance(error, OSError):
         return (error.strerror or "no reason given").lower()
-    code = re.search(r"code: (\d+)", str(error))  # safetensors gives the system's error as text alone
+    code = re.search(r"(?:code:|os error) (\d+)", str(error))  # safetensors gives the system's error as text alone
     return os.strerror(int(code[1])).lower() if code else "no reason given"
 
 

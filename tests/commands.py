@@ -1,0 +1,71 @@
+"""Runs the real command: in this process, where torch is loaded already, or in one of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from streammon import cli
+
+PROMPT_S = 15.0  # how soon a mistake is told, on a busy machine
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def complaint(self) -> str:
+        """What it said of the one mistake it was given: one line, in time, exit code 2."""
+        assert self.code == 2, self
+        assert self.stderr.startswith("streammon: "), self
+        assert self.stderr.count("\n") == 1, self
+        assert "Traceback" not in self.stdout, self
+        assert self.seconds < PROMPT_S, self
+        return self.stderr.removeprefix("streammon: ").rstrip("\n")
+
+
+Command = Callable[..., Ended]
+
+
+def command_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """`command("fit", "clip.mp4", …)` calls the entry point that the installed command calls."""
+
+    def command(*words: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["streammon", *map(str, words)])
+        capfd.readouterr()
+        began = time.monotonic()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        seconds = time.monotonic() - began
+        code = end.value.code
+        assert isinstance(code, int)
+        return Ended(code, *capfd.readouterr(), seconds)
+
+    return command
+
+
+def command_apart(*words: str | Path, folder: Path, timeout_s: float = 60.0, through: tuple[str, ...] = ()) -> Ended:
+    """The command in a process of its own, in `folder`; `through` are words to start it with."""
+    began = time.monotonic()
+    ended = subprocess.run(
+        [*through, sys.executable, "-m", "streammon", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)

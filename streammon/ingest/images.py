@@ -127,5 +127,13 @@ class Scaler:
         """
         width, height = self._size or (frame.width, frame.height)
         reformatter = self._reformatter
-        scaled = translated(reformatter.reformat, frame, width, height, "rgb24", interpolation="BICUBIC")
+        scaled = translated(
+            reformatter.reformat,
+            frame,
+            width,
+            height,
+            "rgb24",
+            interpolation="BICUBIC",
+            threads=1,  # else each camera keeps as many more threads as there are CPUs
+        )
         return cast(Picture, scaled.to_ndarray())

@@ -286,7 +286,7 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
         table = TableDisplay(monitor.figures)
         with Live(table, refresh_per_second=REFRESH_PER_S, console=Console()):
             _until_signal(monitor.run())
-    return _leave(monitor.blocked_readers)
+    return _leave(monitor.blocked_threads)
 
 
 def _run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
@@ -440,9 +440,9 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
         raise ours or group from None
 
 
-def _leave(blocked_readers: list[str]) -> int:
+def _leave(blocked_threads: list[str]) -> int:
     """Exit code 0, past threads that FFmpeg still holds: they would take the interpreter down as it ends."""
-    if blocked_readers:
+    if blocked_threads:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

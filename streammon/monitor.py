@@ -26,13 +26,16 @@ from streammon.records import (
 )
 from streammon.scoring import Outcome, ScorerThread, missing_banks
 
-UNDELIVERED_BATCHES = 4  # the scorer waits when the event loop is so many batches behind
+UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
-JOIN_S = 1.0  # the three add up to less than the 5 s in which a service manager expects an end
+SCORER_JOIN_S = 1.0  # the three add up to less than the 5 s in which a service manager expects an end
 DRAIN_S = 2.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
+
+Report = CameraStatus | list[Outcome] | BaseException
+"""What a thread tells the event loop; an error is one that ended the scorer's."""
 
 
 class Monitor:
@@ -63,15 +66,15 @@ class Monitor:
         hold_footage_readable(config)
         hold_banks_writable(config)
         backbone = load_backbone(config.model)
-        self._scorer = ScorerThread(config, backbone, self._latest, self._deliver, self._scorer_failed)
+        self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}
         self._rules = {
             name: AlertRule(name, config.scene_of(name), config.alerting, frame_interval_s=1 / camera.score_fps)
             for name, camera in config.cameras.items()
         }
-        self._undelivered = threading.BoundedSemaphore(UNDELIVERED_BATCHES)
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()  # the semaphore bounds it
+        self._room = threading.BoundedSemaphore(UNTAKEN_REPORTS)
         self._stopping = threading.Event()
-        self._crash: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publisher: RedisPublisher | None = None
         self._rates: dict[str, tuple[float, int]] = {}
@@ -86,7 +89,6 @@ class Monitor:
             StorageError: The spool can't be used.
         """
         self._loop = asyncio.get_running_loop()
-        self._crash = self._loop.create_future()
         alerting = self.config.alerting
         with (
             redis_for(self.config.redis) as redis,
@@ -108,22 +110,11 @@ class Monitor:
         async with asyncio.TaskGroup() as group:
             endless = [
                 group.create_task(publisher.run(), name="publisher"),
-                group.create_task(self._keep_house(publisher), name="housekeeping"),
+                group.create_task(self._take_reports(), name="reports"),
             ]
-            await self._all_ended()
+            await self._keep_house(publisher)
             for task in endless:
                 task.cancel()
-
-    async def _all_ended(self) -> None:
-        """Return when every camera is a file that played to its end and all its frames are scored."""
-        assert self._crash is not None
-        while True:
-            ended = all(status.state is CameraState.ENDED for status in self._read_status.values())
-            if ended and self._scorer.idle:
-                return
-            done, _ = await asyncio.wait([self._crash], timeout=HOUSEKEEPING_S)
-            if done:
-                self._crash.result()  # raises: a bug ends the group
 
     async def _wind_down(self, publisher: RedisPublisher) -> None:
         """End the threads, close what is open, deliver what waits: each step with a deadline, nothing lost."""
@@ -132,27 +123,41 @@ class Monitor:
             reader.stop()
         self._scorer.stop()
         self._latest.close()
-        with contextlib.suppress(asyncio.CancelledError):  # a second signal must not cost alerts
-            await asyncio.to_thread(self._scorer.join, JOIN_S)
-        await asyncio.sleep(0)  # what the scorer handed over last
-        now = time.time()
-        for rule in self._rules.values():
-            self._tell_alerts(rule.close_now(now))
+        try:
+            await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
+        finally:  # a second cancellation must not cost alerts: they are in the spool before anything waits again
+            self._close_alerts(publisher)
         left = await publisher.drain(DRAIN_S)
         if left:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))
-        deadline = time.monotonic() + READERS_JOIN_S
+        await asyncio.to_thread(self._join_readers, READERS_JOIN_S)
+
+    def _close_alerts(self, publisher: RedisPublisher) -> None:
+        """Take what the threads told last, then end every alert and tell the final counts."""
+        try:
+            while not self._reports.empty():
+                self._take(self._reports.get_nowait())
+        finally:
+            now = time.time()
+            self._tell_alerts([alert for rule in self._rules.values() for alert in rule.close_now(now)])
+        self._count()
+        self._tell_counts(publisher)
+
+    def _join_readers(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
         for reader in self._readers.values():
             reader.join(max(0.0, deadline - time.monotonic()))
 
     @property
-    def blocked_readers(self) -> list[str]:
-        """Cameras whose thread hasn't ended: FFmpeg still waits for them, and nothing but a timeout ends that."""
-        return [name for name, reader in self._readers.items() if not reader.join(0)]
+    def blocked_threads(self) -> list[str]:
+        """Threads that haven't ended, by what they work for: FFmpeg may wait for a camera until its timeout."""
+        threads = {"the scorer": self._scorer} | {f"camera '{name}'": one for name, one in self._readers.items()}
+        return [name for name, thread in threads.items() if not thread.join(0)]
 
     async def _keep_house(self, publisher: RedisPublisher) -> None:
+        """Count, and tell what changes with time alone; return when every camera is footage that has ended."""
         told_s = time.monotonic()
-        while True:
+        while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
             for name, reader in self._readers.items():
@@ -162,38 +167,51 @@ class Monitor:
                     self._tell_status(name)
             if time.monotonic() - told_s >= PUBLISH_COUNTS_S:
                 told_s = time.monotonic()
-                for figures in self.figures.values():
-                    publisher.publish_status_nowait(figures.status, figures.counters())
+                self._tell_counts(publisher)
+
+    def _all_ended(self) -> bool:
+        """Whether every camera is footage that played to its end, and each of its frames is scored or lost."""
+        if any(status.state is not CameraState.ENDED for status in self._read_status.values()):
+            return False
+        kept = sum(reader.counts.kept for reader in self._readers.values())
+        return kept == self._scorer.scored.total() + sum(self._latest.lost.values())
+
+    def _tell_counts(self, publisher: RedisPublisher) -> None:
+        for figures in self.figures.values():
+            publisher.publish_status_nowait(figures.status, figures.counters())
 
     def _reader(self, name: str) -> CameraReader:
         camera = self.config.cameras[name]
         waits = camera.play == "fast" and not camera.is_live
         put = partial(self._latest.put, stopping=self._is_stopping) if waits else self._latest.put_nowait
-        return CameraReader(name, camera, INPUT_SIZE, put, self._report)
+        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over)
 
     def _is_stopping(self) -> bool:
         return self._stopping.is_set()
 
-    def _report(self, status: CameraStatus) -> None:
-        """Called in a reader's thread."""
+    def _hand_over(self, report: Report) -> None:
+        """Give the event loop something to do; waits while it is behind. Called in the threads."""
         assert self._loop is not None
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._on_camera, status)
-
-    def _deliver(self, outcomes: list[Outcome]) -> None:
-        """Called in the scorer's thread."""
-        assert self._loop is not None
-        while not self._undelivered.acquire(timeout=HOUSEKEEPING_S):
+        while not self._room.acquire(timeout=HOUSEKEEPING_S):
             if self._stopping.is_set():
                 return
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._on_outcomes, outcomes)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
 
-    def _scorer_failed(self, error: BaseException) -> None:
-        """Called in the scorer's thread."""
-        assert self._loop is not None
-        assert self._crash is not None
-        self._loop.call_soon_threadsafe(self._crash.set_exception, error)
+    async def _take_reports(self) -> None:
+        while True:
+            self._take(await self._reports.get())
+
+    def _take(self, report: Report) -> None:
+        self._room.release()
+        match report:
+            case CameraStatus():
+                self._on_camera(report)
+            case list():
+                for outcome in report:
+                    self._on_outcome(outcome)
+            case BaseException():
+                raise report
 
     def _on_camera(self, status: CameraStatus) -> None:
         self._read_status[status.camera] = status
@@ -216,13 +234,11 @@ class Monitor:
             self._publisher.publish_status_nowait(status, figures.counters())
             self._on_event(status)
 
-    def _on_outcomes(self, outcomes: list[Outcome]) -> None:
-        self._undelivered.release()
-        for outcome in outcomes:
-            if isinstance(outcome, SceneProgress):
-                self._on_progress(outcome)
-            else:
-                self._on_score(outcome)
+    def _on_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, SceneProgress):
+            self._on_progress(outcome)
+        else:
+            self._on_score(outcome)
 
     def _on_progress(self, progress: SceneProgress) -> None:
         if progress.done:
@@ -240,7 +256,11 @@ class Monitor:
         figures.score, figures.level = score.score, score.level
         self._publisher.publish_score_nowait(score)
         self._on_event(score)
-        self._tell_alerts(self._rules[score.camera].step(score), score)
+        rule = self._rules[score.camera]
+        alerts = rule.step(score)
+        if self._read_status[score.camera].state is not CameraState.ONLINE:  # its last frames, scored after it left
+            alerts += rule.close_now(score.wall_time_s)
+        self._tell_alerts(alerts, score)
 
     def _tell_alerts(self, alerts: list[Alert], score: FrameScore | None = None) -> None:
         assert self._publisher is not None

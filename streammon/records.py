@@ -23,7 +23,8 @@ class Frame:
         picture: (H, W, 3) uint8 RGB.
         source_size: Width and height of the stream, in pixels, before scaling.
         stream_time_s: Seconds since the first frame of this connection, from the stream's own timestamps.
-        wall_time_s: Unix time at which the frame was decoded.
+        wall_time_s: Unix time at which the frame was decoded; of footage on disk, at which it is due when played
+            at its own pace, so that fast footage raises the same alerts.
     """
 
     camera: str
@@ -113,7 +114,7 @@ class FrameScore:
         camera: Name of the camera.
         scene: Name of the scene whose bank scored it.
         seq: The frame's `Frame.seq`.
-        wall_time_s: Unix time at which the frame was decoded.
+        wall_time_s: The frame's `Frame.wall_time_s`.
         stream_time_s: Seconds since the connection's first frame.
         score: Frame score in Mahalanobis distance.
         level: -log10 of the false alarms a day expected from normal footage at this score:

@@ -1,10 +1,8 @@
 """The one thread that owns the device: newest frames of all cameras in, scores and learned banks out."""
 
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,7 +25,7 @@ from streammon.padim import (
 from streammon.records import Frame, FrameScore, SceneProgress
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
-LONGEST_STEP_S = 2.0  # between two frames; more is a pause, in which nothing is learned
+LONGEST_STEP_S = 10.0  # between two frames; more is a pause, in which nothing is learned, nor calibrated
 PROGRESS_STEP = 0.01
 
 Outcome = FrameScore | SceneProgress
@@ -67,7 +65,7 @@ class Scene:
         self._learn_for_s = camera.learn_for
         self._learned_s = 0.0
         self._told = -1.0
-        self._seen_s: dict[str, float] = {}  # camera → wall time of its last frame
+        self._clock_s = float("-inf")  # of the newest frame learned from
 
     @property
     def learning(self) -> bool:
@@ -111,10 +109,7 @@ class Scene:
     def _learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
         assert self._learner is not None
         self._learner.learn(maps, [frame.wall_time_s for frame in frames])
-        steps = [frame.wall_time_s - self._seen_s.get(frame.camera, frame.wall_time_s) for frame in frames]
-        self._seen_s |= {frame.camera: frame.wall_time_s for frame in frames}
-        # two cameras on one scene don't make its time run twice as fast
-        self._learned_s += max((step for step in steps if 0 < step <= LONGEST_STEP_S), default=0.0)
+        self._advance(max(frame.wall_time_s for frame in frames))
         statistics = self._learner.statistics
         if not self._learner.calibrating:
             if self._learned_s >= (1 - HOLD_OUT) * self._learn_for_s and statistics.gaussian.count >= 2:
@@ -125,6 +120,14 @@ class Scene:
             return []
         self._told = self.progress
         return [SceneProgress(self.name, self.progress)]
+
+    def _advance(self, now_s: float) -> None:
+        """Count the time learned: the scene's, which two cameras on it don't make run twice as fast."""
+        step_s = now_s - self._clock_s
+        if 0 < step_s <= LONGEST_STEP_S:
+            self._learned_s += step_s
+        if step_s > 0 or step_s < -LONGEST_STEP_S:  # else a frame of another camera was newer
+            self._clock_s = now_s
 
     def _finish(self, camera: str) -> SceneProgress:
         assert self._learner is not None
@@ -154,30 +157,12 @@ class Scene:
             )
 
 
-@dataclass(slots=True)
-class Timing:
-    """How the scorer spends its time.
-
-    Attributes:
-        batches: Batches scored.
-        frames: Frames in them.
-        busy_s: Seconds it computed.
-        latency_s: From a frame's decoding to its score, of the latest batch's slowest frame.
-    """
-
-    batches: int = 0
-    frames: int = 0
-    busy_s: float = 0.0
-    latency_s: float = 0.0
-
-
 class ScorerThread:
     """Owns the device. Takes the newest frames, batches them across cameras and scenes, hands on what they say.
 
     Attributes:
         scenes: By name.
-        scored: Frames scored or learned from, per camera.
-        timing: How it spends its time.
+        scored: Frames scored or learned from and handed on, per camera.
     """
 
     def __init__(
@@ -208,15 +193,8 @@ class ScorerThread:
         self._failed = failed
         self.scenes = _scenes(config, backbone)
         self.scored: Counter[str] = Counter()
-        self.timing = Timing()
-        self._idle = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streammon-scorer", daemon=True)
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything taken has been scored and nothing waits."""
-        return self._idle.is_set() and len(self._latest) == 0
 
     def start(self) -> None:
         """Begin to score; once only."""
@@ -227,8 +205,9 @@ class ScorerThread:
         self._stopping.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; whether it came in time."""
-        self._thread.join(timeout_s)
+        """Wait for the thread's end; whether it came in time. One that never began has ended."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -236,15 +215,12 @@ class ScorerThread:
             while not self._stopping.is_set():
                 frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
                 if frames:
-                    self._idle.clear()
                     self._deliver(self._score(frames))
-                else:
-                    self._idle.set()
+                    self.scored.update(frame.camera for frame in frames)
         except BaseException as error:
             self._failed(error)
 
     def _score(self, frames: list[Frame]) -> list[Outcome]:
-        began = time.perf_counter()
         maps = self._backbone.maps(as_batch([torch.from_numpy(frame.picture) for frame in frames], None))
         by_scene: defaultdict[str, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
@@ -253,11 +229,6 @@ class ScorerThread:
         for name, indices in by_scene.items():
             own = maps if len(by_scene) == 1 else [each[indices] for each in maps]
             outcomes += self.scenes[name].take([frames[index] for index in indices], own)
-        self.scored.update(frame.camera for frame in frames)
-        self.timing.batches += 1
-        self.timing.frames += len(frames)
-        self.timing.busy_s += time.perf_counter() - began
-        self.timing.latency_s = time.time() - min(frame.wall_time_s for frame in frames)
         return outcomes
 
 

@@ -61,6 +61,7 @@ class CameraReader:
         self._rate = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
         self._last_frame_s = 0.0  # Unix time
+        self._footage_s = 0.0  # Unix time that footage has reached at its own pace
         self._quick = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"streammon-reader-{name}", daemon=True)
@@ -87,8 +88,9 @@ class CameraReader:
         self._stopping.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; whether it came in time."""
-        self._thread.join(timeout_s)
+        """Wait for the thread's end; whether it came in time. One that never began has ended."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -143,14 +145,17 @@ class CameraReader:
         """
         thinning = FrameThinning(self._camera.score_fps)
         began_s: float | None = None
+        footage_began_s = 0.0
         with closing(open_source(self._camera, self._quick)) as source:
             for picture, time_s in self._pictures(source):
                 if began_s is None:
                     began_s = time.monotonic()
+                    footage_began_s = max(time.time(), self._footage_s)
                     self.counts.connections += 1
                     self._announce(CameraState.ONLINE)
                 if thinning.keeps(time_s):
                     self._wait_until(began_s + time_s)
+                    self._footage_s = footage_began_s + time_s
                     self._keep(picture, time_s)
         if self._stopping.is_set():
             return
@@ -188,7 +193,7 @@ class CameraReader:
             picture=self._scaler.scale(picture),
             source_size=(picture.width, picture.height),
             stream_time_s=time_s,
-            wall_time_s=time.time(),
+            wall_time_s=time.time() if self._camera.is_live else self._footage_s,
         )
         self.counts.kept += 1
         self._put(frame)

@@ -1,0 +1,458 @@
+"""The whole monitor: real cameras, a real Redis, real banks; learned, watched, alerted on, and ended in order."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from alerting_samples import logged
+from cameras import RtspServer
+from courtyard import FPS, courtyard, encode
+from redis_server import RedisServer
+from streammon.alerting import Spool, subscribe
+from streammon.config import Config, ModelConfig
+from streammon.fit import FitOptions, fit_scene
+from streammon.monitor import Monitor
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Event,
+    FrameScore,
+    Notice,
+    RedisStatus,
+)
+
+SCENE = "courtyard"
+E = TypeVar("E", bound=Event)
+
+
+class Events:
+    """What a monitor tells, kept, and waited for under a deadline."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, event: Event) -> None:
+        self.told.append(event)
+        self._more.set()
+
+    def of(self, kind: type[E]) -> list[E]:
+        """All of one kind so far."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    async def wait_for(
+        self, kind: type[E], expected: Callable[[E], bool], within_s: float = 20.0, start: int = 0
+    ) -> E:
+        """The first of its kind, from the `start`-th event on, that is as expected."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for event in self.told[start:]:
+                        if isinstance(event, kind) and expected(event):
+                            return event
+                    start = len(self.told)
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            rest = [event for event in self.told if not isinstance(event, FrameScore)]
+            raise AssertionError(f"not within {within_s} s; the last events were {rest[-8:]}") from None
+
+    async def wait_for_state(self, camera: str, state: CameraState, within_s: float = 20.0) -> CameraStatus:
+        return await self.wait_for(CameraStatus, lambda s: (s.camera, s.state) == (camera, state), within_s)
+
+    async def wait_for_alert(self, event: AlertEvent, within_s: float = 20.0, start: int = 0) -> Alert:
+        return await self.wait_for(Alert, lambda alert: alert.event is event, within_s, start)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The courtyard, by what happens in it."""
+
+    normal: Path
+    visited: Path  # 12 s; the box from 4 s to 7 s
+    occupied: Path  # the box all the time
+    busy: Path  # 5 s; the box from 1 s to 3 s
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    folder = tmp_path_factory.mktemp("courtyard")
+    return Clips(
+        normal=encode(folder / "normal.mp4", courtyard(16)),
+        visited=encode(folder / "visited.mp4", courtyard(12, box_s=(4, 7), seed=2)),
+        occupied=encode(folder / "occupied.mp4", courtyard(8, box_s=(0, 8), seed=3)),
+        busy=encode(folder / "busy.mp4", courtyard(5, box_s=(1, 3), seed=4)),
+    )
+
+
+@pytest.fixture(scope="module")
+def scenes(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenes folder in which the courtyard is learned."""
+    folder = tmp_path_factory.mktemp("scenes")
+    options = FitOptions(keep_statistics=False)
+    fit_scene(SCENE, [clips.normal], folder / SCENE, ModelConfig(), options, lambda done, total: None)
+    return folder
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with RedisServer(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[..., Config]:
+    """`configured({"yard": {…}}, model={…})`: cameras on the learned scene, alerts that open and close quickly."""
+
+    def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
+        alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
+        cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
+        values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting}
+        return Config.parse(values | sections, "test")
+
+    return config
+
+
+@contextlib.asynccontextmanager
+async def watching(config: Config) -> AsyncIterator[tuple[Monitor, Events]]:
+    """A monitor that runs; cancelled at the end, as a signal does it."""
+    events = Events()
+    monitor = Monitor(config, events)
+    running = asyncio.create_task(monitor.run(), name="monitor")
+    try:
+        yield monitor, events
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def names(alerts: list[Alert]) -> list[tuple[str, int]]:
+    return [(alert.id, alert.part) for alert in alerts]
+
+
+def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_once(
+    rtsp_server: Callable[..., RtspServer], configured: Callable[..., Config], redis: RedisServer, tmp_path: Path
+) -> None:
+    clip = encode(tmp_path / "clip.mp4", courtyard(40, box_s=(11, 14)))
+    camera = {"url": rtsp_server({"yard": clip}).url("yard"), "scene": None, "learn_for": "8s"}
+    config = configured({"yard": camera}, scenes=tmp_path / "scenes")
+    messages: list[dict[str, Any]] = []
+
+    async def listen() -> None:
+        async with contextlib.aclosing(subscribe(redis.config)) as heard:
+            async for message in heard:
+                messages.append(message)
+
+    async def scenario() -> Events:
+        async with watching(config) as (_, events):
+            listening = asyncio.create_task(listen(), name="subscriber")
+            await events.wait_for_alert(AlertEvent.CLOSE, within_s=40)
+            closed_at = len(events.told)
+            await events.wait_for(FrameScore, lambda score: True, start=closed_at)  # by now the close is published
+            listening.cancel()
+        return events
+
+    events = asyncio.run(scenario())
+    statuses = events.of(CameraStatus)
+    assert list(dict.fromkeys(status.state for status in statuses)) == ["connecting", "learning", "online"]
+    learning = [status for status in statuses if status.state is CameraState.LEARNING]
+    steps = [status.progress for status in learning if status.progress is not None]
+    assert len(steps) == len(learning) > 8
+    assert steps == sorted(steps)
+    assert steps[-1] > 0.9
+    watched_s = statuses[-1].since_s - learning[0].since_s
+    assert statuses[-1].progress is None
+    assert watched_s == pytest.approx(8, abs=2.5)
+    assert (tmp_path / "scenes/yard/bank.safetensors").stat().st_size > 1_000_000
+    assert "frames" in (tmp_path / "scenes/yard/scene.yaml").read_text()
+
+    alerts = events.of(Alert)
+    assert len({alert.id for alert in alerts}) == 1
+    assert [alert.part for alert in alerts] == list(range(len(alerts)))
+    assert [alert.event for alert in alerts] == ["open", *["update"] * (len(alerts) - 2), "close"]
+    first_s = min(score.wall_time_s - score.stream_time_s for score in events.of(FrameScore))
+    assert alerts[0].opened_s - first_s == pytest.approx(11, abs=0.5)
+    assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 3, abs=0.5)
+    assert all(70 < box.x + box.width for box in alerts[0].boxes)
+    heard = [(message["id"], message["part"]) for message in messages if message["kind"] == "alert"]
+    assert heard == names(alerts) == logged(redis)
+    seqs = [message["seq"] for message in messages if message["kind"] == "score"]
+    assert len(seqs) > 30
+    assert all(before < after for before, after in pairwise(seqs))
+    assert [m["progress"] for m in messages if m["kind"] == "status" and m["state"] == "learning"][-1] > 0.9
+
+
+def test_an_open_alert_closes_when_its_camera_goes_offline(
+    rtsp_server: Callable[..., RtspServer], configured: Callable[..., Config], clips: Clips
+) -> None:
+    server = rtsp_server({"yard": clips.occupied})
+
+    async def scenario() -> None:
+        async with watching(configured({"yard": {"url": server.url("yard")}})) as (monitor, events):
+            opened = await events.wait_for_alert(AlertEvent.OPEN)
+            server.kill()
+            await events.wait_for_state("yard", CameraState.OFFLINE)
+            closed = await events.wait_for_alert(AlertEvent.CLOSE)
+            assert closed.id == opened.id
+            figures = monitor.figures["yard"]
+            assert (figures.alerts, figures.alert_open) == (1, False)
+            assert figures.status.reason in ("stream ended", "connection lost")
+            server.start()
+            again = await events.wait_for_alert(AlertEvent.OPEN, start=events.told.index(closed))
+            assert again.id != opened.id
+
+    asyncio.run(scenario())
+
+
+def test_fast_footage_loses_no_frame_and_the_monitor_ends_by_itself(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer, tmp_path: Path
+) -> None:
+    fast = {"url": str(clips.visited), "play": "fast"}
+    config = configured({"one": fast, "two": fast})
+    events = Events()
+    monitor = Monitor(config, events)
+    asyncio.run(monitor.run())
+    for camera in ("one", "two"):
+        scores = [score for score in events.of(FrameScore) if score.camera == camera]
+        assert [score.seq for score in scores] == list(range(12 * FPS))
+        alerts = [alert for alert in events.of(Alert) if alert.camera == camera]
+        assert alerts[0].opened_s - scores[0].wall_time_s == pytest.approx(4.0)  # on the footage's own clock
+        assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 2.9)
+        assert len({alert.id for alert in alerts}) == 1
+        assert [alert.event for alert in alerts][-1] == "close"
+        figures = monitor.figures[camera]
+        assert (figures.decoded, figures.scored, figures.dropped, figures.alerts) == (120, 120, 0, 1)
+        assert figures.status.state is CameraState.ENDED
+    assert sorted(logged(redis)) == sorted(names(events.of(Alert)))
+    assert monitor.blocked_threads == []
+    with Spool(config.alerting.spool, 10) as spool:
+        assert len(spool) == 0
+
+
+def test_footage_that_ends_in_the_middle_of_an_alert_closes_it(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    events = Events()
+    asyncio.run(Monitor(configured({"yard": {"url": str(clips.occupied), "play": "fast"}}), events).run())
+    alerts = events.of(Alert)
+    assert [alert.event for alert in alerts if alert.event is not AlertEvent.UPDATE] == ["open", "close"]
+    assert logged(redis) == names(alerts)
+
+
+def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_camera(
+    configured: Callable[..., Config], clips: Clips, tmp_path: Path
+) -> None:
+    hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
+    cameras = {f"fast{n}": {"url": str(hurried), "score_fps": 240, "loop": True} for n in range(3)}
+    cameras["slow"] = {"url": str(clips.normal), "score_fps": 4, "loop": True}
+
+    async def scenario() -> tuple[dict[str, CameraFigures], Events]:
+        async with watching(configured(cameras, model={"batch": 1})) as (monitor, events):
+            await events.wait_for(FrameScore, lambda score: (score.camera, score.seq) == ("slow", 16), within_s=40)
+        return monitor.figures, events
+
+    figures, events = asyncio.run(scenario())
+    for camera, row in figures.items():
+        seqs = [score.seq for score in events.of(FrameScore) if score.camera == camera]
+        assert all(before < after for before, after in pairwise(seqs))
+        assert row.scored == len(seqs)
+        if camera != "slow":
+            assert row.dropped > 10
+            assert 0 <= row.decoded - row.scored - row.dropped <= 3  # unread, or decoded as they were counted
+    assert figures["slow"].scored >= 16  # of 17 it gave: its place in line comes round in time
+    shares = [row.scored for camera, row in figures.items() if camera != "slow"]
+    assert min(shares) > 0.8 * max(shares)
+
+
+def test_with_redis_away_scoring_goes_on_and_every_alert_arrives_once(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    camera = {"url": str(clips.busy), "loop": True}
+
+    async def scenario() -> Events:
+        async with watching(configured({"yard": camera})) as (_, events):
+            await events.wait_for_alert(AlertEvent.OPEN)
+            await asyncio.to_thread(redis.stop)
+            away = await events.wait_for(RedisStatus, lambda status: not status.online)
+            assert away.reason.startswith(("connection refused", "the connection to", "no connection"))
+            left_at = len(events.told)
+            await events.wait_for_alert(AlertEvent.CLOSE, start=left_at)
+            reopened = await events.wait_for_alert(AlertEvent.OPEN, start=left_at)
+            await events.wait_for_alert(AlertEvent.CLOSE, start=events.told.index(reopened))
+            assert sum(isinstance(event, FrameScore) for event in events.told[left_at:]) > 30
+            await asyncio.to_thread(redis.start)
+            await events.wait_for(RedisStatus, lambda status: status.online)
+        return events
+
+    events = asyncio.run(scenario())
+    assert [status.online for status in events.of(RedisStatus)] == [False, True]
+    assert logged(redis) == names(events.of(Alert))
+
+
+def test_a_bug_in_the_scorer_ends_the_monitor_and_costs_no_alert(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    async def scenario() -> list[Alert]:
+        events = Events()
+        monitor = Monitor(configured({"yard": {"url": str(clips.occupied)}}), events)
+        running = asyncio.create_task(monitor.run(), name="monitor")
+        await events.wait_for_alert(AlertEvent.OPEN)
+        monitor._scorer.scenes.clear()
+        with pytest.raises(BaseExceptionGroup) as crash:
+            async with asyncio.timeout(5):
+                await running
+        assert crash.group_contains(KeyError, match=SCENE)
+        assert monitor.blocked_threads == []
+        return events.of(Alert)
+
+    alerts = asyncio.run(scenario())
+    assert [alert.event for alert in alerts if alert.event is not AlertEvent.UPDATE] == ["open", "close"]
+    assert logged(redis) == names(alerts)
+
+
+def test_a_bug_in_what_hears_the_events_ends_the_monitor_and_costs_no_alert(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    alerts: list[Alert] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Alert):
+            alerts.append(event)
+            if event.event is AlertEvent.OPEN:
+                raise ZeroDivisionError
+
+    with pytest.raises(BaseExceptionGroup) as crash:
+        asyncio.run(Monitor(configured({"yard": {"url": str(clips.occupied)}}), hear).run())
+    assert crash.group_contains(ZeroDivisionError)
+    assert [alert.event for alert in alerts] == ["open", "close"]
+    assert logged(redis) == names(alerts)
+
+
+def test_a_monitor_cancelled_before_it_watches_ends_at_once(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    async def scenario() -> Monitor:
+        monitor = Monitor(configured({"yard": {"url": str(clips.normal)}}), Events())
+        redis.freeze()  # the start waits for it
+        running = asyncio.create_task(monitor.run(), name="monitor")
+        done, _ = await asyncio.wait([running], timeout=0.3)
+        assert not done
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(3):
+                await running
+        return monitor
+
+    assert asyncio.run(scenario()).blocked_threads == []
+
+
+def test_a_second_cancellation_ends_the_wait_for_redis_and_costs_no_alert(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    config = configured({"yard": {"url": str(clips.occupied)}})
+
+    async def scenario() -> list[Alert]:
+        events = Events()
+        running = asyncio.create_task(Monitor(config, events).run(), name="monitor")
+        await events.wait_for_alert(AlertEvent.OPEN)
+        await asyncio.to_thread(redis.stop)
+        running.cancel()
+        await events.wait_for_alert(AlertEvent.CLOSE)
+        began = time.monotonic()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert time.monotonic() - began < 1.5
+        return events.of(Alert)
+
+    alerts = asyncio.run(scenario())
+    redis.start()
+    with Spool(config.alerting.spool, 100) as spool:
+        assert len(spool) + len(logged(redis)) >= len(alerts)
+    events = Events()
+    asyncio.run(Monitor(configured({"other": {"url": str(clips.normal), "play": "fast"}}), events).run())
+    assert logged(redis) == names(alerts)
+
+
+def test_what_redis_misses_at_the_end_waits_for_the_next_start(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+) -> None:
+    config = configured({"yard": {"url": str(clips.occupied)}})
+
+    async def scenario() -> Events:
+        async with watching(config) as (_, events):
+            await events.wait_for_alert(AlertEvent.OPEN)
+            await asyncio.to_thread(redis.freeze)
+        return events
+
+    events = asyncio.run(scenario())
+    redis.thaw()
+    with Spool(config.alerting.spool, 100) as spool:
+        waiting = len(spool)
+    assert waiting >= 1
+    assert f"{waiting} alert messages wait in {config.alerting.spool} for the next start" in [
+        notice.text for notice in events.of(Notice)
+    ]
+    next_events = Events()
+    asyncio.run(Monitor(configured({"yard": {"url": str(clips.normal), "play": "fast"}}), next_events).run())
+    assert not next_events.of(Alert)
+    assert logged(redis) == names(events.of(Alert))
+
+
+def test_12_monitors_come_and_go_without_leaving_threads_or_files(
+    configured: Callable[..., Config], clips: Clips, closed_port: int
+) -> None:
+    cameras = {"yard": {"url": str(clips.normal)}, "gone": {"url": f"rtsp://127.0.0.1:{closed_port}/x"}}
+    config = configured(cameras)
+
+    async def come_and_go() -> None:
+        async with watching(config) as (monitor, events):
+            await events.wait_for(FrameScore, lambda score: score.seq >= 1)
+            await events.wait_for_state("gone", CameraState.OFFLINE)
+        assert monitor.blocked_threads == []
+
+    def threads_and_files() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - /proc
+
+    asyncio.run(come_and_go())
+    before = threads_and_files()
+    for _ in range(12):
+        asyncio.run(come_and_go())
+    threads, files = threads_and_files()
+    assert threads <= before[0]
+    assert files <= before[1]
+
+
+def test_a_bank_that_cannot_be_saved_serves_until_the_end(
+    configured: Callable[..., Config], clips: Clips, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scenes"
+    camera = {"url": str(clips.normal), "scene": "new", "play": "fast", "learn_for": "10s"}
+
+    async def scenario() -> Events:
+        async with watching(configured({"yard": camera}, scenes=folder)) as (_, events):
+            shutil.rmtree(folder)
+            folder.touch()  # a file where the folder was
+            await events.wait_for_state("yard", CameraState.ENDED)
+            await events.wait_for(FrameScore, lambda score: score.seq == 16 * FPS - 1)
+        return events
+
+    notices = [notice.text for notice in asyncio.run(scenario()).of(Notice)]
+    assert notices[1].startswith("scene 'new' is learned; alerts open at score ")
+    assert notices[2].startswith(f"{folder}/new/bank.safetensors: it can't be written (")
+    assert notices[2].endswith("; the bank is lost when the monitor ends")

@@ -1,15 +1,21 @@
 """Runs the real command: in this process, where torch is loaded already, or in one of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pytest
 
+from cameras import Recorder
 from streammon import cli
 
 PROMPT_S = 15.0  # how soon a mistake is told, on a busy machine
@@ -69,3 +75,52 @@ def command_apart(*words: str | Path, folder: Path, timeout_s: float = 60.0, thr
         env={**os.environ, "COLUMNS": "120"},
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)
+
+
+class RunningCommand:
+    """The command in a process of its own that goes on until it is told to end, or ends by itself.
+
+    Attributes:
+        lines: What it has printed.
+    """
+
+    def __init__(self, *words: str | Path, folder: Path) -> None:
+        self.lines: Recorder[str] = Recorder()
+        self._began = time.monotonic()
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streammon", *map(str, words)],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="command's output")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.lines(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        self._reader.join(10)
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._stderr.close()
+
+    def terminate(self) -> Ended:
+        """Tell it to end (SIGTERM), as a service manager does; how it did."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(10)
+        self._reader.join(10)
+        self._stderr.seek(0)
+        return Ended(code, "".join(self.lines.entries), self._stderr.read(), time.monotonic() - self._began)

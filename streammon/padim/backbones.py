@@ -227,6 +227,8 @@ def load_backbone(model: ModelConfig) -> Backbone:
     for stage in stages:
         fold_batch_norm(stage.double())  # folded in float64, so that only the result is rounded
         stage.float()
+    if model.threads:
+        torch.set_num_threads(model.threads)
     device = pick_device(model.device)
     return Backbone(model.backbone, stages, sha256(path), device, pick_precision(model.precision, device))
 

@@ -38,12 +38,12 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts, **mo
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all; a file's name in it that isn't UTF-8 is escaped.
+    """Write a UTF-8 text file, whole or not at all.
 
     Raises:
         StorageError: It can't be written.
     """
-    write_atomically(path, lambda beside: beside.write_text(text, "utf-8", "backslashreplace"))
+    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def hold_writable(folder: Path) -> None:

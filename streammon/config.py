@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -58,6 +59,20 @@ def seconds(duration: object) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
+
+
+def without_controls(text: str | Path) -> str | Path:
+    """The same, unless a control character is in it, which no file system takes or shows well.
+
+    Raises:
+        ValueError: One is.
+    """
+    if re.search(r"[\x00-\x1f\x7f]", str(text)):
+        raise ValueError("it must hold no control characters")
+    return text
+
+
+FilePath = Annotated[Path, AfterValidator(without_controls)]
 
 
 def redacted(url: str) -> str:
@@ -122,8 +137,7 @@ class CameraConfig(Section):
         address = url.get_secret_value()
         if not address.strip():
             raise ValueError("it must not be empty")
-        if re.search(r"[\x00-\x1f\x7f]", address):
-            raise ValueError("it must hold no control characters")
+        without_controls(address)
         if "://" in address:
             try:
                 parts = urlsplit(address)
@@ -200,7 +214,7 @@ class ModelConfig(Section):
     """
 
     backbone: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "efficientnet_b5"] = "efficientnet_lite0"
-    weights: Path | None = None
+    weights: FilePath | None = None
     reduction: Literal["random", "all", "pca", "orthogonal"] = "random"
     dimensions: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
@@ -231,7 +245,7 @@ class AlertingConfig(Section):
     close_after_s: float = Field(2.0, ge=0)
     cooldown_s: float = Field(10.0, ge=0)
     update_every_s: float = Field(1.0, gt=0)
-    spool: Path = Path("alerts.spool.sqlite")
+    spool: FilePath = Path("alerts.spool.sqlite")
     spool_length: int = Field(10_000, ge=10)
 
     @property
@@ -260,7 +274,7 @@ class Config(Section):
     redis: RedisConfig = RedisConfig()
     model: ModelConfig = ModelConfig()
     alerting: AlertingConfig = AlertingConfig()
-    scenes: Path = Path("scenes")
+    scenes: FilePath = Path("scenes")
 
     @model_validator(mode="before")
     @classmethod
@@ -428,7 +442,7 @@ def _shown(value: object) -> str:
     """A wrong value as a message may show it: long ones, and what may hold a password, by their kind alone."""
     if value is None:
         return "empty"
-    text = repr(value)
+    text = repr(str(value) if isinstance(value, Path) else value)
     is_plain = isinstance(value, str | int | float | Path) and len(text) <= LONGEST_SHOWN
     return text if is_plain and not re.search("://|@", text) else _kind(value)
 

@@ -191,6 +191,7 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
         ),
         (f"{LOBBY}model: {{dimensions: 1.5}}", "model.dimensions is 1.5; it must be a whole number"),
         (f"{LOBBY}scenes: [a]", "scenes is a list; it must be a path"),
+        (f'{LOBBY}scenes: "a\\0b"', r"scenes is 'a\x00b'; it must hold no control characters"),
         (f"{LOBBY}alerting: {{close_factor: 0.5}}", "alerting.close_factor is 0.5; it must be at least 1"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     async def listen() -> None:
         async with contextlib.aclosing(subscribe(redis.config)) as heard:
             async for message in heard:
-                messages.append(message)
+                messages.append(message)  # noqa: PERF401 (cancelled midway)
 
     async def scenario() -> Events:
         async with watching(config) as (_, events):
@@ -188,7 +188,8 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     first_s = min(score.wall_time_s - score.stream_time_s for score in events.of(FrameScore))
     assert alerts[0].opened_s - first_s == pytest.approx(11, abs=0.5)
     assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 3, abs=0.5)
-    assert all(70 < box.x + box.width for box in alerts[0].boxes)
+    worst = alerts[0].boxes[0]  # it lies around the box's rows, in the camera's own pixels
+    assert worst.y < 125 < worst.y + worst.height
     heard = [(message["id"], message["part"]) for message in messages if message["kind"] == "alert"]
     assert heard == names(alerts) == logged(redis)
     seqs = [message["seq"] for message in messages if message["kind"] == "score"]

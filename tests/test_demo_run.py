@@ -1,0 +1,28 @@
+"""The demo as a stranger types it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+FIRST_ALERT_WITHIN_S = 90.0  # promised for two CPU cores
+
+
+@pytest.mark.timeout(240)
+def test_the_demo_learns_a_plaza_and_alerts_when_the_van_crosses_it_and_never_else() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "streammon", "demo", "--json", "-"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    result = events[-1]
+    assert result["event"] == "result"
+    assert result["first_alert_after_s"] < FIRST_ALERT_WITHIN_S
+    assert 0 < result["delay_s"] < 4
+    assert result["false_alerts"] == 0
+    alerts = [event for event in events if event["event"] == "alert"]
+    assert {alert["id"] for alert in alerts} == {result["alert_id"]}
+    assert [alert["type"] for alert in alerts if alert["type"] != "update"] == ["open", "close"]
+    states = [event["state"] for event in events if event["event"] == "status"]
+    assert list(dict.fromkeys(states)) == ["connecting", "learning", "online"]

@@ -1,0 +1,172 @@
+"""`streammon run` as a service manager sees it: a process that is started, signalled, and ends in order."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from alerting_samples import logged
+from cameras import Recorder, RtspServer
+from courtyard import FPS, courtyard, encode
+from redis_server import RedisServer
+from streammon.config import ModelConfig
+from streammon.fit import FitOptions, fit_scene
+
+STOP_WITHIN_S = 5.0
+START_WITHIN_S = 60.0
+
+Told = dict[str, Any]
+
+
+class Run:
+    """The command in a process of its own; each line it prints is kept."""
+
+    def __init__(self, config: dict[str, Any], folder: Path, stack: ExitStack) -> None:
+        config_file = folder / "config.yaml"
+        config_file.write_text(yaml.safe_dump(config))
+        self.told: Recorder[Told] = Recorder()
+        self._errors = stack.enter_context((folder / "stderr").open("w+"))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streammon", "run", "--log-json", "--config", str(config_file)],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._reading = threading.Thread(target=self._read, name="run-output")
+        self._reading.start()
+        stack.callback(self._end)
+
+    def wait_for(self, event: str, **fields: Any) -> Told:
+        """The first line that tells of this."""
+        expected = {"event": event} | fields
+        return self.told.wait_for(lambda told: told | expected == told, START_WITHIN_S)
+
+    def signalled(self, number: signal.Signals) -> float:
+        """Send a signal and wait for the end; how long that took."""
+        began_s = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(30)
+        return time.monotonic() - began_s
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to standard error."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    @property
+    def alerts(self) -> list[tuple[str, int]]:
+        """(id, part) of every alert message it printed; all of them once it has ended."""
+        self._reading.join(10)
+        return [(told["id"], told["part"]) for told in self.told.entries if told["event"] == "alert"]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.told(json.loads(line))
+
+    def _end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reading.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A learned courtyard, and a clip in which something stands in it all the time."""
+    folder = tmp_path_factory.mktemp("run")
+    encode(folder / "occupied.mp4", courtyard(8, box_s=(0, 8), seed=3))
+    normal = encode(folder / "normal.mp4", courtyard(10))
+    options = FitOptions(keep_statistics=False)
+    fit_scene("courtyard", [normal], folder / "courtyard", ModelConfig(), options, lambda done, total: None)
+    return folder
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("number", "redis_is"),
+    [(signal.SIGTERM, "there"), (signal.SIGINT, "embedded"), (signal.SIGTERM, "away")],
+)
+def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
+    number: signal.Signals,
+    redis_is: str,
+    folder: Path,
+    rtsp_server: Callable[..., RtspServer],
+    closed_port: int,
+    redis: RedisServer,
+    tmp_path: Path,
+) -> None:
+    occupied, frozen = (rtsp_server({"live": folder / "occupied.mp4"}) for _ in range(2))
+    camera = {"scene": "courtyard", "score_fps": FPS, "open_timeout_s": 8, "read_timeout_s": 2}
+    config = {
+        "cameras": {
+            "watched": camera | {"url": occupied.url("live")},
+            "frozen": camera | {"url": frozen.url("live")},
+            "refused": camera | {"url": f"rtsp://127.0.0.1:{closed_port}/live"},
+        },
+        "redis": "embedded" if redis_is == "embedded" else redis.url,
+        "scenes": str(folder),
+        "alerting": {"spool": str(tmp_path / "spool")},
+    }
+    with ExitStack() as stack:
+        run = Run(config, tmp_path, stack)
+        run.wait_for("alert", camera="frozen", type="open")
+        frozen.freeze()
+        run.wait_for("alert", camera="watched", type="open")
+        run.wait_for("status", camera="frozen", state="frozen")
+        run.wait_for("status", camera="refused", state="offline")
+        children = psutil.Process(run.process.pid).children(recursive=True)
+        assert len(children) == (redis_is == "embedded")
+        if redis_is == "away":
+            redis.stop()
+        assert run.signalled(number) < STOP_WITHIN_S
+        assert (run.process.returncode, run.errors) == (0, "")
+        assert not [child for child in children if child.is_running()]
+        told = run.alerts
+        ends = [entry["type"] for entry in run.told.entries if entry["event"] == "alert"]
+        assert (ends.count("open"), ends.count("close")) == (2, 2)
+        if redis_is == "away":
+            assert "alert messages wait in" in run.told.entries[-1]["text"]
+            redis.start()
+            config["cameras"] = {"next": camera | {"url": str(folder / "normal.mp4"), "play": "fast"}}
+            following = Run(config, tmp_path, stack)
+            assert following.process.wait(START_WITHIN_S) == 0  # it ends by itself with its footage
+            assert (following.errors, following.alerts) == ("", [])
+        if redis_is != "embedded":
+            assert logged(redis) == told
+
+
+def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: RedisServer, tmp_path: Path) -> None:
+    config = {
+        "cameras": {"watched": {"url": str(folder / "occupied.mp4"), "scene": "courtyard", "loop": True}},
+        "redis": redis.url,
+        "scenes": str(folder),
+        "alerting": {"spool": str(tmp_path / "spool")},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "streammon", "run", "--config", str(tmp_path / "config.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "publishing to" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(START_WITHIN_S) == 1
+        assert process.stderr.read() == ""

@@ -203,7 +203,7 @@ def _scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Pat
 )
 @click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input; 224 is MVTec's.")
-@click.option("--add", is_flag=True, help="Go on from what the scene has learned before.")
+@click.option("--add", is_flag=True, help="Go on from what the scene learned before, with its channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
 @config_option
 @model_options

@@ -122,7 +122,7 @@ class CameraConfig(Section):
 
     url: SecretStr
     scene: Name | None = None
-    score_fps: float = Field(5.0, gt=0, le=240)
+    score_fps: float = Field(5.0, ge=0.2, le=240)  # slower than one in 5 s, calibration has no time
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(5.0, gt=0, le=60)
     read_timeout_s: float = Field(4.0, gt=0, le=60)

@@ -133,7 +133,7 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
             f"cameras has the key text; {NAME_RULE}",
         ),
         ("cameras: {lobby: {url: clip.mp4, scene: ../x}}", f"cameras.lobby.scene is '../x'; {NAME_RULE}"),
-        ("cameras: {lobby: {url: clip.mp4, score_fps: -1}}", "cameras.lobby.score_fps is -1; it must be above 0"),
+        ("cameras: {lobby: {url: clip.mp4, score_fps: -1}}", "cameras.lobby.score_fps is -1; it must be at least 0.2"),
         (
             "cameras: {lobby: {url: clip.mp4, score_fps: .nan}}",
             "cameras.lobby.score_fps is nan; it must be a finite number",
@@ -211,7 +211,7 @@ def test_several_mistakes_in_one_file_are_a_line_each(command: Command) -> None:
     assert sorted(ended.stderr.splitlines()) == [
         f"streammon: config.yaml: alert is no known key; {reference}",
         f"streammon: config.yaml: cameras.lobby.fps is no known key; {reference}",
-        "streammon: config.yaml: cameras.lobby.score_fps is 0; it must be above 0",
+        "streammon: config.yaml: cameras.lobby.score_fps is 0; it must be at least 0.2",
     ]
 
 

@@ -17,8 +17,8 @@ BOX = (90, 110)
 def courtyard(seconds: float, box_s: tuple[float, float] = (0.0, 0.0), seed: int = 1) -> list[NDArray[np.uint8]]:
     """The pictures, (H, W, 3) uint8 RGB; from `box_s[0]` to `box_s[1]` seconds the box moves through them."""
     width, height = SIZE
-    wall = np.random.default_rng(0).uniform(40, 170, (height // 12, width // 12, 3))  # the same in every clip
-    wall = cv2.resize(wall, SIZE, interpolation=cv2.INTER_CUBIC)
+    blocks = np.random.default_rng(0).uniform(40, 170, (height // 12, width // 12, 3))  # the same in every clip
+    wall = cv2.resize(blocks, SIZE, interpolation=cv2.INTER_CUBIC)
     rng = np.random.default_rng(seed)
     pictures = []
     for number in range(round(seconds * FPS)):

@@ -133,7 +133,10 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
             f"cameras has the key text; {NAME_RULE}",
         ),
         ("cameras: {lobby: {url: clip.mp4, scene: ../x}}", f"cameras.lobby.scene is '../x'; {NAME_RULE}"),
-        ("cameras: {lobby: {url: clip.mp4, score_fps: -1}}", "cameras.lobby.score_fps is -1; it must be at least 0.2"),
+        (
+            "cameras: {lobby: {url: clip.mp4, score_fps: -1}}",
+            "cameras.lobby.score_fps is -1; it must be at least 0.2",
+        ),
         (
             "cameras: {lobby: {url: clip.mp4, score_fps: .nan}}",
             "cameras.lobby.score_fps is nan; it must be a finite number",

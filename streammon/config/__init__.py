@@ -1,0 +1,25 @@
+"""`config.yaml`: what may be in it, and one clear line for each thing that is wrong.
+
+Units end the names. `${NAME}` is replaced by the environment variable, so passwords stay out of the file.
+"""
+
+from streammon.config.reading import expanded
+from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, RedisConfig
+from streammon.config.values import NAME, PATTERN_RULES, Section, redacted
+from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
+
+__all__ = [
+    "NAME",
+    "OPTIONS",
+    "PATTERN_RULES",
+    "AlertingConfig",
+    "CameraConfig",
+    "Config",
+    "ModelConfig",
+    "MultipleConfigError",
+    "RedisConfig",
+    "Section",
+    "expanded",
+    "parse_section",
+    "redacted",
+]

@@ -1,0 +1,83 @@
+"""From a YAML file to a mapping with the environment's values in it."""
+
+import os
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from streammon.config.wording import joined, kind_of
+from streammon.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without repeated keys, of which PyYAML takes the last, and without structures that hold themselves."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping of one value a key."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(problem=f"repeats {key!r}", problem_mark=key_node.start_mark)
+            seen.add(key if isinstance(key, Hashable) else None)
+        return super().construct_mapping(node, deep=True)
+
+
+# Not the base class's generator, whose later steps let a structure hold itself.
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _Loader.construct_mapping)
+
+
+def yaml_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: It can't be read, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(str(path), "there is no such file", "name your configuration with --config FILE") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise ConfigError(str(path), f"it can't be read ({reason})", "name a readable file with --config") from None
+    try:
+        values = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "it"
+        problem = str(getattr(error, "problem", ""))
+        if problem.startswith("repeats "):
+            raise ConfigError(str(path), f"{place} {problem}", "a key may stand there once") from None
+        raise ConfigError(str(path), f"{place} is not YAML", "mend it; indentation counts") from None
+    except (ValueError, LookupError, AttributeError, RecursionError):  # PyYAML lets them out, as for 2026-13-45
+        raise ConfigError(str(path), "a value in it is not YAML", "put it in quotes") from None
+    if not isinstance(values, dict):
+        found = "it is empty" if values is None else f"it holds {kind_of(values)}"
+        raise ConfigError(str(path), found, "it must be a mapping with `cameras:` in it")
+    return values
+
+
+def expanded(value: Any, where: str, key: str = "") -> Any:
+    """`${NAME}` replaced by the environment variable, in every string below `value`.
+
+    Raises:
+        ConfigError: There is no such variable; `where` and `key` say where it is named.
+    """
+    if isinstance(value, dict):
+        return {k: expanded(v, where, joined((key, k))) for k, v in value.items()}
+    if isinstance(value, list):
+        return [expanded(v, where, joined((key, i))) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ConfigError(where, f"{key} names ${{{match[1]}}}, which is not set", "set it in the environment")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)

@@ -1,0 +1,82 @@
+"""What kinds of values a configuration holds, and what of them may be shown."""
+
+import re
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+DURATION_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+PREFIX = r"^[\x21-\x7e]{1,64}$"
+DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+PATTERN_RULES = {
+    NAME: "it must be 1 to 64 letters, digits, - and _, and begin with a letter or digit",
+    PREFIX: "it must be 1 to 64 printable ASCII characters without a space",
+    DEVICE: "it must be auto, cpu, mps, cuda, or one of several as in cuda:1",
+}
+
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def seconds(duration: object) -> float:
+    """How many seconds a duration such as `90s`, `10m`, `2h` or a bare number is.
+
+    Raises:
+        ValueError: It is not such a duration, or not above 0.
+
+    >>> seconds("10m")
+    600.0
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(duration))
+    if not match or float(match[1]) <= 0:
+        raise ValueError("it must be a duration above 0 such as 90s, 10m or 2h")
+    return float(match[1]) * DURATION_S[match[2] or "s"]
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+
+
+def without_controls(text: str | Path) -> str | Path:
+    """The same, unless a control character is in it, which no file system takes or shows well.
+
+    Raises:
+        ValueError: One is.
+    """
+    if re.search(r"[\x00-\x1f\x7f]", str(text)):
+        raise ValueError("it must hold no control characters")
+    return text
+
+
+FilePath = Annotated[Path, AfterValidator(without_controls)]
+
+
+def redacted(url: str) -> str:
+    """The part of a camera's address that is safe to show: no user, password, path or query of a network URL.
+
+    Some cameras take their password in the path or the query, so both are left out.
+
+    >>> redacted("rtsp://admin:s3cret@10.0.0.7:554/user=admin&password=s3cret")
+    'rtsp://10.0.0.7:554/…'
+    >>> redacted("clips/lobby.mp4")
+    'clips/lobby.mp4'
+    """
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}/…"
+    except ValueError:
+        return f"{url.split('://', 1)[0]}://…"
+
+
+class Section(BaseModel):
+    """Unknown keys are errors, and a value never changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+SectionType = TypeVar("SectionType", bound=Section)

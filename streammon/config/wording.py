@@ -1,0 +1,116 @@
+"""pydantic's findings in our words: one clear line each, and no password in any."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from streammon.config.values import PATTERN_RULES, SectionType, redacted
+from streammon.errors import ConfigError
+
+OPTIONS = "--"
+"""Stands for the command line where a message says what it is about: each key is named as its option then."""
+
+LONGEST_SHOWN = 40
+
+
+class MultipleConfigError(ConfigError):
+    """Several things are wrong in one file.
+
+    Attributes:
+        problems: A `ConfigError` for each.
+    """
+
+    def __init__(self, problems: list[ConfigError]) -> None:
+        Exception.__init__(self, "\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def parse_section(section: type[SectionType], values: dict[str, Any], where: str) -> SectionType:
+    """Validate one section's values; `where` begins each message, `OPTIONS` names the key's option there.
+
+    Raises:
+        ConfigError: One problem a line.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise _config_error(error, where) from None
+
+
+def _config_error(error: ValidationError, where: str) -> ConfigError:
+    problems = list(_problems(error, where))
+    return problems[0] if len(problems) == 1 else MultipleConfigError(problems)
+
+
+def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
+    for problem in error.errors(include_url=False, include_context=True):
+        key = joined(problem["loc"])
+        kind, context = problem["type"], problem.get("ctx", {})
+        if kind == "extra_forbidden":
+            yield ConfigError(where, f"{key} is no known key", "see the configuration reference in the README")
+        elif kind == "missing":
+            yield ConfigError(where, f"{key} is missing", "add it")
+        elif "url" in problem["loc"]:  # may hold a password: never show it
+            yield ConfigError(*_named(where, key, "can't be used"), str(context.get("error", "it must be text")))
+        elif problem["loc"][-1:] == ("[key]",):
+            found = f"{joined(problem['loc'][:-2])} has the key {_shown(problem['input'])}"
+            yield ConfigError(where, found, _rule(kind, context, problem["msg"]))
+        else:
+            found = f"is {_shown(problem['input'])}"
+            yield ConfigError(*_named(where, key, found), _rule(kind, context, problem["msg"]))
+
+
+def _named(where: str, key: str, found: str) -> tuple[str, str]:
+    """Where something is and what was found there: in a file by its key, on the command line by its option."""
+    return (f"--{key.replace('_', '-')}", f"it {found}") if where == OPTIONS else (where, f"{key or 'it'} {found}")
+
+
+def joined(path: Iterable[object]) -> str:
+    """A key's path as in `cameras.lobby.url`; a URL that stands where a key should is not shown whole."""
+    return ".".join(redacted(str(part)) for part in path if part not in ("", "[key]"))
+
+
+def _shown(value: object) -> str:
+    """A wrong value as a message may show it: long ones, and what may hold a password, by their kind alone."""
+    if value is None:
+        return "empty"
+    text = repr(str(value) if isinstance(value, Path) else value)
+    is_plain = isinstance(value, str | int | float | Path) and len(text) <= LONGEST_SHOWN
+    return text if is_plain and not re.search("://|@", text) else kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """What a value is, without showing it."""
+    kinds = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def _rule(kind: str, context: dict[str, Any], message: str) -> str:
+    """pydantic's rule in our words: what the value must be."""
+    if kind == "string_pattern_mismatch":
+        return PATTERN_RULES[context["pattern"]]
+    rules = {
+        "greater_than": "it must be above {gt:g}",
+        "greater_than_equal": "it must be at least {ge:g}",
+        "less_than_equal": "it must be at most {le:g}",
+        "literal_error": "it must be {expected}",
+        "float_parsing": "it must be a number",
+        "float_type": "it must be a number",
+        "finite_number": "it must be a finite number",
+        "int_parsing": "it must be a whole number",
+        "int_type": "it must be a whole number",
+        "int_from_float": "it must be a whole number",
+        "bool_parsing": "it must be true or false",
+        "bool_type": "it must be true or false",
+        "string_type": "it must be text",
+        "path_type": "it must be a path",
+        "dict_type": "it must be a mapping",
+        "model_type": "it must be a mapping",
+        "too_short": "it must not be empty",
+        "value_error": "{error}",
+    }
+    rule = rules.get(kind)
+    return rule.format(**context) if rule else message[:1].lower() + message[1:]

@@ -7,13 +7,12 @@ import asyncio
 import errno
 import json
 import logging
-import math
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,23 +24,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streammon import __version__
 from streammon.config import (
-    NAME,
-    OPTIONS,
-    PATTERN_RULES,
-    Config,
-    ModelConfig,
     MultipleConfigError,
-    RedisConfig,
-    expanded,
-    parse_section,
 )
 from streammon.errors import ConfigError, InputError, StorageError, StreammonError
+from streammon.options import (
+    Between,
+    config_option,
+    json_option,
+    loaded,
+    model_of,
+    model_options,
+    run_config,
+    scene_folder,
+    scene_name,
+    watched_redis,
+)
 
-DEFAULT_CONFIG = Path("config.yaml")
 EXIT_WORK_FAILED = 1
 EXIT_INPUT_WRONG = 2
 REFRESH_PER_S = 4
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -99,73 +100,6 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-class Between(click.FloatRange):
-    """A range that has no place for `nan`, which is neither below nor above anything."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number.
-
-        Raises:
-            click.BadParameter: It is none, or out of range.
-        """
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail("nan is not a number", param, ctx)
-        return number
-
-
-def _scene_name(_context: click.Context, _option: click.Parameter, scene: str | None) -> str | None:
-    if scene is not None and not re.search(NAME, scene):
-        raise ConfigError("--scene", f"it is {scene!r}", PATTERN_RULES[NAME])
-    return scene
-
-
-def _json_place(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
-    """Refuse a file that can't be written before the work is done, not after."""
-    if file not in (None, "-"):
-        if not Path(file).parent.is_dir():
-            raise StorageError(file, "there is no such folder", "make it, or choose another --json FILE")
-        if Path(file).is_dir():
-            raise StorageError(file, "it is a folder", "choose another --json FILE")
-    return file
-
-
-def model_options(command: Command) -> Command:
-    """Options that choose the backbone; they go before what the configuration says."""
-    options = [
-        click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
-        click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
-        click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
-        click.option("--precision", help="auto (default), float32, bfloat16."),
-        click.option("--batch", help="At most so many frames through the backbone at once."),
-        click.option("--threads", help="CPU threads torch may use."),
-        click.option("--frame-score", help="max (default) or worst_percent."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def json_option(command: Command) -> Command:
-    """`--json FILE`: the same facts for machines."""
-    words = "Also write the facts as JSON; - is stdout."
-    return click.option("--json", "json_file", metavar="FILE", callback=_json_place, help=words)(command)
-
-
-config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
-
-
-def _model(config: ModelConfig | None, **options: Any) -> ModelConfig:
-    given = {name: value for name, value in options.items() if value is not None}
-    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
-
-
-def _loaded(config_file: Path | None) -> Config | None:
-    if config_file is None and not DEFAULT_CONFIG.exists():
-        return None
-    return Config.load(config_file or DEFAULT_CONFIG)
-
-
 def _write_json(json_file: str | None, facts: Any) -> None:
     if json_file is None:
         return
@@ -186,13 +120,9 @@ def _console(json_file: str | None) -> Console:
     return Console(stderr=json_file == "-")
 
 
-def _scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
-    return (scenes or (config.scenes if config else Path("scenes"))) / scene
-
-
 @commands.command()
 @click.argument("footage", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scene", required=True, callback=_scene_name, help="Name of the scene.")
+@click.option("--scene", required=True, callback=scene_name, help="Name of the scene.")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @click.option("--reduction", help="random (default), all, pca, orthogonal.")
 @click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
@@ -213,11 +143,11 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
     Example: streammon fit recordings/lobby/ --scene lobby
     """
-    config = _loaded(options.pop("config_file"))
-    folder = _scene_folder(options.pop("scenes"), config, scene)
+    config = loaded(options.pop("config_file"))
+    folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add")}
     reading["keep_statistics"] = not options.pop("no_statistics")
-    model = _model(config.model if config else None, **options)
+    model = model_of(config.model if config else None, **options)
     from streammon.display import print_report
     from streammon.fit import FitOptions, fit_scene
 
@@ -239,7 +169,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
 @commands.command()
 @click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scene", required=True, callback=_scene_name, help="Name of the joint scene.")
+@click.option("--scene", required=True, callback=scene_name, help="Name of the joint scene.")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @json_option
 def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
@@ -247,7 +177,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
-    folder = _scene_folder(scenes, _loaded(None), scene)
+    folder = scene_folder(scenes, loaded(None), scene)
     from streammon.display import print_report
     from streammon.fit import merge_scenes
 
@@ -258,9 +188,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 
 @commands.command()
 @click.argument("urls", nargs=-1)
-@click.option(
-    "--scene", callback=_scene_name, help="The scene of a camera given as URL. Default: camera1, camera2, …"
-)
+@click.option("--scene", callback=scene_name, help="The scene of a camera given as URL. Default: camera1, camera2, …")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes.")
 @click.option("--redis", help="redis://… or embedded (default).")
 @click.option("--learn-for", help="How long a scene without a bank is learned, such as 10m.")
@@ -273,7 +201,7 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
 
     Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
     """
-    config = _run_config(urls, options)
+    config = run_config(urls, options)
     from streammon.display import JsonDisplay, LineDisplay, TableDisplay
     from streammon.monitor import Monitor
 
@@ -289,32 +217,6 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
     return _leave(monitor.blocked_threads)
 
 
-def _run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
-    scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
-    learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
-    config_file = options.pop("config_file")
-    config = None if urls and config_file is None else _loaded(config_file)
-    if not urls and config is None:
-        raise ConfigError("config.yaml", "there is no such file", "give --config FILE, or a camera's URL")
-    if scene and len(urls) != 1:
-        raise ConfigError("--scene", f"it goes with one URL, not {len(urls)}", "name the others in a config.yaml")
-    values: dict[str, Any] = config.secrets_dump() if config else {}
-    if urls:
-        names = [scene] if scene else [f"camera{number}" for number in range(1, len(urls) + 1)]
-        cameras = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
-        values["cameras"] = expanded(cameras, "command line", "cameras")
-    if learn_for:
-        values["cameras"] = {name: camera | {"learn_for": learn_for} for name, camera in values["cameras"].items()}
-    if scenes:
-        values["scenes"] = scenes
-    if redis:
-        values["redis"] = {**values.get("redis", {}), "url": expanded(redis, "--redis", "it")}
-    if rate:
-        values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
-    values["model"] = _model(config.model if config else None, **options).model_dump()
-    return parse_section(Config, values, "command line")  # what the file says was held against its rules before
-
-
 @commands.command()
 @click.option("--redis", help="redis://… Default: that of config.yaml, else redis://127.0.0.1:6379.")
 @click.option("--camera", "cameras", multiple=True, help="Only this camera; may be repeated.")
@@ -325,27 +227,10 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
 
     Example: streammon watch --redis redis://10.0.0.5
     """
-    address = _watched_redis(redis, config_file)
+    address = watched_redis(redis, config_file)
     from streammon.watch import watch_messages
 
     _until_signal(watch_messages(address, cameras or None, as_json))
-
-
-def _watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
-    config = _loaded(config_file)
-    if redis is not None:
-        values = {**(config.redis.model_dump() if config else {}), "url": expanded(redis, "--redis", "it")}
-        return parse_section(RedisConfig, values, "--redis")
-    if config is None:
-        return RedisConfig.model_validate({"url": "redis://127.0.0.1:6379"})
-    if config.redis.address != "embedded":
-        return config.redis
-    if not config.redis.port:
-        remedy = "set redis.port, or give the address the monitor printed with --redis"
-        raise ConfigError("redis", "it is embedded on a port of its own choice", remedy)
-    return config.redis.model_copy(
-        update={"url": parse_section(RedisConfig, {"url": f"redis://127.0.0.1:{config.redis.port}"}, "redis").url}
-    )
 
 
 @commands.command()
@@ -356,7 +241,7 @@ def check(config_file: Path | None, json_file: str | None) -> int:
 
     Example: streammon check --config config.yaml
     """
-    config = _loaded(config_file)
+    config = loaded(config_file)
     if config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
     from streammon.check import check_all, findings_table
@@ -405,7 +290,7 @@ def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None
     counts = cameras.split(",")
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
-    model = _model(None, **options)
+    model = model_of(None, **options)
     from streammon.bench import bench_tables, measure
 
     console = _console(json_file)

@@ -1,0 +1,152 @@
+"""What the commands take: their options, and how options and config.yaml combine."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from streammon.config import (
+    NAME,
+    OPTIONS,
+    PATTERN_RULES,
+    Config,
+    ModelConfig,
+    RedisConfig,
+    expanded,
+    parse_section,
+)
+from streammon.errors import ConfigError, StorageError
+
+DEFAULT_CONFIG = Path("config.yaml")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Between(click.FloatRange):
+    """A range that has no place for `nan`, which is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number.
+
+        Raises:
+            click.BadParameter: It is none, or out of range.
+        """
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is not a number", param, ctx)
+        return number
+
+
+def scene_name(_context: click.Context, _option: click.Parameter, scene: str | None) -> str | None:
+    """Refuse a name that no folder may have."""
+    if scene is not None and not re.search(NAME, scene):
+        raise ConfigError("--scene", f"it is {scene!r}", PATTERN_RULES[NAME])
+    return scene
+
+
+def json_place(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
+    """Refuse a file that can't be written before the work is done, not after."""
+    if file not in (None, "-"):
+        if not Path(file).parent.is_dir():
+            raise StorageError(file, "there is no such folder", "make it, or choose another --json FILE")
+        if Path(file).is_dir():
+            raise StorageError(file, "it is a folder", "choose another --json FILE")
+    return file
+
+
+def model_options(command: Command) -> Command:
+    """Options that choose the backbone; they go before what the configuration says."""
+    options = [
+        click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
+        click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
+        click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
+        click.option("--precision", help="auto (default), float32, bfloat16."),
+        click.option("--batch", help="At most so many frames through the backbone at once."),
+        click.option("--threads", help="CPU threads torch may use."),
+        click.option("--frame-score", help="max (default) or worst_percent."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """`--json FILE`: the same facts for machines."""
+    words = "Also write the facts as JSON; - is stdout."
+    return click.option("--json", "json_file", metavar="FILE", callback=json_place, help=words)(command)
+
+
+config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
+
+
+def model_of(config: ModelConfig | None, **options: Any) -> ModelConfig:
+    """The model section with the given options in place of what the configuration says."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
+
+
+def loaded(config_file: Path | None) -> Config | None:
+    """The named configuration, or ./config.yaml; None where neither is there."""
+    if config_file is None and not DEFAULT_CONFIG.exists():
+        return None
+    return Config.load(config_file or DEFAULT_CONFIG)
+
+
+def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
+    """The folder of one scene."""
+    return (scenes or (config.scenes if config else Path("scenes"))) / scene
+
+
+def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
+    """What `run` watches: the cameras given or those of the configuration, with the options in place of its values.
+
+    Raises:
+        ConfigError: Something is missing or wrong.
+    """
+    scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
+    learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
+    config_file = options.pop("config_file")
+    config = None if urls and config_file is None else loaded(config_file)
+    if not urls and config is None:
+        raise ConfigError("config.yaml", "there is no such file", "give --config FILE, or a camera's URL")
+    if scene and len(urls) != 1:
+        raise ConfigError("--scene", f"it goes with one URL, not {len(urls)}", "name the others in a config.yaml")
+    values: dict[str, Any] = config.secrets_dump() if config else {}
+    if urls:
+        names = [scene] if scene else [f"camera{number}" for number in range(1, len(urls) + 1)]
+        cameras = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
+        values["cameras"] = expanded(cameras, "command line", "cameras")
+    if learn_for:
+        values["cameras"] = {name: camera | {"learn_for": learn_for} for name, camera in values["cameras"].items()}
+    if scenes:
+        values["scenes"] = scenes
+    if redis:
+        values["redis"] = {**values.get("redis", {}), "url": expanded(redis, "--redis", "it")}
+    if rate:
+        values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
+    values["model"] = model_of(config.model if config else None, **options).model_dump()
+    return parse_section(Config, values, "command line")  # what the file says was held against its rules before
+
+
+def watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
+    """Where `watch` listens.
+
+    Raises:
+        ConfigError: It can't be told, or is wrong.
+    """
+    config = loaded(config_file)
+    if redis is not None:
+        values = {**(config.redis.model_dump() if config else {}), "url": expanded(redis, "--redis", "it")}
+        return parse_section(RedisConfig, values, "--redis")
+    if config is None:
+        return RedisConfig.model_validate({"url": "redis://127.0.0.1:6379"})
+    if config.redis.address != "embedded":
+        return config.redis
+    if not config.redis.port:
+        remedy = "set redis.port, or give the address the monitor printed with --redis"
+        raise ConfigError("redis", "it is embedded on a port of its own choice", remedy)
+    return config.redis.model_copy(
+        update={"url": parse_section(RedisConfig, {"url": f"redis://127.0.0.1:{config.redis.port}"}, "redis").url}
+    )

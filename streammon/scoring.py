@@ -26,7 +26,6 @@ from streammon.records import Frame, FrameScore, SceneProgress
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
 LONGEST_STEP_S = 10.0  # between two frames; more is a pause, in which nothing is learned, nor calibrated
-LEAST_LEARNING_FPS = 2 / LONGEST_STEP_S
 PROGRESS_STEP = 0.01
 
 Outcome = FrameScore | SceneProgress
@@ -238,10 +237,6 @@ def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:
     scenes: dict[str, Scene] = {}
     for name, camera in config.cameras.items():
         scene = config.scene_of(name)
-        if camera.score_fps < LEAST_LEARNING_FPS and not (config.scenes / scene / BANK_FILE).exists():
-            found = f"it is {camera.score_fps:g}, and scene {scene!r} has no bank yet"
-            remedy = f"learn at {LEAST_LEARNING_FPS:g} or more, or fit it first with `streammon fit`"
-            raise ConfigError(f"cameras.{name}.score_fps", found, remedy)
         if scene in scenes:
             if scenes[scene].learning and camera.learn_for != config.cameras[first[scene]].learn_for:
                 found = f"it and cameras.{first[scene]} learn scene {scene!r} for different times"

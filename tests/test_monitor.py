@@ -415,7 +415,7 @@ def test_what_redis_misses_at_the_end_waits_for_the_next_start(
     assert logged(redis) == names(events.of(Alert))
 
 
-def test_12_monitors_come_and_go_without_leaving_threads_or_files(
+def test_10_monitors_come_and_go_without_leaving_threads_or_files(
     configured: Callable[..., Config], clips: Clips, closed_port: int
 ) -> None:
     cameras = {"yard": {"url": str(clips.normal)}, "gone": {"url": f"rtsp://127.0.0.1:{closed_port}/x"}}
@@ -432,7 +432,7 @@ def test_12_monitors_come_and_go_without_leaving_threads_or_files(
 
     asyncio.run(come_and_go())
     before = threads_and_files()
-    for _ in range(12):
+    for _ in range(10):
         asyncio.run(come_and_go())
     threads, files = threads_and_files()
     assert threads <= before[0]

@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cameras import has_gstreamer
+
 FPS = 10
 SIZE = (320, 240)
 NOISE_SIGMA = 4.0
+LASTING_S = 8 if has_gstreamer() else 40  # aio-rtsp-toolkit doesn't loop
 BOX = (90, 110)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from alerting_samples import logged
 from cameras import RtspServer
-from courtyard import FPS, courtyard, encode
+from courtyard import FPS, LASTING_S, courtyard, encode
 from redis_server import RedisServer
 from streammon.alerting import Spool, subscribe
 from streammon.config import Config, ModelConfig
@@ -92,7 +92,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     return Clips(
         normal=encode(folder / "normal.mp4", courtyard(16)),
         visited=encode(folder / "visited.mp4", courtyard(12, box_s=(4, 7), seed=2)),
-        occupied=encode(folder / "occupied.mp4", courtyard(8, box_s=(0, 8), seed=3)),
+        occupied=encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3)),
         busy=encode(folder / "busy.mp4", courtyard(5, box_s=(1, 3), seed=4)),
     )
 

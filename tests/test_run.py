@@ -17,7 +17,7 @@ import yaml
 
 from alerting_samples import logged
 from cameras import Recorder, RtspServer
-from courtyard import FPS, courtyard, encode
+from courtyard import FPS, LASTING_S, courtyard, encode
 from redis_server import RedisServer
 from streammon.config import ModelConfig
 from streammon.fit import FitOptions, fit_scene
@@ -87,7 +87,7 @@ class Run:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A learned courtyard, and a clip in which something stands in it all the time."""
     folder = tmp_path_factory.mktemp("run")
-    encode(folder / "occupied.mp4", courtyard(8, box_s=(0, 8), seed=3))
+    encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3))
     normal = encode(folder / "normal.mp4", courtyard(10))
     options = FitOptions(keep_statistics=False)
     fit_scene("courtyard", [normal], folder / "courtyard", ModelConfig(), options, lambda done, total: None)

@@ -73,8 +73,10 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--scene", type=Path, help="keep the bank here, and take it from here when it exists")
     parser.add_argument("--plain", type=int, metavar="N", help="also score every Nth chunk by the plain loop")
+    parser.add_argument("--precision", default="auto", help="of the backbone while scoring: auto, float32, bfloat16")
+    parser.add_argument("--clips", type=int, help="only the first so many test clips: a quick look")
     args = parser.parse_args()
-    model = ModelConfig(backbone="resnet18", weights=args.weights)
+    model = ModelConfig(backbone="resnet18", weights=args.weights, precision=args.precision)
     folder = args.scene or Path(tempfile.mkdtemp()) / "ped2"
     if not (folder / BANK_FILE).exists():
         training = [args.data / "training" / "frames"]
@@ -90,7 +92,7 @@ def main() -> None:
     pixels_both = {"ours": PixelAuroc(), "plain": PixelAuroc()}
     truth_both = []
     chunk_number = 0
-    for clip in clips(args.data / "testing" / "frames"):
+    for clip in clips(args.data / "testing" / "frames")[: args.clips]:
         masks = [mask_of(args.data, image) for image in clip.images]
         labels += [bool(mask.any()) for mask in masks]
         for start in range(0, len(clip.images), CHUNK):
@@ -117,6 +119,7 @@ def main() -> None:
                     pixels_both["plain"].update(results[index][0], mask)
             chunk_number += 1
     report: dict[str, object] = {
+        "precision": backbone.precision,
         "frames": len(labels),
         "abnormal": sum(labels),
         "pixel_auroc": round(pixels.auroc, 4),

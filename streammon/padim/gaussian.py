@@ -6,6 +6,8 @@ Shapes: B frames, P positions, D channels.
 import torch
 from torch import Tensor
 
+from streammon.padim.devices import one_cpu_thread
+
 EPSILON = 0.01  # PaDiM, eq. 1: makes every covariance invertible
 CHOLESKY_POSITIONS = 256  # at once, so that finishing a fit needs little more memory than the fit
 
@@ -78,9 +80,10 @@ class RunningGaussian:
             raise ValueError(f"a covariance needs at least 2 frames, not {self.count}")
         factors = torch.empty_like(self.scatter)
         ridge = epsilon * torch.eye(self.scatter.shape[-1], device=self.scatter.device)
-        for start in range(0, len(self.scatter), CHOLESKY_POSITIONS):
-            part = slice(start, start + CHOLESKY_POSITIONS)
-            factors[part] = torch.linalg.cholesky(self.scatter[part] / (self.count - 1) + ridge)
+        with one_cpu_thread():
+            for start in range(0, len(self.scatter), CHOLESKY_POSITIONS):
+                part = slice(start, start + CHOLESKY_POSITIONS)
+                factors[part] = torch.linalg.cholesky(self.scatter[part] / (self.count - 1) + ridge)
         return factors
 
 
@@ -120,9 +123,10 @@ def whitening(cholesky: Tensor) -> Tensor:
     """
     identity = torch.eye(cholesky.shape[-1], device=cholesky.device)
     factors = torch.empty_like(cholesky)
-    for start in range(0, len(cholesky), CHOLESKY_POSITIONS):
-        part = slice(start, start + CHOLESKY_POSITIONS)
-        factors[part] = torch.linalg.solve_triangular(cholesky[part], identity, upper=False)
+    with one_cpu_thread():
+        for start in range(0, len(cholesky), CHOLESKY_POSITIONS):
+            part = slice(start, start + CHOLESKY_POSITIONS)
+            factors[part] = torch.linalg.solve_triangular(cholesky[part], identity, upper=False)
     return factors
 
 

@@ -203,7 +203,7 @@ def test_a_truncated_image_is_told_by_name(tmp_path: Path, suffix: str, kept: fl
     with pytest.raises(FootageError) as error:
         list(clip.frames(64))
     assert str(error.value).startswith(f"{damaged}: it can't be read as footage (")
-    assert error.value.found.endswith("(not video)" if kept else "(empty file)")
+    assert error.value.found.endswith("(damaged picture)" if kept else "(empty file)")
 
 
 def test_what_may_not_be_read_is_told(numbered_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -114,12 +114,13 @@ class Bank:
         calibration = None
         if "calibration_scores" in tensors:
             try:
-                scores = tensors["calibration_scores"].double().numpy()
+                scores = tensors["calibration_scores"].clone().double().numpy()
                 calibration = Calibration(scores, **header["calibration"])
             except (KeyError, TypeError):
                 raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
         reduction = reduction_of(path, facts, tensors)
-        return cls(facts, reduction, tensors["mean"], unpack_lower(tensors["cholesky"], dimensions), calibration)
+        mean = tensors["mean"].clone()  # else it would keep the whole mapped file in memory
+        return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)
 
     def hold_fit(self, backbone: Backbone, size: int, crop: int) -> None:
         """Refuse to score with a backbone this bank wasn't fitted with.

@@ -155,7 +155,9 @@ def reduction_of(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -> Re
     indices, projection = tensors.get("channel_indices"), tensors.get("channel_projection")
     if (indices is None) == (projection is None):
         raise BankError(str(path), "it has no channel choice", FIT_AGAIN)
-    reduction = Reduction(facts.reduction, indices, projection)
+    # copies: a view would keep the whole mapped file in memory
+    copies = [None if tensor is None else tensor.clone() for tensor in (indices, projection)]
+    reduction = Reduction(facts.reduction, *copies)
     if reduction.dimensions != facts.dimensions:
         raise BankError(str(path), f"it keeps {reduction.dimensions} channels of {facts.dimensions}", FIT_AGAIN)
     return reduction

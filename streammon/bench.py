@@ -21,7 +21,7 @@ from streammon.demo.plaza import render_plaza
 from streammon.ingest import LatestFrames, clips
 from streammon.padim import INPUT_SIZE, Backbone, Bank, SceneLearner, as_batch, load_backbone
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
-from streammon.records import Frame
+from streammon.records import Frame, FrameScore
 from streammon.scoring import Outcome, ScorerThread
 
 FRAMES_HELD = 64  # decoded frames that the stages are measured on
@@ -182,7 +182,7 @@ def _decoded(footage: Path, batch: int) -> Iterator[list[Frame]]:
 
 
 def _tensor(frames: list[Frame]) -> torch.Tensor:
-    return as_batch([torch.from_numpy(frame.picture) for frame in frames], None)
+    return as_batch([frame.picture for frame in frames])
 
 
 def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
@@ -291,7 +291,8 @@ def _load(
         nonlocal scored
         scored += len(outcomes)
         for outcome in outcomes:
-            put(outcome.camera if hasattr(outcome, "camera") else names[0], scored)
+            if isinstance(outcome, FrameScore):  # each scene has its bank, so every outcome is one
+                put(outcome.camera, scored)
 
     def put(name: str, number: int) -> None:
         frame = frames[number % len(frames)]

@@ -58,8 +58,6 @@ def main() -> None:
         code = max(_complain(str(problem), EXIT_INPUT_WRONG) for problem in error.problems)
     except InputError as error:
         code = _complain(str(error), EXIT_INPUT_WRONG)
-    except StreammonError as error:
-        code = _complain(str(error), EXIT_WORK_FAILED)
     except (KeyboardInterrupt, click.Abort):
         code = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output went away: nobody is left to tell

@@ -2,18 +2,17 @@
 
 ```
 StreammonError
-├── InputError          the user's input is wrong: one line, exit code 2
-│   ├── ConfigError     config.yaml, a command-line option, an environment variable
-│   ├── FootageError    a file, folder or stream that can't be read as video
-│   ├── WeightsError    a backbone's weights are missing or don't fit
-│   ├── BankError       a scene's bank is missing, broken or doesn't fit
-│   ├── RedisError      the configured Redis can't be used
-│   └── StorageError    a file or folder can't be written
-└── WorkError           the input was right, the work failed: one line, exit code 1
+└── InputError          the user's input is wrong: one line, exit code 2
+    ├── ConfigError     config.yaml, a command-line option, an environment variable
+    ├── FootageError    a file, folder or stream that can't be read as video
+    ├── WeightsError    a backbone's weights are missing or don't fit
+    ├── BankError       a scene's bank is missing, broken or doesn't fit
+    ├── RedisError      the configured Redis can't be used
+    └── StorageError    a file or folder can't be written
 ```
 
 Third-party errors become one of these at one seam each: FFmpeg's in `ingest/faults.py`, safetensors' in
-`padim/bank.py` and `padim/weights.py`, Redis' in `alerting/link.py`.
+`padim/scene_files.py` and `padim/weights.py`, Redis' in `alerting/link.py`.
 """
 
 
@@ -65,7 +64,3 @@ class RedisError(InputError):
 
 class StorageError(InputError):
     """A file or folder can't be written."""
-
-
-class WorkError(StreammonError):
-    """The input was right and the work failed all the same."""

@@ -195,7 +195,7 @@ def _batched(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
 
 
 def _as_tensor(frames: tuple[Frame, ...], crop: int | None) -> torch.Tensor:
-    return as_batch([torch.from_numpy(frame.picture) for frame in frames], crop)
+    return as_batch([frame.picture for frame in frames], crop)
 
 
 def _principal_reduction(

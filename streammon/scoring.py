@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from streammon.config import CameraConfig, Config
@@ -221,7 +220,7 @@ class ScorerThread:
             self._failed(error)
 
     def _score(self, frames: list[Frame]) -> list[Outcome]:
-        maps = self._backbone.maps(as_batch([torch.from_numpy(frame.picture) for frame in frames], None))
+        maps = self._backbone.maps(as_batch([frame.picture for frame in frames]))
         by_scene: defaultdict[str, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             by_scene[self._config.scene_of(frame.camera)].append(index)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -60,7 +59,7 @@ def score_clip(clip: Clip, backbone: Backbone, bank: Bank, batch: int) -> tuple[
     maps, scores = [], []
     frames = list(clip.frames(INPUT_SIZE))
     for start in range(0, len(frames), batch):
-        pictures = as_batch([torch.from_numpy(frame.picture) for frame in frames[start : start + batch]], None)
+        pictures = as_batch([frame.picture for frame in frames[start : start + batch]])
         anomaly_maps, frame_scores = bank.score(backbone.maps(pictures))
         maps.append(anomaly_maps.numpy())
         scores += frame_scores.tolist()

@@ -13,7 +13,8 @@ from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
 from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
-from streammon.padim import Backbone, Bank, SceneLearner, Statistics, load_backbone
+from streammon.padim import Backbone, Bank, SceneLearner, Statistics, as_batch, load_backbone
+from streammon.padim.calibration import KEPT_SCORES
 from streammon.padim.gaussian import EPSILON
 
 SIZE = 64  # an 8x8 grid for efficientnet_lite0: small and quick
@@ -110,6 +111,29 @@ def test_continuing_a_fit_equals_one_fit(backbone: Backbone, tmp_path: Path) -> 
     assert continued.facts.frames == 60
     largest = whole.cholesky.abs().max()
     torch.testing.assert_close(continued.cholesky / largest, whole.cholesky / largest, atol=1e-5, rtol=0)
+
+
+def test_a_continued_fit_keeps_the_channels_and_says_whose_seed_chose_them(backbone: Backbone) -> None:
+    earlier = learned(backbone, pictures(4), 0, seed=3).statistics
+    learner = SceneLearner("plaza", backbone, ModelConfig(seed=0), SIZE, earlier=earlier)
+    learner.learn(backbone.maps(pictures(4, seed=1)), [0.0] * 4)
+    bank = learner.bank()
+    assert bank.facts.seed == 3
+    assert bank.reduction.indices is not None
+    assert earlier.reduction.indices is not None
+    assert torch.equal(bank.reduction.indices, earlier.reduction.indices)
+
+
+def test_only_the_newest_held_out_scores_are_kept(backbone: Backbone) -> None:
+    statistics = learned(backbone, pictures(4), 0).statistics
+    statistics.hold_out([1.0] * KEPT_SCORES, [0.0] * KEPT_SCORES)
+    statistics.hold_out([2.0, 3.0], [0.1, 0.2])
+    assert len(statistics.scores) == len(statistics.times_s) == KEPT_SCORES
+    assert statistics.scores[-3:] == [1.0, 2.0, 3.0]
+
+
+def test_a_crop_one_pixel_smaller_is_a_crop() -> None:
+    assert as_batch([pictures(1)[0].numpy()], SIZE - 1).shape == (1, SIZE - 1, SIZE - 1, 3)
 
 
 def test_statistics_of_another_channel_choice_do_not_merge(backbone: Backbone) -> None:

@@ -28,11 +28,11 @@ def backbone(shared_data: Path) -> Backbone:
 
 def maps_of(backbone: Backbone, pieces: list[Clip], frames: int) -> list[list[torch.Tensor]]:
     """The backbone's maps of the first frames, eight frames at a time."""
-    pictures = (torch.from_numpy(frame.picture) for clip in pieces for frame in clip.frames(INPUT_SIZE))
+    pictures = (frame.picture for clip in pieces for frame in clip.frames(INPUT_SIZE))
     limited = islice(pictures, frames)
     found = []
     while batch := list(islice(limited, 8)):
-        found.append(backbone.maps(as_batch(batch, None)))
+        found.append(backbone.maps(as_batch(batch)))
     return found
 
 
@@ -71,7 +71,7 @@ def test_a_bicycle_stands_out_where_it_is(backbone: Backbone, bank: Bank, shared
     folder = shared_data / "ucsd_ped2" / "testing"
     clip = next(clip for clip in clips(folder / "frames") if clip.name == "01")
     frame = next(islice(clip.frames(INPUT_SIZE), 150, None))
-    maps, _ = bank.score(backbone.maps(as_batch([torch.from_numpy(frame.picture)], None)))
+    maps, _ = bank.score(backbone.maps(as_batch([frame.picture])))
     mask = cv2.imread(str(folder / "pixel_mask" / "01" / "150.png"), cv2.IMREAD_GRAYSCALE)
     assert mask is not None
     truth = cv2.resize(mask, (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_NEAREST) > 0

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from streammon.config import Config
 from streammon.errors import ConfigError
@@ -49,7 +48,7 @@ class Yard:
         picture = self._rng.integers(0, 255, (INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
         frame = Frame(camera, self._seq, picture, (640, 360), time_s, 1000.0 + time_s)
         self._seq += 1
-        self.outcomes += self.scene.take([frame], self._backbone.maps(as_batch([torch.from_numpy(picture)], None)))
+        self.outcomes += self.scene.take([frame], self._backbone.maps(as_batch([picture])))
 
 
 def test_two_cameras_on_one_scene_do_not_make_its_time_run_twice_as_fast(tmp_path: Path, backbone: Backbone) -> None:

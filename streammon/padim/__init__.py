@@ -5,11 +5,11 @@
 `bank` keeps all that was learned about a scene, `learner` learns it.
 """
 
-from streammon.padim.backbones import Backbone, load_backbone
+from streammon.padim.backbones import Backbone, as_batch, load_backbone
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
 from streammon.padim.facts import INPUT_SIZE, BankFacts
-from streammon.padim.learner import HOLD_OUT, SceneLearner, as_batch, dimensions_kept
+from streammon.padim.learner import HOLD_OUT, SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file

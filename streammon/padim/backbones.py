@@ -19,11 +19,12 @@ levels 4 and 5 above it on a 32x32 grid, a quarter of the bank's memory and time
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import timm
 import torch
 import torchvision
@@ -34,6 +35,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from streammon.config import ModelConfig
 from streammon.padim.devices import pick_device, pick_precision
 from streammon.padim.weights import downloaded, load_into, load_state, packaged_lite0, sha256
+from streammon.records import Picture
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -160,6 +162,15 @@ def fold_batch_norm(network: nn.Module) -> None:
                 # timm's norm carries the activation behind it
                 activation = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
                 setattr(parent, norm_name, activation)
+
+
+def as_batch(pictures: Sequence[Picture], crop: int | None = None) -> Tensor:
+    """(B, H, W, 3) uint8 from B pictures (H, W, 3), centre-cropped to `crop` pixels a side where it is given."""
+    batch = torch.from_numpy(np.stack(pictures))
+    if crop is None:
+        return batch
+    margin = (batch.shape[1] - crop) // 2
+    return batch[:, margin : margin + crop, margin : margin + crop]
 
 
 class Backbone:

@@ -62,8 +62,8 @@ class Calibration:
         Raises:
             ValueError: Fewer than 10 frames, or frames that take no time.
         """
-        heights = np.asarray(scores[-KEPT_SCORES:], dtype=np.float64)
-        times = np.asarray(times_s[-KEPT_SCORES:], dtype=np.float64)
+        heights = np.asarray(scores, dtype=np.float64)
+        times = np.asarray(times_s, dtype=np.float64)
         if len(heights) < LEAST_FRAMES:
             raise ValueError(f"{len(heights)} held-out frames; a calibration needs at least {LEAST_FRAMES}")
         steps = np.diff(times)

@@ -1,6 +1,5 @@
 """Learning one scene as frames pass by: fit first, then calibrate on what comes after."""
 
-import torch
 from torch import Tensor
 
 from streammon.config import ModelConfig
@@ -46,14 +45,16 @@ class SceneLearner:
             channels, kept = sum(backbone.architecture.channels), dimensions_kept(model, backbone)
             reduction = make_reduction(model.reduction, channels, kept, model.seed)
         reduction = (earlier.reduction if earlier else reduction).to(backbone.device)
-        facts = facts_for(scene, backbone, reduction, size, crop or size, model.seed, model.frame_score)
+        seed = earlier.facts.seed if earlier else model.seed  # of the reduction that is really used
+        facts = facts_for(scene, backbone, reduction, size, crop or size, seed, model.frame_score)
         positions = facts.grid[0] * facts.grid[1]
         fresh = Statistics(facts, reduction, RunningGaussian(positions, reduction.dimensions, backbone.device))
         if earlier:
             fresh.merge(earlier, f"scene {scene!r}")
         self.statistics = fresh
         self._device = backbone.device
-        self._bank: Bank | None = None
+        self._bank: Bank | None = None  # scores what is held out
+        self._cholesky: Tensor | None = None  # of the Gaussians once they are fixed
 
     @property
     def calibrating(self) -> bool:
@@ -66,8 +67,7 @@ class SceneLearner:
             self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
         else:
             _, scores = self._bank.score(maps)
-            self.statistics.scores += scores.tolist()
-            self.statistics.times_s += times_s
+            self.statistics.hold_out(scores.tolist(), times_s)
 
     def begin_calibration(self) -> None:
         """Fix the Gaussians; what is learned from now on is held out.
@@ -75,16 +75,9 @@ class SceneLearner:
         Raises:
             FootageError: Fewer than 2 frames were seen.
         """
-        if self.statistics.gaussian.count < 2:
-            raise FootageError(
-                f"scene {self.statistics.facts.scene!r}",
-                f"it has {self.statistics.gaussian.count} frames to learn from",
-                "give at least 2, and far more for a bank that is of use",
-            )
-        held_back = self.statistics.scores, self.statistics.times_s
-        self.statistics.scores, self.statistics.times_s = [], []
-        self._bank = self.statistics.bank().prepare(self._device)
-        self.statistics.scores, self.statistics.times_s = held_back
+        self._hold_enough_frames()
+        self._cholesky = self.statistics.gaussian.cholesky()
+        self._bank = self.statistics.bank(self._cholesky, calibrated=False).prepare(self._device)
 
     def bank(self) -> Bank:
         """The finished bank, not yet prepared for a device.
@@ -92,20 +85,28 @@ class SceneLearner:
         Raises:
             FootageError: Too few frames to fit, or to calibrate, or frames without a time to calibrate in.
         """
-        if self._bank is None:
-            self.begin_calibration()
-        elif len(self.statistics.scores) < LEAST_FRAMES:
-            raise FootageError(
-                f"scene {self.statistics.facts.scene!r}",
-                f"{len(self.statistics.scores)} frames are left to calibrate on",
-                f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0",
-            )
+        self._hold_enough_frames()
+        if self.calibrating and len(self.statistics.scores) < LEAST_FRAMES:
+            found = f"{len(self.statistics.scores)} frames are left to calibrate on"
+            remedy = f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0"
+            raise FootageError(self._where, found, remedy)
         self._bank = None  # frees its memory before the next one is made
+        cholesky, self._cholesky = self._cholesky, None  # more learning would make it another
         try:
-            return self.statistics.bank()
+            return self.statistics.bank(cholesky)
         except ValueError as error:
-            where, remedy = f"scene {self.statistics.facts.scene!r}", "take frames closer in time, or --hold-out 0"
-            raise FootageError(where, f"it can't be calibrated ({error})", remedy) from None
+            remedy = "take frames closer in time, or --hold-out 0"
+            raise FootageError(self._where, f"it can't be calibrated ({error})", remedy) from None
+
+    def _hold_enough_frames(self) -> None:
+        count = self.statistics.gaussian.count
+        if count < 2:
+            remedy = "give at least 2, and far more for a bank that is of use"
+            raise FootageError(self._where, f"it has {count} frames to learn from", remedy)
+
+    @property
+    def _where(self) -> str:
+        return f"scene {self.statistics.facts.scene!r}"
 
 
 def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
@@ -121,12 +122,3 @@ def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
         found = f"it is {model.dimensions}, and {backbone.name} has {channels} channels"
         raise ConfigError("model.dimensions", found, "keep fewer, or set reduction to all")
     return model.dimensions or backbone.architecture.dimensions
-
-
-def as_batch(pictures: list[Tensor], crop: int | None) -> Tensor:
-    """(B, H, W, 3) from B pictures (H, W, 3), centre-cropped to `crop` pixels a side."""
-    batch = torch.stack(pictures)
-    if crop is None or crop == batch.shape[1]:
-        return batch
-    margin = (batch.shape[1] - crop) // 2
-    return batch[:, margin : margin + crop, margin : margin + crop]

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from streammon import __version__
 from streammon.errors import BankError
 from streammon.padim.bank import Bank
-from streammon.padim.calibration import Calibration
+from streammon.padim.calibration import KEPT_SCORES, Calibration
 from streammon.padim.facts import BankFacts
 from streammon.padim.gaussian import RunningGaussian, pack_lower, unpack_lower
 from streammon.padim.reduction import Reduction
@@ -31,7 +32,7 @@ class Statistics:
         facts: What it was fitted with.
         reduction: How channels were reduced.
         gaussian: Counts, means and scatters.
-        scores: Held-out frame scores so far.
+        scores: Held-out frame scores, the newest 100,000.
         times_s: Their times.
     """
 
@@ -56,24 +57,33 @@ class Statistics:
         if not _same_reduction(self.reduction, other.reduction):
             raise BankError(where, "it kept other channels", "fit both with the same reduction, dimensions and seed")
         self.gaussian.merge(other.gaussian)
-        self.scores += other.scores
-        self.times_s += other.times_s
+        self.hold_out(other.scores, other.times_s)
+
+    def hold_out(self, scores: list[float], times_s: list[float]) -> None:
+        """Add held-out frames' scores and times; only the newest 100,000 are kept, so memory is bounded."""
+        for kept, new in ((self.scores, scores), (self.times_s, times_s)):
+            kept.extend(new)
+            del kept[:-KEPT_SCORES]
 
     def rename(self, scene: str) -> None:
         """Make it the statistics of a scene of another name."""
         self.facts = replace(self.facts, scene=scene)
 
-    def bank(self) -> Bank:
-        """The bank of what was taken in so far; calibrated when enough frames were held out.
+    def bank(self, cholesky: Tensor | None = None, *, calibrated: bool = True) -> Bank:
+        """The bank of what was taken in so far.
+
+        Args:
+            cholesky: (P, D, D) L of the Gaussians as they are now, where it is at hand; None computes it.
+            calibrated: Calibrate on the held-out frames, if there are any.
 
         Raises:
             ValueError: Fewer than 2 frames, or held-out frames that are too few or carry no time.
         """
-        calibration = Calibration.from_scores(self.scores, self.times_s) if self.scores else None
-        facts = replace(
-            self.facts, frames=self.gaussian.count, calibration_frames=len(self.scores), version=__version__
-        )
-        return Bank(facts, self.reduction, self.gaussian.mean.float(), self.gaussian.cholesky(), calibration)
+        held_out = calibrated and len(self.scores)
+        calibration = Calibration.from_scores(self.scores, self.times_s) if held_out else None
+        facts = replace(self.facts, frames=self.gaussian.count, calibration_frames=held_out, version=__version__)
+        factor = self.gaussian.cholesky() if cholesky is None else cholesky
+        return Bank(facts, self.reduction, self.gaussian.mean.float(), factor, calibration)
 
     def save(self, folder: Path) -> None:
         """Write `statistics.safetensors` into a scene's folder.

@@ -7,6 +7,7 @@ StreammonError
     ├── FootageError    a file, folder or stream that can't be read as video
     ├── WeightsError    a backbone's weights are missing or don't fit
     ├── BankError       a scene's bank is missing, broken or doesn't fit
+    ├── DatasetError    a labelled data set is incomplete, broken or of another layout
     ├── RedisError      the configured Redis can't be used
     └── StorageError    a file or folder can't be written
 ```
@@ -56,6 +57,10 @@ class WeightsError(InputError):
 
 class BankError(InputError):
     """A scene's bank is missing, broken or doesn't fit the configured backbone."""
+
+
+class DatasetError(InputError):
+    """A labelled data set is incomplete, broken or of another layout."""
 
 
 class RedisError(InputError):

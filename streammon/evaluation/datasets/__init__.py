@@ -1,0 +1,1 @@
+"""The layouts of the known data sets, each read into a `Dataset` and checked on the way."""

@@ -1,0 +1,1 @@
+"""PaDiM in all its variants, and the baselines of its paper."""

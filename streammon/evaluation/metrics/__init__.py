@@ -1,0 +1,1 @@
+"""Figures of frames, pixels, regions and tracks, their null controls and their uncertainty."""

@@ -1,1 +1,6 @@
 """What was found, shown: on the terminal, as JSON, as one page."""
+
+from streammon.evaluation.report.machine import report_json
+from streammon.evaluation.report.terminal import report_tables
+
+__all__ = ["report_json", "report_tables"]

@@ -1,0 +1,154 @@
+"""The report for people at a terminal: rich tables that lose no figure, however narrow the terminal."""
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from streammon.evaluation.report.wording import UNBEATEN_MARK, Column, measure_columns, table_notes
+from streammon.evaluation.results import EvaluationReport, PlainTable
+
+GAP = 2  # blank columns between two of a table
+ROW_NAME_WIDTH = 24  # narrower than this no row's name is made while other columns can go below instead
+CELL_WIDTH = 26  # longer cells are sentences, and wrap at their words
+MISSING_SHOWN = 10
+
+
+class WideTable:
+    """A table that goes on below, with its first column repeated, where the terminal is too narrow for it.
+
+    Itself a rich renderable. Figures are never cut; only names and sentences wrap.
+
+    Args:
+        title: Its heading.
+        columns: Its columns; the first names the rows.
+    """
+
+    def __init__(self, title: str, columns: list[Column]) -> None:
+        self._title = title
+        self._names = columns[0]
+        self._rest = columns[1:]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self._title, style="bold")
+        for number, columns in enumerate(self._pieces(options.max_width)):
+            if number:
+                yield Text()
+            yield self._table([self._names, *columns])
+
+    def _pieces(self, width: int) -> Iterator[list[Column]]:
+        """Columns that fit side by side beside the names, at least one at a time."""
+        names = min(_width(self._names), max(ROW_NAME_WIDTH, _longest_word(self._names)))
+        piece: list[Column] = []
+        used = names
+        for column in self._rest:
+            needed = GAP + _width(column)
+            if piece and used + needed > width:
+                yield piece
+                piece, used = [], names
+            piece.append(column)
+            used += needed
+        yield piece
+
+    def _table(self, columns: list[Column]) -> Table:
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
+        headings = _level([textwrap.wrap(column.heading, max(1, _width(column))) for column in columns])
+        for number, (column, heading) in enumerate(zip(columns, headings, strict=True)):
+            words = number == 0 or _is_sentences(column)
+            table.add_column(
+                Text(heading),
+                justify="left" if words else "right",
+                min_width=None if number == 0 else _width(column),
+                no_wrap=not words,
+                overflow="fold",
+                style="bold" if column.key == "value" else "",
+            )
+        for cells in zip(*(_aligned(column.cells) for column in columns), strict=True):
+            table.add_row(*map(Text, cells))
+        return table
+
+
+def report_tables(report: EvaluationReport) -> Group:
+    """The whole report but its pictures, as rich renderables, top to bottom.
+
+    Columns that nobody fills are left out; names that hold square brackets are shown as they are.
+    """
+    parts: list[RenderableType] = [Text(report.title, style="bold underline"), Text()]
+    if report.missing:
+        parts += [_partial(report.missing), Text()]
+    for warning in report.warnings:
+        parts.append(_hanging("! ", warning, "yellow"))
+    if report.warnings:
+        parts.append(Text())
+    for table in report.measures:
+        parts.append(WideTable(table.title, measure_columns(table)))
+        parts += [_hanging("  ", note, "dim") for note in table_notes(table)]
+        parts.append(Text())
+    for plain in report.tables:
+        parts.append(WideTable(plain.title, plain_columns(plain)))
+        parts += [_hanging("  ", plain.note, "dim")] if plain.note else []
+        parts.append(Text())
+    return Group(*parts)
+
+
+def plain_columns(table: PlainTable) -> list[Column]:
+    """A table of text by its columns, without those that nobody fills."""
+    columns = [
+        Column("name" if number == 0 else "text", heading, tuple(row[number] for row in table.rows))
+        for number, heading in enumerate(table.columns)
+    ]
+    return columns[:1] + [column for column in columns[1:] if any(column.cells)]
+
+
+def _partial(missing: tuple[str, ...]) -> Group:
+    shown = missing[:MISSING_SHOWN]
+    lines: list[RenderableType] = [Text("PARTIAL: the data set is not whole", style="bold reverse yellow")]
+    lines += [_hanging("- ", line, "") for line in shown]
+    if len(missing) > len(shown):
+        lines.append(_hanging("- ", f"and {len(missing) - len(shown)} more, listed in --json and --report", ""))
+    return Group(*lines)
+
+
+def _hanging(mark: str, line: str, style: str) -> RenderableType:
+    """A line whose continuation stands below its first word."""
+    grid = Table.grid(padding=0)
+    grid.add_column(width=len(mark))
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, style=style), Text(line, style=style))
+    return Padding(grid, (0, 0))
+
+
+def _level(headings: list[list[str]]) -> list[str]:
+    """Headings of several lines, so that all of them end in the same line."""
+    depth = max(len(lines) for lines in headings)
+    return ["\n".join([""] * (depth - len(lines)) + lines) for lines in headings]
+
+
+def _aligned(cells: tuple[str, ...]) -> list[str]:
+    """Room for the mark behind every cell of a column where one has it, so that digits stand below digits."""
+    if not any(cell.endswith(UNBEATEN_MARK) for cell in cells):
+        return list(cells)
+    return [cell if cell.endswith(UNBEATEN_MARK) else cell + " " for cell in cells]
+
+
+def _cells(column: Column) -> list[str]:
+    return [column.heading, *column.cells]
+
+
+def _is_sentences(column: Column) -> bool:
+    return any(len(cell) > CELL_WIDTH for cell in column.cells)
+
+
+def _longest_word(column: Column) -> int:
+    return max((len(word) for cell in _cells(column) for word in cell.split()), default=0)
+
+
+def _width(column: Column) -> int:
+    """How wide a column has to be: its longest cell, and where that is a sentence what its words need."""
+    longest = max((len(cell) for cell in column.cells), default=0)
+    if longest > CELL_WIDTH and column.key != "name":
+        return min(longest, max(CELL_WIDTH, _longest_word(column)))
+    return max(longest, max((len(word) for word in column.heading.split()), default=0))

@@ -1,0 +1,193 @@
+"""How figures are said, the same on the terminal and on the page."""
+
+import math
+from dataclasses import dataclass
+
+from streammon.evaluation.results import Measure, MeasureTable, WorstFrame
+
+ABSENT = "–"
+UNBEATEN_MARK = "*"
+UNBEATEN_NOTE = (
+    f"{UNBEATEN_MARK} The method is not shown to be better than this null: the figure, or its interval, reaches it."
+)
+
+
+@dataclass(frozen=True)
+class NullControl:
+    """Something that knows nothing of the pictures, scored like the method.
+
+    Attributes:
+        attribute: Where `Measure` keeps it.
+        heading: Of its column.
+        meaning: What it means, in a sentence or two.
+    """
+
+    attribute: str
+    heading: str
+    meaning: str
+
+
+NULLS = (
+    NullControl(
+        "constant",
+        "Constant",
+        "The same score for every frame, through the same post-processing. Whatever it reaches is owed to the "
+        "post-processing and the metric, not to a method.",
+    ),
+    NullControl(
+        "noise",
+        "Noise",
+        "A seeded random score for every frame, through the same post-processing: luck, as this metric rewards it.",
+    ),
+    NullControl(
+        "scene_rate",
+        "Scene rate",
+        "An oracle that knows each scene's share of abnormal frames and not a single picture: what telling scenes "
+        "apart is worth.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table of measures, as shown.
+
+    Attributes:
+        key: `name`, `value`, `interval`, or the attribute of a null.
+        heading: Its heading.
+        cells: One for each measure.
+    """
+
+    key: str
+    heading: str
+    cells: tuple[str, ...]
+
+
+def figure_text(figure: float | None, unit: str = "") -> str:
+    """A figure with the digits it deserves: three decimals for a share, about three digits for what has a unit.
+
+    >>> figure_text(0.6119), figure_text(0.524, "s"), figure_text(31.26, "per hour"), figure_text(1234.5, "s")
+    ('0.612', '0.52', '31.3', '1,234')
+    >>> figure_text(None)
+    '–'
+    """
+    if figure is None or not math.isfinite(figure):
+        return ABSENT
+    return f"{figure:,.{_decimals(figure, unit)}f}"
+
+
+def _decimals(figure: float, unit: str) -> int:
+    if not unit:
+        return 3
+    size = abs(figure)
+    return 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+
+
+def name_text(measure: Measure) -> str:
+    """What is measured, and in what.
+
+    >>> name_text(Measure("Detection delay, mean", 1.2, unit="s")), name_text(Measure("AUROC, micro", 0.6))
+    ('Detection delay, mean (s)', 'AUROC, micro')
+    """
+    return f"{measure.name} ({measure.unit})" if measure.unit else measure.name
+
+
+def value_text(measure: Measure) -> str:
+    """The figure, and its spread over the seeds where there are several.
+
+    >>> value_text(Measure("AUROC, micro", 0.5583, spread=0.0204)), value_text(Measure("AUROC, micro", 0.5583))
+    ('0.558 ± 0.020', '0.558')
+    >>> value_text(Measure("Detection delay, mean", 31.2, spread=4.18, unit="s"))
+    '31.2 ± 4.2'
+    """
+    text = figure_text(measure.value, measure.unit)
+    if text == ABSENT or measure.spread is None or not math.isfinite(measure.spread):
+        return text
+    decimals = _decimals(max(measure.value or 0.0, measure.spread, key=abs), measure.unit)
+    return f"{text} ± {measure.spread:,.{decimals}f}"
+
+
+def interval_text(measure: Measure) -> str:
+    """The 95 % interval.
+
+    >>> interval_text(Measure("AUROC, micro", 0.558, low=0.41, high=0.6802))
+    '0.410–0.680'
+    """
+    if measure.low is None or measure.high is None:
+        return ABSENT
+    return f"{figure_text(measure.low, measure.unit)}–{figure_text(measure.high, measure.unit)}"
+
+
+def null_value(measure: Measure, null: NullControl) -> float | None:
+    """What a null reaches; None where it isn't defined."""
+    value: float | None = getattr(measure, null.attribute)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def is_unbeaten(measure: Measure, null: NullControl) -> bool:
+    """Whether a null is as good as the figure, or as the worse end of its interval.
+
+    >>> is_unbeaten(Measure("AUROC, micro", 0.7, low=0.6, high=0.8, scene_rate=0.65), NULLS[2])
+    True
+    >>> is_unbeaten(Measure("EER", 0.2, low=0.1, high=0.3, constant=0.5, higher_is_better=False), NULLS[0])
+    False
+    """
+    reached = null_value(measure, null)
+    if reached is None or measure.value is None or not math.isfinite(measure.value):
+        return False
+    if measure.higher_is_better:
+        return reached >= min(measure.value, measure.value if measure.low is None else measure.low)
+    return reached <= max(measure.value, measure.value if measure.high is None else measure.high)
+
+
+def null_text(measure: Measure, null: NullControl) -> str:
+    """What a null reaches, marked where the method isn't shown to be better."""
+    text = figure_text(null_value(measure, null), measure.unit)
+    return text + UNBEATEN_MARK if is_unbeaten(measure, null) else text
+
+
+def measure_columns(table: MeasureTable) -> list[Column]:
+    """The columns of a table of measures, without those that nobody fills."""
+    measures = table.measures
+    columns = [
+        Column("name", "Measure", tuple(map(name_text, measures))),
+        Column("value", "Value", tuple(map(value_text, measures))),
+        Column("interval", "95 % interval", tuple(map(interval_text, measures))),
+    ]
+    columns += [Column(null.attribute, null.heading, tuple(null_text(m, null) for m in measures)) for null in NULLS]
+    always = ("name", "value")
+    return [column for column in columns if column.key in always or any(cell != ABSENT for cell in column.cells)]
+
+
+def table_notes(table: MeasureTable) -> list[str]:
+    """What stands below a table of measures."""
+    notes = [table.note] if table.note else []
+    if any(is_unbeaten(measure, null) for measure in table.measures for null in NULLS):
+        notes.append(UNBEATEN_NOTE)
+    return notes
+
+
+def percent_text(share: float) -> str:
+    """A share in percent, never rounded to none or all unless it is.
+
+    >>> percent_text(0.97), percent_text(0.9987), percent_text(0.99999), percent_text(0.00001), percent_text(1.0)
+    ('97 %', '99.9 %', 'more than 99.9 %', 'less than 0.1 %', '100 %')
+    """
+    percent = 100 * share
+    if share in (0.0, 1.0):
+        return f"{percent:.0f} %"
+    if percent > 99.9:
+        return "more than 99.9 %"
+    if percent < 0.1:
+        return "less than 0.1 %"
+    digits = 0 if 1 <= percent <= 99 else 1
+    return f"{percent:.{digits}f} %"
+
+
+def rank_text(frame: WorstFrame) -> str:
+    """How wrongly a frame was judged: a miss lies below normal frames, a false alarm above them."""
+    if not math.isfinite(frame.rank):
+        return ""
+    if frame.kind == "miss":
+        return f"scores below {percent_text(1 - frame.rank)} of the normal frames"
+    return f"scores above {percent_text(frame.rank)} of the normal frames"

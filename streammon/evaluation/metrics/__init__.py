@@ -1,1 +1,61 @@
-"""Figures of frames, pixels, regions and tracks, their null controls and their uncertainty."""
+"""Figures of frames, pixels, regions and tracks, their null controls and their uncertainty.
+
+Light: numpy, scipy, scikit-learn and OpenCV, no torch. `frame_table` gives everything at frame level in one call;
+`PixelLevel` and `RegionLevel` take maps one at a time, in memory that doesn't grow.
+"""
+
+from streammon.evaluation.metrics.bootstrap import Interval, intervals
+from streammon.evaluation.metrics.events import (
+    DetectionDelay,
+    detection_delay_s,
+    false_alarm_share,
+    false_alarms_per_hour,
+)
+from streammon.evaluation.metrics.figures import frame_measures
+from streammon.evaluation.metrics.frames import (
+    ClipScores,
+    average_precision,
+    equal_error_rate,
+    frame_roc,
+    macro_auroc,
+    mean_scene_auroc,
+    micro_auroc,
+    padded_macro_auroc,
+    scene_aurocs,
+)
+from streammon.evaluation.metrics.nulls import clip_rate_scores, constant_scores, noise_scores, scene_rate_scores
+from streammon.evaluation.metrics.pixels import PixelLevel
+from streammon.evaluation.metrics.regions import RegionLevel
+from streammon.evaluation.metrics.smoothing import PostProcessing, parse
+from streammon.evaluation.metrics.table import frame_table, pixel_table, region_table, scene_table
+
+__all__ = [
+    "ClipScores",
+    "DetectionDelay",
+    "Interval",
+    "PixelLevel",
+    "PostProcessing",
+    "RegionLevel",
+    "average_precision",
+    "clip_rate_scores",
+    "constant_scores",
+    "detection_delay_s",
+    "equal_error_rate",
+    "false_alarm_share",
+    "false_alarms_per_hour",
+    "frame_measures",
+    "frame_roc",
+    "frame_table",
+    "intervals",
+    "macro_auroc",
+    "mean_scene_auroc",
+    "micro_auroc",
+    "noise_scores",
+    "padded_macro_auroc",
+    "parse",
+    "pixel_table",
+    "region_table",
+    "scene_aurocs",
+    "scene_rate_scores",
+    "scene_table",
+]

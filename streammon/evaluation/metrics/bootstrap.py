@@ -1,0 +1,224 @@
+"""How far the figures would move on other clips of the same kind: the bootstrap over clips.
+
+Frames of one clip resemble each other, so clips are drawn with replacement, whole; of still images the images are.
+A resample is a weight for every clip. What is costly is done once: frames are sorted and ties found, AUROC of each
+clip and alarms at each threshold kept. A resample then needs three sums over the sorted frames (AUROC of everything
+and of each scene, average precision, EER) and a few over clips and events (all other figures, recomputed exactly).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.metrics.events import (
+    event_delays_s,
+    event_peaks,
+    false_alarms,
+    highest_threshold,
+    normal_hours,
+)
+from streammon.evaluation.metrics.figures import CAUGHT, event_figures, figures
+from streammon.evaluation.metrics.frames import (
+    ClipScores,
+    Flags,
+    Floats,
+    auroc,
+    equal_error,
+    is_still,
+    joined,
+    padded_macro_auroc,
+)
+
+RESAMPLES = 1000
+LEVEL = 95.0  # per cent of the resamples inside
+Weights = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A percentile interval.
+
+    Attributes:
+        low: Its lower end; None where no resample defines the figure, or there is a single clip to draw from.
+        high: Its upper end.
+        undefined: Resamples that were left out, because the figure isn't defined in them.
+    """
+
+    low: float | None
+    high: float | None
+    undefined: int
+
+
+def intervals(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Interval]:
+    """The 95 % interval of each of `frame_measures`, by name; the same for the same seed.
+
+    Clips are drawn, of still images the images. With a single one every resample is alike and there is no interval.
+    """
+    reweighted = Reweighted(clips)
+    generator = np.random.default_rng(seed)
+    drawn: dict[str, list[float | None]] = {figure.name: [] for figure in figures(clips)}
+    for _ in range(resamples):
+        weights = np.bincount(generator.integers(reweighted.units, size=reweighted.units), minlength=reweighted.units)
+        for name, value in reweighted.measures(weights).items():
+            drawn[name].append(value)
+    return {name: _interval(values, reweighted.units) for name, values in drawn.items()}
+
+
+def _interval(values: Sequence[float | None], units: int) -> Interval:
+    defined = [value for value in values if value is not None]
+    if units < 2 or not defined:
+        return Interval(None, None, len(values) - len(defined))
+    low, high = np.percentile(defined, [50 - LEVEL / 2, 50 + LEVEL / 2])
+    return Interval(float(low), float(high), len(values) - len(defined))
+
+
+class Reweighted:
+    """The figures of clips of which each counts a number of times: what `frame_measures` says of a list in which
+    each stands that often, at a fraction of the cost.
+
+    Attributes:
+        units: How many weights there are: one a clip, of still images one an image.
+    """
+
+    def __init__(self, clips: Sequence[ClipScores]) -> None:
+        self._names = [figure.name for figure in figures(clips)]
+        self._still = is_still(clips)
+        lengths = [len(clip.labels) for clip in clips]
+        frames = sum(lengths)
+        unit = np.arange(frames) if self._still else np.repeat(np.arange(len(clips)), lengths)
+        self.units = frames if self._still else len(clips)
+        scores, labels = joined(clips)
+        scene_numbers = {scene: number for number, scene in enumerate(dict.fromkeys(clip.scene for clip in clips))}
+        scenes = np.repeat([scene_numbers[clip.scene] for clip in clips], lengths)
+        self._all = SortedFrames(scores, labels, np.zeros(frames, dtype=np.int64), unit)
+        self._scenes = SortedFrames(scores, labels, scenes, unit) if len(scene_numbers) > 1 else None
+        if not self._still:
+            self._clips = ClipFigures(clips)
+
+    def measures(self, weights: Weights) -> dict[str, float | None]:
+        """Every figure by name, as `frame_measures` orders them.
+
+        Args:
+            weights: (U,) how often each unit counts.
+        """
+        normal, abnormal = self._all.descending(weights)
+        values = [_defined_mean(self._all.aurocs(weights))]
+        if not self._still:
+            values += self._clips.macros(weights)
+        if self._scenes:
+            values.append(_defined_mean(self._scenes.aurocs(weights)))
+        values += [_average_precision(normal, abnormal), _equal_error_rate(normal, abnormal)]
+        if not self._still:
+            values += [value for caught in CAUGHT for value in self._clips.at_caught(weights, caught)]
+        return dict(zip(self._names, values, strict=True))
+
+
+class SortedFrames:
+    """Frames sorted once, by group and then score, with ties found, to be weighted again and again.
+
+    Args:
+        scores: (N,)
+        labels: (N,)
+        groups: (N,) numbers from 0, each used; an AUROC is computed for each.
+        units: (N,) which weight is each frame's.
+    """
+
+    def __init__(self, scores: Floats, labels: Flags, groups: NDArray[np.int64], units: NDArray[np.int64]) -> None:
+        order = np.lexsort((scores, groups))
+        scores, groups = scores[order], groups[order]
+        self._labels, self._units = labels[order], units[order]
+        new_group = np.concatenate([[True], np.diff(groups) > 0])
+        self._ties = np.flatnonzero(new_group | np.concatenate([[True], np.diff(scores) > 0]))
+        self._groups = np.flatnonzero(new_group[self._ties])  # index of each group's first tie
+
+    def counted(self, weights: Weights) -> tuple[Weights, Weights]:
+        """Weighted normal and abnormal frames of each score: two (K,), ascending by group and score."""
+        counts = weights[self._units]
+        abnormal = np.add.reduceat(np.where(self._labels, counts, 0), self._ties)
+        return np.add.reduceat(counts, self._ties) - abnormal, abnormal
+
+    def descending(self, weights: Weights) -> tuple[Weights, Weights]:
+        """Weighted normal and abnormal frames at or above each score, from the highest down; for a single group."""
+        normal, abnormal = self.counted(weights)
+        return np.cumsum(normal[::-1]), np.cumsum(abnormal[::-1])
+
+    def aurocs(self, weights: Weights) -> Floats:
+        """(G,) AUROC of each group, nan where a class has no weight there."""
+        normal, abnormal = self.counted(weights)
+        below = np.cumsum(normal) - normal
+        below = below - np.repeat(below[self._groups], np.diff(np.append(self._groups, len(below))))
+        won = np.add.reduceat(abnormal * (below + normal / 2), self._groups)
+        pairs = np.add.reduceat(normal, self._groups) * np.add.reduceat(abnormal, self._groups)
+        aurocs: Floats = np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+        return aurocs
+
+
+class ClipFigures:
+    """The figures that are sums over clips and events."""
+
+    def __init__(self, clips: Sequence[ClipScores]) -> None:
+        self._clips = clips
+        aurocs = [auroc(clip.scores, clip.labels) for clip in clips]
+        self._aurocs = np.array([np.nan if value is None else value for value in aurocs])
+        self._padded = np.array([padded_macro_auroc([clip]) for clip in clips], dtype=np.float64)
+        self._hours = np.array([normal_hours(clip) for clip in clips])
+        self._normal = np.array([(~clip.labels).sum() for clip in clips])
+        peaks = [event_peaks(clip) for clip in clips]
+        self._peaks = np.concatenate(peaks)
+        self._event_clips = np.repeat(np.arange(len(clips)), [len(its_peaks) for its_peaks in peaks])
+        # at most one threshold an event
+        self._at: Callable[[float], tuple[Weights, Weights, Floats]] = lru_cache(maxsize=None)(self._count_at)
+
+    def macros(self, weights: Weights) -> list[float | None]:
+        """Macro AUROC without and with padding."""
+        defined = ~np.isnan(self._aurocs)
+        aurocs, counts = self._aurocs[defined], weights[defined]
+        plain = float(aurocs @ counts / counts.sum()) if counts.sum() else None
+        return [plain, float(self._padded @ weights / weights.sum())]
+
+    def at_caught(self, weights: Weights, caught: float) -> list[float | None]:
+        """The figures of `event_figures`, in their order."""
+        event_weights = weights[self._event_clips]
+        threshold = highest_threshold(self._peaks, event_weights, caught)
+        if threshold is None:
+            return [None] * len(event_figures(caught))
+        alarms, in_alarm, delays = self._at(threshold)
+        seconds = np.repeat(delays, event_weights)
+        seconds = seconds[~np.isnan(seconds)]
+        hours, normal = float(self._hours @ weights), int(self._normal @ weights)
+        return [
+            float(alarms @ weights) / hours if normal else None,
+            float(in_alarm @ weights) / normal if normal else None,
+            float(np.median(seconds)),
+            float(seconds.mean()),
+        ]
+
+    def _count_at(self, threshold: float) -> tuple[Weights, Weights, Floats]:
+        """At a threshold: (C,) false alarms and normal frames in alarm of each clip, (E,) delay of each event."""
+        alarms = np.array([false_alarms(clip, threshold) for clip in self._clips])
+        in_alarm = np.array([(clip.scores[~clip.labels] >= threshold).sum() for clip in self._clips])
+        return alarms, in_alarm, np.concatenate([event_delays_s(clip, threshold) for clip in self._clips])
+
+
+def _defined_mean(values: Floats) -> float | None:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else None
+
+
+def _average_precision(normal: Weights, abnormal: Weights) -> float | None:
+    """From weighted frames at or above each score, from the highest down."""
+    if abnormal[-1] == 0:
+        return None
+    precision = abnormal / np.maximum(normal + abnormal, 1)  # where nothing has weight yet, nothing is gained either
+    return float(precision @ np.diff(abnormal, prepend=0) / abnormal[-1])
+
+
+def _equal_error_rate(normal: Weights, abnormal: Weights) -> float | None:
+    """From weighted frames at or above each score, from the highest down."""
+    if normal[-1] == 0 or abnormal[-1] == 0:
+        return None
+    zero = np.zeros(1)  # the curve's first point
+    return equal_error(np.concatenate([zero, normal / normal[-1]]), np.concatenate([zero, abnormal / abnormal[-1]]))

@@ -1,0 +1,223 @@
+"""Pixel level: figures over billions of pixels, from histograms that take the maps one at a time.
+
+All figures need no more than how many normal pixels lie in each bin, how many abnormal ones, and how many of the
+abnormal ones where each counts for its region's or its image's share, so memory doesn't grow with the footage.
+Pixels that share a bin count as tied: `PixelLevel.tied` bounds what that can move.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.metrics.curves import area, cut, log_area, thinned
+from streammon.evaluation.metrics.histograms import BINS, bins_of, lowest_of
+
+PRO_LIMIT = 0.3  # the field's, from MVTec AD (Bergmann et al., 2021)
+AUPIMO_LIMITS = (1e-5, 1e-4)  # arXiv:2401.01984
+CURVE_POINTS = 2000  # more than a plot has pixels
+CONNECTIVITY = 8  # pixels that touch at a corner are one region
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cumulated:
+    """What lies at or above each used bin, from the highest down: one point of every curve each.
+
+    Attributes:
+        bins: (K,) the bins with any pixel, descending.
+        normal: (K,) normal pixels of all images.
+        normal_images: (K,) pixels of the images without an abnormal one.
+        abnormal: (K,) abnormal pixels.
+        by_region: (K,) share of each region at or above, summed over regions.
+        by_image: (K,) share of each image's abnormal pixels at or above, summed over abnormal images.
+    """
+
+    bins: NDArray[np.intp]
+    normal: Floats
+    normal_images: Floats
+    abnormal: Floats
+    by_region: Floats
+    by_image: Floats
+
+
+class PixelLevel:
+    """Pixel-level figures of maps and masks that are shown one by one, in any order.
+
+    Attributes:
+        regions: 8-connected regions of the masks seen.
+        normal_images: Images without an abnormal pixel.
+        abnormal_images: The others.
+    """
+
+    def __init__(self) -> None:
+        self.regions = 0
+        self.normal_images = 0
+        self.abnormal_images = 0
+        self._normal_outside = np.zeros(BINS, dtype=np.int64)  # normal pixels of abnormal images
+        self._normal_images = np.zeros(BINS, dtype=np.int64)  # pixels of normal images
+        self._abnormal = np.zeros(BINS, dtype=np.int64)
+        self._by_region = np.zeros(BINS)
+        self._by_image = np.zeros(BINS)
+        self._cumulated: Cumulated | None = None
+
+    def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Take in one image.
+
+        Args:
+            anomaly_map: (S, S) float32, finite and non-negative, higher is more abnormal.
+            mask: (S, S) bool, which pixels are abnormal.
+
+        Raises:
+            ValueError: The shapes differ, or the map is negative or not finite somewhere.
+        """
+        if anomaly_map.shape != mask.shape:
+            raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
+        self._cumulated = None
+        bins = bins_of(anomaly_map)
+        if not mask.any():
+            self.normal_images += 1
+            np.add.at(self._normal_images, bins.ravel(), 1)
+            return
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=CONNECTIVITY)
+        self.regions += count - 1  # the first is what isn't abnormal
+        self.abnormal_images += 1
+        abnormal = bins[mask]
+        sizes = boxes[:, cv2.CC_STAT_AREA].astype(np.float64)
+        np.add.at(self._normal_outside, bins[~mask], 1)
+        np.add.at(self._abnormal, abnormal, 1)
+        np.add.at(self._by_region, abnormal, 1 / sizes[labels[mask]])
+        np.add.at(self._by_image, abnormal, 1 / len(abnormal))
+
+    def merge(self, other: "PixelLevel") -> None:
+        """Take in what another one saw, as if this one had seen it."""
+        self._cumulated = None
+        self.regions += other.regions
+        self.normal_images += other.normal_images
+        self.abnormal_images += other.abnormal_images
+        for name in ("_normal_outside", "_normal_images", "_abnormal", "_by_region", "_by_image"):
+            theirs = getattr(other, name)
+            used = np.flatnonzero(theirs)  # pages without any stay unwritten
+            getattr(self, name)[used] += theirs[used]
+
+    @property
+    def cumulated(self) -> Cumulated:
+        """All histograms, cumulated from the highest value down."""
+        if self._cumulated is None:
+            used = (self._normal_outside != 0) | (self._normal_images != 0) | (self._abnormal != 0)
+            bins = np.flatnonzero(used)[::-1]
+
+            def above(histogram: NDArray[np.int64] | Floats) -> Floats:
+                return np.cumsum(histogram[bins]).astype(np.float64)
+
+            normal_images = above(self._normal_images)
+            self._cumulated = Cumulated(
+                bins,
+                normal_images + above(self._normal_outside),
+                normal_images,
+                above(self._abnormal),
+                above(self._by_region),
+                above(self._by_image),
+            )
+        return self._cumulated
+
+    def auroc(self) -> float | None:
+        """Chance that an abnormal pixel lies above a normal one, ties counted half; None for a single class."""
+        if not self._has_both:
+            return None
+        above = self.cumulated
+        return float(np.trapezoid(_from_0(above.abnormal), _from_0(above.normal))) / self._pairs
+
+    def tied(self) -> float:
+        """At most this far is `auroc` from the exact one: half the share of pairs in one bin; 0 without pairs."""
+        above = self.cumulated
+        normal, abnormal = np.diff(above.normal, prepend=0), np.diff(above.abnormal, prepend=0)
+        return float((normal * abnormal).sum()) / 2 / self._pairs if self._has_both else 0.0
+
+    def average_precision(self) -> float | None:
+        """Average precision of pixels; None without an abnormal one."""
+        above = self.cumulated
+        if not self.abnormal_images:
+            return None
+        gained = np.diff(above.abnormal, prepend=0) / above.abnormal[-1]
+        return float((gained * above.abnormal / (above.abnormal + above.normal)).sum())
+
+    def pro(self, limit: float = PRO_LIMIT) -> float | None:
+        """Per-region overlap: area under `pro_curve` up to `limit`, by trapezoids, over `limit`.
+
+        The curve: the share of a region at or above a threshold, averaged over regions of whatever size, against
+        the share of all images' normal pixels at or above it. None without a region or without a normal pixel.
+        """
+        return area(*self._pro_points(), limit) if self._has_both else None
+
+    def aupimo(self, low: float = AUPIMO_LIMITS[0], high: float = AUPIMO_LIMITS[1]) -> float | None:
+        """Per-image overlap where hardly any normal image alarms (Bertoldo et al., arXiv:2401.01984).
+
+        The curve: the share of an image's abnormal pixels at or above a threshold, averaged over abnormal images,
+        against the share of the normal images' pixels at or above it. Its mean over ln FPR from `low` to `high`; that
+        equals the paper's mean over images of each one's area. The curve is linear in FPR between its points and
+        integrated exactly; the paper sums trapezoids over ln FPR, which is the same in the limit of many pixels.
+
+        Returns:
+            0 to 1; None without abnormal images, and where the normal images have fewer than 1 / `low` pixels, so
+            that a single one of them is more than `low`.
+        """
+        above = self.cumulated
+        if not self.abnormal_images or not self.normal_images or above.normal_images[-1] * low < 1:
+            return None
+        x = _from_0(above.normal_images) / above.normal_images[-1]
+        return log_area(x, _from_0(above.by_image) / self.abnormal_images, low, high)
+
+    @property
+    def abnormal_share(self) -> float | None:
+        """Share of all pixels that is abnormal; None before the first image."""
+        above = self.cumulated
+        return float(above.abnormal[-1] / (above.abnormal[-1] + above.normal[-1])) if len(above.bins) else None
+
+    def roc(self) -> tuple[Floats, Floats] | None:
+        """FPR and TPR over all pixels, (N,) each, thinned to draw."""
+        if not self._has_both:
+            return None
+        above = self.cumulated
+        x, y = _from_0(above.normal) / above.normal[-1], _from_0(above.abnormal) / above.abnormal[-1]
+        return thinned(x, y, CURVE_POINTS)
+
+    def pro_curve(self, limit: float = PRO_LIMIT) -> tuple[Floats, Floats] | None:
+        """FPR up to `limit` and mean overlap of the regions, (N,) each, thinned to draw."""
+        return thinned(*cut(*self._pro_points(), limit), CURVE_POINTS) if self._has_both else None
+
+    def thresholds(self, count: int = 50, low: float = 1e-6, high: float = 0.5) -> NDArray[np.float32]:
+        """Values to cut maps at, so that the share of all pixels at or above goes from `low` to `high` in equal
+        ratios: few false regions a frame are a matter of the highest values.
+
+        Returns:
+            (N,) descending, N <= `count`: those that would be alike are given once.
+
+        Raises:
+            ValueError: No image was shown.
+        """
+        above = self.cumulated
+        if not len(above.bins):
+            raise ValueError("no map was seen, so there is nothing to take thresholds from")
+        total = above.normal + above.abnormal
+        places = np.searchsorted(total / total[-1], np.geomspace(low, high, count))
+        return lowest_of(above.bins[np.unique(places)])
+
+    @property
+    def _has_both(self) -> bool:
+        return self.abnormal_images > 0 and bool(self.cumulated.normal[-1] > 0)
+
+    @property
+    def _pairs(self) -> float:
+        return float(self.cumulated.normal[-1] * self.cumulated.abnormal[-1])
+
+    def _pro_points(self) -> tuple[Floats, Floats]:
+        above = self.cumulated
+        return _from_0(above.normal) / above.normal[-1], _from_0(above.by_region) / self.regions
+
+
+def _from_0(cumulated: Floats) -> Floats:
+    """A curve starts where nothing is at or above the threshold."""
+    return np.concatenate([np.zeros(1), cumulated])

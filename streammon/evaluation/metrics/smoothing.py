@@ -1,0 +1,148 @@
+"""What may be done to frame scores before they are measured: named in the report, and nothing unless asked for.
+
+Smoothing never looks beyond a clip and never invents frames around it: zeros padded on both ends let a constant
+score tell a clip's middle, where events are, from its ends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from streammon.errors import ConfigError
+from streammon.evaluation.metrics.frames import ClipScores, Floats, micro_auroc
+from streammon.evaluation.metrics.nulls import constant_scores, noise_scores
+
+TRUNCATE = 4.0  # sigmas on either side: what lies beyond weighs less than 1 in 10,000
+WARNING_DRAWS = 10  # noise scores the warning averages over: a single one says little about a shift of 0.01
+
+Kind = Literal["none", "causal", "offline"]
+
+
+@dataclass(frozen=True)
+class PostProcessing:
+    """One way from a clip's raw scores to those that are measured.
+
+    Attributes:
+        kind: `none`; `causal`, the mean over the last `seconds`, as live; `offline`, a Gaussian in time, which needs
+            the future.
+        seconds: Length of the mean, or sigma of the Gaussian; 0 for `none`.
+        minmax: Then stretch each clip to 0..1, which needs the whole clip.
+
+    >>> PostProcessing("causal", 0.5).name
+    'causal mean over 0.5 s'
+    """
+
+    kind: Kind = "none"
+    seconds: float = 0.0
+    minmax: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it does, for the report."""
+        smoothing = {
+            "none": "none",
+            "causal": f"causal mean over {self.seconds:g} s",
+            "offline": f"offline Gaussian of sigma {self.seconds:g} s, nearest edges",
+        }[self.kind]
+        if not self.minmax:
+            return smoothing
+        return "per-clip min-max" if self.kind == "none" else f"{smoothing}, then per-clip min-max"
+
+    def apply(self, clip: ClipScores) -> ClipScores:
+        """The clip with its scores post-processed.
+
+        Raises:
+            ConfigError: The clip is a folder of still images: nothing joins its frames.
+        """
+        if self == PostProcessing():
+            return clip
+        if clip.fps == 0:
+            raise ConfigError(
+                "post-processing", f"'{clip.name}' has still images and {self.name} joins frames", "leave it out"
+            )
+        scores = clip.scores
+        if self.kind == "causal":
+            scores = causal_mean(scores, max(1, round(self.seconds * clip.fps)))
+        elif self.kind == "offline":
+            scores = gaussian(scores, self.seconds * clip.fps)
+        return replace(clip, scores=stretched(scores) if self.minmax else scores)
+
+    def warning(self, clips: Sequence[ClipScores]) -> str:
+        """What per-clip min-max does to scores that know nothing, measured on these clips; empty without it."""
+        if not self.minmax:
+            return ""
+        plain = replace(self, minmax=False)
+        noises = [noise_scores(clips, seed) for seed in range(WARNING_DRAWS)]
+        noise = [_mean_micro(noises, chosen) for chosen in (plain, self)]
+        constant = [_mean_micro([constant_scores(clips)], chosen) for chosen in (plain, self)]
+        return (
+            "per-clip min-max needs the whole clip, so no live monitor can do it, and moves the null: "
+            f"micro AUROC of noise from {noise[0]} to {noise[1]}, of a constant score from {constant[0]} "
+            f"to {constant[1]} (mean of {WARNING_DRAWS} noise scores)"
+        )
+
+
+def parse(text: str, minmax: bool = False, where: str = "--smoothing") -> PostProcessing:
+    """The post-processing that `none`, `causal:SECONDS` or `offline:SECONDS` names.
+
+    Raises:
+        ConfigError: It is none of them.
+
+    >>> parse("offline:2")
+    PostProcessing(kind='offline', seconds=2.0, minmax=False)
+    """
+    remedy = "it must be 'none', 'causal:SECONDS' or 'offline:SECONDS', with seconds above 0"
+    if text == "none":
+        return PostProcessing(minmax=minmax)
+    kind, _, seconds_text = text.partition(":")
+    try:
+        seconds = float(seconds_text)
+    except ValueError:
+        raise ConfigError(where, f"{text!r} is no post-processing", remedy) from None
+    if not (0 < seconds < float("inf")):
+        raise ConfigError(where, f"{text!r} is no post-processing", remedy)
+    if kind == "causal":
+        return PostProcessing("causal", seconds, minmax)
+    if kind == "offline":
+        return PostProcessing("offline", seconds, minmax)
+    raise ConfigError(where, f"{text!r} is no post-processing", remedy)
+
+
+def causal_mean(scores: Floats, frames: int) -> Floats:
+    """Mean of each (T,) score and those before it, `frames` in all and fewer at the start of the clip.
+
+    >>> causal_mean(np.array([1.0, 2.0, 6.0, 4.0]), 3)
+    array([1. , 1.5, 3. , 4. ])
+    """
+    frames = min(frames, len(scores))
+    offsets = scores - scores[0]  # a constant clip becomes exact zeros, so it stays constant to the last bit
+    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.zeros(frames - 1), offsets]), frames)
+    counts = np.minimum(np.arange(1, len(scores) + 1), frames)
+    means: Floats = windows.sum(1) / counts + scores[0]
+    return means
+
+
+def gaussian(scores: Floats, sigma: float) -> Floats:
+    """Gaussian mean of (T,) scores around each frame, sigma in frames, cut off at 4 sigma, edges repeated.
+
+    >>> gaussian(np.array([0.3, 0.3, 0.3]), 100.0)
+    array([0.3, 0.3, 0.3])
+    """
+    smoothed: Floats = gaussian_filter1d(scores - scores[0], sigma, mode="nearest", truncate=TRUNCATE) + scores[0]
+    return smoothed
+
+
+def stretched(scores: Floats) -> Floats:
+    """(T,) scores stretched to 0..1; a constant clip has no range and becomes 0 throughout."""
+    span = scores.max() - scores.min()
+    return (scores - scores.min()) / span if span > 0 else np.zeros_like(scores)
+
+
+def _mean_micro(draws: Sequence[Sequence[ClipScores]], post_processing: PostProcessing) -> str:
+    """Micro AUROC after the post-processing, averaged over draws, as shown; `none` where it isn't defined."""
+    values = [micro_auroc([post_processing.apply(clip) for clip in clips]) for clips in draws]
+    defined = [value for value in values if value is not None]
+    return f"{sum(defined) / len(defined):.3f}" if defined else "none"

@@ -1,0 +1,171 @@
+"""Tables of figures, each beside its spread over seeds, its interval and its null controls."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streammon.evaluation.metrics.bootstrap import RESAMPLES, intervals
+from streammon.evaluation.metrics.figures import figures
+from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
+from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
+from streammon.evaluation.metrics.pixels import AUPIMO_LIMITS, PRO_LIMIT, PixelLevel
+from streammon.evaluation.metrics.regions import ALPHA, BETA, RegionLevel
+from streammon.evaluation.metrics.smoothing import PostProcessing
+from streammon.evaluation.results import Measure, MeasureTable
+
+NULLS = "constant, noise and scene rate: the same figures of scores that know nothing of the frames"
+
+
+def frame_table(
+    clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
+) -> MeasureTable:
+    """Every frame-level figure (image level, for still images) of one method.
+
+    Args:
+        clips_per_seed: For each seed of the method the same clips with its raw scores: post-processing is done here.
+        post_processing: What is done to real and null scores alike.
+        seed: Of the bootstrap and of the noise.
+
+    Raises:
+        ValueError: Nothing to measure, or the seeds differ in their clips or labels.
+        ConfigError: The post-processing needs time and the clips are still images.
+    """
+    _check_alike(clips_per_seed)
+    still = is_still(clips_per_seed[0])
+    measures, undefined = _measures(clips_per_seed, post_processing, seed)
+    unit = "images" if still else "clips"
+    notes = [f"95 % intervals: bootstrap over {unit}" + (", first seed" if len(clips_per_seed) > 1 else "")]
+    notes.append(NULLS)
+    if not still:
+        notes.append("an alarm that never ends is no false alarm and never late: see normal footage in alarm")
+    left_out = [f"{name} in {count}" for name, count in undefined.items() if 0 < count < RESAMPLES]
+    if left_out:
+        notes.append(f"resamples left out because a figure isn't defined there: {', '.join(left_out)}")
+    notes.append(f"post-processing: {post_processing.name}")
+    return MeasureTable("Image level" if still else "Frame level", measures, "; ".join(notes))
+
+
+def scene_table(
+    clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
+) -> MeasureTable:
+    """AUROC of each scene (category, for still images), with the same columns; arguments as in `frame_table`."""
+    _check_alike(clips_per_seed)
+    still = is_still(clips_per_seed[0])
+    scenes = [by_scene(clips) for clips in clips_per_seed]
+    measures = tuple(
+        _measures([by_name[scene] for by_name in scenes], post_processing, seed, only=1, prefix=f"{scene}: ")[0][0]
+        for scene in scenes[0]
+    )
+    unit = "images of the category" if still else "clips of the scene"
+    title = "AUROC of each category" if still else "AUROC of each scene"
+    return MeasureTable(title, measures, f"95 % intervals: bootstrap over the {unit}, none for a single one")
+
+
+def pixel_table(levels: Sequence[PixelLevel]) -> MeasureTable:
+    """Every pixel-level figure of one method, one `PixelLevel` for each seed.
+
+    The constant control is what a map that is the same everywhere gets, exactly: its curves are straight lines from
+    (0, 0) to (1, 1). Independent noise gets the same on average, so it isn't shown.
+
+    Raises:
+        ValueError: No levels.
+    """
+    if not levels:
+        raise ValueError("no seeds to measure")
+    first = levels[0]
+    low, high = AUPIMO_LIMITS
+    rows = (
+        ("pixel AUROC", [level.auroc() for level in levels], 0.5),
+        (f"PRO, to FPR {PRO_LIMIT:g}", [level.pro() for level in levels], PRO_LIMIT / 2),
+        ("AUPIMO", [level.aupimo() for level in levels], (high - low) / np.log(high / low)),
+        ("pixel average precision", [level.average_precision() for level in levels], first.abnormal_share),
+    )
+    return MeasureTable(
+        "Pixel level",
+        tuple(_mean_row(*row) for row in rows),
+        f"{first.normal_images} normal and {first.abnormal_images} abnormal images with {first.regions} regions; "
+        f"AUROC within {max(level.tied() for level in levels):.0e} of the exact one; "
+        "constant: what a map that is the same everywhere gets",
+    )
+
+
+def region_table(levels: Sequence[RegionLevel]) -> MeasureTable:
+    """RBDC and TBDC of one method, one `RegionLevel` for each seed.
+
+    There is no constant control: a map that is the same everywhere has one region, the whole picture, or none, and
+    what that matches depends on how large the true regions are.
+
+    Raises:
+        ValueError: No levels.
+    """
+    if not levels:
+        raise ValueError("no seeds to measure")
+    first = levels[0]
+    rows = (("RBDC", [level.rbdc() for level in levels]), ("TBDC", [level.tbdc() for level in levels]))
+    return MeasureTable(
+        "Regions and tracks",
+        tuple(_mean_row(name, values, None) for name, values in rows),
+        f"{first.regions} regions in {first.tracks} tracks of {first.frames} frames; boxes match from an IoU of "
+        f"{BETA:g}, a track from {ALPHA * 100:g} % of its regions; area up to one false positive a frame",
+    )
+
+
+def _mean_row(name: str, values: Sequence[float | None], constant: float | None) -> Measure:
+    value, spread = mean_and_spread(values)
+    return Measure(name, value, spread, constant=constant if value is not None else None)
+
+
+def _measures(
+    clips_per_seed: Sequence[Sequence[ClipScores]],
+    post_processing: PostProcessing,
+    seed: int,
+    only: int | None = None,
+    prefix: str = "",
+) -> tuple[tuple[Measure, ...], dict[str, int]]:
+    """The rows, the first `only` of them, and how many resamples each row's interval had to leave out."""
+    raw = clips_per_seed[0]
+    processed = [[post_processing.apply(clip) for clip in clips] for clips in clips_per_seed]
+    nulls = [
+        [post_processing.apply(clip) for clip in clips]
+        for clips in (constant_scores(raw), noise_scores(raw, seed), scene_rate_scores(raw))
+    ]
+    around = intervals(processed[0], seed)
+    rows = []
+    for figure in figures(raw)[:only]:
+        values = [figure.compute(clips) for clips in processed]
+        constant, noise, scene_rate = (figure.compute(clips) for clips in nulls)
+        interval = around[figure.name]
+        value, spread = mean_and_spread(values)
+        rows.append(
+            Measure(
+                prefix + figure.name, value, spread, interval.low, interval.high,
+                constant, noise, scene_rate, figure.unit, figure.higher_is_better,
+            )
+        )  # fmt: skip
+    return tuple(rows), {name: interval.undefined for name, interval in around.items()}
+
+
+def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation over seeds; no mean where one isn't defined, no deviation of a single one.
+
+    >>> mean_and_spread([1.0, 2.0, 3.0])
+    (2.0, 1.0)
+    """
+    defined = [value for value in values if value is not None]
+    if len(defined) < len(values) or not defined:
+        return None, None
+    return float(np.mean(defined)), float(np.std(defined, ddof=1)) if len(defined) > 1 else None
+
+
+def _check_alike(clips_per_seed: Sequence[Sequence[ClipScores]]) -> None:
+    if not clips_per_seed:
+        raise ValueError("no seeds to measure")
+    first = clips_per_seed[0]
+    for clips in clips_per_seed[1:]:
+        alike = len(clips) == len(first) and all(
+            (one.name, one.scene, one.fps) == (other.name, other.scene, other.fps)
+            and np.array_equal(one.labels, other.labels)
+            for one, other in zip(clips, first, strict=True)
+        )
+        if not alike:
+            raise ValueError("the seeds were not scored on the same clips")

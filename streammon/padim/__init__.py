@@ -5,10 +5,12 @@
 `bank` keeps all that was learned about a scene, `learner` learns it.
 """
 
-from streammon.padim.backbones import Backbone, as_batch, load_backbone
+from streammon.padim.anomaly_map import MapSmoother, frame_scores
+from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
-from streammon.padim.facts import INPUT_SIZE, BankFacts
+from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
+from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.learner import HOLD_OUT, SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable
@@ -16,6 +18,7 @@ from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_fi
 from streammon.padim.statistics import Statistics
 
 __all__ = [
+    "ARCHITECTURES",
     "BANK_FILE",
     "HOLD_OUT",
     "INPUT_SIZE",
@@ -26,15 +29,22 @@ __all__ = [
     "Bank",
     "BankFacts",
     "Calibration",
+    "MapSmoother",
     "PrincipalComponents",
     "Reduction",
+    "RunningGaussian",
     "SceneLearner",
     "Statistics",
     "as_batch",
     "dimensions_kept",
+    "facts_for",
+    "frame_scores",
     "hold_writable",
     "load_backbone",
+    "mahalanobis",
     "make_reduction",
+    "pack_lower",
     "thresholds",
+    "unpack_lower",
     "write_scene_file",
 ]

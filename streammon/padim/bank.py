@@ -34,25 +34,33 @@ class Bank:
         reduction: How channels are reduced.
         mean: (P, D) float32.
         cholesky: (P, D, D) float32, lower-triangular; emptied by `prepare`, which keeps its inverse instead.
+        whitening: (P, D, D) float32, that inverse; None before `prepare`, unless it is at hand.
         calibration: From scores to false alarms a day; None for footage without time or too short.
     """
 
     def __init__(
-        self, facts: BankFacts, reduction: Reduction, mean: Tensor, cholesky: Tensor, calibration: Calibration | None
+        self,
+        facts: BankFacts,
+        reduction: Reduction,
+        mean: Tensor,
+        cholesky: Tensor,
+        calibration: Calibration | None,
+        whitening: Tensor | None = None,
     ) -> None:
         self.facts = facts
         self.reduction = reduction
         self.mean = mean
         self.cholesky = cholesky
         self.calibration = calibration
-        self._whitening: Tensor | None = None
+        self.whitening = whitening
         self._smoother: MapSmoother | None = None
 
     def prepare(self, device: torch.device) -> Self:
         """Move to the device that scores, and solve for what every batch needs."""
         self.reduction = self.reduction.to(device)
         self.mean = self.mean.to(device)
-        self._whitening = whitening(self.cholesky.to(device))
+        solved = whitening(self.cholesky.to(device)) if self.whitening is None else self.whitening
+        self.whitening = solved.to(device)
         self.cholesky = torch.empty(0)
         self._smoother = MapSmoother(self.facts.grid, (self.facts.crop, self.facts.crop), device)
         return self
@@ -60,8 +68,8 @@ class Bank:
     @torch.inference_mode()
     def distances(self, maps: Sequence[Tensor]) -> Tensor:
         """(B, h, w) Mahalanobis distances on the patch grid, from a backbone's three maps (B, C, h, w)."""
-        assert self._whitening is not None, "prepare() comes first"
-        distances = whitened_distance(self.reduction.embed(maps), self.mean, self._whitening)  # (B, P)
+        assert self.whitening is not None, "prepare() comes first"
+        distances = whitened_distance(self.reduction.embed(maps), self.mean, self.whitening)  # (B, P)
         return distances.view(-1, *self.facts.grid)
 
     @torch.inference_mode()
@@ -75,14 +83,25 @@ class Bank:
             (B, S, S) anomaly maps over the model's whole input (0 outside the crop, where nothing is known),
             and (B,) frame scores.
         """
+        return self.read(self.distances(maps))
+
+    @torch.inference_mode()
+    def read(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """What `score` says of frames whose (B, h, w) distances are at hand."""
         assert self._smoother is not None, "prepare() comes first"
-        anomaly_maps = self._smoother(self.distances(maps))
+        anomaly_maps = self._smoother(distances)
         scores = frame_scores(anomaly_maps, self.facts.frame_score)
         margin = (self.facts.size - self.facts.crop) // 2
         if margin:
             rest = self.facts.size - self.facts.crop - margin
             anomaly_maps = torch.nn.functional.pad(anomaly_maps, (margin, rest, margin, rest))
         return anomaly_maps, scores
+
+    def scoring_bytes(self) -> int:
+        """Memory of what scoring reads: the means, their whitening and the reduction; after `prepare`."""
+        assert self.whitening is not None, "prepare() comes first"
+        tensors = (self.mean, self.whitening, *reduction_tensors(self.reduction).values())
+        return sum(tensor.nbytes for tensor in tensors)
 
     def save(self, folder: Path) -> None:
         """Write `bank.safetensors` into a scene's folder; only before `prepare`.

@@ -1,1 +1,60 @@
 """The layouts of the known data sets, each read into a `Dataset` and checked on the way."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.avenue import load_avenue
+from streammon.evaluation.datasets.checking import hold_frame_count
+from streammon.evaluation.datasets.folder import load_folder
+from streammon.evaluation.datasets.listing import entries
+from streammon.evaluation.datasets.mvtec import load_mvtec
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.datasets.stc import load_stc, load_stc_labels
+from streammon.evaluation.datasets.ucsd import load_ped1, load_ped2
+from streammon.evaluation.datasets.view import View
+from streammon.evaluation.labelled import Dataset
+
+__all__ = [
+    "DATASETS",
+    "DatasetOptions",
+    "View",
+    "hold_frame_count",
+    "load_dataset",
+    "load_stc_labels",
+]
+
+DATASETS = ("stc", "ped1", "ped2", "avenue", "mvtec", "rd-mvtec", "folder")
+
+_LOADERS: dict[str, Callable[[Path, DatasetOptions], Dataset]] = {
+    "stc": load_stc,
+    "ped1": load_ped1,
+    "ped2": load_ped2,
+    "avenue": load_avenue,
+    "mvtec": partial(load_mvtec, "mvtec"),
+    "rd-mvtec": partial(load_mvtec, "rd-mvtec"),
+    "folder": load_folder,
+}
+
+
+def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check a labelled data set.
+
+    Frames are counted, and the first of each clip is read; all others when they are scored (`hold_frame_count`).
+
+    Args:
+        name: One of `DATASETS`.
+        root: Its folder.
+        options: What may be missing, and what is wanted.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed: one line with the file.
+    """
+    if name not in _LOADERS:
+        raise DatasetError(name, "no such data set", f"choose one of {', '.join(DATASETS)}")
+    if options.categories and not name.endswith("mvtec"):
+        raise DatasetError(name, "it has no categories", "choose categories of mvtec or rd-mvtec only")
+    if not entries(root):
+        raise DatasetError(str(root), "an empty folder", "give the folder that holds the data set")
+    return _LOADERS[name](root, options)

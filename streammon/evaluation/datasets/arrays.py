@@ -1,0 +1,159 @@
+"""Truth as it is stored: NumPy, MATLAB and text files. Nothing is ever unpickled."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import loadmat
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.checking import COPY_AGAIN
+from streammon.evaluation.labelled import Labels
+
+GT_FRAME = re.compile(r"TestVideoFile\s*\{[^}]*\}\s*\.gt_frame\s*=\s*\[([^\]]*)\]")
+SPAN = re.compile(r"(\d+)(?::(\d+))?")
+
+Spans = list[tuple[int, int]]
+"""First and last frames, counted from 1, both included."""
+
+
+def npy_array(path: Path) -> NDArray[np.generic]:
+    """A NumPy file, mapped: nothing but its header is read yet.
+
+    Raises:
+        DatasetError: It isn't one, it is cut short, or it holds Python objects.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
+    except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError):
+        raise DatasetError(str(path), "it is no NumPy array, or cut short, or holds objects", COPY_AGAIN) from None
+
+
+def npy_labels(path: Path) -> Labels:
+    """(T,) labels from a NumPy file of shape (T,), (T, 1) or (1, T) with nothing but 0 and 1.
+
+    Raises:
+        DatasetError: It isn't such a file.
+    """
+    array = npy_array(path)
+    if array.dtype.kind not in "buif":
+        raise DatasetError(str(path), f"labels of type {array.dtype}; they must be 0 or 1", COPY_AGAIN)
+    if array.size == 0 or array.size != max(array.shape, default=0):
+        raise DatasetError(str(path), f"labels of shape {array.shape}; it must be one for each frame", COPY_AGAIN)
+    values = np.array(array).reshape(-1)
+    wrong = ~np.isin(values, (0, 1))
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise DatasetError(str(path), f"label {first} is {values[first]}; it must be 0 or 1", COPY_AGAIN)
+    return values.astype(bool)
+
+
+def text_labels(path: Path) -> Labels:
+    """(T,) labels from a text file with one 0 or 1 a line; empty lines at the end don't count.
+
+    Raises:
+        DatasetError: It isn't such a file.
+    """
+    try:
+        lines = path.read_text(encoding="ascii").rstrip().splitlines()
+    except OSError as error:
+        raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
+    except UnicodeDecodeError:
+        raise DatasetError(str(path), "it is no plain text", "write one 0 or 1 a line") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() not in ("0", "1"):
+            raise DatasetError(str(path), f"line {number} is '{line[:20]}'", "write one 0 or 1 a line")
+    if not lines:
+        raise DatasetError(str(path), "no labels in it", "write one 0 or 1 a line")
+    return np.array([line.strip() == "1" for line in lines])
+
+
+def mat_cells(path: Path, variable: str) -> list[NDArray[np.generic]]:
+    """The cells of a MATLAB file's cell array.
+
+    Raises:
+        DatasetError: The file can't be read, or has no such cell array.
+    """
+    try:
+        content = loadmat(path, variable_names=[variable])
+    except OSError as error:
+        reason = error.strerror or "it is cut short"
+        raise DatasetError(str(path), f"it can't be read ({reason})", COPY_AGAIN) from None
+    except NotImplementedError:  # scipy's word for MATLAB 7.3, which is HDF5
+        found, remedy = "a MATLAB 7.3 file", "save it in MATLAB with -v7, or take the official file"
+        raise DatasetError(str(path), found, remedy) from None
+    except Exception:  # scipy's reader raises whatever broken bytes make of its parser: zlib, struct, Type, Value
+        raise DatasetError(str(path), "it can't be read as a MATLAB file", COPY_AGAIN) from None
+    cells = content.get(variable)
+    if cells is None or cells.dtype != object or cells.size == 0:
+        raise DatasetError(str(path), f"no cell array '{variable}' in it", COPY_AGAIN)
+    return [np.asarray(cell) for cell in cells.reshape(-1)]
+
+
+def vol_label(path: Path) -> list[NDArray[np.generic]]:
+    """T masks (H, W) of one size, from Avenue's cell array `volLabel`.
+
+    Raises:
+        DatasetError: It can't be read as that.
+    """
+    cells = mat_cells(path, "volLabel")
+    for index, cell in enumerate(cells):
+        if cell.ndim != 2 or cell.dtype.kind not in "buif" or cell.shape != cells[0].shape:
+            found = f"mask {index} of shape {cell.shape} of {cell.dtype}, the first of {cells[0].shape}"
+            raise DatasetError(str(path), found, COPY_AGAIN)
+    return cells
+
+
+def mat_spans(path: Path) -> list[Spans]:
+    """The abnormal spans of each clip, from the cell array `gt`: a cell holds first and last frames (2, N).
+
+    Raises:
+        DatasetError: It can't be read as that.
+    """
+    spans = []
+    for number, cell in enumerate(mat_cells(path, "gt"), 1):
+        if cell.size and (cell.ndim != 2 or len(cell) != 2 or cell.dtype.kind not in "uif"):
+            raise DatasetError(str(path), f"clip {number} has spans of shape {cell.shape}, not (2, N)", COPY_AGAIN)
+        spans.append([(int(first), int(last)) for first, last in cell.T] if cell.size else [])
+    return spans
+
+
+def script_spans(path: Path) -> list[Spans]:
+    """The abnormal spans of each clip, from UCSD's MATLAB script: `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];`.
+
+    Raises:
+        DatasetError: It can't be read as that.
+    """
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
+    text = re.sub(r"%.*", "", text)
+    spans: list[Spans] = []
+    for content in GT_FRAME.findall(text):
+        pieces = [SPAN.fullmatch(piece) for piece in re.split(r"[,;\s]+", content.strip()) if piece]
+        if None in pieces:
+            raise DatasetError(str(path), f"clip {len(spans) + 1} has '[{content}]', not spans", COPY_AGAIN)
+        spans.append([(int(piece[1]), int(piece[2] or piece[1])) for piece in pieces if piece])
+    if not spans:
+        raise DatasetError(str(path), "no line 'TestVideoFile{end+1}.gt_frame = […];' in it", COPY_AGAIN)
+    return spans
+
+
+def span_labels(path: Path, number: int, spans: Spans, frames: int) -> Labels:
+    """(T,) labels of a clip from its abnormal spans.
+
+    Raises:
+        DatasetError: A span doesn't lie within the clip.
+    """
+    labels = np.zeros(frames, bool)
+    for first, last in spans:
+        if not 1 <= first <= last <= frames:
+            raise DatasetError(
+                str(path), f"clip {number} is abnormal in {first}:{last} of {frames} frames", COPY_AGAIN
+            )
+        labels[first - 1 : last] = True
+    return labels

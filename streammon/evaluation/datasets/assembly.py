@@ -1,0 +1,98 @@
+"""The parts of a data set put together: clips by scene, and the fingerprint of it all."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.checking import (
+    COMPLETE,
+    ESTIMATE_SLACK_FRAMES,
+    Extent,
+    Gaps,
+    hold_extent,
+    hold_footage,
+)
+from streammon.evaluation.datasets.masks import StoredMasks
+from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
+from streammon.ingest import Clip
+from streammon.ingest.images import natural_key
+
+
+def checked(clips: Iterable[Clip], gaps: Gaps) -> list[Clip]:
+    """The clips that can be opened.
+
+    Raises:
+        DatasetError: One can't be, and that isn't allowed.
+    """
+    sound = []
+    for clip in clips:
+        with gaps.leaving_out():
+            hold_footage(clip)
+            sound.append(clip)
+    return sound
+
+
+def by_scene(clips: Iterable[tuple[str, Clip]]) -> tuple[SceneFootage, ...]:
+    """Training clips with their scenes, gathered in natural order."""
+    scenes: dict[str, list[Clip]] = {}
+    for scene, clip in clips:
+        scenes.setdefault(scene, []).append(clip)
+    return tuple(SceneFootage(name, tuple(scenes[name])) for name in sorted(scenes, key=natural_key))
+
+
+def assembled(
+    name: str,
+    root: Path,
+    scenes: tuple[SceneFootage, ...],
+    clips: Iterable[LabelledClip],
+    fps: float,
+    gaps: Gaps,
+    *,
+    crop: int | None = None,
+    official: Extent | None = None,
+) -> Dataset:
+    """The data set, its size checked where there is an official one.
+
+    Raises:
+        DatasetError: There is nothing to learn from or to score; or what is missing isn't allowed to be.
+    """
+    if not scenes:
+        raise DatasetError(str(root), "no training footage that can be read", "copy the data set again")
+    taught, scored = {scene.name for scene in scenes}, []
+    for clip in sorted(clips, key=lambda clip: natural_key(clip.name)):
+        if clip.scene in taught:
+            scored.append(clip)
+        else:
+            lacking = f"no training footage of its scene '{clip.scene}'"
+            gaps.tell(DatasetError(str(clip.clip.path), lacking, COMPLETE), "the clip is left out")
+    if not scored:
+        raise DatasetError(str(root), "no test clip that can be scored", "copy the data set again")
+    if official:
+        training = [clip for scene in scenes for clip in scene.clips]
+        frames = sum(clip.frame_count() or 0 for clip in training)
+        found = Extent(len(training), frames, len(scored), sum(len(clip.labels) for clip in scored))
+        videos = sum(not clip.images for clip in training)
+        hold_extent(root, found, official, ESTIMATE_SLACK_FRAMES * videos, gaps)
+    return Dataset(name, root, scenes, tuple(scored), fps, crop, tuple(gaps.lines), fingerprint(scenes, scored))
+
+
+def fingerprint(scenes: Iterable[SceneFootage], clips: Iterable[LabelledClip]) -> str:
+    """SHA-256 of what was read: the same for the same data set at another place or of another time.
+
+    Over names and sizes of the footage's files, the labels, and names and sizes of the files with masks.
+    """
+    lines = [line for scene in scenes for clip in scene.clips for line in _file_lines(f"train {scene.name}", clip)]
+    for clip in clips:
+        labels = np.packbits(clip.labels).tobytes().hex()
+        lines.append(f"labels {clip.scene} {clip.name} {len(clip.labels)} {labels}")
+        lines += _file_lines(f"test {clip.scene}", clip.clip)
+        if isinstance(clip.masks, StoredMasks):
+            lines += [f"mask {clip.name} {path.name} {path.stat().st_size}" for path in clip.masks.files]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _file_lines(role: str, clip: Clip) -> list[str]:
+    return [f"{role} {clip.name} {path.name} {path.stat().st_size}" for path in clip.images or (clip.path,)]

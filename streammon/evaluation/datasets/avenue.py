@@ -1,0 +1,70 @@
+"""CUHK Avenue (Lu et al., ICCV 2013): one avenue, 640x360 at 25 frames a second.
+
+```
+training_videos/NN.avi                               16 clips, 15,328 frames; or training/frames/NN/NNN.jpg
+testing_videos/NN.avi                                21 clips, 15,324 frames; or testing/frames/NN/NNN.jpg
+ground_truth_demo/testing_label_mask/N_label.mat     volLabel, a cell array of T masks
+```
+
+A frame is abnormal where a pixel of its mask is set.
+"""
+
+from pathlib import Path
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.checking import (
+    Extent,
+    Gaps,
+    frame_size,
+    hold_footage,
+    hold_label_count,
+    hold_names,
+)
+from streammon.evaluation.datasets.listing import files_in, footage_in, required
+from streammon.evaluation.datasets.masks import MatMasks
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.ingest import Clip
+
+FPS = 25.0
+OFFICIAL = Extent(training_clips=16, training_frames=15_328, test_clips=21, test_frames=15_324)
+TRUTH = "ground_truth_demo/testing_label_mask"
+
+
+def load_avenue(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check it.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+    """
+    gaps = Gaps(options.allow_partial)
+    training = footage_in(required(root, "avenue", "training_videos", "training/frames"), FPS, gaps)
+    test = footage_in(required(root, "avenue", "testing_videos", "testing/frames"), FPS, gaps)
+    truth = required(root, "avenue", TRUTH)
+    scenes = by_scene(("avenue", clip) for clip in checked(training.values(), gaps))
+    files = _truth_files(truth, test)
+    clips = []
+    for clip in hold_names(test.values(), files, f"{truth}/N_label.mat", gaps):
+        with gaps.leaving_out():
+            clips.append(_labelled(clip, files[clip.name]))
+    return assembled("avenue", root, scenes, clips, FPS, gaps, official=OFFICIAL)
+
+
+def _truth_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:
+    """The file of each clip: that of the clip `01` is called `1_label.mat`."""
+    names = {int(name): name for name in test if name.isdecimal()}
+    files = {}
+    for stem, path in files_in(folder, ".mat").items():
+        number = stem.removesuffix("_label")
+        if not number.isdecimal():
+            raise DatasetError(str(path), "no clip's number in its name", "name it N_label.mat, as 1_label.mat")
+        files[names.get(int(number), number)] = path
+    return files
+
+
+def _labelled(clip: Clip, file: Path) -> LabelledClip:
+    hold_footage(clip)
+    masks = MatMasks(file, frame_size(clip))
+    hold_label_count(file, masks.abnormal, clip)
+    return LabelledClip(clip.name, "avenue", clip, masks.abnormal, masks)

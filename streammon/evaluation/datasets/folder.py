@@ -1,0 +1,126 @@
+"""Any labelled footage, in a simple layout of its own.
+
+```
+train/<clip>                normal footage; a clip is a video file or a folder of images
+test/<clip>                 footage to score
+labels/<clip>.npy           one label a frame, 0 normal and 1 abnormal: a NumPy array (T,)
+labels/<clip>.txt           or a text file with one 0 or 1 a line
+masks/<clip>/NNN.png        optional: one image a frame, not black where it is abnormal, as large as the frame
+masks/<clip>.npy            or a NumPy array (T, H, W)
+dataset.yaml                optional: `fps: 12.5`, the pace of the footage; 25 without it, 0 for still images
+```
+
+For several scenes (each camera's view is one) there is a folder of each in all four: `train/<scene>/<clip>`,
+`test/<scene>/<clip>`, `labels/<scene>/<clip>.npy`, `masks/<scene>/<clip>.npy`. Without such folders there is a single
+scene, called `scene`. Images come in the order of the numbers in their names. Where there are masks, a clip without
+an abnormal frame needs none.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.arrays import npy_labels, text_labels
+from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.checking import (
+    COMPLETE,
+    Gaps,
+    frame_size,
+    hold_footage,
+    hold_label_count,
+    hold_names,
+)
+from streammon.evaluation.datasets.listing import entries, files_in, footage_in, images_of, is_video, required
+from streammon.evaluation.datasets.masks import ArrayMasks, EmptyMasks, ImageMasks, StoredMasks
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.ingest import Clip
+from streammon.ingest.images import is_image
+
+DEFAULT_FPS = 25.0
+NUMBERED = 1.0  # images without time: an image's time is its number
+ONLY_SCENE = "scene"
+
+
+def load_folder(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check it.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+    """
+    gaps = Gaps(options.allow_partial)
+    train, test, _ = (required(root, "folder", part) for part in ("train", "test", "labels"))
+    fps = _fps(root / "dataset.yaml")
+    training = [
+        (scene, clip)
+        for scene, folder in _scenes(train).items()
+        for clip in checked(footage_in(folder, fps or NUMBERED, gaps, _prefix(root, folder)).values(), gaps)
+    ]
+    clips: list[LabelledClip] = []
+    for scene, folder in _scenes(test).items():
+        prefix = _prefix(root, folder)
+        footage = footage_in(folder, fps or NUMBERED, gaps, prefix)
+        files = {prefix + stem: path for stem, path in files_in(root / "labels" / prefix, ".npy", ".txt").items()}
+        for clip in hold_names(footage.values(), files, f"{root / 'labels'}/{{}}.npy", gaps):
+            with gaps.leaving_out():
+                clips.append(_labelled_clip(root, scene, clip, files[clip.name]))
+    return assembled("folder", root, by_scene(training), clips, fps, gaps)
+
+
+def _fps(path: Path) -> float:
+    """Frames a second as `dataset.yaml` says."""
+    if not path.exists():
+        return DEFAULT_FPS
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise DatasetError(str(path), "it can't be read as YAML", "write a line as `fps: 25`") from None
+    if not isinstance(content, dict) or set(content) != {"fps"}:
+        raise DatasetError(str(path), "more or less than one key `fps`", "write a line as `fps: 25`")
+    fps = content["fps"]
+    if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= 1000:
+        raise DatasetError(str(path), f"fps is {fps!r}", "write frames a second, or 0 for still images")
+    return float(fps)
+
+
+def _scenes(folder: Path) -> dict[str, Path]:
+    """The scenes in `train` or `test` and where their clips lie: a folder of clips and not of images is a scene."""
+    inside = [path for path in entries(folder) if path.is_dir() or is_video(path)]
+    scenes = {path.name: path for path in inside if path.is_dir() and _holds_clips(path)}
+    if not scenes:
+        return {ONLY_SCENE: folder}
+    if len(scenes) < len(inside):
+        stray = next(path for path in inside if path.name not in scenes)
+        raise DatasetError(str(stray), "a clip beside folders of scenes", "put it into the folder of its scene")
+    return scenes
+
+
+def _holds_clips(folder: Path) -> bool:
+    inside = entries(folder)
+    return not any(map(is_image, inside)) and any(path.is_dir() or is_video(path) for path in inside)
+
+
+def _prefix(root: Path, folder: Path) -> str:
+    """What goes before the names of the clips in a folder of `train` or `test`: its scene, where it is one's."""
+    return f"{folder.name}/" if folder.parent != root else ""
+
+
+def _labelled_clip(root: Path, scene: str, clip: Clip, labels_file: Path) -> LabelledClip:
+    hold_footage(clip)
+    labels = npy_labels(labels_file) if labels_file.suffix == ".npy" else text_labels(labels_file)
+    hold_label_count(labels_file, labels, clip)
+    masks = _masks(root / "masks", clip, labels) if (root / "masks").is_dir() else None
+    return LabelledClip(clip.name, scene, clip, labels, masks)
+
+
+def _masks(folder: Path, clip: Clip, labels: Labels) -> StoredMasks:
+    size = frame_size(clip)
+    images, array = folder / clip.name, folder / f"{clip.name}.npy"
+    if images.is_dir():
+        return ImageMasks(images_of(images), [size] * len(labels))
+    if array.exists():
+        return ArrayMasks(array, len(labels), size)
+    if labels.any():
+        raise DatasetError(str(array), "no such file, while the clip has abnormal frames", COMPLETE)
+    return EmptyMasks([size] * len(labels))

@@ -1,0 +1,134 @@
+"""Which clips and files lie in a folder, and which layout it seems to have."""
+
+from pathlib import Path
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.checking import COPY_AGAIN, Gaps
+from streammon.ingest import Clip
+from streammon.ingest.faults import StreamFault, translated
+from streammon.ingest.footage import VIDEO_SUFFIXES
+from streammon.ingest.images import images_in, natural_key
+
+CHECK_ROOT = "give the folder that holds the data set as it was unpacked"
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in natural order, without hidden files.
+
+    Raises:
+        DatasetError: It isn't there, or can't be read.
+    """
+    try:
+        found = translated(lambda: list(folder.iterdir()))
+    except StreamFault as fault:
+        raise DatasetError(str(folder), f"it can't be read as a folder ({fault.reason})", CHECK_ROOT) from None
+    return sorted((path for path in found if path.name[0] != "."), key=lambda path: natural_key(path.name))
+
+
+def images_of(folder: Path) -> tuple[Path, ...]:
+    """The images right in a folder, in natural order.
+
+    Raises:
+        DatasetError: There is none, or it can't be read.
+    """
+    try:
+        images = images_in(folder)
+    except StreamFault as fault:
+        raise DatasetError(str(folder), f"it can't be read as a folder ({fault.reason})", COPY_AGAIN) from None
+    if not images:
+        raise DatasetError(str(folder), "no images in the folder", COPY_AGAIN)
+    return images
+
+
+def is_video(path: Path) -> bool:
+    """Whether it is a file whose name says that it holds video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[str, Clip]:
+    """The clips right in a folder by name, in natural order: its videos and its folders of images.
+
+    Folders that end in `_gt` hold ground truth in UCSD's layout. Other files are left alone.
+
+    Args:
+        folder: Where to look.
+        fps: Pace of folders of images.
+        gaps: Where folders without images are told.
+        prefix: Goes before each name.
+
+    Raises:
+        DatasetError: There is no clip, two have one name, or a folder is empty and that isn't allowed.
+    """
+    found: dict[str, Clip] = {}
+    for entry in entries(folder):
+        if not is_video(entry) and (not entry.is_dir() or entry.name.endswith("_gt")):
+            continue
+        name = prefix + (entry.name if entry.is_dir() else entry.stem)
+        if name in found:
+            raise DatasetError(str(entry), f"a second clip of the name '{name}'", f"keep it or {found[name].path}")
+        with gaps.leaving_out():
+            found[name] = Clip(name, entry, images_of(entry) if entry.is_dir() else (), fps)
+    if not found:
+        raise DatasetError(str(folder), "no videos and no folders of images in it", CHECK_ROOT)
+    return found
+
+
+def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
+    """The files of some endings right in a folder, by name without the ending, in natural order.
+
+    Raises:
+        DatasetError: The folder isn't there, or two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for entry in entries(folder):
+        if entry.suffix.lower() in suffixes and entry.is_file():
+            if entry.stem in found:
+                raise DatasetError(str(entry), f"a second file of the name '{entry.stem}'", "keep one of them")
+            found[entry.stem] = entry
+    return found
+
+
+def has_folder(root: Path, *paths: str) -> bool:
+    """Whether all of some folders are there."""
+    return all((root / path).is_dir() for path in paths)
+
+
+def layout_of(root: Path) -> str | None:
+    """Which data set a folder looks like; None if it looks like none."""
+    if (root / "train" / "good").is_dir() or any(root.glob("*/train/good")):
+        return "mvtec"
+    if (root / "ground_truth_demo").is_dir() or has_folder(root, "training_videos", "testing_videos"):
+        return "avenue"
+    for name in ("ped1", "ped2"):
+        official = has_folder(root, "Train", "Test") and (root / "Test" / f"UCSD{name}.m").exists()
+        common = (root / f"{name}.mat").exists() and has_folder(root, "testing/frames")
+        if official or common or (root / f"UCSD{name}").is_dir():
+            return name
+    if has_folder(root, "Train", "Test") or has_folder(root, "testing/pixel_mask"):
+        return "ped2"
+    if has_folder(root, "testing/test_frame_mask") or has_folder(root, "training/videos", "testing"):
+        return "stc"
+    return "folder" if has_folder(root, "train", "labels") else None
+
+
+def wrong_layout(root: Path, lacking: str, name: str) -> DatasetError:
+    """The error for a folder that lacks what the data set `name` must have, with what it looks like instead."""
+    found = f"no {lacking} in it"
+    if (like := layout_of(root)) not in (None, name):
+        return DatasetError(str(root), f"{found}; this looks like {like}", f"ask for --dataset {like}")
+    for folder in entries(root):
+        if folder.is_dir() and layout_of(folder) == name:
+            return DatasetError(str(root), f"{found}; {folder} looks like {name}", "give that folder")
+    return DatasetError(str(root), found, CHECK_ROOT)
+
+
+def required(root: Path, name: str, *choices: str) -> Path:
+    """The first of some folders that is there.
+
+    Raises:
+        DatasetError: None is.
+    """
+    for choice in choices:
+        if (root / choice).is_dir():
+            return root / choice
+    raise wrong_layout(root, " and no ".join(choices), name)

@@ -1,0 +1,125 @@
+"""ShanghaiTech Campus (Liu et al., CVPR 2018): 13 scenes of one campus, 856x480 at 24 frames a second.
+
+```
+training/videos/<scene>_<clip>.avi            330 clips, 274,515 frames, scenes 01 to 13
+testing/frames/<scene>_<clip>/NNN.jpg         107 clips, 40,791 frames
+testing/test_frame_mask/<scene>_<clip>.npy    (T,) 0 or 1
+testing/test_pixel_mask/<scene>_<clip>.npy    (T, H, W); may be absent as a whole
+```
+
+Training clips that were extracted to `training/frames/<scene>_<clip>/NNN.jpg` are read where there are no videos, and
+test clips that are held as videos, in `testing/videos` or right in `testing/frames`, where there is no folder of
+their frames. Frames come in the order of their numbers, padded or not. Scene 13 has no test clip: nobody needs its
+bank, but without its footage the copy isn't complete.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.arrays import npy_labels
+from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.checking import (
+    COMPLETE,
+    Extent,
+    Gaps,
+    frame_size,
+    hold_footage,
+    hold_label_count,
+    hold_names,
+)
+from streammon.evaluation.datasets.listing import files_in, footage_in, required
+from streammon.evaluation.datasets.masks import ArrayMasks
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.ingest import Clip
+
+FPS = 24.0
+OFFICIAL = Extent(training_clips=330, training_frames=274_515, test_clips=107, test_frames=40_791)
+
+
+def load_stc(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check it.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+    """
+    gaps = Gaps(options.allow_partial)
+    training = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, gaps)
+    truth = required(root, "stc", "testing/test_frame_mask")
+    scenes = by_scene(_with_scene(checked(training.values(), gaps), gaps))
+    clips = _labelled(_test_footage(root, gaps), truth, gaps)
+    return assembled("stc", root, scenes, clips, FPS, gaps, official=OFFICIAL)
+
+
+def load_stc_labels(folder: Path) -> dict[str, Labels]:
+    """The labels of all test clips alone: `testing/test_frame_mask`, whose official size is checked.
+
+    Returns:
+        (T,) labels of each clip by its name `<scene>_<clip>`, in natural order.
+
+    Raises:
+        DatasetError: The folder isn't that one, is incomplete, or a file of it is broken.
+    """
+    labels = {name: npy_labels(path) for name, path in files_in(folder, ".npy").items()}
+    clips, frames = len(labels), sum(map(len, labels.values()))
+    if (clips, frames) != (OFFICIAL.test_clips, OFFICIAL.test_frames):
+        official = f"{OFFICIAL.test_clips} and {OFFICIAL.test_frames:,}"
+        found = f"labels of {clips} clips and {frames:,} frames, officially {official}"
+        raise DatasetError(str(folder), found, "give a complete copy of testing/test_frame_mask")
+    return labels
+
+
+def scene_of(name: str) -> str:
+    """The part of a clip's name before `_`.
+
+    >>> scene_of("01_0014")
+    '01'
+    """
+    return name.partition("_")[0]
+
+
+def _with_scene(clips: list[Clip], gaps: Gaps) -> Iterator[tuple[str, Clip]]:
+    for clip in clips:
+        if "_" in clip.name:
+            yield scene_of(clip.name), clip
+        else:
+            flaw = DatasetError(str(clip.path), "no scene in its name", "name it <scene>_<clip>, as 01_0014")
+            gaps.tell(flaw, "the clip is left out")
+
+
+def _test_footage(root: Path, gaps: Gaps) -> dict[str, Clip]:
+    """Test clips by name; of a clip that is there in both forms, its frames."""
+    required(root, "stc", "testing/frames", "testing/videos")
+    found: dict[str, Clip] = {}
+    for folder in (root / "testing" / "videos", root / "testing" / "frames"):
+        if folder.is_dir():
+            found |= footage_in(folder, FPS, gaps)
+    return found
+
+
+def _labelled(footage: dict[str, Clip], truth: Path, gaps: Gaps) -> list[LabelledClip]:
+    found: list[LabelledClip] = []
+    pixel_truth = truth.parent / "test_pixel_mask"
+    pixels = files_in(pixel_truth, ".npy") if pixel_truth.is_dir() else None
+    files = files_in(truth, ".npy")
+    for name, path in (pixels or {}).items():
+        if name not in footage:
+            gaps.tell(DatasetError(str(path), f"masks of a clip that isn't there ('{name}')", COMPLETE))
+    for clip in hold_names(footage.values(), files, f"{truth}/{{}}.npy", gaps):
+        with gaps.leaving_out():
+            found.append(_labelled_clip(clip, files[clip.name], pixels))
+    return found
+
+
+def _labelled_clip(clip: Clip, labels_file: Path, pixels: dict[str, Path] | None) -> LabelledClip:
+    hold_footage(clip)
+    labels = npy_labels(labels_file)
+    hold_label_count(labels_file, labels, clip)
+    masks = None
+    if pixels is not None:
+        if clip.name not in pixels:
+            lacking = f"no masks in testing/test_pixel_mask for the clip '{clip.name}', while others have them"
+            raise DatasetError(str(clip.path), lacking, COMPLETE)
+        masks = ArrayMasks(pixels[clip.name], len(labels), frame_size(clip))
+    return LabelledClip(clip.name, scene_of(clip.name), clip, labels, masks)

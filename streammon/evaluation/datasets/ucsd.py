@@ -1,0 +1,201 @@
+"""UCSD Pedestrian 1 and 2 (Mahadevan et al., CVPR 2010): two walkways, grey, 10 frames a second.
+
+The official layout, in `UCSDped1` or `UCSDped2`, given itself or by the folder that holds both:
+
+```
+Train/Train001/001.tif           Ped1: 34 clips, 6,800 frames. Ped2: 16 clips, 2,550 frames
+Test/Test001/001.tif             Ped1: 36 clips, 7,200 frames. Ped2: 12 clips, 2,010 frames
+Test/Test001_gt/001.bmp          masks: of 10 clips of Ped1, of all of Ped2
+Test/UCSDped1.m                  abnormal spans of each test clip, counted from 1
+```
+
+And the one in which they are often passed on:
+
+```
+training/frames/NN/NNN.jpg
+testing/frames/NN/NNN.jpg
+testing/pixel_mask/NN/NNN.png
+ped2.mat                         abnormal spans
+```
+
+A frame is abnormal where a pixel of its mask is set. Ped2 has masks for every clip, so they decide there, and spans
+only have to agree but for a few frames: those of `ped2.mat` are the masks' own, frame by frame, while the spans
+published in `UCSDped2.m` end three frames later in clip 6 (162 against 159). Of Ped1 most clips have spans alone, so
+there the spans decide for all of them, by one measure, and the masks are the truth of the pixels. Where the two
+disagree within what is allowed, a warning is logged; beyond, they can't belong together.
+"""
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.arrays import Spans, mat_spans, script_spans, span_labels
+from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.checking import (
+    COMPLETE,
+    COPY_AGAIN,
+    INCOMPLETE,
+    Extent,
+    Gaps,
+    frame_size,
+    hold_footage,
+    hold_mask_count,
+)
+from streammon.evaluation.datasets.listing import footage_in, has_folder, images_of, required
+from streammon.evaluation.datasets.masks import ImageMasks
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.ingest import Clip
+
+FPS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Walkway:
+    """One of the two.
+
+    Attributes:
+        name: `ped1` or `ped2`.
+        official: Its size.
+        masked_clips: How many test clips have masks.
+        masks_decide: Whether masks decide which frames are abnormal, where spans say so too.
+        disagreement: Share of a clip's frames in which the two may differ.
+    """
+
+    name: str
+    official: Extent
+    masked_clips: int
+    masks_decide: bool
+    disagreement: float
+
+
+PED1 = Walkway("ped1", Extent(34, 6_800, 36, 7_200), masked_clips=10, masks_decide=False, disagreement=0.25)
+PED2 = Walkway("ped2", Extent(16, 2_550, 12, 2_010), masked_clips=12, masks_decide=True, disagreement=0.05)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Where the truth of the test clips lies.
+
+    Attributes:
+        masks: Folder of masks of each clip that has them, by its name.
+        spans_file: The file of abnormal spans; None if there is none.
+        spans: Spans of each clip by its number.
+    """
+
+    masks: dict[str, Path]
+    spans_file: Path | None
+    spans: dict[int, Spans]
+
+
+def load_ped1(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check UCSD Pedestrian 1.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+    """
+    return _load(PED1, root, options)
+
+
+def load_ped2(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check UCSD Pedestrian 2.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+    """
+    return _load(PED2, root, options)
+
+
+def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
+    gaps, name = Gaps(options.allow_partial), walkway.name
+    if (root / f"UCSD{name}").is_dir():
+        root = root / f"UCSD{name}"
+    other = (PED1 if walkway is PED2 else PED2).name
+    if (root / f"{other}.mat").exists() or (root / "Test" / f"UCSD{other}.m").exists():
+        raise DatasetError(str(root), f"this is {other}", f"ask for --dataset {other}")
+    training = footage_in(required(root, name, "Train", "training/frames"), FPS, gaps)
+    test = footage_in(required(root, name, "Test", "testing/frames"), FPS, gaps)
+    truth = _official_truth(root, name) if has_folder(root, "Test") else _common_truth(root, name)
+    scenes = by_scene((name, clip) for clip in checked(training.values(), gaps))
+    _hold_truth(root, walkway, truth, test, gaps)
+    clips = []
+    for clip in test.values():
+        with gaps.leaving_out():
+            clips.append(_labelled(clip, truth, walkway))
+    return assembled(name, root, scenes, clips, FPS, gaps, official=walkway.official)
+
+
+def _official_truth(root: Path, name: str) -> Truth:
+    masks = {path.name.removesuffix("_gt"): path for path in (root / "Test").glob("*_gt")}
+    script = root / "Test" / f"UCSD{name}.m"
+    if not script.exists():
+        return Truth(masks, None, {})
+    return Truth(masks, script, dict(enumerate(script_spans(script), 1)))
+
+
+def _common_truth(root: Path, name: str) -> Truth:
+    folder, spans = root / "testing" / "pixel_mask", root / f"{name}.mat"
+    masks = {path.name: path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else {}
+    return Truth(masks, spans, dict(enumerate(mat_spans(spans), 1))) if spans.exists() else Truth(masks, None, {})
+
+
+def _hold_truth(root: Path, walkway: Walkway, truth: Truth, test: dict[str, Clip], gaps: Gaps) -> None:
+    """Truth without a clip is told, and masks of fewer clips than there should be."""
+    for name in sorted(truth.masks.keys() - test.keys()):
+        gaps.tell(DatasetError(str(truth.masks[name]), f"masks of a clip that isn't there ('{name}')", COMPLETE))
+    numbers = {_number(clip) for clip in test.values()}
+    for number in sorted(truth.spans.keys() - numbers):
+        gaps.tell(DatasetError(str(truth.spans_file), f"spans of a clip that isn't there ({number})", COMPLETE))
+    if 0 < len(truth.masks) < walkway.masked_clips:
+        found = f"masks of {len(truth.masks)} of {walkway.masked_clips} test clips"
+        gaps.tell(DatasetError(str(root), found, INCOMPLETE))
+
+
+def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
+    hold_footage(clip)
+    number, masks, of_masks, of_spans = _number(clip), None, None, None
+    if clip.name in truth.masks:
+        masks = _masks(clip, truth.masks[clip.name])
+        of_masks = np.array([masks[index].any() for index in range(len(masks))])
+    if number in truth.spans and truth.spans_file:
+        of_spans = span_labels(truth.spans_file, number, truth.spans[number], len(clip.images))
+    if of_masks is not None and of_spans is not None:
+        _hold_agreement(clip, truth.spans_file, of_masks, of_spans, walkway)
+    first, second = (of_masks, of_spans) if walkway.masks_decide else (of_spans, of_masks)
+    labels = first if first is not None else second
+    if labels is None:
+        raise DatasetError(str(clip.path), "neither masks nor spans say which of its frames are abnormal", COMPLETE)
+    return LabelledClip(clip.name, walkway.name, clip, labels, masks)
+
+
+def _masks(clip: Clip, folder: Path) -> ImageMasks:
+    """The masks of a clip's frames, whose names are the frames' own."""
+    files = images_of(folder)
+    hold_mask_count(folder, len(files), len(clip.images))
+    for image, file in zip(clip.images, files, strict=True):
+        if image.stem != file.stem:
+            raise DatasetError(str(file), f"a mask of no frame; the next frame is {image.name}", COPY_AGAIN)
+    return ImageMasks(files, [frame_size(clip)] * len(files))
+
+
+def _hold_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans: Labels, walkway: Walkway) -> None:
+    differing = np.flatnonzero(masks != spans)
+    found = f"clip '{clip.name}' differs from its masks in {len(differing)} of {len(masks)} frames"
+    if len(differing) > walkway.disagreement * len(masks):
+        raise DatasetError(str(spans_file), f"{found}, first in frame {differing[0] + 1}", COPY_AGAIN)
+    if len(differing):
+        logger.warning("%s: %s; the %s decide", spans_file, found, "masks" if walkway.masks_decide else "spans")
+
+
+def _number(clip: Clip) -> int:
+    """The number of a clip: `Test001` and `01` are the first."""
+    digits = re.findall(r"\d+", clip.name)
+    if not digits:
+        raise DatasetError(str(clip.path), "no number in its name", "name it as the data set does")
+    return int(digits[-1])

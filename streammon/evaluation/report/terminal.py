@@ -3,12 +3,13 @@
 import textwrap
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from streammon.evaluation.report.wording import UNBEATEN_MARK, Column, measure_columns, table_notes
+from streammon.evaluation.report.wording import ABSENT, UNBEATEN_MARK, Column, measure_columns, table_notes
 from streammon.evaluation.results import EvaluationReport, PlainTable
 
 GAP = 2  # blank columns between two of a table
@@ -57,7 +58,7 @@ class WideTable:
         table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
         headings = _level([textwrap.wrap(column.heading, max(1, _width(column))) for column in columns])
         for number, (column, heading) in enumerate(zip(columns, headings, strict=True)):
-            words = number == 0 or _is_sentences(column)
+            words = number == 0 or is_sentences(column)
             table.add_column(
                 Text(heading),
                 justify="left" if words else "right",
@@ -100,7 +101,7 @@ def plain_columns(table: PlainTable) -> list[Column]:
         Column("name" if number == 0 else "text", heading, tuple(row[number] for row in table.rows))
         for number, heading in enumerate(table.columns)
     ]
-    return columns[:1] + [column for column in columns[1:] if any(column.cells)]
+    return columns[:1] + [column for column in columns[1:] if any(cell not in ("", ABSENT) for cell in column.cells)]
 
 
 def _partial(missing: tuple[str, ...]) -> Group:
@@ -138,17 +139,18 @@ def _cells(column: Column) -> list[str]:
     return [column.heading, *column.cells]
 
 
-def _is_sentences(column: Column) -> bool:
+def is_sentences(column: Column) -> bool:
+    """Whether a column holds words that may wrap, rather than figures."""
     return any(len(cell) > CELL_WIDTH for cell in column.cells)
 
 
 def _longest_word(column: Column) -> int:
-    return max((len(word) for cell in _cells(column) for word in cell.split()), default=0)
+    return max((cell_len(word) for cell in _cells(column) for word in cell.split()), default=0)
 
 
 def _width(column: Column) -> int:
     """How wide a column has to be: its longest cell, and where that is a sentence what its words need."""
-    longest = max((len(cell) for cell in column.cells), default=0)
+    longest = max((cell_len(cell) for cell in column.cells), default=0)
     if longest > CELL_WIDTH and column.key != "name":
         return min(longest, max(CELL_WIDTH, _longest_word(column)))
-    return max(longest, max((len(word) for word in column.heading.split()), default=0))
+    return max(longest, max((cell_len(word) for word in column.heading.split()), default=0))

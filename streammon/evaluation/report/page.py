@@ -1,0 +1,234 @@
+"""The report as one HTML page that needs nothing but itself: no script, no font, no file from anywhere."""
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from streammon.errors import StorageError
+from streammon.evaluation.report.strips import Strip, strip
+from streammon.evaluation.report.terminal import is_sentences, plain_columns
+from streammon.evaluation.report.wording import (
+    NULLS,
+    figure_text,
+    measure_columns,
+    percent_text,
+    rank_text,
+    table_notes,
+)
+from streammon.evaluation.results import Curve, EvaluationReport, MeasureTable, Timeline, WorstFrame
+
+if TYPE_CHECKING:
+    from streammon.evaluation.report.plots import CurveKey
+
+CLIPS_OPEN = 16  # with more clips than this only the first scene is unfolded
+
+
+@dataclass(frozen=True)
+class CurvePlot:
+    """One plot of curves.
+
+    Attributes:
+        title: Its heading.
+        svg: The plot.
+        keys: What its lines stand for.
+        has_chance: Whether the dashed line of chance is in it.
+    """
+
+    title: str
+    svg: Markup
+    keys: "list[CurveKey]"
+    has_chance: bool
+
+
+@dataclass(frozen=True)
+class ClipPlot:
+    """The timeline of one clip.
+
+    Attributes:
+        clip: Its name.
+        counts: Its frames, in words.
+        svg: The plot.
+    """
+
+    clip: str
+    counts: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class ScenePlots:
+    """The timelines of one scene.
+
+    Attributes:
+        scene: Its name.
+        clips: Its clips.
+        beyond: Thresholds too far above the scores to be drawn, in words; may be empty.
+        is_open: Whether it is unfolded at first.
+    """
+
+    scene: str
+    clips: list[ClipPlot]
+    beyond: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """A frame judged wrongly, ready to be shown.
+
+    Attributes:
+        clip: Its clip.
+        index: Its number there.
+        score: Its score, in words.
+        rank: How wrongly it was judged, in words; may be empty.
+        picture: A `data:` URL.
+        heatmap: Another, or None.
+    """
+
+    clip: str
+    index: int
+    score: str
+    rank: str
+    picture: str
+    heatmap: str | None
+
+
+def write_page(report: EvaluationReport, folder: Path) -> Path:
+    """Write the report as `index.html` into a folder, which is made where it isn't there.
+
+    A page that was there is replaced once the new one is whole.
+
+    Returns:
+        The page.
+
+    Raises:
+        StorageError: The folder or the page can't be written.
+    """
+    text = _page(report)
+    page = folder / "index.html"
+    unfinished = folder / f".index.html.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(text.encode("utf-8", "replace"))  # a file's name need not be UTF-8
+            unfinished.replace(page)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        reason = str(error.strerror or error).lower()
+        raise StorageError(
+            str(folder), f"the report can't be written ({reason})", "choose another --report DIR"
+        ) from None
+    return page
+
+
+def _page(report: EvaluationReport) -> str:
+    # Here and not above: matplotlib takes a second to import, and only a page needs it.
+    from streammon.evaluation.report.pictures import legend_colours
+    from streammon.evaluation.report.svg import page_style
+
+    environment = Environment(
+        loader=PackageLoader("streammon.evaluation.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    with page_style():
+        curves, scenes = _curve_plots(report.curves), _scene_plots(report.timelines)
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        nulls=NULLS,
+        measure_columns=measure_columns,
+        plain_columns=plain_columns,
+        table_notes=table_notes,
+        strips_of=_strips,
+        is_words=is_sentences,
+        curves=curves,
+        scenes=scenes,
+        has_thresholds=any(timeline.thresholds for timeline in report.timelines),
+        worst=_worst(report.worst),
+        map_range=[f"{end:.3g}" for end in report.worst[0].map_range] if report.worst else [],
+        has_maps=any(frame.anomaly_map is not None for frame in report.worst),
+        legend=legend_colours(),
+    )
+
+
+def _strips(table: MeasureTable) -> list[Strip | None]:
+    """A strip for each measure; none at all where no measure is a share."""
+    strips = [strip(measure) for measure in table.measures]
+    return strips if any(strips) else []
+
+
+def _curve_plots(curves: tuple[Curve, ...]) -> list[CurvePlot]:
+    from streammon.evaluation.report.plots import curve_keys, curves_svg
+
+    titles = list(dict.fromkeys(curve.plot for curve in curves))
+    groups = [(title, [curve for curve in curves if curve.plot == title]) for title in titles]
+    return [
+        CurvePlot(title, Markup(curves_svg(group, f"curves-{number}")), curve_keys(group), title.startswith("ROC"))
+        for number, (title, group) in enumerate(groups)
+    ]
+
+
+def _scene_plots(timelines: tuple[Timeline, ...]) -> list[ScenePlots]:
+    from streammon.evaluation.report.plots import score_limits, shown_thresholds, timeline_svg
+
+    scenes: list[ScenePlots] = []
+    in_order = sorted(timelines, key=lambda timeline: timeline.scene)  # stable: clips keep their order
+    for scene, members in groupby(in_order, key=lambda timeline: timeline.scene):
+        group = list(members)
+        limits = score_limits(group)
+        plots = [
+            ClipPlot(
+                timeline.clip,
+                _counts(timeline),
+                Markup(timeline_svg(timeline, limits, f"scene-{len(scenes)}-clip-{number}")),
+            )
+            for number, timeline in enumerate(group)
+        ]
+        beyond = {
+            words: score
+            for timeline in group
+            for words, score in timeline.thresholds.items()
+            if words not in shown_thresholds(timeline, limits)
+        }
+        words = ", ".join(f"{word} ({figure_text(score, 'any')})" for word, score in beyond.items())
+        scenes.append(ScenePlots(scene, plots, words, len(timelines) <= CLIPS_OPEN or not scenes))
+    return scenes
+
+
+def _counts(timeline: Timeline) -> str:
+    frames, abnormal = len(timeline.labels), int(timeline.labels.sum())
+    share = f", {percent_text(abnormal / frames)} abnormal" if frames else ""
+    return f"{frames:,} frames{share}"
+
+
+def _worst(frames: tuple[WorstFrame, ...]) -> list[tuple[str, list[ShownFrame]]]:
+    from streammon.evaluation.report.pictures import heatmap_url, picture_url
+
+    kinds = (("Worst misses", "miss"), ("Worst false alarms", "false alarm"))
+    return [
+        (
+            heading,
+            [
+                ShownFrame(
+                    frame.clip,
+                    frame.index,
+                    figure_text(frame.score, "any"),
+                    rank_text(frame),
+                    picture_url(frame),
+                    heatmap_url(frame),
+                )
+                for frame in frames
+                if frame.kind == kind
+            ],
+        )
+        for heading, kind in kinds
+        if any(frame.kind == kind for frame in frames)
+    ]

@@ -1,0 +1,42 @@
+"""A share at a glance: its interval and its nulls along one line from 0 to 1."""
+
+from dataclasses import dataclass
+
+from streammon.evaluation.report.wording import NULLS, NullControl, null_value
+from streammon.evaluation.results import Measure
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Where things stand along the line, 0 to 100.
+
+    Attributes:
+        value: The figure.
+        interval: Ends of its 95 % interval, if it has one.
+        nulls: The nulls it has and where they stand.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    nulls: tuple[tuple[NullControl, float], ...]
+
+
+def strip(measure: Measure) -> Strip | None:
+    """A measure along the line; None for what is not a share.
+
+    >>> strip(Measure("AUROC", 0.75, low=0.5, high=1.0)).interval
+    (50.0, 100.0)
+    >>> strip(Measure("Detection delay, mean", 1.2, unit="s"))
+    """
+    value = measure.value
+    if measure.unit or value is None or not 0 <= value <= 1:
+        return None
+    interval = None
+    if measure.low is not None and measure.high is not None:
+        interval = (_place(measure.low), _place(measure.high))
+    nulls = tuple((null, _place(reached)) for null in NULLS if (reached := null_value(measure, null)) is not None)
+    return Strip(_place(value), interval, nulls)
+
+
+def _place(share: float) -> float:
+    return round(100 * min(max(share, 0.0), 1.0), 2)

@@ -123,12 +123,12 @@ def wrong_layout(root: Path, lacking: str, name: str) -> DatasetError:
 
 
 def required(root: Path, name: str, *choices: str) -> Path:
-    """The first of some folders that is there.
+    """The first of some folders that is there and not empty, or if all are empty, the first that is there.
 
     Raises:
         DatasetError: None is.
     """
-    for choice in choices:
-        if (root / choice).is_dir():
-            return root / choice
-    raise wrong_layout(root, " and no ".join(choices), name)
+    there = [root / choice for choice in choices if (root / choice).is_dir()]
+    if not there:
+        raise wrong_layout(root, " and no ".join(choices), name)
+    return next(filter(entries, there), there[0])

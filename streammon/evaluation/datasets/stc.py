@@ -28,7 +28,7 @@ from streammon.evaluation.datasets.checking import (
     hold_label_count,
     hold_names,
 )
-from streammon.evaluation.datasets.listing import files_in, footage_in, required
+from streammon.evaluation.datasets.listing import entries, files_in, footage_in, required
 from streammon.evaluation.datasets.masks import ArrayMasks
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
@@ -90,11 +90,10 @@ def _with_scene(clips: list[Clip], gaps: Gaps) -> Iterator[tuple[str, Clip]]:
 
 def _test_footage(root: Path, gaps: Gaps) -> dict[str, Clip]:
     """Test clips by name; of a clip that is there in both forms, its frames."""
-    required(root, "stc", "testing/frames", "testing/videos")
-    found: dict[str, Clip] = {}
-    for folder in (root / "testing" / "videos", root / "testing" / "frames"):
-        if folder.is_dir():
-            found |= footage_in(folder, FPS, gaps)
+    found = footage_in(required(root, "stc", "testing/videos", "testing/frames"), FPS, gaps)
+    frames = root / "testing" / "frames"
+    if frames.is_dir() and entries(frames):
+        found |= footage_in(frames, FPS, gaps)
     return found
 
 

@@ -1,0 +1,69 @@
+"""What methods keep of their training frames, and how many they need."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from streammon.errors import FootageError
+
+
+def hold_enough_frames(scene: str, frames: int, least: int) -> None:
+    """Refuse to make a model of too little footage.
+
+    Raises:
+        FootageError: Fewer than `least` frames were given.
+    """
+    if frames < least:
+        found = f"it has {frames} frames to learn from"
+        raise FootageError(
+            f"scene {scene!r}", found, f"give at least {least}, and far more for a model that is of use"
+        )
+
+
+class SpreadPictures:
+    """An evenly spread part of footage whose length isn't known: every 2^k-th frame, in memory that is bounded.
+
+    Starts by keeping every frame; when there is no more room every other one is let go, and from then on every
+    other one is taken. So at least half of `most` are kept of footage that is long enough.
+
+    Args:
+        most: At most so many are kept; an even number.
+    """
+
+    def __init__(self, most: int) -> None:
+        assert most % 2 == 0, "else the frames after a halving would not go on evenly"
+        self._most = most
+        self._stride = 1
+        self._seen = 0
+        self._kept: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take_in(self, pictures: Tensor) -> None:
+        """See (B, S, S, 3) pictures, the next of the footage."""
+        for picture in pictures:
+            if self._seen % self._stride == 0 and len(self._kept) == self._most:
+                self._kept = self._kept[::2]
+                self._stride *= 2
+            if self._seen % self._stride == 0:
+                self._kept.append(picture.clone())  # a view would keep the whole batch
+            self._seen += 1
+
+    def pictures(self) -> Tensor:
+        """(N, S, S, 3) the pictures kept, in order."""
+        return torch.stack(self._kept) if self._kept else torch.empty(0, 0, 0, 3, dtype=torch.uint8)
+
+    def clear(self) -> None:
+        """Let go of them."""
+        self._kept = []
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it holds."""
+        return {"pictures": self.pictures(), "stride": torch.tensor(self._stride), "seen": torch.tensor(self._seen)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state` of another."""
+        self._kept = [picture.clone() for picture in state["pictures"]]
+        self._stride, self._seen = int(state["stride"]), int(state["seen"])

@@ -1,0 +1,165 @@
+"""The variational autoencoder that PaDiM's paper compares itself with (arXiv:2011.08785, section IV-C).
+
+ResNet18 as encoder, untrained at first, and an 8x8 latent map; trained on normal pictures, 100 epochs of 10,000
+augmented ones, in batches of 32 by Adam with a learning rate of 1e-4. What it can't reconstruct is abnormal.
+
+Where the paper is silent: the learning rate stays as it begins, the latent map has 64 channels, and the
+divergence weighs as much as in the bound itself.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.evaluation.methods.autoencoder import (
+    LATENT_CHANNELS,
+    LEAST_SIDE,
+    STRIDE,
+    VariationalAutoencoder,
+    augmented,
+)
+from streammon.evaluation.methods.base import Batch, Progress, Scored
+from streammon.evaluation.methods.maps import GridSmoother
+from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
+from streammon.padim import Backbone
+
+EPOCHS = 100
+IMAGES_PER_EPOCH = 10_000
+BATCH = 32
+LEARNING_RATE = 1e-4
+MOST_PICTURES = 2000  # kept to train on: 0.4 GB at 256x256
+
+
+class Vae:
+    """The autoencoder and its training settings; the defaults are the paper's, and take days on a CPU.
+
+    Args:
+        epochs: How many.
+        images_per_epoch: Augmented pictures in each.
+        seed: Of the first weights, the order, the augmentation and the noise.
+
+    Attributes:
+        name: Such as `VAE, 100 epochs of 10000 images, seed 0`.
+        key: All that changes its scores.
+        needs_maps: It reads the pictures themselves.
+    """
+
+    def __init__(self, epochs: int = EPOCHS, images_per_epoch: int = IMAGES_PER_EPOCH, seed: int = 0) -> None:
+        self._epochs = epochs
+        self._images_per_epoch = images_per_epoch
+        self._seed = seed
+        self.name = f"VAE, {epochs} epochs of {images_per_epoch} images, seed {seed}"
+        self.key = self.name
+        self.needs_maps = False
+
+    def model(self, scene: str, backbone: Backbone, side: int) -> "VaeModel":
+        """A model of one scene, for pictures of `side` pixels; it takes only the backbone's device."""
+        return VaeModel(scene, backbone.device, side, self._epochs, self._images_per_epoch, self._seed)
+
+
+class VaeModel:
+    """The autoencoder of one scene: it keeps pictures while it learns, and trains on them in `finish`.
+
+    Of long footage it keeps 1,000 to 2,000 pictures, evenly spread. The same seed gives the same weights on the
+    same machine with as many threads. Training can't be interrupted and gone on with; learning can.
+
+    Attributes:
+        passes: 1.
+    """
+
+    def __init__(
+        self, scene: str, device: torch.device, side: int, epochs: int, images_per_epoch: int, seed: int
+    ) -> None:
+        assert side % STRIDE == 0, f"{side} pixels don't make a whole latent map"
+        assert side >= LEAST_SIDE, f"{side} pixels are too few"
+        self.passes = 1
+        self._scene = scene
+        self._device = device
+        self._side = side
+        self._epochs = epochs
+        self._images_per_epoch = images_per_epoch
+        self._seed = seed
+        self._pictures = SpreadPictures(MOST_PICTURES)
+        self._smoother = GridSmoother(side, device)
+        self._network: VariationalAutoencoder | None = None
+        self.losses: list[float] = []
+
+    def learn(self, batch: Batch) -> None:
+        """Keep normal pictures, as many as there is room for."""
+        self._pictures.take_in(batch.pictures)
+
+    def end_pass(self) -> None:
+        """One pass is all."""
+
+    def finish(self, progress: Progress) -> None:
+        """Train.
+
+        Raises:
+            FootageError: There was no frame.
+        """
+        hold_enough_frames(self._scene, len(self._pictures), 1)
+        pictures = self._pictures.pictures()
+        self._pictures.clear()
+        with torch.random.fork_rng():
+            torch.manual_seed(self._seed)
+            network = VariationalAutoencoder()
+        # NHWC is up to twice as fast on CPUs
+        network = network.to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._train(network, pictures, progress)
+        self._network = network.eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def score(self, batch: Batch) -> Scored:
+        """(B, S, S) Euclidean distances between a pixel's colour, in 0..1, and the reconstructed one.
+
+        The frame score is the largest value of the blurred map.
+        """
+        assert self._network is not None, "finish() comes first"
+        pictures = _as_network_input(batch.pictures, self._device)
+        mean, _ = self._network.encode(pictures)
+        errors = torch.linalg.vector_norm(pictures - self._network.decode(mean), dim=1)
+        grid: NDArray[np.float32] = errors.cpu().numpy()
+        return Scored(self._smoother.scores((grid,)), (grid,))
+
+    def state(self) -> dict[str, Tensor]:
+        """The pictures kept so far."""
+        return self._pictures.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state` of a model made alike."""
+        self._pictures.restore(state)
+
+    def scoring_bytes(self) -> int:
+        """Memory of the network's weights and running moments."""
+        assert self._network is not None, "finish() comes first"
+        return sum(tensor.nbytes for tensor in self._network.state_dict().values())
+
+    def _train(self, network: VariationalAutoencoder, pictures: Tensor, progress: Progress) -> None:
+        """Fit the network to (N, S, S, 3) pictures; `losses` gets the mean of each epoch."""
+        generator = torch.Generator().manual_seed(self._seed)
+        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+        batches_per_epoch = -(-self._images_per_epoch // BATCH)
+        cells = self._side // STRIDE
+        network.train()
+        for epoch in range(self._epochs):
+            drawn = torch.randint(len(pictures), (self._images_per_epoch,), generator=generator)
+            total = 0.0
+            for number, indices in enumerate(torch.split(drawn, BATCH)):
+                batch = augmented(_as_network_input(pictures[indices], self._device), generator)
+                noise = torch.randn(len(batch), LATENT_CHANNELS, cells, cells, generator=generator)
+                loss = network.loss(batch, noise.to(self._device))
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total += loss.item() * len(batch)
+                done = epoch * batches_per_epoch + number + 1
+                progress(f"training {self._scene}", done, self._epochs * batches_per_epoch)
+            self.losses.append(total / self._images_per_epoch)
+
+
+def _as_network_input(pictures: Tensor, device: torch.device) -> Tensor:
+    """(B, 3, S, S) in 0..1, channels last in memory, from (B, S, S, 3) uint8."""
+    return pictures.to(device).permute(0, 3, 1, 2).float() / 255

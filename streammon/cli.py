@@ -9,18 +9,19 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Coroutine
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streammon import __version__
 from streammon.config import (
@@ -30,6 +31,7 @@ from streammon.errors import ConfigError, InputError, StorageError, StreammonErr
 from streammon.options import (
     Between,
     config_option,
+    evaluation_options,
     json_option,
     loaded,
     model_of,
@@ -146,21 +148,13 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add")}
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
-    from streammon.display import print_report
+    from streammon.display import WorkBar, print_report
     from streammon.fit import FitOptions, fit_scene
 
     console = _console(json_file)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    began = time.monotonic()
-    quiet = not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as progress:
-        task = progress.add_task(f"learning {scene}", rate="")
-
-        def advance(done: int, total: int) -> None:
-            rate = f"{done / (time.monotonic() - began):.1f} frames/s"
-            progress.update(task, completed=done, total=total, rate=rate)
-
-        report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), advance)
+    with WorkBar(console) as bar:
+        told = partial(bar, f"learning {scene}")
+        report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
     print_report(report, f"scene {scene}", console)
     _write_json(json_file, asdict(report))
 
@@ -272,6 +266,40 @@ def demo(json_file: str | None) -> int:
     else:
         print_report(report, "demo", Console())
     return 0 if report.alert_id else EXIT_WORK_FAILED
+
+
+@commands.command("eval")
+@evaluation_options
+@config_option
+@model_options
+@json_option
+def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], **options: Any) -> None:
+    """Measure a method on a labelled data set, each figure beside its null control and its interval.
+
+    Example: streammon eval --dataset stc --root shanghaitech --report stc-report
+    """
+    config = loaded(options.pop("config_file"))
+    from streammon.display import WorkBar
+    from streammon.evaluation.options import study_options
+    from streammon.evaluation.report import report_json, report_tables, write_page
+    from streammon.evaluation.run import evaluate_paper, evaluate_study
+
+    study = study_options(config.model if config else None, options)
+    command = f"streammon {shlex.join(sys.argv[1:])}"
+    console = _console(json_file)
+    try:
+        with WorkBar(console) as bar:
+            if tables:
+                report = evaluate_paper(study, tables, command, bar)
+            else:
+                report = evaluate_study(study, command, bar, pictures=page is not None)
+    except KeyboardInterrupt:
+        print(f"streammon: interrupted; the same command goes on from what is kept in {study.cache}", file=sys.stderr)
+        raise
+    console.print(report_tables(report))
+    _write_json(json_file, report_json(report))
+    if page is not None:
+        console.print(f"page: {write_page(report, page)}")
 
 
 @commands.command()

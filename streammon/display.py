@@ -3,12 +3,14 @@
 import datetime
 import json
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -200,6 +202,44 @@ def camera_table(rows: Iterable[CameraFigures]) -> Table:
             Text(str(row.alerts), style="bold white on red" if row.alert_open else ""),
         )
     return table
+
+
+class WorkBar:
+    """The progress of long work on a terminal: one bar for each part of it, with its rate and the time left.
+
+    Elsewhere than on a terminal it shows nothing.
+    """
+
+    def __init__(self, console: Console, unit: str = "frames") -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        rate = TextColumn("{task.fields[rate]}")
+        quiet = not console.is_terminal
+        self._progress = Progress(
+            *columns, rate, TimeRemainingColumn(), console=console, transient=True, disable=quiet
+        )
+        self._unit = unit
+        self._task: TaskID | None = None
+        self._total = 0
+        self._began_at = (0.0, 0)  # when, and what was done by then
+
+    def __enter__(self) -> "WorkBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that so many steps of a part are done; another total begins another part."""
+        now = time.monotonic()
+        if self._task is None or total != self._total:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(what, rate="")
+            self._total, self._began_at = total, (now, done)
+        elapsed_s = now - self._began_at[0]
+        rate = f"{(done - self._began_at[1]) / elapsed_s:.1f} {self._unit}/s" if elapsed_s > 1 else ""
+        self._progress.update(self._task, description=what, completed=done, total=total, rate=rate)
 
 
 def print_report(report: Any, title: str, console: Console) -> None:

@@ -169,12 +169,7 @@ def _report(bank: Bank, folder: Path, pieces: int, done: int, seconds: float) ->
 
 
 def _frames_in_all(pieces: list[Clip], options: FitOptions) -> int:
-    total = 0
-    for clip in pieces:
-        count = clip.frame_count()
-        if count is None:  # a stream without an index: count by decoding, small
-            count = sum(1 for _ in clip.frames(16))
-        total += -(-count // options.every)
+    total = sum(-(-clip.counted_frames() // options.every) for clip in pieces)
     return total if options.max_frames is None else min(total, options.max_frames)
 
 

@@ -78,6 +78,51 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "json_file", metavar="FILE", callback=json_place, help=words)(command)
 
 
+def evaluation_options(command: Command) -> Command:
+    """What `eval` takes beside the model's options."""
+    folder = click.Path(path_type=Path)
+    options = [
+        click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
+        click.option("--root", required=True, type=folder, metavar="DIR", help="The data set's folder."),
+        click.option("--method", default="padim", show_default=True, help="padim, spade, vae or mahalanobisad."),
+        click.option(
+            "--paper",
+            "tables",
+            multiple=True,
+            type=click.IntRange(1, 8),
+            help="Run what this table of the PaDiM paper reports instead; may be repeated.",
+        ),
+        click.option("--reduction", help="random (default), all, pca, orthogonal."),
+        click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
+        click.option("--seed", help="The first random choice. Default: 0."),
+        click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="How many of them."),
+        click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
+        click.option("--max-train-frames", type=click.IntRange(2), help="Learn at most N a bank, evenly spread."),
+        click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
+        click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
+        click.option("--smoothing", default="none", show_default=True, help="causal:SECONDS or offline:SECONDS."),
+        click.option(
+            "--minmax", is_flag=True, help="Stretch the scores of each clip to 0..1; warns of what it does."
+        ),
+        click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="Of the vae."),
+        click.option(
+            "--epoch-images",
+            type=click.IntRange(32),
+            default=10_000,
+            show_default=True,
+            help="Images that an epoch of the vae has, made from those there are.",
+        ),
+        click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
+        click.option("--cache", type=folder, metavar="DIR", help="Keeps what is done, to go on where it ended."),
+        click.option(
+            "--report", "page", type=folder, metavar="DIR", help="Also write a page with plots and pictures."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
 
 

@@ -60,6 +60,15 @@ class Clip:
         except StreamFault as fault:
             raise _unreadable(self.path, fault) from None
 
+    def counted_frames(self) -> int:
+        """`frame_count`, or, where the file says nothing, counted by decoding it once, small.
+
+        Raises:
+            FootageError: The file can't be read as video.
+        """
+        count = self.frame_count()
+        return sum(1 for _ in self.frames(16)) if count is None else count
+
     def frames(self, size: Size, every: int = 1) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
 

@@ -201,6 +201,12 @@ class Backbone:
         self._mean = torch.tensor(self.architecture.mean, device=device)
         self._std = torch.tensor(self.architecture.std, device=device)
 
+    @property
+    def weights_bytes(self) -> int:
+        """Memory of the stages' parameters and buffers."""
+        tensors = (tensor for stage in self._stages for tensor in stage.state_dict().values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     @torch.inference_mode()
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """The three stages' outputs.

@@ -1,0 +1,111 @@
+"""What was scored, read back: one method with one seed, or one random view, over all test clips."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.cache import ClipResult
+from streammon.evaluation.harness import Harness
+from streammon.evaluation.labelled import LabelledClip, Mask
+from streammon.evaluation.methods import GridSmoother, Method
+from streammon.evaluation.metrics import ClipScores
+from streammon.records import AnomalyMap
+
+CHUNK = 64  # maps upsampled at once
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One of the runs that a spread is taken over.
+
+    Attributes:
+        harness: What ran it.
+        method: Whose results are meant.
+    """
+
+    harness: Harness
+    method: Method
+
+    @property
+    def clips(self) -> list[LabelledClip]:
+        """The test clips that were scored, in the data set's order."""
+        return [clip for clip in self.harness.dataset.clips if self.harness.result(self.method, clip) is not None]
+
+    def scores(self) -> list[ClipScores]:
+        """The raw frame scores of all clips."""
+        every, fps = self.harness.taking.every, self.harness.dataset.fps
+        return [
+            ClipScores(clip.name, clip.scene, self._result(clip).scores, clip.labels[::every], fps / every)
+            for clip in self.clips
+        ]
+
+    @property
+    def localises(self) -> bool:
+        """Whether the method gives anomaly maps."""
+        clips = self.clips
+        return bool(clips) and bool(self._result(clips[0]).grids)
+
+    def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
+        """The (S, S) anomaly maps of a clip's scored frames, one at a time.
+
+        Bicubic upsampling can swing below zero beside a steep edge; what would be negative there is 0.
+        """
+        smoother = GridSmoother(self.harness.view.side, self.harness.backbone.device)
+        grids = self._result(clip).grids
+        for start in range(0, len(grids[0]), CHUNK):
+            yield from np.maximum(smoother(tuple(np.asarray(grid[start : start + CHUNK]) for grid in grids)), 0)
+
+    def masks(self, clip: LabelledClip) -> Iterator[Mask]:
+        """The (S, S) masks of the same frames; empty ones where a frame is normal.
+
+        Raises:
+            DatasetError: One can't be read.
+        """
+        assert clip.masks is not None
+        view, every = self.harness.view, self.harness.taking.every
+        empty = np.zeros((view.side, view.side), dtype=np.bool_)
+        for index in range(0, len(clip.labels), every):
+            yield view.mask(clip.clip, index, clip.masks[index]) if clip.labels[index] else empty
+
+    def thresholds(self, clip: LabelledClip) -> dict[str, float]:
+        """The raw score at each false-alarm rate, by its words; empty without calibration."""
+        cache = self.harness.methods[self.method]
+        bank = "all scenes" if self.harness.taking.global_bank else clip.scene
+        thresholds: dict[str, float] = (cache.facts(bank) or {}).get("thresholds", {})
+        return thresholds
+
+    def _result(self, clip: LabelledClip) -> ClipResult:
+        result = self.harness.result(self.method, clip)
+        assert result is not None
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseMaps:
+    """The null control of the maps: random grids as fine as PaDiM's own, seeded, upsampled and blurred alike.
+
+    Attributes:
+        draw: Whose clips, masks and number of maps it has.
+        constant: Every cell alike instead.
+    """
+
+    draw: Draw
+    constant: bool = False
+
+    def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
+        """As many (S, S) maps as the clip has scored frames."""
+        side = self.draw.harness.view.side
+        generator, smoother = np.random.default_rng(0), GridSmoother(side, self.draw.harness.backbone.device)
+        cells = side // 4
+        for _ in range(0, len(clip.labels), self.draw.harness.taking.every):
+            if self.constant:
+                yield np.ones((side, side), dtype=np.float32)
+            else:
+                grid: NDArray[np.float32] = generator.random((1, cells, cells), dtype=np.float32)
+                yield smoother((grid,))[0]
+
+    def masks(self, clip: LabelledClip) -> Iterator[Mask]:
+        """Those of the draw."""
+        return self.draw.masks(clip)

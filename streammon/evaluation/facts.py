@@ -1,0 +1,69 @@
+"""What was evaluated, with what, on what: the facts without which a figure can't be repeated."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from streammon import __version__
+from streammon.evaluation.harness import Taking, plan_banks
+from streammon.evaluation.labelled import Dataset
+from streammon.padim import Backbone
+
+LIBRARIES = ("torch", "torchvision", "av", "opencv-python", "numpy", "scipy", "scikit-learn")
+
+
+def dataset_facts(dataset: Dataset, taking: Taking) -> dict[str, str]:
+    """Counts and contents of the data set, as it was taken."""
+    plans = plan_banks(dataset, taking)
+    frames = sum(len(clip.labels) for clip in dataset.clips)
+    abnormal = sum(int(clip.labels.sum()) for clip in dataset.clips)
+    masked = sum(clip.masks is not None for clip in dataset.clips)
+    learned, there = sum(plan.kept for plan in plans), sum(plan.total for plan in plans)
+    what = "images" if dataset.is_still else "frames"
+    taken = "all" if taking.every == 1 else f"the first of every {taking.every}"
+    return {
+        "data set": f"{dataset.name} in {dataset.root}",
+        "test": f"{len(dataset.clips)} clips, {frames:,} {what}, {abnormal:,} abnormal; masks for {masked} clips",
+        "training": f"{sum(len(plan.training) for plan in plans)} clips, {there:,} {what}, {learned:,} learned",
+        "frames taken": taken,
+        "banks": f"{len(plans)}" + (" (one for all scenes)" if taking.global_bank else " (one a scene)"),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def backbone_facts(backbone: Backbone) -> dict[str, str]:
+    """Which network with which weights ran where."""
+    return {
+        "backbone": f"{backbone.name}, {backbone.precision}, on {backbone.device}",
+        "weights": f"SHA-256 {backbone.weights_sha256}",
+    }
+
+
+def machine_facts() -> dict[str, str]:
+    """Versions and hardware."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return {
+        "versions": f"streammon {__version__}, Python {platform.python_version()}, {libraries}",
+        "hardware": f"{_processor()}, {cores} cores, {torch.get_num_threads()} threads{accelerator}",
+        "system": platform.platform(),
+    }
+
+
+def joined(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several groups of facts as one."""
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,308 @@
+"""Learns every scene and scores every test clip, by several methods at once: features are extracted once for all.
+
+Results go to the cache as soon as a clip is done, and what is there already is not done again.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from streammon.errors import DatasetError, FootageError
+from streammon.evaluation.cache import Cache, ClipResult, Position
+from streammon.evaluation.datasets import View, hold_frame_count
+from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
+from streammon.evaluation.methods import Batch, Method, Model, Progress, Scored
+from streammon.ingest import Clip
+from streammon.padim import Backbone, Calibration, as_batch
+from streammon.records import Frame
+
+CALIBRATED_FROM = 0.8  # of a scene's footage: the rest is scored before it is learned
+SAVES_PER_WORK = 5  # at least so many times longer is worked than the last save took
+THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A model that can tell what its scores mean in false alarms."""
+
+    def begin_calibration(self) -> None:
+        """Score what comes from now on before learning it."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From scores to false alarms a day."""
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Which frames are taken.
+
+    Attributes:
+        every: The first of each so many, in training and test.
+        max_train_frames: At most so many training frames a bank, evenly spread; None for all.
+        batch: Frames through the backbone at once.
+        global_bank: One bank for all scenes instead of one for each.
+    """
+
+    every: int = 1
+    max_train_frames: int | None = None
+    batch: int = 8
+    global_bank: bool = False
+
+    def count(self, frames: int) -> int:
+        """How many of a clip's frames are taken."""
+        return -(-frames // self.every)
+
+
+@dataclass(frozen=True, eq=False)
+class BankPlan:
+    """One bank: what it is learned from, and what it scores.
+
+    Attributes:
+        name: The scene, or `all scenes`.
+        training: Clips with their numbers of frames taken.
+        total: Frames of all of them.
+        kept: How many of those are learned.
+        test: Clips it scores.
+    """
+
+    name: str
+    training: tuple[tuple[Clip, int], ...]
+    total: int
+    kept: int
+    test: tuple[LabelledClip, ...]
+
+    def takes(self, index: int) -> bool:
+        """Whether the training frame of this number is among the kept, which are evenly spread."""
+        return index * self.kept % max(1, self.total) < self.kept
+
+
+def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
+    """The banks that the test clips need, in the data set's order."""
+    scenes = list(dataset.scenes)
+    test = {scene.name: [clip for clip in dataset.clips if clip.scene == scene.name] for scene in scenes}
+    if taking.global_bank:
+        scenes = [SceneFootage("all scenes", tuple(clip for scene in scenes for clip in scene.clips))]
+        test = {"all scenes": list(dataset.clips)}
+    plans = []
+    for scene in scenes:
+        if not test[scene.name]:
+            continue
+        counts = tuple((clip, taking.count(clip.counted_frames())) for clip in scene.clips)
+        total = sum(count for _, count in counts)
+        kept = min(total, taking.max_train_frames or total)
+        plans.append(BankPlan(scene.name, counts, total, kept, tuple(test[scene.name])))
+    return plans
+
+
+@dataclass(eq=False)
+class Harness:
+    """One run of some methods over one data set.
+
+    Attributes:
+        dataset: What is learned and scored.
+        view: How its pictures become the model's input.
+        methods: What scores, each with its cache.
+        backbone: Shared by all of them.
+        taking: Which frames.
+        progress: Told after every batch.
+        allow_partial: Leave out what turns out to be damaged, instead of ending there.
+        missing: What was left out, one line each.
+    """
+
+    dataset: Dataset
+    view: View
+    methods: Mapping[Method, Cache]
+    backbone: Backbone
+    taking: Taking
+    progress: Progress
+    allow_partial: bool = False
+    missing: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Do what isn't in the cache yet.
+
+        Raises:
+            InputError: The data set is damaged, or the cache can't be written.
+        """
+        work = [(plan, wanting) for plan in plan_banks(self.dataset, self.taking) if (wanting := self._wanting(plan))]
+        self._done = 0
+        self._total = sum(
+            plan.kept * max(self._passes(method, plan) for method in wanting)
+            + sum(self._frames(clip) for clip in plan.test if any(clip in clips for clips in wanting.values()))
+            for plan, wanting in work
+        )
+        for plan, wanting in work:
+            models = self._learned(plan, list(wanting))
+            for clip in plan.test:
+                eager = {method: models[method] for method, clips in wanting.items() if clip in clips}
+                if eager:
+                    self._score(clip, eager)
+            for method in wanting:
+                self.methods[method].drop_fit(plan.name)
+
+    def result(self, method: Method, clip: LabelledClip) -> ClipResult | None:
+        """What a method says of a clip; None where the clip was left out."""
+        return self.methods[method].result(clip.name, self._frames(clip))
+
+    def model(self, method: Method, plan: BankPlan) -> Model:
+        """A method's finished model of a bank, learned anew: for those who look at the model itself."""
+        self._done, self._total = 0, plan.kept * self._passes(method, plan)
+        return self._learned(plan, [method])[method]
+
+    def _frames(self, clip: LabelledClip) -> int:
+        return self.taking.count(len(clip.labels))
+
+    def _wanting(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
+        """Which methods lack the results of which clips."""
+        lacking = {method: [c for c in plan.test if self.result(method, c) is None] for method in self.methods}
+        return {method: clips for method, clips in lacking.items() if clips}
+
+    def _passes(self, method: Method, plan: BankPlan) -> int:
+        return method.model(plan.name, self.backbone, self.view.side).passes
+
+    def _learned(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
+        """The methods' models of one bank, learned from where they were left."""
+        models = {method: method.model(plan.name, self.backbone, self.view.side) for method in methods}
+        positions = dict.fromkeys(methods, Position(0, 0))
+        for method, model in models.items():
+            if kept := self.methods[method].fit(plan.name):
+                positions[method], state = kept
+                model.restore(state)
+        saver = _Saver(plan, models, self.methods)
+        for number in range(max(model.passes for model in models.values())):
+            learning = {method: model for method, model in models.items() if number < model.passes}
+            first = 0
+            for index, (clip, count) in enumerate(plan.training):
+                here = Position(number, index)
+                eager = [method for method in learning if positions[method] <= here]
+                if eager:
+                    self._learn(plan, clip, count, first, [models[method] for method in eager], number)
+                    positions |= dict.fromkeys(eager, Position(number, index + 1))
+                    saver.save(positions)
+                first += count
+            for method, model in learning.items():
+                if positions[method] < Position(number + 1, 0):
+                    model.end_pass()
+                    positions[method] = Position(number + 1, 0)
+        for method, model in models.items():
+            model.finish(self.progress)
+            self.methods[method].keep_facts(plan.name, _facts(model))
+        return models
+
+    def _learn(
+        self, plan: BankPlan, clip: Clip, count: int, first: int, models: Sequence[Model], number: int
+    ) -> None:
+        """Give one training clip to the models."""
+        decoded, border = 0, round(plan.total * CALIBRATED_FROM)
+        kept = (frame for frame in self._decoded(clip) if plan.takes(first + frame.seq))
+        try:
+            for batch, last in self._batches(kept):
+                if first + last >= border:
+                    for model in models:
+                        if isinstance(model, Calibrated) and number == model.passes - 1:
+                            model.begin_calibration()
+                for model in models:
+                    model.learn(batch)
+                self._advance(f"learning {plan.name}", len(batch.times_s))
+                decoded = last + 1
+            if self.dataset.name != "folder" and plan.kept == plan.total:
+                hold_frame_count(clip.name, clip.path, count, decoded)
+        except (DatasetError, FootageError) as error:
+            self._leave_out(error)
+
+    def _score(self, clip: LabelledClip, models: Mapping[Method, Model]) -> None:
+        """Score one test clip and keep the results."""
+        parts: dict[Method, list[Scored]] = {method: [] for method in models}
+        decoded = 0
+        try:
+            for batch, _ in self._batches(self._decoded(clip.clip)):
+                for method, model in models.items():
+                    parts[method].append(model.score(batch))
+                decoded += len(batch.times_s)
+                self._advance(f"scoring {clip.name}", len(batch.times_s))
+            hold_frame_count(clip.name, clip.clip.path, self._frames(clip), decoded)
+        except (DatasetError, FootageError) as error:
+            self._leave_out(error)
+            return
+        for method, scored in parts.items():
+            grids = tuple(np.concatenate(grids) for grids in zip(*(part.grids for part in scored), strict=True))
+            scores = np.concatenate([part.scores for part in scored])
+            self.methods[method].keep_result(clip.name, ClipResult(scores, grids))
+
+    def _decoded(self, clip: Clip) -> Iterator[Frame]:
+        return self.view.frames(clip, self.taking.every)
+
+    def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
+        """Batches, each with the number of its last frame in the clip."""
+        needs_maps = any(method.needs_maps for method in self.methods)
+        while taken := list(islice(frames, self.taking.batch)):
+            pictures = as_batch([frame.picture for frame in taken])
+            maps = self.backbone.maps(pictures) if needs_maps else []
+            yield Batch(pictures, maps, [frame.stream_time_s for frame in taken]), taken[-1].seq
+
+    def _advance(self, what: str, frames: int) -> None:
+        self._done += frames
+        self.progress(what, min(self._done, self._total), self._total)
+
+    def _leave_out(self, error: DatasetError | FootageError) -> None:
+        """Go on without it.
+
+        Raises:
+            InputError: That isn't allowed.
+        """
+        if not self.allow_partial:
+            raise error
+        if str(error) not in self.missing:
+            self.missing.append(str(error))
+
+
+class _Saver:
+    """Keeps what was learned of one bank, after each clip as long as that costs a fraction of the learning."""
+
+    def __init__(self, plan: BankPlan, models: Mapping[Method, Model], caches: Mapping[Method, Cache]) -> None:
+        self._bank = plan.name
+        self._models = models
+        self._caches = caches
+        self._saved_at = time.monotonic()
+        self._took_s = 0.0
+
+    def save(self, positions: Mapping[Method, Position]) -> None:
+        """Keep it, unless the last time was only just now."""
+        began = time.monotonic()
+        if began - self._saved_at < SAVES_PER_WORK * self._took_s:
+            return
+        for method, model in self._models.items():
+            self._caches[method].keep_fit(self._bank, positions[method], model.state())
+        self._saved_at = time.monotonic()
+        self._took_s = self._saved_at - began
+
+
+def _facts(model: Model) -> dict[str, object]:
+    """What is told of a finished model: its memory, and its score at some false-alarm rates."""
+    calibration = model.calibration if isinstance(model, Calibrated) else None
+    thresholds = {
+        words: calibration.score_at_rate(rate) for words, rate in THRESHOLD_RATES.items() if calibration is not None
+    }
+    return {"scoring_bytes": model.scoring_bytes(), "thresholds": thresholds}
+
+
+def cache_context(
+    dataset: Dataset, view: View, backbone: Backbone, taking: Taking, version: str
+) -> tuple[object, ...]:
+    """All that the scores of every method depend on."""
+    return (
+        version,
+        dataset.name,
+        dataset.fingerprint,
+        *(scene.name for scene in dataset.scenes),
+        view,
+        backbone.name,
+        backbone.weights_sha256,
+        backbone.precision,
+        taking,
+    )

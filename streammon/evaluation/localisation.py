@@ -1,0 +1,199 @@
+"""How well the maps say where: figures of pixels, regions and tracks, each beside its null controls."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.draws import Draw, NoiseMaps
+from streammon.evaluation.labelled import LabelledClip, Mask
+from streammon.evaluation.methods import Progress
+from streammon.evaluation.metrics import PixelLevel, RegionLevel
+from streammon.evaluation.metrics.table import mean_and_spread
+from streammon.evaluation.results import Curve, Measure, MeasureTable
+from streammon.records import AnomalyMap
+
+THRESHOLDS = 50  # at which regions are cut out
+Figures = dict[str, float | None]
+Level = TypeVar("Level")
+
+PIXEL_FIGURES: dict[str, Callable[[PixelLevel], float | None]] = {
+    "AUROC": PixelLevel.auroc,
+    "PRO to FPR 0.3": PixelLevel.pro,
+    "average precision": PixelLevel.average_precision,
+    "AUPIMO": PixelLevel.aupimo,
+}
+REGION_FIGURES: dict[str, Callable[[RegionLevel], float | None]] = {
+    "RBDC": RegionLevel.rbdc,
+    "TBDC": RegionLevel.tbdc,
+}
+
+
+class Maps(Protocol):
+    """What gives maps and masks of a clip: a draw, or a null control."""
+
+    def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
+        """(S, S) maps of the scored frames."""
+
+    def masks(self, clip: LabelledClip) -> Iterator[Mask]:
+        """(S, S) masks of the same frames."""
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """What was found about the maps of one method.
+
+    Attributes:
+        tables: Pixel level; regions and tracks of video.
+        by_scene: Pixel figures of each category of still images, means over draws; empty for video.
+        curves: ROC and PRO of the first draw.
+    """
+
+    tables: tuple[MeasureTable, ...]
+    by_scene: Mapping[str, Figures]
+    curves: tuple[Curve, ...]
+
+
+def localisation(
+    draws: Sequence[Draw], progress: Progress, regions: bool = True, nulls: bool = True
+) -> Localisation | None:
+    """Measure the maps; None where there are no maps or no masks.
+
+    Args:
+        draws: Of one method.
+        progress: Told after each clip.
+        regions: Whether regions and tracks of video are measured too, which takes longer.
+        nulls: Whether null controls are.
+    """
+    first = draws[0]
+    masked = [clip for clip in first.clips if clip.masks is not None]
+    if not first.localises or not masked:
+        return None
+    still = first.harness.dataset.is_still
+    groups = _groups(masked, still)
+    told = _Told(progress, len(draws) + (2 if nulls else 0), sum(len(clips) for clips in groups.values()))
+    levels: dict[str, PixelLevel] = {}
+    figures: list[dict[str, Figures]] = []
+    for number, draw in enumerate(draws):
+        measured = {name: _pixels(draw, clips, told) for name, clips in groups.items()}
+        levels = levels if number else measured  # the first draw's are drawn
+        figures.append({name: _figures(PIXEL_FIGURES, level) for name, level in measured.items()})
+    controls = [
+        {name: _figures(PIXEL_FIGURES, _pixels(null, clips, told)) for name, clips in groups.items()}
+        for null in ((NoiseMaps(first, constant=True), NoiseMaps(first)) if nulls else ())
+    ]
+    tables = [_pixel_table(figures, controls, still)]
+    if regions and not still:
+        tables.append(_region_table(first, masked, levels[ALL], progress))
+    by_scene = {name: _mean_figures([one[name] for one in figures]) for name in groups} if still else {}
+    return Localisation(tuple(tables), by_scene, _curves(levels, still))
+
+
+ALL = "all clips"
+
+
+def _groups(clips: Sequence[LabelledClip], still: bool) -> dict[str, list[LabelledClip]]:
+    """What pixels are pooled over: all clips of video; of still images each category, then averaged."""
+    if not still:
+        return {ALL: list(clips)}
+    groups: dict[str, list[LabelledClip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.scene, []).append(clip)
+    return groups
+
+
+def _pixels(source: Maps, clips: Sequence[LabelledClip], told: "_Told") -> PixelLevel:
+    level = PixelLevel()
+    for clip in clips:
+        for anomaly_map, mask in zip(source.maps(clip), source.masks(clip), strict=True):
+            level.update(anomaly_map, mask)
+        told.step()
+    return level
+
+
+def _figures(kinds: Mapping[str, Callable[[Level], float | None]], level: Level) -> Figures:
+    return {name: compute(level) for name, compute in kinds.items()}
+
+
+def _mean_figures(figures: Sequence[Figures]) -> Figures:
+    """Of each figure the mean; None where one isn't defined."""
+    return {name: mean_and_spread([one[name] for one in figures])[0] for name in figures[0]}
+
+
+def _pixel_table(
+    figures: Sequence[Mapping[str, Figures]], nulls: Sequence[Mapping[str, Figures]], still: bool
+) -> MeasureTable:
+    draws = [_mean_figures(list(groups.values())) for groups in figures]
+    controls = [_mean_figures(list(groups.values())) for groups in nulls]
+    notes = ["constant and noise: maps that know nothing, upsampled and blurred alike"]
+    if still and len(figures[0]) > 1:
+        notes.append("means over categories")
+    if any(value is None for value in draws[0].values()):
+        notes.append("AUPIMO needs 100,000 pixels of normal frames")
+    return MeasureTable("Pixel level", _rows(draws, *controls), "; ".join(notes))
+
+
+def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel, progress: Progress) -> MeasureTable:
+    told = _Told(progress, 3, len(clips), "measuring regions")
+    figures = _figures(REGION_FIGURES, _regions(draw, clips, pixels.thresholds(THRESHOLDS), told))
+    nulls = []
+    for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
+        level = PixelLevel()
+        for anomaly_map in null.maps(clips[0]):
+            level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
+        nulls.append(_figures(REGION_FIGURES, _regions(null, clips, level.thresholds(THRESHOLDS), told)))
+    return MeasureTable(
+        "Regions and tracks",
+        _rows([figures], *nulls),
+        "first seed; boxes that overlap by 0.1 match, a track is detected with 0.1 of its regions; "
+        "area up to one false region a frame",
+    )
+
+
+def _regions(
+    source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], told: "_Told"
+) -> RegionLevel:
+    level = RegionLevel(thresholds)
+    for clip in clips:
+        level.update_clip(source.maps(clip), source.masks(clip))
+        told.step()
+    return level
+
+
+def _rows(
+    draws: Sequence[Figures], constant: Figures | None = None, noise: Figures | None = None
+) -> tuple[Measure, ...]:
+    rows = []
+    for name in draws[0]:
+        value, spread = mean_and_spread([one[name] for one in draws])
+        rows.append(Measure(name, value, spread, constant=(constant or {}).get(name), noise=(noise or {}).get(name)))
+    return tuple(rows)
+
+
+def _curves(levels: Mapping[str, PixelLevel], still: bool) -> tuple[Curve, ...]:
+    curves = []
+    for name, level in levels.items():
+        label = name if still else "all pixels"
+        if roc := level.roc():
+            curves.append(Curve("ROC, pixel level", label, *roc, "false-positive rate", "true-positive rate"))
+        if pro := level.pro_curve():
+            overlap = "mean overlap of the regions"
+            curves.append(Curve("PRO", label, *pro, "false-positive rate", overlap, x_limit=0.3))
+    return tuple(curves)
+
+
+class _Told:
+    """Counts the clips that were measured."""
+
+    def __init__(self, progress: Progress, rounds: int, clips: int, what: str = "measuring pixels") -> None:
+        self._progress = progress
+        self._total = rounds * clips
+        self._what = what
+        self._done = 0
+
+    def step(self) -> None:
+        """One more."""
+        self._done += 1
+        self._progress(self._what, self._done, self._total)

@@ -1,0 +1,124 @@
+"""`streammon eval`: from a data set on disk to a report."""
+
+import time
+from collections.abc import Sequence
+
+from streammon.evaluation.draws import Draw
+from streammon.evaluation.facts import backbone_facts, dataset_facts, joined, machine_facts
+from streammon.evaluation.localisation import Localisation, localisation
+from streammon.evaluation.methods import Progress
+from streammon.evaluation.metrics import frame_roc, frame_table, noise_scores, scene_table
+from streammon.evaluation.paper import PaperTables
+from streammon.evaluation.results import Curve, EvaluationReport, PlainTable
+from streammon.evaluation.study import Study, StudyOptions
+from streammon.evaluation.worst import timelines, worst_frames
+
+NULL_SEED = 0  # of the noise control and of the bootstrap
+PER_CENT = 100
+
+
+def evaluate_study(options: StudyOptions, command: str, progress: Progress, pictures: bool) -> EvaluationReport:
+    """Evaluate one method on one data set.
+
+    Args:
+        options: What is evaluated.
+        command: The command as it was given, for the report.
+        progress: Told what is being done.
+        pictures: Whether the frames judged most wrongly are wanted as pictures.
+
+    Raises:
+        InputError: The data set, the weights, an option or the cache is wrong.
+    """
+    began = time.monotonic()
+    study = Study(options, progress)
+    methods = study.methods(options.method)
+    draws = study.run({options.method: methods})[options.method]
+    scores = [draw.scores() for draw in draws]
+    post = options.post_processing
+    measures = [frame_table(scores, post, NULL_SEED)]
+    if len({clip.scene for clip in scores[0]}) > 1:
+        measures.append(scene_table(scores, post, NULL_SEED))
+    found = localisation(draws, progress)
+    processed = [post.apply(clip) for clip in scores[0]]
+    name = methods[0].name.partition(", seed")[0]
+    return EvaluationReport(
+        title=f"{study.dataset.name}: {name}" + (f", mean of {len(draws)} draws" if len(draws) > 1 else ""),
+        command=command,
+        facts=_facts(study, [draw.method.name for draw in draws], time.monotonic() - began),
+        missing=tuple(study.missing),
+        warnings=(post.warning(scores[0]),) if post.minmax else (),
+        measures=(*measures, *(found.tables if found else ())),
+        tables=_category_tables(found),
+        curves=(*_frame_curves(draws, options), *(found.curves if found else ())),
+        timelines=() if study.dataset.is_still else timelines(draws[0], processed, raw=post == type(post)()),
+        worst=worst_frames(draws[0], processed) if pictures else (),
+    )
+
+
+def evaluate_paper(
+    options: StudyOptions, numbers: Sequence[int], command: str, progress: Progress
+) -> EvaluationReport:
+    """Run what some tables of the PaDiM paper report.
+
+    Args:
+        options: On what, with which backbone.
+        numbers: Which tables, 1 to 8.
+        command: The command as it was given, for the report.
+        progress: Told what is being done.
+
+    Raises:
+        InputError: The data set, the weights, an option or the cache is wrong.
+    """
+    began = time.monotonic()
+    study = Study(options, progress)
+    paper = PaperTables(study)
+    tables = tuple(paper.table(number) for number in numbers)
+    return EvaluationReport(
+        title=f"{study.dataset.name}: tables of the PaDiM paper (arXiv:2011.08785)",
+        command=command,
+        facts=_facts(study, [], time.monotonic() - began),
+        missing=tuple(study.missing),
+        tables=tables,
+    )
+
+
+def _facts(study: Study, methods: Sequence[str], seconds: float) -> dict[str, str]:
+    options = study.options
+    method = {"method": "; ".join(methods)} if methods else {}
+    run = {
+        "post-processing": options.post_processing.name,
+        "frame score": options.model.frame_score,
+        "cache": str(options.cache),
+        "took": f"{seconds:.0f} s, less what the cache had",
+    }
+    parts = [
+        dataset_facts(study.dataset, options.taking),
+        method,
+        backbone_facts(study.backbone),
+        run,
+        machine_facts(),
+    ]
+    return joined(parts)
+
+
+def _category_tables(found: Localisation | None) -> tuple[PlainTable, ...]:
+    """Pixel figures of each category of still images."""
+    if found is None or len(found.by_scene) < 2:
+        return ()
+    names = list(next(iter(found.by_scene.values())))
+    rows = tuple(
+        (scene, *("–" if figures[name] is None else f"{figures[name]:.3f}" for name in names))
+        for scene, figures in found.by_scene.items()
+    )
+    return (PlainTable("Pixel level, each category", ("category", *names), rows),)
+
+
+def _frame_curves(draws: Sequence[Draw], options: StudyOptions) -> tuple[Curve, ...]:
+    """ROC over all frames, of the first draw and of noise."""
+    raw = draws[0].scores()
+    level = "ROC, image level" if draws[0].harness.dataset.is_still else "ROC, frame level"
+    curves = []
+    for label, clips in ((draws[0].method.name, raw), ("noise", noise_scores(raw, NULL_SEED))):
+        if roc := frame_roc([options.post_processing.apply(clip) for clip in clips]):
+            curves.append(Curve(level, label, *roc, "false-positive rate", "true-positive rate"))
+    return tuple(curves)

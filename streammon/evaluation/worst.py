@@ -1,0 +1,107 @@
+"""Scores over time, and the frames that were judged most wrongly, as pictures."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.draws import Draw
+from streammon.evaluation.labelled import LabelledClip
+from streammon.evaluation.metrics import ClipScores
+from streammon.evaluation.results import Timeline, WorstFrame
+from streammon.records import AnomalyMap, Picture
+
+OF_EACH_KIND = 6
+OF_ONE_CLIP = 2
+MAP_RANGE = (0.5, 0.999)  # quantiles of the values of the maps shown that the colours span
+
+
+def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[Timeline, ...]:
+    """One a clip; with thresholds where the scores are `raw`, for which alone they hold."""
+    return tuple(
+        Timeline(
+            clip=scored.name,
+            scene=scored.scene,
+            times_s=np.arange(len(scored.scores)) / (scored.fps or 1.0),
+            scores=scored.scores,
+            labels=scored.labels,
+            thresholds=draw.thresholds(clip) if raw else {},
+        )
+        for clip, scored in zip(draw.clips, processed, strict=True)
+    )
+
+
+def worst_frames(draw: Draw, processed: Sequence[ClipScores]) -> tuple[WorstFrame, ...]:
+    """The abnormal frames with the lowest scores, and the normal ones with the highest.
+
+    At most two of a clip: what is missed once is missed for many frames in a row.
+    """
+    normal = np.sort(np.concatenate([clip.scores[~clip.labels] for clip in processed]))
+    found = [
+        (kind, clip, index, float(scored.scores[index]))
+        for kind, abnormal in (("miss", True), ("false alarm", False))
+        for clip, scored, index in _worst(draw.clips, processed, abnormal)
+    ]
+    maps = [_map(draw, clip, index) if draw.localises else None for _, clip, index, _ in found]
+    span = _span([shown for shown in maps if shown is not None])
+    return tuple(
+        WorstFrame(
+            kind=kind,
+            clip=clip.name,
+            index=index * draw.harness.taking.every,
+            rank=float(np.searchsorted(normal, score) / len(normal)) if len(normal) else 0.0,
+            score=score,
+            picture=_picture(draw, clip, index),
+            anomaly_map=anomaly_map,
+            map_range=span,
+            mask=_mask(draw, clip, index * draw.harness.taking.every),
+        )
+        for (kind, clip, index, score), anomaly_map in zip(found, maps, strict=True)
+    )
+
+
+def _worst(
+    clips: Sequence[LabelledClip], processed: Sequence[ClipScores], abnormal: bool
+) -> Iterator[tuple[LabelledClip, ClipScores, int]]:
+    """The worst frames of one kind, far enough apart to be of different moments."""
+    candidates = [
+        (float(scored.scores[index]), number, int(index))
+        for number, scored in enumerate(processed)
+        for index in np.flatnonzero(scored.labels == abnormal)
+    ]
+    taken: Counter[int] = Counter()
+    last: dict[int, int] = {}
+    for _, number, index in sorted(candidates, reverse=not abnormal):
+        scored = processed[number]
+        near = number in last and abs(index - last[number]) < max(1.0, scored.fps * 2)
+        if taken[number] < OF_ONE_CLIP and not near:
+            taken[number] += 1
+            last[number] = index
+            yield clips[number], scored, index
+        if taken.total() == OF_EACH_KIND:
+            return
+
+
+def _picture(draw: Draw, clip: LabelledClip, index: int) -> Picture:
+    """The picture of a scored frame, decoded again."""
+    frames = draw.harness.view.frames(clip.clip, draw.harness.taking.every)
+    return next(frame.picture for frame in frames if frame.seq == index)
+
+
+def _map(draw: Draw, clip: LabelledClip, index: int) -> AnomalyMap:
+    return next(shown for number, shown in enumerate(draw.maps(clip)) if number == index)
+
+
+def _mask(draw: Draw, clip: LabelledClip, index: int) -> NDArray[np.bool_] | None:
+    if clip.masks is None:
+        return None
+    return draw.harness.view.mask(clip.clip, index, clip.masks[index])
+
+
+def _span(maps: Sequence[AnomalyMap]) -> tuple[float, float]:
+    """Lowest and highest value of the colours, from all the maps that are shown."""
+    if not maps:
+        return (0.0, 1.0)
+    low, high = np.quantile(np.stack(maps), MAP_RANGE)
+    return float(low), float(max(high, low + 1e-6))

@@ -104,7 +104,7 @@ def _facts() -> dict[str, str]:
 
 
 def _curves() -> tuple[Curve, ...]:
-    x = np.linspace(0, 1, 20_001)
+    x = np.linspace(0, 1, 2_001)
     curves = [
         Curve(
             "ROC, frame level",
@@ -117,7 +117,7 @@ def _curves() -> tuple[Curve, ...]:
         for seed in range(5)
     ]
     curves.append(Curve("ROC, pixel level", "PaDiM", x, x**0.05, "false-positive rate", "true-positive rate"))
-    x = np.linspace(0, 0.3, 5_001)
+    x = np.linspace(0, 0.3, 1_001)
     pro = 1 - np.exp(-x * 22)
     return (*curves, Curve("PRO", "PaDiM", x, pro, "false-positive rate", "per-region overlap", x_limit=0.3))
 

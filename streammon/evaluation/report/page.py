@@ -88,6 +88,7 @@ class ShownFrame:
         rank: How wrongly it was judged, in words; may be empty.
         picture: A `data:` URL.
         heatmap: Another, or None.
+        has_truth: Whether anything is outlined.
     """
 
     clip: str
@@ -96,6 +97,7 @@ class ShownFrame:
     rank: str
     picture: str
     heatmap: str | None
+    has_truth: bool
 
 
 def write_page(report: EvaluationReport, folder: Path) -> Path:
@@ -139,11 +141,12 @@ def _page(report: EvaluationReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    filled = {column.key for table in report.measures for column in measure_columns(table)}
     with page_style():
         curves, scenes = _curve_plots(report.curves), _scene_plots(report.timelines)
     return environment.get_template("page.html.j2").render(
         report=report,
-        nulls=NULLS,
+        nulls=[null for null in NULLS if null.attribute in filled],
         measure_columns=measure_columns,
         plain_columns=plain_columns,
         table_notes=table_notes,
@@ -224,6 +227,7 @@ def _worst(frames: tuple[WorstFrame, ...]) -> list[tuple[str, list[ShownFrame]]]
                     rank_text(frame),
                     picture_url(frame),
                     heatmap_url(frame),
+                    frame.mask is not None and bool(frame.mask.any()),
                 )
                 for frame in frames
                 if frame.kind == kind

@@ -81,14 +81,15 @@ class PixelLevel:
             self.normal_images += 1
             np.add.at(self._normal_images, bins.ravel(), 1)
             return
-        count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=CONNECTIVITY)
+        count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=CONNECTIVITY)
         self.regions += count - 1  # the first is what isn't abnormal
         self.abnormal_images += 1
         abnormal = bins[mask]
-        sizes = boxes[:, cv2.CC_STAT_AREA].astype(np.float64)
+        region = numbers[mask]
+        sizes = np.bincount(region)
         np.add.at(self._normal_outside, bins[~mask], 1)
         np.add.at(self._abnormal, abnormal, 1)
-        np.add.at(self._by_region, abnormal, 1 / sizes[labels[mask]])
+        np.add.at(self._by_region, abnormal, 1 / sizes[region])
         np.add.at(self._by_image, abnormal, 1 / len(abnormal))
 
     def merge(self, other: "PixelLevel") -> None:
@@ -188,7 +189,7 @@ class PixelLevel:
         """FPR up to `limit` and mean overlap of the regions, (N,) each, thinned to draw."""
         return thinned(*cut(*self._pro_points(), limit), CURVE_POINTS) if self._has_both else None
 
-    def thresholds(self, count: int = 50, low: float = 1e-6, high: float = 0.5) -> NDArray[np.float32]:
+    def thresholds(self, count: int = 50, low: float = 1e-6, high: float = 0.2) -> NDArray[np.float32]:
         """Values to cut maps at, so that the share of all pixels at or above goes from `low` to `high` in equal
         ratios: few false regions a frame are a matter of the highest values.
 

@@ -1,11 +1,12 @@
 """Tables of figures, each beside its spread over seeds, its interval and its null controls."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from streammon.evaluation.metrics.bootstrap import RESAMPLES, intervals
-from streammon.evaluation.metrics.figures import figures
+from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, auroc_interval, intervals
+from streammon.evaluation.metrics.figures import Figure, figures
 from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
 from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.pixels import AUPIMO_LIMITS, PRO_LIMIT, PixelLevel
@@ -32,13 +33,15 @@ def frame_table(
     """
     _check_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
-    measures, undefined = _measures(clips_per_seed, post_processing, seed)
+    runs = _Runs.of(clips_per_seed, post_processing, seed)
+    around = intervals(runs.seeds[0], seed)
+    measures = tuple(runs.row(figure, figure.name, around[figure.name]) for figure in figures(clips_per_seed[0]))
     unit = "images" if still else "clips"
     notes = [f"95 % intervals: bootstrap over {unit}" + (", first seed" if len(clips_per_seed) > 1 else "")]
     notes.append(NULLS)
     if not still:
         notes.append("an alarm that never ends is no false alarm and never late: see normal footage in alarm")
-    left_out = [f"{name} in {count}" for name, count in undefined.items() if 0 < count < RESAMPLES]
+    left_out = [f"{name} in {found.undefined}" for name, found in around.items() if 0 < found.undefined < RESAMPLES]
     if left_out:
         notes.append(f"resamples left out because a figure isn't defined there: {', '.join(left_out)}")
     notes.append(f"post-processing: {post_processing.name}")
@@ -52,13 +55,14 @@ def scene_table(
     _check_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
     scenes = [by_scene(clips) for clips in clips_per_seed]
-    measures = tuple(
-        _measures([by_name[scene] for by_name in scenes], post_processing, seed, only=1, prefix=f"{scene}: ")[0][0]
-        for scene in scenes[0]
-    )
+    measures = []
+    for scene in scenes[0]:
+        runs = _Runs.of([by_name[scene] for by_name in scenes], post_processing, seed)
+        micro = figures(runs.seeds[0])[0]
+        measures.append(runs.row(micro, scene, auroc_interval(runs.seeds[0], seed)))
     unit = "images of the category" if still else "clips of the scene"
     title = "AUROC of each category" if still else "AUROC of each scene"
-    return MeasureTable(title, measures, f"95 % intervals: bootstrap over the {unit}, none for a single one")
+    return MeasureTable(title, tuple(measures), f"95 % intervals: bootstrap over the {unit}, none for a single one")
 
 
 def pixel_table(levels: Sequence[PixelLevel]) -> MeasureTable:
@@ -115,34 +119,40 @@ def _mean_row(name: str, values: Sequence[float | None], constant: float | None)
     return Measure(name, value, spread, constant=constant if value is not None else None)
 
 
-def _measures(
-    clips_per_seed: Sequence[Sequence[ClipScores]],
-    post_processing: PostProcessing,
-    seed: int,
-    only: int | None = None,
-    prefix: str = "",
-) -> tuple[tuple[Measure, ...], dict[str, int]]:
-    """The rows, the first `only` of them, and how many resamples each row's interval had to leave out."""
-    raw = clips_per_seed[0]
-    processed = [[post_processing.apply(clip) for clip in clips] for clips in clips_per_seed]
-    nulls = [
-        [post_processing.apply(clip) for clip in clips]
-        for clips in (constant_scores(raw), noise_scores(raw, seed), scene_rate_scores(raw))
-    ]
-    around = intervals(processed[0], seed)
-    rows = []
-    for figure in figures(raw)[:only]:
-        values = [figure.compute(clips) for clips in processed]
-        constant, noise, scene_rate = (figure.compute(clips) for clips in nulls)
-        interval = around[figure.name]
-        value, spread = mean_and_spread(values)
-        rows.append(
-            Measure(
-                prefix + figure.name, value, spread, interval.low, interval.high,
-                constant, noise, scene_rate, figure.unit, figure.higher_is_better,
-            )
-        )  # fmt: skip
-    return tuple(rows), {name: interval.undefined for name, interval in around.items()}
+@dataclass(frozen=True)
+class _Runs:
+    """What one table measures, all post-processed: the real scores of each seed, and the null scores."""
+
+    seeds: list[list[ClipScores]]
+    nulls: list[list[ClipScores]]
+
+    @classmethod
+    def of(
+        cls, clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
+    ) -> "_Runs":
+        raw = clips_per_seed[0]
+        nulls = (constant_scores(raw), noise_scores(raw, seed), scene_rate_scores(raw))
+        return cls(
+            [[post_processing.apply(clip) for clip in clips] for clips in clips_per_seed],
+            [[post_processing.apply(clip) for clip in clips] for clips in nulls],
+        )
+
+    def row(self, figure: Figure, name: str, interval: Interval) -> Measure:
+        """One figure with all that stands beside it."""
+        value, spread = mean_and_spread([figure.compute(clips) for clips in self.seeds])
+        constant, noise, scene_rate = (figure.compute(clips) for clips in self.nulls)
+        return Measure(
+            name=name,
+            value=value,
+            spread=spread,
+            low=interval.low,
+            high=interval.high,
+            constant=constant,
+            noise=noise,
+            scene_rate=scene_rate,
+            unit=figure.unit,
+            higher_is_better=figure.higher_is_better,
+        )
 
 
 def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:

@@ -74,7 +74,8 @@ def block(width: int, height: int, seed: int = 0) -> Picture:
     generator = np.random.default_rng(seed)
     squares = (np.indices((height, width)) // max(min(width, height) // 4, 1)).sum(axis=0) % 2
     colours = np.array([[255, 30, 200], [20, 255, 60]], np.int16) - generator.integers(0, 20, (2, 3))
-    return colours.clip(0, 255).astype(np.uint8)[squares]
+    picture: Picture = colours.clip(0, 255).astype(np.uint8)[squares]
+    return picture
 
 
 def inject(clip: str, pictures: list[Picture], first: int, frames: int, seed: int = 0) -> tuple[Event, Masks]:

@@ -22,6 +22,7 @@ from streammon.errors import DatasetError
 from streammon.evaluation.datasets import DATASETS, DatasetOptions, hold_frame_count, load_dataset, load_stc_labels
 from streammon.evaluation.datasets.mvtec import CATEGORIES
 from streammon.evaluation.labelled import Dataset
+from streammon.ingest import Clip
 
 PARTIAL = DatasetOptions(allow_partial=True)
 STRICT = DatasetOptions()
@@ -287,6 +288,22 @@ def test_the_hazelnuts_load_as_one_category(shared_data: Path) -> None:
     assert good is not None
     assert all(colour[index].any() for index in range(17))
     assert not any(good[index].any() for index in range(6))
+
+
+def test_real_footage_with_injected_events_makes_a_tree_of_stc(shared_data: Path, tmp_path: Path) -> None:
+    footage = {
+        "01": (frame.picture for frame in Clip("", shared_data / "clips" / "car-detection.mp4").frames(None)),
+        "02": (frame.picture for frame in Clip("", shared_data / "clips" / "bottle-detection.mp4").frames(None)),
+    }
+    tree = stc_tree(tmp_path, footage, training_clips=1, test_clips=1, size=(214, 120))
+    dataset = load_dataset("stc", tmp_path, PARTIAL)
+    assert_holds(dataset, tree)
+    for clip, event in zip(dataset.clips, tree.events, strict=True):
+        pictures = [frame.picture.astype(int) for frame in clip.clip.frames(None)]
+        change = np.abs(pictures[event.first] - pictures[event.first - 1]).sum(axis=2)
+        left, top, width, height = event.boxes[0]
+        inside = change[top : top + height, left : left + width].mean()
+        assert inside > 5 * (change.sum() - inside * width * height) / (change.size - width * height)
 
 
 def test_the_labels_of_stc_are_the_official_ones(shared_data: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ def entries(folder: Path) -> list[Path]:
     Raises:
         DatasetError: It isn't there, or can't be read.
     """
+    if folder.is_file():
+        raise DatasetError(str(folder), "a file, not a folder", CHECK_ROOT)
     try:
         found = translated(lambda: list(folder.iterdir()))
     except StreamFault as fault:

@@ -90,9 +90,9 @@ def _with_scene(clips: list[Clip], gaps: Gaps) -> Iterator[tuple[str, Clip]]:
 
 def _test_footage(root: Path, gaps: Gaps) -> dict[str, Clip]:
     """Test clips by name; of a clip that is there in both forms, its frames."""
-    found = footage_in(required(root, "stc", "testing/videos", "testing/frames"), FPS, gaps)
-    frames = root / "testing" / "frames"
-    if frames.is_dir() and entries(frames):
+    folder, frames = required(root, "stc", "testing/videos", "testing/frames"), root / "testing" / "frames"
+    found = footage_in(folder, FPS, gaps)
+    if folder != frames and frames.is_dir() and entries(frames):
         found |= footage_in(frames, FPS, gaps)
     return found
 

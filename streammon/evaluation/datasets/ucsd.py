@@ -123,11 +123,14 @@ def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
     test = footage_in(required(root, name, "Test", "testing/frames"), FPS, gaps)
     truth = _official_truth(root, name) if has_folder(root, "Test") else _common_truth(root, name)
     scenes = by_scene((name, clip) for clip in checked(training.values(), gaps))
-    _hold_truth(root, walkway, truth, test, gaps)
+    _hold_names(truth, test, gaps)
     clips = []
     for clip in test.values():
         with gaps.leaving_out():
             clips.append(_labelled(clip, truth, walkway))
+    if len(clips) == walkway.official.test_clips and 0 < len(truth.masks) < walkway.masked_clips:
+        found = f"masks of {len(truth.masks)} of {walkway.masked_clips} test clips"
+        gaps.tell(DatasetError(str(root), found, INCOMPLETE))
     return assembled(name, root, scenes, clips, FPS, gaps, official=walkway.official)
 
 
@@ -145,21 +148,20 @@ def _common_truth(root: Path, name: str) -> Truth:
     return Truth(masks, spans, dict(enumerate(mat_spans(spans), 1))) if spans.exists() else Truth(masks, None, {})
 
 
-def _hold_truth(root: Path, walkway: Walkway, truth: Truth, test: dict[str, Clip], gaps: Gaps) -> None:
-    """Truth without a clip is told, and masks of fewer clips than there should be."""
+def _hold_names(truth: Truth, test: dict[str, Clip], gaps: Gaps) -> None:
+    """Truth without a clip is told."""
     for name in sorted(truth.masks.keys() - test.keys()):
         gaps.tell(DatasetError(str(truth.masks[name]), f"masks of a clip that isn't there ('{name}')", COMPLETE))
     numbers = {_number(clip) for clip in test.values()}
     for number in sorted(truth.spans.keys() - numbers):
         gaps.tell(DatasetError(str(truth.spans_file), f"spans of a clip that isn't there ({number})", COMPLETE))
-    if 0 < len(truth.masks) < walkway.masked_clips:
-        found = f"masks of {len(truth.masks)} of {walkway.masked_clips} test clips"
-        gaps.tell(DatasetError(str(root), found, INCOMPLETE))
 
 
 def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
     hold_footage(clip)
     number, masks, of_masks, of_spans = _number(clip), None, None, None
+    if truth.masks and walkway.masks_decide and clip.name not in truth.masks:
+        raise DatasetError(str(clip.path), "no masks for this clip, while others have them", COMPLETE)
     if clip.name in truth.masks:
         masks = _masks(clip, truth.masks[clip.name])
         of_masks = np.array([masks[index].any() for index in range(len(masks))])

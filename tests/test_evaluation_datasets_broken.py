@@ -84,6 +84,14 @@ def cells(path: str, variable: str, arrays: list[np.ndarray]) -> Breaking:
     return lambda root: savemat(root / path, {variable: cell_array(arrays)})
 
 
+def linked_nowhere(path: str) -> Breaking:
+    def link(root: Path) -> None:
+        (root / path).unlink()
+        (root / path).symlink_to(root / "nowhere")
+
+    return link
+
+
 def emptied(path: str) -> Breaking:
     def empty(root: Path) -> None:
         shutil.rmtree(root / path, ignore_errors=True)
@@ -443,6 +451,17 @@ NUT: list[tuple[str, Breaking, str]] = [
 ]
 
 ANYTHING: list[tuple[str, Breaking, str]] = [
+    (
+        "a frame that is a link to nowhere",
+        linked_nowhere("test/night/4.png"),
+        f"{{root}}/test/night/4.png: it can't be read (No such file or directory); {AGAIN}",
+    ),
+    (
+        "a mask that is a link to nowhere",
+        linked_nowhere("masks/night/4.png"),
+        f"{{root}}/masks/night/4.png: it can't be read (No such file or directory); {AGAIN}",
+    ),
+    ("an empty mask", written("masks/night/4.png", b""), f"{{root}}/masks/night/4.png: an empty file; {AGAIN}"),
     (
         "a word for a label",
         written("labels/night.txt", b"0\n1\nabnormal\n"),

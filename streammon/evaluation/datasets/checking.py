@@ -127,19 +127,32 @@ announced by its labels or its header; copy it again, or go on without it by --a
 
 
 def hold_footage(clip: Clip) -> None:
-    """A clip can be opened, no file of it is empty, and its first image can be read.
+    """A clip can be opened, every file of it is there and not empty, and its first image can be read.
 
     Raises:
-        DatasetError: A file is empty.
+        DatasetError: A file is empty or only a link to nowhere.
         FootageError: A file can't be read.
     """
-    for path in clip.images or (clip.path,):
-        if path.stat().st_size == 0:
-            raise DatasetError(str(path), "an empty file", COPY_AGAIN)
+    hold_files(clip.images or (clip.path,))
     if clip.images:
         frame_size(clip)
     else:
         clip.frame_count()
+
+
+def hold_files(paths: Iterable[Path]) -> None:
+    """Files are there and not empty: of a copy that was broken off, or whose links lead nowhere, they aren't.
+
+    Raises:
+        DatasetError: One isn't.
+    """
+    for path in paths:
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
+        if size == 0:
+            raise DatasetError(str(path), "an empty file", COPY_AGAIN)
 
 
 def frame_size(clip: Clip) -> tuple[int, int]:

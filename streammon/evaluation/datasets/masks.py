@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import npy_array, vol_label
-from streammon.evaluation.datasets.checking import COPY_AGAIN, hold_mask_count, hold_mask_size
+from streammon.evaluation.datasets.checking import COPY_AGAIN, hold_files, hold_mask_count, hold_mask_size
 from streammon.evaluation.labelled import Labels, Mask
 from streammon.ingest.faults import StreamFault
 from streammon.ingest.images import Scaler, decode_image
@@ -60,10 +60,14 @@ class ImageMasks(StoredMasks):
     Args:
         files: In the order of the frames.
         sizes: Width and height of each frame.
+
+    Raises:
+        DatasetError: They aren't as many as the frames, or one is missing or empty.
     """
 
     def __init__(self, files: tuple[Path, ...], sizes: Sequence[tuple[int, int]]) -> None:
         hold_mask_count(files[0].parent, len(files), len(sizes))
+        hold_files(files)
         self.files = files
         self._sizes = sizes
 

@@ -27,8 +27,6 @@ from streammon.evaluation.metrics import (
     PostProcessing,
     RegionLevel,
     frame_table,
-    pixel_table,
-    region_table,
 )
 from streammon.evaluation.results import MeasureTable
 
@@ -72,8 +70,8 @@ def peak_mb() -> float:
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def shown(table: MeasureTable) -> dict[str, float | None]:
-    return {measure.name: None if measure.value is None else round(measure.value, 5) for measure in table.measures}
+def shown(figures: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 5) for name, value in figures.items()}
 
 
 def region_level(count: int, thresholds: NDArray[np.float32]) -> RegionLevel:
@@ -149,12 +147,17 @@ def main() -> None:
         measuring_s += time.perf_counter() - began
         peaks[number], labels[number] = anomaly_map.max(), mask.any()
     began = time.perf_counter()
-    table = pixel_table([pixels])
+    figures = {
+        "AUROC": pixels.auroc(),
+        "average precision": pixels.average_precision(),
+        "PRO": pixels.pro(),
+        "AUPIMO": pixels.aupimo(),
+    }
     report: dict[str, object] = {
         "maps": args.maps,
         "abnormal": int(labels.sum()),
         "pixel level": {
-            **shown(table),
+            **shown(figures),
             "AUROC's bound": pixels.tied(),
             "seconds": round(measuring_s, 1),
             "maps a second": round(args.maps / measuring_s, 1),
@@ -164,7 +167,7 @@ def main() -> None:
     }
     began = time.perf_counter()
     report["frame level"] = {
-        **shown(frame_level(peaks, labels)),
+        **shown({measure.name: measure.value for measure in frame_level(peaks, labels).measures}),
         "seconds": round(time.perf_counter() - began, 1),
         "peak MB": round(peak_mb()),
     }
@@ -173,7 +176,7 @@ def main() -> None:
         level = region_level(args.maps, pixels.thresholds())
         seconds = time.perf_counter() - began
         report["regions"] = {
-            **shown(region_table([level])),
+            **shown({"RBDC": level.rbdc(), "TBDC": level.tbdc()}),
             "seconds": round(seconds, 1),
             "maps a second": round(args.maps / seconds, 1),
             "peak MB": round(peak_mb()),

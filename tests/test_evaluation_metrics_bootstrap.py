@@ -12,15 +12,11 @@ from hypothesis import strategies as st
 from streammon.errors import ConfigError
 from streammon.evaluation.metrics import (
     ClipScores,
-    PixelLevel,
     PostProcessing,
-    RegionLevel,
     frame_measures,
     frame_table,
     intervals,
     micro_auroc,
-    pixel_table,
-    region_table,
     scene_table,
 )
 from streammon.evaluation.metrics.bootstrap import Reweighted, auroc_interval
@@ -149,27 +145,6 @@ def test_null_scores_go_through_the_same_post_processing() -> None:
     plain = frame_table([footage(1)], NONE, seed=0).measures[0]
     assert plain.scene_rate is not None
     assert plain.scene_rate != 0.5
-
-
-def test_tables_of_maps_hold_their_constant_control() -> None:
-    generator = np.random.default_rng(0)
-    pixels, regions = PixelLevel(), RegionLevel([0.5])
-    constant = PixelLevel()
-    masks = [generator.random((64, 64)) < share for share in [0.0] * 30 + [0.2] * 3]
-    for mask in masks:
-        pixels.update(generator.random((64, 64)).astype(np.float32), mask)
-        constant.update(np.full((64, 64), 3.0, dtype=np.float32), mask)
-    regions.update_clip([mask.astype(np.float32) for mask in masks], masks)
-    table = pixel_table([pixels])
-    assert [row.name for row in table.measures] == [
-        "pixel AUROC",
-        "PRO, to FPR 0.3",
-        "AUPIMO",
-        "pixel average precision",
-    ]
-    for row, known in zip(table.measures, pixel_table([constant]).measures, strict=True):
-        assert row.constant == pytest.approx(known.value, abs=1e-12)
-    assert [row.value for row in region_table([regions]).measures] == [1.0, 1.0]
 
 
 def test_seeds_must_be_of_the_same_clips() -> None:

@@ -148,6 +148,15 @@ def test_an_area_over_the_logarithm_is_exact_between_two_points() -> None:
     assert log_area(line, line, 1e-5, 1e-4) == pytest.approx(9e-5 / np.log(10))
 
 
+def test_a_map_that_is_the_same_everywhere_knows_nothing() -> None:
+    """Its curves are straight lines from (0, 0) to (1, 1): 1/2, 0.3/2, (U - L) / ln(U / L), the abnormal share."""
+    level = measured([(np.full((48, 48), 3.0, dtype=np.float32), mask) for _, mask in images(0)])
+    assert level.auroc() == 0.5
+    assert level.pro() == pytest.approx(0.15)
+    assert level.aupimo(1e-3, 1e-1) == pytest.approx((1e-1 - 1e-3) / np.log(100))
+    assert level.average_precision() == pytest.approx(np.mean([mask for _, mask in images(0)]))
+
+
 def test_a_curve_is_cut_at_its_limit() -> None:
     x, y = np.array([0.0, 0.2, 0.2, 0.6]), np.array([0.0, 0.1, 0.5, 0.9])
     assert [axis.tolist() for axis in cut(x, y, 0.2)] == [[0, 0.2, 0.2], [0, 0.1, 0.5]]
@@ -208,7 +217,7 @@ def test_many_small_regions_are_counted_one_by_one() -> None:
 
 def test_what_is_not_there_has_no_figure() -> None:
     empty = PixelLevel()
-    assert empty.auroc() is empty.pro() is empty.aupimo() is empty.average_precision() is empty.abnormal_share is None
+    assert empty.auroc() is empty.pro() is empty.aupimo() is empty.average_precision() is None
     assert empty.tied() == 0
     normal = measured([(np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.bool_))])
     assert normal.auroc() is normal.pro() is normal.aupimo() is normal.average_precision() is None

@@ -27,7 +27,7 @@ from streammon.evaluation.metrics.nulls import clip_rate_scores, constant_scores
 from streammon.evaluation.metrics.pixels import PixelLevel
 from streammon.evaluation.metrics.regions import RegionLevel
 from streammon.evaluation.metrics.smoothing import PostProcessing, parse
-from streammon.evaluation.metrics.table import frame_table, pixel_table, region_table, scene_table
+from streammon.evaluation.metrics.table import frame_table, scene_table
 
 __all__ = [
     "ClipScores",
@@ -53,8 +53,6 @@ __all__ = [
     "noise_scores",
     "padded_macro_auroc",
     "parse",
-    "pixel_table",
-    "region_table",
     "scene_aurocs",
     "scene_rate_scores",
     "scene_table",

@@ -171,12 +171,6 @@ class PixelLevel:
         x = _from_0(above.normal_images) / above.normal_images[-1]
         return log_area(x, _from_0(above.by_image) / self.abnormal_images, low, high)
 
-    @property
-    def abnormal_share(self) -> float | None:
-        """Share of all pixels that is abnormal; None before the first image."""
-        above = self.cumulated
-        return float(above.abnormal[-1] / (above.abnormal[-1] + above.normal[-1])) if len(above.bins) else None
-
     def roc(self) -> tuple[Floats, Floats] | None:
         """FPR and TPR over all pixels, (N,) each, thinned to draw."""
         if not self._has_both:

@@ -9,8 +9,6 @@ from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, auroc_in
 from streammon.evaluation.metrics.figures import Figure, figures
 from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
 from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
-from streammon.evaluation.metrics.pixels import AUPIMO_LIMITS, PRO_LIMIT, PixelLevel
-from streammon.evaluation.metrics.regions import ALPHA, BETA, RegionLevel
 from streammon.evaluation.metrics.smoothing import PostProcessing
 from streammon.evaluation.results import Measure, MeasureTable
 
@@ -63,60 +61,6 @@ def scene_table(
     unit = "images of the category" if still else "clips of the scene"
     title = "AUROC of each category" if still else "AUROC of each scene"
     return MeasureTable(title, tuple(measures), f"95 % intervals: bootstrap over the {unit}, none for a single one")
-
-
-def pixel_table(levels: Sequence[PixelLevel]) -> MeasureTable:
-    """Every pixel-level figure of one method, one `PixelLevel` for each seed.
-
-    The constant control is what a map that is the same everywhere gets, exactly: its curves are straight lines from
-    (0, 0) to (1, 1). Independent noise gets the same on average, so it isn't shown.
-
-    Raises:
-        ValueError: No levels.
-    """
-    if not levels:
-        raise ValueError("no seeds to measure")
-    first = levels[0]
-    low, high = AUPIMO_LIMITS
-    rows = (
-        ("pixel AUROC", [level.auroc() for level in levels], 0.5),
-        (f"PRO, to FPR {PRO_LIMIT:g}", [level.pro() for level in levels], PRO_LIMIT / 2),
-        ("AUPIMO", [level.aupimo() for level in levels], (high - low) / np.log(high / low)),
-        ("pixel average precision", [level.average_precision() for level in levels], first.abnormal_share),
-    )
-    return MeasureTable(
-        "Pixel level",
-        tuple(_mean_row(*row) for row in rows),
-        f"{first.normal_images} normal and {first.abnormal_images} abnormal images with {first.regions} regions; "
-        f"AUROC within {max(level.tied() for level in levels):.0e} of the exact one; "
-        "constant: what a map that is the same everywhere gets",
-    )
-
-
-def region_table(levels: Sequence[RegionLevel]) -> MeasureTable:
-    """RBDC and TBDC of one method, one `RegionLevel` for each seed.
-
-    There is no constant control: a map that is the same everywhere has one region, the whole picture, or none, and
-    what that matches depends on how large the true regions are.
-
-    Raises:
-        ValueError: No levels.
-    """
-    if not levels:
-        raise ValueError("no seeds to measure")
-    first = levels[0]
-    rows = (("RBDC", [level.rbdc() for level in levels]), ("TBDC", [level.tbdc() for level in levels]))
-    return MeasureTable(
-        "Regions and tracks",
-        tuple(_mean_row(name, values, None) for name, values in rows),
-        f"{first.regions} regions in {first.tracks} tracks of {first.frames} frames; boxes match from an IoU of "
-        f"{BETA:g}, a track from {ALPHA * 100:g} % of its regions; area up to one false positive a frame",
-    )
-
-
-def _mean_row(name: str, values: Sequence[float | None], constant: float | None) -> Measure:
-    value, spread = mean_and_spread(values)
-    return Measure(name, value, spread, constant=constant if value is not None else None)
 
 
 @dataclass(frozen=True)

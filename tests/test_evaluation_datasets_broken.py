@@ -68,6 +68,15 @@ def cut(path: str, left: float = 0.5) -> Breaking:
     return truncate
 
 
+def overwritten(path: str, at: int, content: bytes) -> Breaking:
+    def overwrite(root: Path) -> None:
+        with (root / path).open("r+b") as file:
+            file.seek(at)
+            file.write(content)
+
+    return overwrite
+
+
 def moved(path: str, to: str) -> Breaking:
     def move(root: Path) -> None:
         (root / to).parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +212,12 @@ STC: list[tuple[str, str, Breaking, str]] = [
         "stc",
         "labels cut short",
         cut(LABELS, 0.98),
+        f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+    ),
+    (
+        "stc",
+        "labels with a broken header",
+        overwritten(LABELS, 20, b"("),
         f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
     ),
     (

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def npy_array(path: Path) -> NDArray[np.generic]:
         return np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
-    except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError):
+    except (ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError):  # of a broken header, too
         raise DatasetError(str(path), "it is no NumPy array, or cut short, or holds objects", COPY_AGAIN) from None
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,8 +17,16 @@ from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.evaluation.methods import Batch, MahalanobisAD, Method, Model, Spade
 from streammon.padim import Backbone, load_backbone
+from streammon.padim.devices import one_cpu_thread
 
 FRAME_BYTES = 4 * (6 * 64 + 8 * 16 + 5 * 4)  # of the random maps
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other longer than one takes alone."""
+    with one_cpu_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -158,15 +167,16 @@ def test_frames_that_are_all_alike_have_no_covariance(backbone: Backbone) -> Non
     )
 
 
+def test_only_spade_loads_faiss() -> None:
+    code = "import sys, streammon.evaluation.methods; sys.exit('faiss' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_faiss_and_torch_compute_in_turns_in_one_process(backbone: Backbone) -> None:
     """Each loads an OpenMP of its own; neither may crash or starve the other."""
+    torch.set_num_threads(2)  # ends with the module's fixture
     footage = batches(backbone, pictures(16))
     model = learned(Spade("efficientnet_lite0", 4), backbone, footage)
     scores = [model.score(batches(backbone, pictures(4, seed=5))[0]).scores for _ in range(3)]
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
-
-
-def test_only_spade_loads_faiss() -> None:
-    code = "import sys, streammon.evaluation.methods; sys.exit('faiss' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

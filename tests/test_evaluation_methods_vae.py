@@ -1,8 +1,11 @@
 """The autoencoder on pictures small enough to train in a test."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as tv
 
 from method_batches import SIDE, give, pictures, untold
 from streammon.config import ModelConfig
@@ -11,6 +14,14 @@ from streammon.evaluation.methods import Batch, GridSmoother, Vae
 from streammon.evaluation.methods.autoencoder import VariationalAutoencoder, augmented
 from streammon.evaluation.methods.vae import VaeModel
 from streammon.padim import Backbone, load_backbone
+from streammon.padim.devices import one_cpu_thread
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other longer than one takes alone."""
+    with one_cpu_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +41,12 @@ def trained(backbone: Backbone, frames: torch.Tensor, **settings: int) -> VaeMod
 
 @pytest.fixture(scope="module")
 def model(backbone: Backbone) -> VaeModel:
-    return trained(backbone, pictures(32), epochs=12, images_per_epoch=64)
+    return trained(backbone, pictures(32), epochs=16, images_per_epoch=4)
 
 
 def test_the_loss_falls(model: VaeModel) -> None:
-    assert len(model.losses) == 12
-    assert model.losses[-1] < model.losses[0] / 2
+    assert len(model.losses) == 16
+    assert max(model.losses[-3:]) < 0.8 * min(model.losses[:3])
 
 
 def test_a_foreign_block_is_reconstructed_worse_than_the_rest(model: VaeModel) -> None:
@@ -54,7 +65,7 @@ def test_a_foreign_block_is_reconstructed_worse_than_the_rest(model: VaeModel) -
 
 def test_the_same_seed_gives_the_same_scores_and_another_one_others(backbone: Backbone) -> None:
     torch.manual_seed(5)  # what others drew before does not matter
-    settings = {"epochs": 2, "images_per_epoch": 40}  # the last batch has 8
+    settings = {"epochs": 2, "images_per_epoch": 2}
     first = trained(backbone, pictures(10), **settings)
     again, other = (trained(backbone, pictures(10), seed=seed, **settings) for seed in (0, 1))
     probe = batch(pictures(3, seed=4))
@@ -66,12 +77,12 @@ def test_training_leaves_others_random_numbers_alone(backbone: Backbone) -> None
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    trained(backbone, pictures(4), epochs=1, images_per_epoch=4)
+    trained(backbone, pictures(4), epochs=1, images_per_epoch=1)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_an_interrupted_model_keeps_its_pictures(backbone: Backbone) -> None:
-    method = Vae(epochs=1, images_per_epoch=8)
+    method = Vae(epochs=1, images_per_epoch=2)
     whole = method.model("plaza", backbone, SIDE)
     give(whole, [batch(pictures(12))])
     half, rest = method.model("plaza", backbone, SIDE), method.model("plaza", backbone, SIDE)
@@ -119,15 +130,19 @@ def test_augmentation_turns_enlarges_and_shifts_without_empty_corners(side: int)
     assert len({float(value) for value in turned[:, 0, 0, 0]}) > 25  # each its own
 
 
-def test_an_unturned_unshifted_augmentation_is_a_resize_and_a_centre_crop() -> None:
+def test_augmentation_is_torchvisions_rotation_resize_and_two_crops() -> None:
     generator = torch.Generator().manual_seed(1)
-    smooth = torch.nn.functional.interpolate(
-        torch.rand(200, 1, 4, 4, generator=generator), size=256, mode="bicubic", align_corners=False
-    )
-    shown = augmented(smooth, torch.Generator().manual_seed(0))
-    resized = torch.nn.functional.interpolate(smooth, size=292, mode="bilinear", align_corners=False)
-    differences = (shown - resized[:, :, 18:274, 18:274]).abs().flatten(1).amax(1)
-    assert differences.min() < 0.02  # one of the 200 is hardly turned and hardly shifted
+    coarse = torch.rand(6, 3, 5, 5, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=256, mode="bicubic", align_corners=False)
+    ours = augmented(smooth, torch.Generator().manual_seed(0))
+    generator.manual_seed(0)
+    degrees = 4 * torch.rand(6, generator=generator) - 2
+    corners = torch.randint(0, 11, (6, 2), generator=generator)
+    for picture, shown, angle, (left, top) in zip(smooth, ours, degrees.tolist(), corners.tolist(), strict=True):
+        turned = tv.rotate(picture, angle, tv.InterpolationMode.BILINEAR)
+        resized = tv.resize(turned, [292, 292], antialias=False)
+        expected = tv.center_crop(tv.crop(resized, top, left, 282, 282), [256, 256])
+        torch.testing.assert_close(shown, expected, atol=0.003, rtol=0)
 
 
 def test_no_footage_is_refused(backbone: Backbone) -> None:
@@ -146,9 +161,9 @@ def test_the_memory_is_the_networks(model: VaeModel) -> None:
     assert model.scoring_bytes() > 4 * resnet18_without_classifier
 
 
-def test_progress_counts_every_step(backbone: Backbone) -> None:
-    model = Vae(epochs=2, images_per_epoch=40).model("plaza", backbone, SIDE)
+def test_progress_counts_every_step_the_short_last_one_too(backbone: Backbone) -> None:
+    model = Vae(epochs=1, images_per_epoch=33).model("plaza", backbone, SIDE)
     model.learn(batch(pictures(4)))
     told: list[tuple[str, int, int]] = []
     model.finish(lambda what, done, total: told.append((what, done, total)))
-    assert told == [("training plaza", done, 4) for done in (1, 2, 3, 4)]
+    assert told == [("training plaza", 1, 2), ("training plaza", 2, 2)]

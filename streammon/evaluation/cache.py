@@ -11,6 +11,7 @@ taken, the backbone's weights, the method and its settings, streammon's version.
 two evaluations share what they have in common. Files appear whole or not at all.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -147,7 +148,8 @@ class Cache:
             self._writing(lambda: write(unfinished))
             self._writing(lambda: unfinished.replace(path))
         finally:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what stopped the writing may stop this too
+                unfinished.unlink(missing_ok=True)
 
     def _writing(self, write: Callable[[], object]) -> None:
         try:

@@ -79,7 +79,8 @@ class Dataset:
         fps: Frames a second of its footage, for delays and rates; 0 for still images, which have no time.
         crop: Side of the crop of the 256x256 input that its field takes (224 for MVTec AD); None for none.
         missing: What was found to be wrong and let pass, one line each; the evaluation is PARTIAL when there is any.
-        fingerprint: SHA-256 of what was read: names, sizes and times of the footage, contents of labels and masks.
+        fingerprint: SHA-256 of what was read: names and sizes of footage and masks, contents of labels; the same for
+            a copy at another place.
     """
 
     name: str

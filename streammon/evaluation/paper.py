@@ -185,7 +185,7 @@ class PaperTables:
     def _models(self) -> dict[str, tuple[Method, Model]]:
         """The finished models of the first bank; the VAE hardly trained, which changes neither time nor memory."""
         methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
-        methods = {"VAE": Vae(epochs=1, images_per_epoch=32), **methods}
+        methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}
         harness = self._study.harness(self._study.views()[0], list(methods.values()))
         plan = plan_banks(self._study.dataset, self._study.options.taking)[0]
         return {name: (method, harness.model(method, plan)) for name, method in methods.items()}

@@ -146,7 +146,8 @@ class SpadeModel:
 
     def _hold_room(self, frame_bytes: int) -> None:
         if self._limit_bytes is None:
-            self._limit_bytes = int(psutil.virtual_memory().available * SHARE_OF_MEMORY)
+            held_bytes = len(self._frames) * frame_bytes  # restored ones are in memory already
+            self._limit_bytes = int((psutil.virtual_memory().available + held_bytes) * SHARE_OF_MEMORY)
         room = self._limit_bytes // frame_bytes
         if len(self._frames) >= room:
             size = f"{frame_bytes / 1e6:.1f} MB"

@@ -68,6 +68,7 @@ class VaeModel:
 
     Attributes:
         passes: 1.
+        losses: The mean loss of each epoch, once trained.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class VaeModel:
         assert side % STRIDE == 0, f"{side} pixels don't make a whole latent map"
         assert side >= LEAST_SIDE, f"{side} pixels are too few"
         self.passes = 1
+        self.losses: list[float] = []
         self._scene = scene
         self._device = device
         self._side = side
@@ -85,7 +87,6 @@ class VaeModel:
         self._pictures = SpreadPictures(MOST_PICTURES)
         self._smoother = GridSmoother(side, device)
         self._network: VariationalAutoencoder | None = None
-        self.losses: list[float] = []
 
     def learn(self, batch: Batch) -> None:
         """Keep normal pictures, as many as there is room for."""

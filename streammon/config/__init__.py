@@ -4,7 +4,7 @@ Units end the names. `${NAME}` is replaced by the environment variable, so passw
 """
 
 from streammon.config.reading import expanded
-from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, RedisConfig
+from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, PreviewConfig, RedisConfig
 from streammon.config.values import NAME, PATTERN_RULES, Section, redacted
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
@@ -17,6 +17,7 @@ __all__ = [
     "Config",
     "ModelConfig",
     "MultipleConfigError",
+    "PreviewConfig",
     "RedisConfig",
     "Section",
     "expanded",

@@ -176,6 +176,40 @@ class AlertingConfig(Section):
         return self.open_level - math.log10(self.close_factor)
 
 
+class PreviewConfig(Section):
+    """The page and the live pictures.
+
+    Attributes:
+        host: Address it listens on; beyond loopback it wants a token or users.
+        port: TCP port; 0 picks a free one.
+        width: Pictures wider than this are scaled down to it.
+        fps: At most so many pictures a second are shown.
+        bitrate_kbps: Of each H.264 stream.
+        ice_servers: STUN and TURN servers; none is asked unless named here.
+        token: Bearer token that opens everything.
+        users: Argon2 hashes of passwords, by user.
+        tls_certificate: PEM file of the certificate and its chain.
+        tls_key: PEM file of its key.
+        insecure: Listen beyond loopback without a token or users.
+        allow_origins: Other origins whose pages may play the streams.
+        history_s: How much of each camera's scores the page shows.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(8088, ge=0, le=65535)
+    width: int = Field(960, ge=160, le=3840)
+    fps: float = Field(25.0, ge=1, le=60)
+    bitrate_kbps: int = Field(2000, ge=100, le=50_000)
+    ice_servers: list[str] = []
+    token: SecretStr | None = Field(None, min_length=16)
+    users: dict[Name, str] = {}
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = None
+    insecure: bool = False
+    allow_origins: list[str] = []
+    history_s: Duration = 600.0
+
+
 class Config(Section):
     """The whole file.
 
@@ -184,6 +218,7 @@ class Config(Section):
         redis: Where alerts go.
         model: The backbone and the bank's shape.
         alerting: When alerts open and close.
+        preview: The page and the live pictures; None for none.
         scenes: Folder with one folder per scene.
     """
 
@@ -191,6 +226,7 @@ class Config(Section):
     redis: RedisConfig = RedisConfig()
     model: ModelConfig = ModelConfig()
     alerting: AlertingConfig = AlertingConfig()
+    preview: PreviewConfig | None = None
     scenes: FilePath = Path("scenes")
 
     @model_validator(mode="before")

@@ -37,6 +37,8 @@ class CameraReader:
         put: Takes each kept frame, in the reader's thread. It may block where `play: fast` needs back pressure.
         report: Takes the camera's status at each change of state or reason and with each planned retry,
             in the reader's thread.
+        show: Takes every decoded picture with its stream time in seconds, at the pace it is played, in the reader's
+            thread: what a preview shows. It must not block.
 
     Attributes:
         counts: What it did so far.
@@ -50,6 +52,7 @@ class CameraReader:
         size: Size,
         put: Callable[[Frame], None],
         report: Callable[[CameraStatus], None],
+        show: Callable[[VideoFrame, float], None] | None = None,
     ) -> None:
         self.name = name
         self.counts = ReaderCounts()
@@ -57,6 +60,7 @@ class CameraReader:
         self._camera = camera
         self._put = put
         self._report = report
+        self._show = show
         self._scaler = Scaler(size)
         self._rate = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
@@ -153,6 +157,9 @@ class CameraReader:
                     footage_began_s = max(time.time(), self._footage_s)
                     self.counts.connections += 1
                     self._announce(CameraState.ONLINE)
+                if self._show is not None:
+                    self._wait_until(began_s + time_s)
+                    self._show(picture, time_s)
                 if thinning.keeps(time_s):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s

@@ -1,0 +1,1 @@
+"""Frames, maps and alerts → a browser: the room of WebRTC and HTTP."""

@@ -200,13 +200,13 @@ class PreviewConfig(Section):
     width: int = Field(960, ge=160, le=3840)
     fps: float = Field(25.0, ge=1, le=60)
     bitrate_kbps: int = Field(2000, ge=100, le=50_000)
-    ice_servers: list[str] = []
+    ice_servers: list[str] = Field(default_factory=list)
     token: SecretStr | None = Field(None, min_length=16)
-    users: dict[Name, str] = {}
+    users: dict[Name, str] = Field(default_factory=dict)
     tls_certificate: FilePath | None = None
     tls_key: FilePath | None = None
     insecure: bool = False
-    allow_origins: list[str] = []
+    allow_origins: list[str] = Field(default_factory=list)
     history_s: Duration = 600.0
 
 

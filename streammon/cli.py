@@ -281,10 +281,12 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     config = loaded(options.pop("config_file"))
     from streammon.display import WorkBar
     from streammon.evaluation.options import study_options
-    from streammon.evaluation.report import report_json, report_tables, write_page
+    from streammon.evaluation.report import hold_page_writable, report_json, report_tables, write_page
     from streammon.evaluation.run import evaluate_paper, evaluate_study
 
     study = study_options(config.model if config else None, options)
+    if page is not None:
+        hold_page_writable(page)
     command = f"streammon {shlex.join(sys.argv[1:])}"
     console = _console(json_file)
     try:

@@ -117,9 +117,24 @@ class RunningCommand:
         self._process.stdout.close()
         self._stderr.close()
 
+    def wait_for_file(self, folder: Path, pattern: str, within_s: float = 60.0) -> None:
+        """Wait until it has written such a file somewhere below a folder."""
+        deadline, pause = time.monotonic() + within_s, threading.Event()
+        while not any(folder.rglob(pattern)):
+            assert self._process.poll() is None, "it ended before"
+            assert time.monotonic() < deadline, f"no {pattern} within {within_s} s"
+            pause.wait(0.05)
+
     def terminate(self) -> Ended:
         """Tell it to end (SIGTERM), as a service manager does; how it did."""
-        self._process.send_signal(signal.SIGTERM)
+        return self._told(signal.SIGTERM)
+
+    def interrupt(self) -> Ended:
+        """Tell it to end (SIGINT), as Ctrl-C does; how it did."""
+        return self._told(signal.SIGINT)
+
+    def _told(self, number: signal.Signals) -> Ended:
+        self._process.send_signal(number)
         code = self._process.wait(10)
         self._reader.join(10)
         self._stderr.seek(0)

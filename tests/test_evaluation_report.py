@@ -73,8 +73,15 @@ def test_a_null_counts_as_beaten_only_beyond_the_worse_end_of_the_interval(measu
     assert is_unbeaten(measure, NULLS[0]) is unbeaten
 
 
+def test_what_was_evaluated_stands_before_the_figures() -> None:
+    text = shown(whole_report())
+    places = [text.index(name) for name in whole_report().facts]
+    assert places == sorted(places)
+    assert places[-1] < text.index("AUROC, micro")
+
+
 def test_columns_that_nobody_fills_are_left_out() -> None:
-    text = shown(replace(whole_report(), measures=(PIXEL_LEVEL,), tables=()))
+    text = shown(replace(whole_report(), measures=(PIXEL_LEVEL,), tables=(), facts={}))
     assert "Noise" in text
     assert "Scene" not in text
     bare = MeasureTable("Image level", (Measure("AUROC", 0.98),))

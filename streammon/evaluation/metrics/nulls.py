@@ -10,6 +10,8 @@ import numpy as np
 
 from streammon.evaluation.metrics.frames import ClipScores, by_scene
 
+NOISE_DRAWS = 10  # that a figure of noise is the mean of: on a few images a single draw may look like knowledge
+
 
 def constant_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
     """The same score for every frame."""

@@ -13,10 +13,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from streammon.errors import ConfigError
 from streammon.evaluation.metrics.frames import ClipScores, Floats, micro_auroc
-from streammon.evaluation.metrics.nulls import constant_scores, noise_scores
+from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores
 
 TRUNCATE = 4.0  # sigmas on either side: what lies beyond weighs less than 1 in 10,000
-WARNING_DRAWS = 10  # noise scores the warning averages over: a single one says little about a shift of 0.01
 
 Kind = Literal["none", "causal", "offline"]
 
@@ -75,13 +74,13 @@ class PostProcessing:
         if not self.minmax:
             return ""
         plain = replace(self, minmax=False)
-        noises = [noise_scores(clips, seed) for seed in range(WARNING_DRAWS)]
+        noises = [noise_scores(clips, seed) for seed in range(NOISE_DRAWS)]
         noise = [_mean_micro(noises, chosen) for chosen in (plain, self)]
         constant = [_mean_micro([constant_scores(clips)], chosen) for chosen in (plain, self)]
         return (
             "per-clip min-max needs the whole clip, so no live monitor can do it, and moves the null: "
             f"micro AUROC of noise from {noise[0]} to {noise[1]}, of a constant score from {constant[0]} "
-            f"to {constant[1]} (mean of {WARNING_DRAWS} noise scores)"
+            f"to {constant[1]} (mean of {NOISE_DRAWS} noise scores)"
         )
 
 

@@ -8,11 +8,14 @@ import numpy as np
 from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, auroc_interval, intervals
 from streammon.evaluation.metrics.figures import Figure, figures
 from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
-from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
+from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.smoothing import PostProcessing
 from streammon.evaluation.results import Measure, MeasureTable
 
-NULLS = "constant, noise and scene rate: the same figures of scores that know nothing of the frames"
+NULLS = (
+    "constant, noise and scene rate: the same figures of scores that know nothing of the frames, "
+    f"those of noise the mean of {NOISE_DRAWS} seeded draws"
+)
 
 
 def frame_table(
@@ -68,32 +71,37 @@ class _Runs:
     """What one table measures, all post-processed: the real scores of each seed, and the null scores."""
 
     seeds: list[list[ClipScores]]
-    nulls: list[list[ClipScores]]
+    constant: list[ClipScores]
+    noises: list[list[ClipScores]]
+    scene_rate: list[ClipScores]
 
     @classmethod
     def of(
         cls, clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
     ) -> "_Runs":
+        def processed(clips: Sequence[ClipScores]) -> list[ClipScores]:
+            return [post_processing.apply(clip) for clip in clips]
+
         raw = clips_per_seed[0]
-        nulls = (constant_scores(raw), noise_scores(raw, seed), scene_rate_scores(raw))
         return cls(
-            [[post_processing.apply(clip) for clip in clips] for clips in clips_per_seed],
-            [[post_processing.apply(clip) for clip in clips] for clips in nulls],
+            [processed(clips) for clips in clips_per_seed],
+            processed(constant_scores(raw)),
+            [processed(noise_scores(raw, seed + number)) for number in range(NOISE_DRAWS)],
+            processed(scene_rate_scores(raw)),
         )
 
     def row(self, figure: Figure, name: str, interval: Interval) -> Measure:
         """One figure with all that stands beside it."""
         value, spread = mean_and_spread([figure.compute(clips) for clips in self.seeds])
-        constant, noise, scene_rate = (figure.compute(clips) for clips in self.nulls)
         return Measure(
             name=name,
             value=value,
             spread=spread,
             low=interval.low,
             high=interval.high,
-            constant=constant,
-            noise=noise,
-            scene_rate=scene_rate,
+            constant=figure.compute(self.constant),
+            noise=mean_and_spread([figure.compute(clips) for clips in self.noises])[0],
+            scene_rate=figure.compute(self.scene_rate),
             unit=figure.unit,
             higher_is_better=figure.higher_is_better,
         )

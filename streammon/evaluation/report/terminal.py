@@ -77,7 +77,10 @@ def report_tables(report: EvaluationReport) -> Group:
 
     Columns that nobody fills are left out; names that hold square brackets are shown as they are.
     """
-    parts: list[RenderableType] = [Text(report.title, style="bold underline"), Text()]
+    parts: list[RenderableType] = [Text(report.title, style="bold underline")]
+    longest = max(map(len, report.facts), default=0)
+    parts += [_hanging(f"{name:{longest + GAP}}", value, "dim") for name, value in report.facts.items()]
+    parts.append(Text())
     if report.missing:
         parts += [_partial(report.missing), Text()]
     for warning in report.warnings:

@@ -5,7 +5,7 @@ Units end the names. `${NAME}` is replaced by the environment variable, so passw
 
 from streammon.config.reading import expanded
 from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, PreviewConfig, RedisConfig
-from streammon.config.values import NAME, PATTERN_RULES, Section, redacted
+from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback, redacted
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RedisConfig",
     "Section",
     "expanded",
+    "is_loopback",
     "parse_section",
     "redacted",
 ]

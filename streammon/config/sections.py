@@ -5,17 +5,21 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from streammon.config.reading import expanded, yaml_mapping
 from streammon.config.values import (
     DEVICE,
+    HOST,
     PREFIX,
     STREAM_SCHEMES,
     Duration,
     FilePath,
     Name,
+    Origin,
+    PasswordHash,
     Section,
+    is_loopback,
     without_controls,
 )
 from streammon.config.wording import parse_section
@@ -195,19 +199,44 @@ class PreviewConfig(Section):
         history_s: How much of each camera's scores the page shows.
     """
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", pattern=HOST)
     port: int = Field(8088, ge=0, le=65535)
     width: int = Field(960, ge=160, le=3840)
     fps: float = Field(25.0, ge=1, le=60)
     bitrate_kbps: int = Field(2000, ge=100, le=50_000)
     ice_servers: list[str] = Field(default_factory=list)
     token: SecretStr | None = Field(None, min_length=16)
-    users: dict[Name, str] = Field(default_factory=dict)
+    users: dict[Name, PasswordHash] = Field(default_factory=dict, max_length=1000)
     tls_certificate: FilePath | None = None
-    tls_key: FilePath | None = None
-    insecure: bool = False
-    allow_origins: list[str] = Field(default_factory=list)
+    tls_key: FilePath | None = Field(None, validate_default=True)
+    insecure: bool = Field(False, validate_default=True)
+    allow_origins: list[Origin] = Field(default_factory=list)
     history_s: Duration = 600.0
+
+    @field_validator("tls_key")
+    @classmethod
+    def _key_goes_with_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+        if "tls_certificate" in others.data and (others.data["tls_certificate"] is None) != (key is None):
+            raise ValueError("preview.tls_certificate and preview.tls_key go together: give both or neither")
+        return key
+
+    @field_validator("insecure")
+    @classmethod
+    def _beyond_loopback_is_guarded(cls, insecure: bool, others: ValidationInfo) -> bool:
+        known = others.data
+        if insecure or not {"host", "token", "users"} <= known.keys():  # what is wrong there is told there
+            return insecure
+        if not is_loopback(known["host"]) and known["token"] is None and not known["users"]:
+            raise ValueError(
+                f"set preview.token or preview.users to listen on {known['host']}, which others can reach,"
+                " or make this true and let everyone in"
+            )
+        return insecure
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a token or a password is asked for."""
+        return self.token is not None or bool(self.users)
 
 
 class Config(Section):

@@ -1,5 +1,6 @@
 """What kinds of values a configuration holds, and what of them may be shown."""
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,13 +13,21 @@ STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 PREFIX = r"^[\x21-\x7e]{1,64}$"
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+HOST = r"^[A-Za-z0-9_.:%-]{1,255}$"
+ORIGIN = r"^https?://[A-Za-z0-9_.:\[\]-]{1,255}$"
+PASSWORD_HASH = r"^\$argon2(id|i|d)\$v=\d+\$m=\d{1,7},t=\d{1,2},p=\d{1,2}\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{11,88}$"
 PATTERN_RULES = {
     NAME: "it must be 1 to 64 letters, digits, - and _, and begin with a letter or digit",
     PREFIX: "it must be 1 to 64 printable ASCII characters without a space",
     DEVICE: "it must be auto, cpu, mps, cuda, or one of several as in cuda:1",
+    HOST: "it must be an address or a name, without a port",
+    ORIGIN: "it must be scheme, host and port as in https://wall.example:8443",
+    PASSWORD_HASH: "it must be what `streammon hash-password` prints, never the password",
 }
 
 Name = Annotated[str, Field(pattern=NAME)]
+Origin = Annotated[str, Field(pattern=ORIGIN)]
+PasswordHash = Annotated[str, Field(pattern=PASSWORD_HASH)]
 
 
 def seconds(duration: object) -> float:
@@ -71,6 +80,18 @@ def redacted(url: str) -> str:
         return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}/…"
     except ValueError:
         return f"{url.split('://', 1)[0]}://…"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there; a name other than localhost may be anything.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "wall.example")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Section(BaseModel):

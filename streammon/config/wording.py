@@ -14,6 +14,7 @@ OPTIONS = "--"
 """Stands for the command line where a message says what it is about: each key is named as its option then."""
 
 LONGEST_SHOWN = 40
+SECRETS = {"token", "users"}  # no value below such a key is shown: someone may have put the password itself there
 
 
 class MultipleConfigError(ConfigError):
@@ -59,7 +60,9 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
             found = f"{joined(problem['loc'][:-2])} has the key {_shown(problem['input'])}"
             yield ConfigError(where, found, _rule(kind, context, problem["msg"]))
         else:
-            found = f"is {_shown(problem['input'])}"
+            value = problem["input"]
+            is_secret = value is not None and not SECRETS.isdisjoint(problem["loc"])
+            found = f"is {kind_of(value) if is_secret else _shown(value)}"
             yield ConfigError(*_named(where, key, found), _rule(kind, context, problem["msg"]))
 
 
@@ -92,6 +95,8 @@ def _rule(kind: str, context: dict[str, Any], message: str) -> str:
     """pydantic's rule in our words: what the value must be."""
     if kind == "string_pattern_mismatch":
         return PATTERN_RULES[context["pattern"]]
+    if kind == "too_short" and context["min_length"] > 1:
+        return f"it must have at least {context['min_length']} characters"
     rules = {
         "greater_than": "it must be above {gt:g}",
         "greater_than_equal": "it must be at least {ge:g}",

@@ -1,10 +1,10 @@
-"""UCSD Ped2 with the paper's settings: pixel and frame-level AUROC, and the speed against a plain loop.
+"""The scorer's speed and figures against a plain loop, on UCSD Ped2 with the paper's settings.
 
-    python tests/benchmark_ped2.py --data ../shared/data/ucsd_ped2 --weights resnet18.safetensors
+    python tests/benchmark_plain.py --data ucsd_ped2 --weights resnet18.safetensors --plain 3
 
 Fits ResNet18 (100 random channels, seed 0, epsilon 0.01) on all training frames, scores all test frames
-(sigma 4, maximum), and prints JSON. With --plain it also scores every Nth frame by `plain_padim`, alternating with
-streammon in one run. Pixel AUROC is over all pixels of all test frames at 256x256, ground truth resized to nearest.
+(sigma 4, maximum), and prints JSON. With --plain it also scores every Nth chunk by `plain_padim`, alternating with
+streammon in one run. `streammon eval` measures the method itself; this measures how it is computed.
 """
 
 import argparse
@@ -21,38 +21,22 @@ from sklearn.metrics import roc_auc_score
 
 from plain_padim import PlainPadim
 from streammon.config import ModelConfig
+from streammon.evaluation.datasets import View
+from streammon.evaluation.labelled import Mask
+from streammon.evaluation.metrics import PixelLevel
 from streammon.fit import FitOptions, fit_scene
 from streammon.ingest import Clip, clips
 from streammon.padim import BANK_FILE, INPUT_SIZE, Backbone, Bank, as_batch, load_backbone
 
-BINS = 1 << 16
-TOP = 300.0  # distances above it share a bin; seen: below 120
 CHUNK = 32  # frames between switching from one to the other
 
 
-class PixelAuroc:
-    """AUROC over hundreds of millions of pixels, from two histograms of 65,536 bins."""
-
-    def __init__(self) -> None:
-        self.counts = np.zeros((2, BINS), dtype=np.int64)
-
-    def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        bins = np.clip(anomaly_map / TOP * BINS, 0, BINS - 1).astype(np.int64)
-        for truth in (0, 1):
-            self.counts[truth] += np.bincount(bins[mask == bool(truth)], minlength=BINS)
-
-    @property
-    def auroc(self) -> float:
-        normal, abnormal = self.counts
-        below = np.concatenate([[0], np.cumsum(normal)[:-1]])
-        return float((abnormal * (below + normal / 2)).sum() / normal.sum() / abnormal.sum())
-
-
-def mask_of(data: Path, image: Path) -> NDArray[np.bool_]:
+def mask_of(data: Path, clip: Clip, index: int) -> Mask:
+    image = clip.images[index]
     file = data / "testing" / "pixel_mask" / image.parent.name / f"{image.stem}.png"
     mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
     assert mask is not None, file
-    return cv2.resize(mask, (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_NEAREST) > 0
+    return View(INPUT_SIZE).mask(clip, index, np.asarray(mask > 0))
 
 
 def score_clip(clip: Clip, backbone: Backbone, bank: Bank, batch: int) -> tuple[NDArray[np.float32], list[float]]:
@@ -85,14 +69,14 @@ def main() -> None:
     plain = PlainPadim(args.weights, folder / BANK_FILE) if args.plain else None
     whole = PlainPadim(args.weights, folder / BANK_FILE, whole_network=True) if args.plain else None
 
-    pixels, scores, labels = PixelAuroc(), [], []
+    pixels, scores, labels = PixelLevel(), [], []
     ours_s, plain_s, whole_s = [], [], []  # seconds a frame, of each chunk
     both: dict[str, list[float]] = {"ours": [], "plain": []}
-    pixels_both = {"ours": PixelAuroc(), "plain": PixelAuroc()}
+    pixels_both = {"ours": PixelLevel(), "plain": PixelLevel()}
     truth_both = []
     chunk_number = 0
     for clip in clips(args.data / "testing" / "frames")[: args.clips]:
-        masks = [mask_of(args.data, image) for image in clip.images]
+        masks = [mask_of(args.data, clip, index) for index in range(len(clip.images))]
         labels += [bool(mask.any()) for mask in masks]
         for start in range(0, len(clip.images), CHUNK):
             images = clip.images[start : start + CHUNK]
@@ -121,7 +105,7 @@ def main() -> None:
         "precision": backbone.precision,
         "frames": len(labels),
         "abnormal": sum(labels),
-        "pixel_auroc": round(pixels.auroc, 4),
+        "pixel_auroc": round(pixels.auroc() or 0.0, 4),
         "frame_auroc_micro": round(float(roc_auc_score(labels, scores)), 4),
         "frames_per_s": round(1 / statistics.median(ours_s), 2),
     }
@@ -131,7 +115,7 @@ def main() -> None:
             "frames_per_s": round(1 / statistics.median(plain_s), 2),
             "speed_ratio_of_medians": round(statistics.median(plain_s) / statistics.median(ours_s), 2),
             "speed_ratio_to_whole_network": round(statistics.median(whole_s) / statistics.median(ours_s), 2),
-            "pixel_auroc": {name: round(pixel.auroc, 4) for name, pixel in pixels_both.items()},
+            "pixel_auroc": {name: round(pixel.auroc() or 0.0, 4) for name, pixel in pixels_both.items()},
             "frame_auroc_micro": {name: round(float(roc_auc_score(truth_both, s)), 4) for name, s in both.items()},
         }
     print(json.dumps(report, indent=2))

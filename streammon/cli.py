@@ -281,12 +281,13 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     config = loaded(options.pop("config_file"))
     from streammon.display import WorkBar
     from streammon.evaluation.options import study_options
-    from streammon.evaluation.report import hold_page_writable, report_json, report_tables, write_page
+    from streammon.evaluation.report import ANOTHER_FOLDER, report_json, report_tables, write_page
     from streammon.evaluation.run import evaluate_paper, evaluate_study
+    from streammon.storage import hold_writable
 
     study = study_options(config.model if config else None, options)
     if page is not None:
-        hold_page_writable(page)
+        hold_writable(page, ANOTHER_FOLDER)
     command = f"streammon {shlex.join(sys.argv[1:])}"
     console = _console(json_file)
     try:

@@ -109,7 +109,7 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
         (("--dimensions", "0"), "--dimensions: it is '0'; "),
         (("--dimensions", "999"), "model.dimensions: it is 999, and efficientnet_lite0 has 232 channels; "),
         (("--backbone", "vgg"), "--backbone: it is 'vgg'; "),
-        (("--report", "/dev/null/page"), "/dev/null/page: the report can't be written (not a directory); "),
+        (("--report", "/dev/null/page"), "/dev/null/page: it can't be written (not a directory); "),
         (("--cache", "/dev/null/cache"), "it can't be written (not a directory); "),
         (("--paper", "6"), "--dataset: it is folder, and table 6 turns and shifts the images of MVTec AD; "),
         (("--paper", "9"), "invalid value for '--paper': 9 is not in the range 1<=x<=8; "),

@@ -122,6 +122,8 @@ class Harness:
     progress: Progress
     allow_partial: bool = False
     missing: list[str] = field(default_factory=list)
+    _done: int = field(default=0, init=False)
+    _total: int = field(default=0, init=False)
 
     def run(self) -> None:
         """Do what isn't in the cache yet.

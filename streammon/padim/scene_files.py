@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from streammon import storage
 from streammon.errors import BankError, StorageError
 from streammon.padim.facts import FORMAT, BankFacts
 from streammon.padim.reduction import Reduction
@@ -52,14 +53,7 @@ def hold_writable(folder: Path) -> None:
     Raises:
         StorageError: The folder can't be made or written.
     """
-    probe = folder / f".probe.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        found = f"it can't be written ({_os_reason(error)})"
-        raise StorageError(str(folder), found, "choose another folder with `scenes:` or --scenes") from None
+    storage.hold_writable(folder, "choose another folder with `scenes:` or --scenes")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

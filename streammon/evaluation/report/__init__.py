@@ -1,7 +1,7 @@
 """What was found, shown: on the terminal, as JSON, as one page."""
 
 from streammon.evaluation.report.machine import report_json
-from streammon.evaluation.report.page import hold_page_writable, write_page
+from streammon.evaluation.report.page import ANOTHER_FOLDER, write_page
 from streammon.evaluation.report.terminal import report_tables
 
-__all__ = ["hold_page_writable", "report_json", "report_tables", "write_page"]
+__all__ = ["ANOTHER_FOLDER", "report_json", "report_tables", "write_page"]

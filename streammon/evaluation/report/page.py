@@ -25,6 +25,7 @@ from streammon.evaluation.results import Curve, EvaluationReport, MeasureTable, 
 if TYPE_CHECKING:
     from streammon.evaluation.report.plots import CurveKey
 
+ANOTHER_FOLDER = "choose another --report DIR"
 CLIPS_OPEN = 16  # with more clips than this only the first scene is unfolded
 
 
@@ -122,28 +123,9 @@ def write_page(report: EvaluationReport, folder: Path) -> Path:
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        reason = str(error.strerror or error).lower()
+        raise StorageError(str(folder), f"the report can't be written ({reason})", ANOTHER_FOLDER) from None
     return page
-
-
-def hold_page_writable(folder: Path) -> None:
-    """Find out before the work, not after it, whether a page can be written.
-
-    Raises:
-        StorageError: The folder can't be made or written.
-    """
-    probe = folder / f".probe.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> StorageError:
-    reason = str(error.strerror or error).lower()
-    return StorageError(str(folder), f"the report can't be written ({reason})", "choose another --report DIR")
 
 
 def _page(report: EvaluationReport) -> str:

@@ -15,7 +15,10 @@ PREFIX = r"^[\x21-\x7e]{1,64}$"
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 HOST = r"^[A-Za-z0-9_.:%-]{1,255}$"
 ORIGIN = r"^https?://[A-Za-z0-9_.:\[\]-]{1,255}$"
-PASSWORD_HASH = r"^\$argon2(id|i|d)\$v=\d+\$m=\d{1,7},t=\d{1,2},p=\d{1,2}\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{11,88}$"
+PASSWORD_HASH = (
+    r"^\$argon2(id|i|d)\$v=\d+\$m=\d{1,7},t=\d{1,2},p=\d{1,2}"
+    r"\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{11,88}$"
+)
 PATTERN_RULES = {
     NAME: "it must be 1 to 64 letters, digits, - and _, and begin with a letter or digit",
     PREFIX: "it must be 1 to 64 printable ASCII characters without a space",

@@ -9,6 +9,7 @@ from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
+from streammon.padim.devices import device_memory_bytes
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.learner import HOLD_OUT, SceneLearner, dimensions_kept
@@ -36,6 +37,7 @@ __all__ = [
     "SceneLearner",
     "Statistics",
     "as_batch",
+    "device_memory_bytes",
     "dimensions_kept",
     "facts_for",
     "frame_scores",

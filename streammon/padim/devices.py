@@ -58,3 +58,12 @@ def one_cpu_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def device_memory_bytes(device: torch.device) -> int | None:
+    """What torch holds of an accelerator's memory; None for the CPU, whose memory is the process' own."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    return None

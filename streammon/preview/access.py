@@ -1,0 +1,229 @@
+"""Who may ask for what: the address asked for, the page that asks, and who is behind it."""
+
+import asyncio
+import base64
+import binascii
+import math
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from streammon.config import PreviewConfig, is_loopback
+from streammon.preview.answers import Handler, Refusal
+from streammon.preview.connections import BODY_S, MAX_BODY_BYTES, client_of
+from streammon.preview.logins import IDLE_S, FailedLogins, Sessions
+from streammon.preview.passwords import PasswordBook, TooManyChecksError, is_same_token
+
+COOKIE = "streammon_session"
+TOKEN_USER = "token"  # who logs in with it
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OPEN_ROUTES = ("/healthz", "/login")  # beside the page and its files, without which nobody could log in
+PAGE_ROUTES = ("/", "/favicon.ico")
+PAGE_FILES = "/page/"
+OFFERS = "/whep/"  # read their body themselves, as long and no longer
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+CHALLENGE = 'Bearer realm="streammon"'
+
+
+class Access:
+    """Guards every route of the preview.
+
+    Beyond the page itself, `/healthz` and `/login` everything wants the token (as Bearer), a user's password (as
+    Basic) or a session's cookie, where a token or users are configured.
+
+    Args:
+        preview: The token, the users, the origins.
+
+    Attributes:
+        failures: Wrong passwords and tokens so far.
+    """
+
+    def __init__(self, preview: PreviewConfig) -> None:
+        self.failures = 0
+        self._preview = preview
+        self._token = preview.token.get_secret_value() if preview.token else None
+        self._passwords = PasswordBook(preview.users)
+        self._sessions = Sessions()
+        self._failed = FailedLogins()
+        self._origins = frozenset(origin.lower() for origin in preview.allow_origins)
+        self._names = frozenset((*LOOPBACK_NAMES, preview.host.lower(), *map(_host, self._origins)))
+
+    @property
+    def sessions(self) -> int:
+        """How many log-ins go on."""
+        return len(self._sessions)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """Logging in and out."""
+        return [
+            web.get("/login", self._ways_in, allow_head=False),
+            web.post("/login", self._log_in),
+            web.post("/logout", self._log_out),
+        ]
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request through with its whole body, or refuse it."""
+        self._hold_host(request)
+        self._hold_origin(request)
+        if not self._is_open(request) and await self._user(request) is None:
+            raise Refusal(401, "log in, or send the token", self._challenge(request))
+        await _take_body(request)
+        return await handler(request)
+
+    def _hold_host(self, request: web.Request) -> None:
+        """Refuse a foreign name for this machine: a page could have its own name point here (DNS rebinding)."""
+        if is_loopback(self._preview.host) and _host(f"//{request.host}") not in self._names:
+            raise Refusal(421, "this name is not served here; preview.allow_origins can name it")
+
+    def _hold_origin(self, request: web.Request) -> None:
+        """Refuse what another site's page does behind its reader's back; reading is held by the browser itself."""
+        origin = request.headers.get(hdrs.ORIGIN, "").lower()
+        if request.method in SAFE_METHODS or not origin or origin.split("://")[-1] == request.host.lower():
+            return
+        if origin not in self._origins:
+            raise Refusal(403, "another site's page may not do this; preview.allow_origins can name it")
+
+    def _is_open(self, request: web.Request) -> bool:
+        if not self._preview.is_guarded:
+            return True
+        route = _route(request)
+        if route in OPEN_ROUTES or _is_preflight(request):
+            return True
+        return (route in PAGE_ROUTES or route.startswith(PAGE_FILES)) and request.method in SAFE_METHODS
+
+    async def _user(self, request: web.Request) -> str | None:
+        """Who asks: by cookie, else by what the Authorization header says; None for nobody."""
+        user = self._sessions.user(request.cookies.get(COOKIE, ""))
+        kind, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if user is not None or not credentials:
+            return user
+        name, password = TOKEN_USER, credentials.strip()
+        if kind.lower() == "basic":
+            name, password = _basic(password)
+        elif kind.lower() != "bearer":
+            return None
+        return await self._checked(request, name, password, is_token=kind.lower() == "bearer")
+
+    async def _checked(self, request: web.Request, user: str, password: str, is_token: bool) -> str | None:
+        """The user, where the password or token is right; every wrong one counts against the client."""
+        client = client_of(request.remote or "")
+        wait_s = self._failed.take(client)
+        if wait_s > 0:
+            raise Refusal(429, "too many wrong passwords; wait", {"Retry-After": str(math.ceil(wait_s))})
+        try:
+            if is_token:
+                is_right = self._token is not None and is_same_token(password, self._token)
+            else:
+                is_right = await self._passwords.is_right(user, password)
+        except TooManyChecksError:
+            raise Refusal(429, "too many log-ins at once; wait", {"Retry-After": "1"}) from None
+        if is_right:
+            self._failed.give_back(client)
+            return user
+        self.failures += 1
+        return None
+
+    def _challenge(self, request: web.Request) -> dict[str, str]:
+        """A browser would answer a Basic challenge with a dialog over the page's own."""
+        is_browser = "Sec-Fetch-Mode" in request.headers
+        basic = ', Basic realm="streammon", charset="UTF-8"' if self._preview.users and not is_browser else ""
+        return {"WWW-Authenticate": CHALLENGE + basic}
+
+    async def _ways_in(self, request: web.Request) -> web.Response:
+        """How one logs in here, and who is."""
+        user = self._sessions.user(request.cookies.get(COOKIE, ""))
+        ways = {"required": self._preview.is_guarded, "users": bool(self._preview.users)}
+        return web.json_response(ways | {"token": self._token is not None, "user": user})
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        """Exchange a password, or the token, for a session."""
+        if not self._preview.is_guarded:
+            return web.Response(status=204)
+        user, password, is_token = await _credentials(request)
+        if await self._checked(request, user, password, is_token) is None:
+            raise Refusal(401, "wrong token" if is_token else "wrong user or password", self._challenge(request))
+        answer = web.Response(status=204)
+        answer.set_cookie(
+            COOKIE,
+            self._sessions.open(user),
+            max_age=int(IDLE_S),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._preview.tls_certificate is not None,
+        )
+        return answer
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        """End the session, here and in the browser."""
+        self._sessions.close(request.cookies.get(COOKIE, ""))
+        answer = web.Response(status=204)
+        answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        return answer
+
+
+def _host(url: str) -> str:
+    """The host of an origin, without its port, as a Host header says it.
+
+    >>> _host("https://wall.example:8443"), _host("//[::1]:8088"), _host("//[")
+    ('wall.example', '[::1]', '')
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _route(request: web.Request) -> str:
+    """The pattern of the route that was found, such as `/snapshot/{camera}.jpg`; empty where none was."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
+
+
+def _is_preflight(request: web.Request) -> bool:
+    """A browser's question whether another site's page may ask; it never carries a password."""
+    return request.method == "OPTIONS" and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+
+
+async def _take_body(request: web.Request) -> None:
+    """Have the whole body at hand, so that no handler waits for a slow client."""
+    if not request.can_read_body:
+        return
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise Refusal(413, f"the body has more than {MAX_BODY_BYTES} bytes")
+    if _route(request).startswith(OFFERS):
+        return
+    try:
+        async with asyncio.timeout(BODY_S):
+            await request.read()
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {BODY_S:.0f} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise Refusal(413, f"the body has more than {MAX_BODY_BYTES} bytes") from None
+    except web.RequestPayloadError:
+        raise Refusal(400, "the body can't be read") from None
+
+
+def _basic(credentials: str) -> tuple[str, str]:
+    """User and password of a Basic header; of a broken one, none that fits."""
+    try:
+        user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
+
+
+async def _credentials(request: web.Request) -> tuple[str, str, bool]:
+    """User, password, and whether it is the token instead."""
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        body = None
+    match body:
+        case {"token": str(token)}:
+            return TOKEN_USER, token, True
+        case {"user": str(user), "password": str(password)}:
+            return user, password, False
+    raise Refusal(400, 'send {"user": …, "password": …} or {"token": …} as JSON')

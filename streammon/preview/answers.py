@@ -1,0 +1,93 @@
+"""What every answer has: the headers that guard a browser, and errors in one line of JSON that give nothing away."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+SECURITY_HEADERS = {
+    "Server": "streammon",  # aiohttp would tell its version and Python's
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+PAGE_FILES = "/page/"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Refusal(Exception):  # noqa: N818 (an answer, not a failure)
+    """A request that gets no further.
+
+    Args:
+        status: HTTP status.
+        error: What is wrong, in words for whoever asked.
+        headers: More headers of the answer.
+    """
+
+    def __init__(self, status: int, error: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.headers = headers
+
+
+log = logging.getLogger(__name__)
+
+
+def error_answer(status: int, error: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An error in one line of JSON.
+
+    Args:
+        status: HTTP status.
+        error: What is wrong, in words for whoever asked: no path, password or stack.
+        headers: More headers.
+
+    >>> error_answer(404, "there is nothing here").text
+    '{"error": "there is nothing here"}'
+    """
+    text = json.dumps({"error": error}, ensure_ascii=False)
+    return web.Response(status=status, text=text, content_type="application/json", headers=headers)
+
+
+def guard_headers(path: str, answer: web.StreamResponse) -> None:
+    """Put the security headers on an answer; what it says itself about caching stays."""
+    answer.headers.update(SECURITY_HEADERS)
+    answer.headers.setdefault("Cache-Control", "no-cache" if path.startswith(PAGE_FILES) else "no-store")
+
+
+async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal of the application: every answer that goes through it, streams too."""
+    guard_headers(request.path, response)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever goes wrong in a handler into an error answer; a bug ends the request, not the monitor."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return error_answer(refusal.status, str(refusal), refusal.headers)
+    except web.HTTPException as answer:
+        if answer.status < 400 or answer.content_type == "application/json":
+            raise
+        kept = {name: value for name, value in answer.headers.items() if not name.startswith("Content-")}
+        is_said = answer.text and answer.text != f"{answer.status}: {answer.reason}"
+        return error_answer(answer.status, str(answer.text) if is_said else answer.reason.lower(), kept)
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception as error:
+        log.exception("preview: %s %s failed (%s)", request.method, _route_of(request), type(error).__name__)
+        return error_answer(500, "internal error; the monitor's log says more")
+
+
+def _route_of(request: web.Request) -> str:
+    """The route's pattern: what the client wrote belongs in no log."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "?"

@@ -1,0 +1,125 @@
+"""Bounds on who connects: how many, how long a request may take to arrive, and what a broken one is told."""
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter
+from typing import Any, cast
+
+from aiohttp import web
+
+from streammon.preview.answers import error_answer, guard_headers
+
+MAX_CONNECTIONS = 512
+MAX_CONNECTIONS_PER_CLIENT = 96  # a browser opens 6; 64 third-party players one each
+HEADERS_S = 20.0  # for a request to arrive, and for an idle connection
+BODY_S = 10.0
+MAX_BODY_BYTES = 64 * 1024  # a WebRTC offer has 2 to 10 kB
+LINGERING_S = 2.0  # what is still sent after an answer is read and dropped for so long
+MAX_LINE_BYTES = 4096
+MAX_HEADERS = 64
+
+log = logging.getLogger(__name__)
+
+
+def client_of(address: str) -> str:
+    """Who counts as one client: an IPv4 address, or an IPv6 /64, which is what one household has.
+
+    >>> client_of("10.0.0.7"), client_of("2001:db8::1:2:3:4%eth0"), client_of("::ffff:10.0.0.7")
+    ('10.0.0.7', '2001:db8::', '10.0.0.7')
+    """
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        if known.ipv4_mapped is not None:
+            return str(known.ipv4_mapped)
+        return str(ipaddress.ip_network((int(known) >> 64 << 64, 64)).network_address)
+    return str(known)
+
+
+class Connections:
+    """Makes the protocol of each connection, and refuses those beyond the bounds.
+
+    Clients of this machine have no bound of their own, since a proxy may stand in front; they share the whole.
+
+    Args:
+        server: The application's server.
+        loop: The running event loop.
+    """
+
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._open: Counter[str] = Counter()
+
+    def __call__(self) -> "BoundedHandler":
+        """A protocol for one more connection."""
+        return BoundedHandler(
+            self,
+            self._server,
+            loop=self._loop,
+            access_log=None,
+            logger=log,
+            keepalive_timeout=HEADERS_S,
+            lingering_time=LINGERING_S,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            max_headers=MAX_HEADERS,
+        )
+
+    def admit(self, client: str) -> bool:
+        """Count a connection; False when there are too many of this client's, or at all."""
+        of_client = self._open[client]
+        self._open[client] += 1
+        is_near = client in ("127.0.0.1", "::")
+        return self._open.total() <= MAX_CONNECTIONS and (is_near or of_client < MAX_CONNECTIONS_PER_CLIENT)
+
+    def leave(self, client: str) -> None:
+        """Forget a connection that `admit` counted."""
+        self._open[client] -= 1
+        if not self._open[client]:
+            del self._open[client]
+
+
+class BoundedHandler(web.RequestHandler):
+    """aiohttp's protocol of one connection, counted, and silent about itself where a request can't be parsed."""
+
+    def __init__(self, connections: Connections, server: web.Server, **bounds: Any) -> None:
+        super().__init__(server, **bounds)
+        self._connections = connections
+        self._client: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve, or hang up on one client too many."""
+        peer = transport.get_extra_info("peername")
+        self._client = client_of(str(peer[0])) if peer else ""
+        admitted = self._connections.admit(self._client)
+        super().connection_made(transport)
+        if not admitted:
+            cast(asyncio.Transport, transport).abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another."""
+        if self._client is not None:
+            self._connections.leave(self._client)
+            self._client = None
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no request, or to a handler that failed outside the application's own care."""
+        if status >= 500:
+            log.error("preview: a request failed (%s)", type(exc).__name__, exc_info=exc)
+        if request.writer.output_size > 0:  # some of an answer is sent already
+            raise ConnectionError("the answer broke off")
+        answer = error_answer(status, "no valid request" if status < 500 else "internal error")
+        guard_headers("", answer)
+        answer.force_close()
+        return answer

@@ -1,0 +1,62 @@
+"""Certificate and key: read before anything starts, and told apart when they're wrong."""
+
+import ssl
+from pathlib import Path
+
+from streammon.config import PreviewConfig
+from streammon.errors import ConfigError
+
+
+def tls_context(preview: PreviewConfig) -> ssl.SSLContext | None:
+    """What serves HTTPS, from TLS 1.2 on; None where no certificate is configured.
+
+    Raises:
+        ConfigError: The certificate or the key can't be used.
+    """
+    if preview.tls_certificate is None or preview.tls_key is None:
+        return None
+    _hold_readable("preview.tls_certificate", preview.tls_certificate)
+    _hold_readable("preview.tls_key", preview.tls_key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(preview.tls_certificate, preview.tls_key, password=_no_password)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise _complaint(preview, error) from None
+    return context
+
+
+def _no_password() -> str:
+    """Instead of a question on the terminal."""
+    raise ValueError("it wants a password")
+
+
+def _hold_readable(key: str, path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        found = f"{path} can't be read ({(error.strerror or 'no reason given').lower()})"
+        raise ConfigError(key, found, "name a readable PEM file") from None
+
+
+def _complaint(preview: PreviewConfig, error: Exception) -> ConfigError:
+    reason = str(getattr(error, "reason", "") or "")
+    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError):
+        return ConfigError("preview.tls_key", f"{preview.tls_key} is encrypted", "give a key without a password")
+    if reason == "KEY_VALUES_MISMATCH":
+        found = f"{preview.tls_key} is not the key of {preview.tls_certificate}"
+        return ConfigError("preview.tls_key", found, "give the two that were made together")
+    if _holds_certificate(preview.tls_certificate):
+        return ConfigError("preview.tls_key", f"{preview.tls_key} holds no usable key", "give a private key as PEM")
+    found = f"{preview.tls_certificate} holds no usable certificate"
+    return ConfigError("preview.tls_certificate", found, "give a certificate and its chain as PEM")
+
+
+def _holds_certificate(path: Path | None) -> bool:
+    """Whether a file's certificates can be read, key aside."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError, ValueError):
+        return False
+    return True

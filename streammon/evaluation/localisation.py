@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from streammon.evaluation.draws import Draw, NoiseMaps
 from streammon.evaluation.labelled import LabelledClip, Mask
 from streammon.evaluation.methods import Progress
-from streammon.evaluation.metrics import PixelLevel, RegionLevel
+from streammon.evaluation.metrics import (
+    Interval,
+    PixelFigures,
+    PixelLevel,
+    PixelUnits,
+    RegionLevel,
+    pixel_intervals,
+    region_intervals,
+)
 from streammon.evaluation.metrics.table import mean_and_spread
 from streammon.evaluation.results import Curve, Measure, MeasureTable
 from streammon.records import AnomalyMap
@@ -19,11 +27,11 @@ THRESHOLDS = 50  # at which regions are cut out
 Figures = dict[str, float | None]
 Level = TypeVar("Level")
 
-PIXEL_FIGURES: dict[str, Callable[[PixelLevel], float | None]] = {
-    "AUROC": PixelLevel.auroc,
-    "PRO to FPR 0.3": PixelLevel.pro,
-    "average precision": PixelLevel.average_precision,
-    "AUPIMO": PixelLevel.aupimo,
+PIXEL_FIGURES: dict[str, Callable[[PixelFigures], float | None]] = {
+    "AUROC": PixelFigures.auroc,
+    "PRO to FPR 0.3": PixelFigures.pro,
+    "average precision": PixelFigures.average_precision,
+    "AUPIMO": PixelFigures.aupimo,
 }
 REGION_FIGURES: dict[str, Callable[[RegionLevel], float | None]] = {
     "RBDC": RegionLevel.rbdc,
@@ -65,7 +73,7 @@ def localisation(
         draws: Of one method.
         progress: Told after each clip.
         regions: Whether regions and tracks of video are measured too, which takes longer.
-        nulls: Whether null controls are.
+        nulls: Whether null controls and intervals are.
     """
     first = draws[0]
     masked = [clip for clip in first.clips if clip.masks is not None]
@@ -74,17 +82,17 @@ def localisation(
     still = first.harness.dataset.is_still
     groups = _groups(masked, still)
     told = _Told(progress, len(draws) + (2 if nulls else 0), sum(len(clips) for clips in groups.values()))
-    levels: dict[str, PixelLevel] = {}
-    figures: list[dict[str, Figures]] = []
-    for number, draw in enumerate(draws):
-        measured = {name: _pixels(draw, clips, told) for name, clips in groups.items()}
-        levels = levels if number else measured  # the first draw's are drawn
-        figures.append({name: _figures(PIXEL_FIGURES, level) for name, level in measured.items()})
-    controls = [
-        {name: _figures(PIXEL_FIGURES, _pixels(null, clips, told)) for name, clips in groups.items()}
-        for null in ((NoiseMaps(first, constant=True), NoiseMaps(first)) if nulls else ())
-    ]
-    tables = [_pixel_table(figures, controls, still)]
+    units = {name: PixelUnits() for name in groups} if nulls else {}
+    levels = {name: _pixels(first, clips, told, units.get(name), still) for name, clips in groups.items()}
+
+    def measured(source: Maps) -> dict[str, Figures]:
+        return {name: _figures(PIXEL_FIGURES, _pixels(source, clips, told)) for name, clips in groups.items()}
+
+    figures = [{name: _figures(PIXEL_FIGURES, level) for name, level in levels.items()}]
+    figures += [measured(draw) for draw in draws[1:]]
+    controls = [measured(NoiseMaps(first, constant=True)), measured(NoiseMaps(first))] if nulls else []
+    around = pixel_intervals(list(units.values()), PIXEL_FIGURES) if nulls else {}
+    tables = [_pixel_table(figures, controls, around, still)]
     if regions and not still:
         tables.append(_region_table(first, masked, levels[ALL], progress))
     by_scene = {name: _mean_figures([one[name] for one in figures]) for name in groups} if still else {}
@@ -104,13 +112,33 @@ def _groups(clips: Sequence[LabelledClip], still: bool) -> dict[str, list[Labell
     return groups
 
 
-def _pixels(source: Maps, clips: Sequence[LabelledClip], told: "_Told") -> PixelLevel:
-    level = PixelLevel()
+def _pixels(
+    source: Maps,
+    clips: Sequence[LabelledClip],
+    told: "_Told",
+    units: PixelUnits | None = None,
+    unit_is_image: bool = False,
+) -> PixelLevel:
+    """The pixels of some clips; `units` is given those of each clip, or of each image, to draw from."""
+    whole = PixelLevel()
     for clip in clips:
+        unit = PixelLevel()
         for anomaly_map, mask in zip(source.maps(clip), source.masks(clip), strict=True):
-            level.update(anomaly_map, mask)
+            unit.update(anomaly_map, mask)
+            if unit_is_image:
+                unit = _close(unit, whole, units)
+        if not unit_is_image:
+            _close(unit, whole, units)
         told.step()
-    return level
+    return whole
+
+
+def _close(unit: PixelLevel, whole: PixelLevel, units: PixelUnits | None) -> PixelLevel:
+    """A unit is complete: add it to the others, and begin the next."""
+    whole.merge(unit)
+    if units is not None:
+        units.add(unit)
+    return PixelLevel()
 
 
 def _figures(kinds: Mapping[str, Callable[[Level], float | None]], level: Level) -> Figures:
@@ -123,52 +151,79 @@ def _mean_figures(figures: Sequence[Figures]) -> Figures:
 
 
 def _pixel_table(
-    figures: Sequence[Mapping[str, Figures]], nulls: Sequence[Mapping[str, Figures]], still: bool
+    figures: Sequence[Mapping[str, Figures]],
+    nulls: Sequence[Mapping[str, Figures]],
+    around: Mapping[str, Interval],
+    still: bool,
 ) -> MeasureTable:
     draws = [_mean_figures(list(groups.values())) for groups in figures]
     controls = [_mean_figures(list(groups.values())) for groups in nulls]
-    notes = ["constant and noise: maps that know nothing, upsampled and blurred alike"]
+    notes = []
+    if around:
+        unit, seed = "images" if still else "clips", ", first seed" if len(figures) > 1 else ""
+        notes.append(f"95 % intervals: bootstrap over {unit}{seed}")
+    notes.append("constant and noise: maps that know nothing, upsampled and blurred alike")
     if still and len(figures[0]) > 1:
         notes.append("means over categories")
     if any(value is None for value in draws[0].values()):
         notes.append("AUPIMO needs 100,000 pixels of normal frames")
-    return MeasureTable("Pixel level", _rows(draws, *controls), "; ".join(notes))
+    return MeasureTable("Pixel level", _rows(draws, around, *controls), "; ".join(notes))
 
 
 def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel, progress: Progress) -> MeasureTable:
     told = _Told(progress, 3, len(clips), "measuring regions")
-    figures = _figures(REGION_FIGURES, _regions(draw, clips, pixels.thresholds(THRESHOLDS), told))
-    nulls = []
+    units = _regions(draw, clips, pixels.thresholds(THRESHOLDS), told)
+    controls = []
     for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
         level = PixelLevel()
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
-        nulls.append(_figures(REGION_FIGURES, _regions(null, clips, level.thresholds(THRESHOLDS), told)))
+        controls.append(_whole(_regions(null, clips, level.thresholds(THRESHOLDS), told)))
     return MeasureTable(
         "Regions and tracks",
-        _rows([figures], *nulls),
-        "first seed; boxes that overlap by 0.1 match, a track is detected with 0.1 of its regions; "
-        "area up to one false region a frame",
+        _rows([_whole(units)], region_intervals(units, REGION_FIGURES), *controls),
+        "first seed; 95 % intervals: bootstrap over clips; boxes that overlap by 0.1 match, a track is detected with "
+        "0.1 of its regions; area up to one false region a frame",
     )
 
 
 def _regions(
     source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], told: "_Told"
-) -> RegionLevel:
-    level = RegionLevel(thresholds)
+) -> list[RegionLevel]:
+    """The regions of each clip."""
+    units = []
     for clip in clips:
-        level.update_clip(source.maps(clip), source.masks(clip))
+        units.append(RegionLevel(thresholds))
+        units[-1].update_clip(source.maps(clip), source.masks(clip))
         told.step()
-    return level
+    return units
+
+
+def _whole(units: Sequence[RegionLevel]) -> Figures:
+    return _figures(REGION_FIGURES, RegionLevel.weighted(units, [1] * len(units)))
 
 
 def _rows(
-    draws: Sequence[Figures], constant: Figures | None = None, noise: Figures | None = None
+    draws: Sequence[Figures],
+    around: Mapping[str, Interval],
+    constant: Figures | None = None,
+    noise: Figures | None = None,
 ) -> tuple[Measure, ...]:
     rows = []
     for name in draws[0]:
         value, spread = mean_and_spread([one[name] for one in draws])
-        rows.append(Measure(name, value, spread, constant=(constant or {}).get(name), noise=(noise or {}).get(name)))
+        interval = around.get(name, Interval(None, None, 0))
+        rows.append(
+            Measure(
+                name=name,
+                value=value,
+                spread=spread,
+                low=interval.low,
+                high=interval.high,
+                constant=(constant or {}).get(name),
+                noise=(noise or {}).get(name),
+            )
+        )
     return tuple(rows)
 
 

@@ -7,14 +7,13 @@ from streammon.evaluation.draws import Draw
 from streammon.evaluation.facts import backbone_facts, dataset_facts, joined, machine_facts
 from streammon.evaluation.localisation import Localisation, localisation
 from streammon.evaluation.methods import Progress
-from streammon.evaluation.metrics import frame_roc, frame_table, noise_scores, scene_table
+from streammon.evaluation.metrics import PostProcessing, frame_roc, frame_table, noise_scores, scene_table
 from streammon.evaluation.paper import PaperTables
 from streammon.evaluation.results import Curve, EvaluationReport, PlainTable
 from streammon.evaluation.study import Study, StudyOptions
 from streammon.evaluation.worst import timelines, worst_frames
 
 NULL_SEED = 0  # of the noise control and of the bootstrap
-PER_CENT = 100
 
 
 def evaluate_study(options: StudyOptions, command: str, progress: Progress, pictures: bool) -> EvaluationReport:
@@ -50,7 +49,7 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
         measures=(*measures, *(found.tables if found else ())),
         tables=_category_tables(found),
         curves=(*_frame_curves(draws, options), *(found.curves if found else ())),
-        timelines=() if study.dataset.is_still else timelines(draws[0], processed, raw=post == type(post)()),
+        timelines=() if study.dataset.is_still else timelines(draws[0], processed, raw=post == PostProcessing()),
         worst=worst_frames(draws[0], processed) if pictures else (),
     )
 

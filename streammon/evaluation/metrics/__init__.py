@@ -24,8 +24,9 @@ from streammon.evaluation.metrics.frames import (
     scene_aurocs,
 )
 from streammon.evaluation.metrics.nulls import clip_rate_scores, constant_scores, noise_scores, scene_rate_scores
-from streammon.evaluation.metrics.pixels import PixelLevel
+from streammon.evaluation.metrics.pixels import PixelFigures, PixelLevel
 from streammon.evaluation.metrics.regions import RegionLevel
+from streammon.evaluation.metrics.resampled import PixelUnits, pixel_intervals, region_intervals
 from streammon.evaluation.metrics.smoothing import PostProcessing, parse
 from streammon.evaluation.metrics.table import frame_table, scene_table
 
@@ -33,7 +34,9 @@ __all__ = [
     "ClipScores",
     "DetectionDelay",
     "Interval",
+    "PixelFigures",
     "PixelLevel",
+    "PixelUnits",
     "PostProcessing",
     "RegionLevel",
     "average_precision",
@@ -53,6 +56,8 @@ __all__ = [
     "noise_scores",
     "padded_macro_auroc",
     "parse",
+    "pixel_intervals",
+    "region_intervals",
     "scene_aurocs",
     "scene_rate_scores",
     "scene_table",

@@ -62,14 +62,14 @@ def intervals(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAM
     for weights in _resamples(reweighted.units, seed, resamples):
         for name, value in reweighted.measures(weights).items():
             drawn[name].append(value)
-    return {name: _interval(values, reweighted.units) for name, values in drawn.items()}
+    return {name: percentile_interval(values, reweighted.units) for name, values in drawn.items()}
 
 
 def auroc_interval(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The 95 % interval of the AUROC over all frames alone: the same as `intervals` gives, sooner."""
     reweighted = Reweighted(clips)
     values = [reweighted.micro_auroc(weights) for weights in _resamples(reweighted.units, seed, resamples)]
-    return _interval(values, reweighted.units)
+    return percentile_interval(values, reweighted.units)
 
 
 def _resamples(units: int, seed: int, resamples: int) -> Iterator[Weights]:
@@ -79,7 +79,8 @@ def _resamples(units: int, seed: int, resamples: int) -> Iterator[Weights]:
         yield np.bincount(generator.integers(units, size=units), minlength=units)
 
 
-def _interval(values: Sequence[float | None], units: int) -> Interval:
+def percentile_interval(values: Sequence[float | None], units: int) -> Interval:
+    """The interval of a figure's resamples; none where they were drawn from a single unit."""
     defined = [value for value in values if value is not None]
     if units < 2 or not defined:
         return Interval(None, None, len(values) - len(defined))

@@ -5,7 +5,9 @@ abnormal ones where each counts for its region's or its image's share, so memory
 Pixels that share a bin count as tied: `PixelLevel.tied` bounds what that can move.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -42,87 +44,30 @@ class Cumulated:
     by_region: Floats
     by_image: Floats
 
+    @classmethod
+    def of(cls, bins: NDArray[np.intp], histograms: Floats) -> Self:
+        """From `PixelLevel.histograms`: (K,) ascending bins and (5, K) what lies in each."""
+        outside, normal_images, abnormal, by_region, by_image = np.cumsum(histograms[:, ::-1], axis=1)
+        return cls(bins[::-1], outside + normal_images, normal_images, abnormal, by_region, by_image)
 
-class PixelLevel:
-    """Pixel-level figures of maps and masks that are shown one by one, in any order.
+
+class PixelFigures(ABC):
+    """The figures of images whose histograms are known.
 
     Attributes:
-        regions: 8-connected regions of the masks seen.
+        regions: 8-connected regions of their masks.
         normal_images: Images without an abnormal pixel.
         abnormal_images: The others.
     """
 
-    def __init__(self) -> None:
-        self.regions = 0
-        self.normal_images = 0
-        self.abnormal_images = 0
-        self._normal_outside = np.zeros(BINS, dtype=np.int64)  # normal pixels of abnormal images
-        self._normal_images = np.zeros(BINS, dtype=np.int64)  # pixels of normal images
-        self._abnormal = np.zeros(BINS, dtype=np.int64)
-        self._by_region = np.zeros(BINS)
-        self._by_image = np.zeros(BINS)
-        self._cumulated: Cumulated | None = None
-
-    def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        """Take in one image.
-
-        Args:
-            anomaly_map: (S, S) float32, finite and non-negative, higher is more abnormal.
-            mask: (S, S) bool, which pixels are abnormal.
-
-        Raises:
-            ValueError: The shapes differ, or the map is negative or not finite somewhere.
-        """
-        if anomaly_map.shape != mask.shape:
-            raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
-        self._cumulated = None
-        bins = bins_of(anomaly_map)
-        if not mask.any():
-            self.normal_images += 1
-            np.add.at(self._normal_images, bins.ravel(), 1)
-            return
-        count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=CONNECTIVITY)
-        self.regions += count - 1  # the first is what isn't abnormal
-        self.abnormal_images += 1
-        abnormal = bins[mask]
-        region = numbers[mask]
-        sizes = np.bincount(region)
-        np.add.at(self._normal_outside, bins[~mask], 1)
-        np.add.at(self._abnormal, abnormal, 1)
-        np.add.at(self._by_region, abnormal, 1 / sizes[region])
-        np.add.at(self._by_image, abnormal, 1 / len(abnormal))
-
-    def merge(self, other: "PixelLevel") -> None:
-        """Take in what another one saw, as if this one had seen it."""
-        self._cumulated = None
-        self.regions += other.regions
-        self.normal_images += other.normal_images
-        self.abnormal_images += other.abnormal_images
-        for name in ("_normal_outside", "_normal_images", "_abnormal", "_by_region", "_by_image"):
-            theirs = getattr(other, name)
-            used = np.flatnonzero(theirs)  # pages without any stay unwritten
-            getattr(self, name)[used] += theirs[used]
+    regions: float
+    normal_images: float
+    abnormal_images: float
 
     @property
+    @abstractmethod
     def cumulated(self) -> Cumulated:
         """All histograms, cumulated from the highest value down."""
-        if self._cumulated is None:
-            used = (self._normal_outside != 0) | (self._normal_images != 0) | (self._abnormal != 0)
-            bins = np.flatnonzero(used)[::-1]
-
-            def above(histogram: NDArray[np.int64] | Floats) -> Floats:
-                return np.cumsum(histogram[bins]).astype(np.float64)
-
-            normal_images = above(self._normal_images)
-            self._cumulated = Cumulated(
-                bins,
-                normal_images + above(self._normal_outside),
-                normal_images,
-                above(self._abnormal),
-                above(self._by_region),
-                above(self._by_image),
-            )
-        return self._cumulated
 
     def auroc(self) -> float | None:
         """Chance that an abnormal pixel lies above a normal one, ties counted half; None for a single class."""
@@ -211,6 +156,82 @@ class PixelLevel:
     def _pro_points(self) -> tuple[Floats, Floats]:
         above = self.cumulated
         return _from_0(above.normal) / above.normal[-1], _from_0(above.by_region) / self.regions
+
+
+class PixelLevel(PixelFigures):
+    """Pixel-level figures of maps and masks that are shown one by one, in any order."""
+
+    def __init__(self) -> None:
+        self.regions = 0
+        self.normal_images = 0
+        self.abnormal_images = 0
+        # normal pixels of abnormal images, pixels of normal images, abnormal pixels, these by region, and by image;
+        # float64 counts exactly up to 2^53 pixels, and pages that no value falls into take no memory
+        self._histograms = tuple(np.zeros(BINS) for _ in range(5))
+        self._lowest, self._highest = BINS, -1  # bins used
+        self._cumulated: Cumulated | None = None
+
+    def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Take in one image.
+
+        Args:
+            anomaly_map: (S, S) float32, finite and non-negative, higher is more abnormal.
+            mask: (S, S) bool, which pixels are abnormal.
+
+        Raises:
+            ValueError: The shapes differ, or the map is negative or not finite somewhere.
+        """
+        if anomaly_map.shape != mask.shape:
+            raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
+        self._cumulated = None
+        bins = bins_of(anomaly_map)
+        self._use(int(bins.min()), int(bins.max()))
+        outside, normal_images, all_abnormal, by_region, by_image = self._histograms
+        if not mask.any():
+            self.normal_images += 1
+            np.add.at(normal_images, bins.ravel(), 1)
+            return
+        count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=CONNECTIVITY)
+        self.regions += count - 1  # the first is what isn't abnormal
+        self.abnormal_images += 1
+        abnormal = bins[mask]
+        region = numbers[mask]
+        sizes = np.bincount(region)
+        np.add.at(outside, bins[~mask], 1)
+        np.add.at(all_abnormal, abnormal, 1)
+        np.add.at(by_region, abnormal, 1 / sizes[region])
+        np.add.at(by_image, abnormal, 1 / len(abnormal))
+
+    def merge(self, other: "PixelLevel") -> None:
+        """Take in what another one saw, as if this one had seen it."""
+        self._cumulated = None
+        self.regions += other.regions
+        self.normal_images += other.normal_images
+        self.abnormal_images += other.abnormal_images
+        self._use(other._lowest, other._highest)
+        bins, theirs = other.histograms()
+        for ours, row in zip(self._histograms, theirs, strict=True):
+            ours[bins] += row
+
+    def histograms(self) -> tuple[NDArray[np.intp], Floats]:
+        """(K,) the bins that are used, ascending, and (5, K) what lies in each.
+
+        The rows: normal pixels of abnormal images, pixels of normal images, abnormal pixels, these each as its share
+        of its region, and as its share of its image's abnormal pixels.
+        """
+        part = np.stack([histogram[self._lowest : self._highest + 1] for histogram in self._histograms])
+        used = np.flatnonzero(part[:3].any(axis=0))
+        return used + self._lowest, part[:, used]
+
+    @property
+    def cumulated(self) -> Cumulated:
+        """All histograms, cumulated from the highest value down."""
+        if self._cumulated is None:
+            self._cumulated = Cumulated.of(*self.histograms())
+        return self._cumulated
+
+    def _use(self, lowest: int, highest: int) -> None:
+        self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
 
 
 def _from_0(cumulated: Floats) -> Floats:

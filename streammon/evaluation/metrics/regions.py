@@ -147,6 +147,24 @@ class RegionLevel:
         self._detected_regions += hit.sum(0)
         self._detected_tracks += (hits_of_tracks / sizes[:, None] >= self._alpha).sum(0)
 
+    @classmethod
+    def weighted(cls, levels: Sequence["RegionLevel"], weights: Sequence[int] | NDArray[np.int64]) -> "RegionLevel":
+        """What several would have seen together, each so many times; tracks never leave a clip, so it is exact.
+
+        Args:
+            levels: Of clips, at the same thresholds.
+            weights: How often each counts.
+        """
+        whole = cls(levels[0]._thresholds, levels[0]._alpha, levels[0]._beta)
+        for level, weight in zip(levels, weights, strict=True):
+            whole.frames += weight * level.frames
+            whole.regions += weight * level.regions
+            whole.tracks += weight * level.tracks
+            whole._detected_regions += weight * level._detected_regions
+            whole._detected_tracks += weight * level._detected_tracks
+            whole._false_positives += weight * level._false_positives
+        return whole
+
     def _match(self, anomaly_map: NDArray[np.float32], true_boxes: Boxes) -> NDArray[np.bool_]:
         """(R, N) which true regions are detected at each threshold; false positives are counted."""
         hit = np.zeros((len(true_boxes), len(self._thresholds)), dtype=np.bool_)

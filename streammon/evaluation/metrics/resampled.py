@@ -1,0 +1,137 @@
+"""How far the figures of maps would move on other clips of the same kind: the bootstrap over clips, or images.
+
+A figure of maps is made of sums over clips: histograms for pixels, counts at each threshold for regions. So each
+clip's are kept, and a resample is their weighted sum. Histograms are kept coarser than those of the figure itself
+(values closer than 1 in 2,048 may share a bin), which moves the ends of an interval by less than their last digit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, percentile_interval
+from streammon.evaluation.metrics.pixels import Cumulated, PixelFigures, PixelLevel
+from streammon.evaluation.metrics.regions import RegionLevel
+
+COARSER_BITS = 4
+AT_ONCE = 50  # resamples whose histograms are held at once
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ResampledPixels(PixelFigures):
+    """The pixel figures of one resample.
+
+    Attributes:
+        above: Its histograms, cumulated.
+        regions: Regions, those of a clip that was drawn twice counted twice.
+        normal_images: Images without an abnormal pixel, likewise.
+        abnormal_images: The others.
+    """
+
+    above: Cumulated
+    regions: float
+    normal_images: float
+    abnormal_images: float
+
+    @property
+    def cumulated(self) -> Cumulated:
+        """All histograms, cumulated from the highest value down."""
+        return self.above
+
+
+class PixelUnits:
+    """What is drawn: the pixels of each clip, or of each image."""
+
+    def __init__(self) -> None:
+        self._bins: list[NDArray[np.intp]] = []
+        self._rows: list[Floats] = []
+        self._counts: list[tuple[float, float, float]] = []
+
+    def add(self, level: PixelLevel) -> None:
+        """One more unit."""
+        bins, rows = level.histograms()
+        coarse, place = np.unique(bins >> COARSER_BITS, return_inverse=True)
+        self._bins.append(coarse)
+        self._rows.append(np.stack([np.bincount(place, weights=row, minlength=len(coarse)) for row in rows]))
+        self._counts.append((level.regions, level.normal_images, level.abnormal_images))
+
+    def __len__(self) -> int:
+        return len(self._bins)
+
+    def resample(
+        self,
+        figures: Mapping[str, Callable[[PixelFigures], float | None]],
+        seed: int = 0,
+        resamples: int = RESAMPLES,
+    ) -> dict[str, list[float | None]]:
+        """Each figure of each resample, by name."""
+        bins = np.unique(np.concatenate(self._bins))
+        histograms = np.zeros((len(self._bins), 5, len(bins)))  # (U, 5, K)
+        for unit, (own, rows) in enumerate(zip(self._bins, self._rows, strict=True)):
+            histograms[unit][:, np.searchsorted(bins, own)] = rows
+        counts = np.array(self._counts, dtype=np.float64)  # (U, 3)
+        drawn: dict[str, list[float | None]] = {name: [] for name in figures}
+        every = _weights(len(self), seed, resamples)
+        for weights in np.array_split(every, -(-resamples // AT_ONCE)):
+            summed = np.tensordot(weights, histograms, axes=1)  # (R, 5, K)
+            for own, (regions, normal, abnormal) in zip(summed, weights @ counts, strict=True):
+                used = own[:3].any(axis=0)
+                resample = ResampledPixels(Cumulated.of(bins[used], own[:, used]), regions, normal, abnormal)
+                for name, compute in figures.items():
+                    drawn[name].append(compute(resample))
+        return drawn
+
+
+def pixel_intervals(
+    groups: Sequence[PixelUnits],
+    figures: Mapping[str, Callable[[PixelFigures], float | None]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Interval]:
+    """The 95 % interval of each figure by name; of several groups, each drawn from on its own, of their mean."""
+    drawn = [units.resample(figures, seed + number, resamples) for number, units in enumerate(groups)]
+    fewest = min(len(units) for units in groups)
+    return {
+        name: percentile_interval(
+            [_mean(values) for values in zip(*(one[name] for one in drawn), strict=True)], fewest
+        )
+        for name in figures
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if len(defined) == len(values) else None
+
+
+def region_intervals(
+    units: Sequence[RegionLevel],
+    figures: Mapping[str, Callable[[RegionLevel], float | None]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Interval]:
+    """The 95 % interval of each figure by name.
+
+    Args:
+        units: The regions of each clip, all at the same thresholds.
+        figures: What is computed of a resample.
+        seed: Of the draws.
+        resamples: How many.
+    """
+    drawn: dict[str, list[float | None]] = {name: [] for name in figures}
+    for weights in _weights(len(units), seed, resamples):
+        resample = RegionLevel.weighted(units, weights)
+        for name, compute in figures.items():
+            drawn[name].append(compute(resample))
+    return {name: percentile_interval(values, len(units)) for name, values in drawn.items()}
+
+
+def _weights(units: int, seed: int, resamples: int) -> NDArray[np.int64]:
+    """(R, U) how often each unit is drawn."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(units, size=(resamples, units))
+    return np.stack([np.bincount(row, minlength=units) for row in drawn])

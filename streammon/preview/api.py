@@ -1,0 +1,136 @@
+"""The page's routes: its files, JSON, alert pictures and what a person may do with an alert."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from importlib import resources
+
+from aiohttp import web
+
+from streammon.errors import StorageError
+from streammon.preview.changes import JSON, Changes, as_json
+from streammon.preview.journal import ALERTS, SHOWN, Entry, Journal
+from streammon.preview.normal_footage import is_full
+
+CSRF_HEADER = "X-Streammon"
+"""A page of another origin can't set it without asking first, and is never told yes."""
+
+CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class BoardApi:
+    """Answers for one board.
+
+    Args:
+        snapshot: Gives everything there is to show.
+        changes: Server-sent events.
+        journal: The alerts.
+    """
+
+    def __init__(self, snapshot: Callable[[], JSON], changes: Changes, journal: Journal) -> None:
+        self._snapshot = snapshot
+        self._changes = changes
+        self._journal = journal
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """All of them. The page's files are read now, once: no request ever reaches the file system."""
+        files = page_files()
+        return [
+            web.get("/", _file("index.html", files["index.html"])),
+            *(web.get(f"/page/{name}", _file(name, content)) for name, content in files.items()),
+            web.get("/api/events", self._changes.respond),
+            web.get("/api/cameras", self._cameras),
+            web.get("/api/alerts", self._alerts),
+            web.get("/api/alerts/{id}/picture.jpg", self._picture),
+            web.post("/api/alerts/{id}/acknowledge", self._acknowledge),
+            web.post("/api/alerts/{id}/normal", self._normal),
+        ]
+
+    async def _cameras(self, _request: web.Request) -> web.Response:
+        snapshot = self._snapshot()
+        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "cameras")})
+
+    async def _alerts(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("limit", str(ALERTS))
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 4 and 1 <= int(wanted) <= ALERTS):
+            raise _refusal(web.HTTPBadRequest, f"limit must be a whole number from 1 to {ALERTS}")
+        return _json({"alerts": [entry.as_json() for entry in self._journal.newest(int(wanted))]})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        entry = self._entry(request)
+        stream = request.query.get("stream", SHOWN[0])
+        if stream not in SHOWN:
+            raise _refusal(web.HTTPBadRequest, f"stream must be one of {', '.join(SHOWN)}")
+        picture = entry.pictures.get(stream)
+        if picture is None:
+            raise _refusal(web.HTTPNotFound, "this alert has no such picture")
+        return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
+
+    async def _acknowledge(self, request: web.Request) -> web.Response:
+        _hold_own_page(request)
+        entry = self._entry(request)
+        self._journal.acknowledge(entry)
+        return _json(entry.as_json())
+
+    async def _normal(self, request: web.Request) -> web.Response:
+        _hold_own_page(request)
+        entry = self._entry(request)
+        if entry.normal_frames is None:
+            if entry.is_open:
+                raise _refusal(web.HTTPConflict, "this alert is still open; wait for its end")
+            if not entry.frames:
+                raise _refusal(web.HTTPConflict, "none of this alert's frames is kept any more")
+        try:
+            await self._journal.call_normal(entry)
+        except StorageError as error:
+            status = 507 if is_full(error.__cause__) else 500
+            return _json({"error": str(error)}, status)
+        return _json(entry.as_json())
+
+    def _entry(self, request: web.Request) -> Entry:
+        entry = self._journal.entries.get(request.match_info["id"])
+        if entry is None:
+            raise _refusal(web.HTTPNotFound, "no such alert")
+        return entry
+
+
+def page_files() -> dict[str, bytes]:
+    """The page's files by name, as they lie in the package."""
+    folder = resources.files("streammon.preview") / "page"
+    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return {name: files[name] for name in sorted(files) if _suffix(name) in CONTENT_TYPES}
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :]
+
+
+def _file(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
+    etag = hashlib.sha256(content).hexdigest()[:32]
+    content_type = CONTENT_TYPES[_suffix(name)]
+
+    async def answer(request: web.Request) -> web.Response:
+        known = request.if_none_match or ()
+        if any(tag.value == etag for tag in known):
+            response = web.Response(status=304)
+        else:
+            response = web.Response(body=content, content_type=content_type, charset="utf-8")
+        response.etag = etag
+        response.headers["Cache-Control"] = "no-cache"  # asked for each time, sent when it has changed
+        return response
+
+    return answer
+
+
+def _hold_own_page(request: web.Request) -> None:
+    """Refuse what another site's page may have sent with the user's cookie."""
+    if CSRF_HEADER not in request.headers:
+        raise _refusal(web.HTTPForbidden, f"send the header {CSRF_HEADER}: 1")
+
+
+def _json(body: JSON, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=as_json(body), content_type="application/json", headers=NO_STORE)
+
+
+def _refusal(kind: type[web.HTTPException], why: str) -> web.HTTPException:
+    return kind(text=as_json({"error": why}), content_type="application/json", headers=NO_STORE)

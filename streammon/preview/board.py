@@ -1,0 +1,182 @@
+"""What the page shows: each camera's state, its scores of the last minutes, and the alerts."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from streammon.config import Config, PreviewConfig
+from streammon.preview.api import BoardApi
+from streammon.preview.changes import Changes
+from streammon.preview.journal import Entry, Journal, Stills
+from streammon.preview.timeline import Timeline, threshold_ratio
+from streammon.records import (
+    Alert,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Event,
+    FrameScore,
+    Notice,
+    RedisStatus,
+    SpoolStatus,
+)
+
+SCORES_PER_S = 4.0  # of each camera, to each page
+NOTICES = 20
+FEED = 50
+SENDING = (CameraState.ONLINE, CameraState.LEARNING)
+
+
+class Board:
+    """What the page shows: each camera's state, its scores of the last minutes, and the alerts.
+
+    Lives on one event loop. Everything it keeps is bounded: a timeline is thinned, alerts are the newest.
+
+    Args:
+        config: The cameras, and where normal footage goes.
+        figures: Each camera's figures, which the monitor keeps up to date.
+        pictures: Where alerts get their pictures from.
+
+    Attributes:
+        journal: The alerts.
+        changes: What open pages hear.
+    """
+
+    def __init__(self, config: Config, figures: Mapping[str, CameraFigures], pictures: Stills) -> None:
+        preview = config.preview or PreviewConfig()
+        self._config = config
+        self._figures = figures
+        self._cameras = {name: _Camera(name, config, figures[name], preview.history_s) for name in config.cameras}
+        self._redis: RedisStatus | None = None
+        self._spool: SpoolStatus | None = None
+        self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES)
+        self.changes = Changes(self.snapshot)
+        self.journal = Journal(config.scenes, pictures, self._on_entry)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """The page at `/`, its files under `/page/`, JSON and server-sent events under `/api/`."""
+        return BoardApi(self.snapshot, self.changes, self.journal).routes()
+
+    async def close(self) -> None:
+        """End every page's event stream and what runs."""
+        self.changes.close()
+        await self.journal.close()
+
+    def on_event(self, event: Event) -> None:
+        """Take what the monitor tells; on the event loop, never blocks."""
+        self.journal.start_nowait()
+        match event:
+            case FrameScore():
+                self._on_score(event)
+            case CameraStatus():
+                self.journal.watch(event.camera, event.state in SENDING)
+                self.changes.publish_nowait("camera", self._cameras[event.camera].take_status(event))
+            case Alert():
+                camera = self._cameras[event.camera]
+                camera.timeline.add_alert(event)
+                self._on_entry(self.journal.on_alert(event, camera.size))
+            case Notice():
+                self._notices.append({"time_s": round(time.time(), 3), "text": event.text})
+                self.changes.publish_nowait("notice", self._notices[-1])
+            case RedisStatus():
+                self._redis = event
+                self.changes.publish_nowait("redis", _redis(event))
+            case SpoolStatus():
+                self._spool = event
+                self.changes.publish_nowait("spool", _spool(event))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything there is to show, now."""
+        return {
+            "now_s": round(time.time(), 3),
+            "history_s": (self._config.preview or PreviewConfig()).history_s,
+            "open_level": round(self._config.alerting.open_level, 3),
+            "cameras": [camera.as_json() for camera in self._cameras.values()],
+            "alerts": [entry.as_json() for entry in self.journal.newest(FEED)],
+            "redis": None if self._redis is None else _redis(self._redis),
+            "spool": None if self._spool is None else _spool(self._spool),
+            "notices": list(self._notices),
+        }
+
+    def _on_score(self, score: FrameScore) -> None:
+        self.journal.on_score(score)
+        change = self._cameras[score.camera].take_score(score, asyncio.get_running_loop().time())
+        if change is not None:
+            self.changes.publish_nowait("score", change)
+
+    def _on_entry(self, entry: Entry) -> None:
+        self.changes.publish_nowait("alert", entry.as_json())
+
+
+class _Camera:
+    """One camera as the page shows it."""
+
+    def __init__(self, name: str, config: Config, figures: CameraFigures, history_s: float) -> None:
+        self.name = name
+        self.scene = config.scene_of(name)
+        self.status = figures.status
+        self.size: tuple[int, int] | None = None
+        self.timeline = Timeline(history_s)
+        self._figures = figures
+        self._level: float | None = None
+        self._ratio: float | None = None
+        self._peak = 0.0  # since the last score that was told
+        self._told_s = float("-inf")
+
+    def take_status(self, status: CameraStatus) -> dict[str, Any]:
+        """What a page is told of a new state."""
+        if status.state not in SENDING:
+            self._level = self._ratio = None
+        self.status = status
+        return {"name": self.name, **self._status()}
+
+    def take_score(self, score: FrameScore, now_s: float) -> dict[str, Any] | None:
+        """What a page is told of a scored frame; None for those between, whose peak goes with the next."""
+        level, ratio = round(score.level, 2), threshold_ratio(score)
+        self.size, self._level, self._ratio = score.source_size, level, ratio
+        self.timeline.add(score.wall_time_s, level, ratio)
+        self._peak = max(self._peak, ratio)
+        if now_s - self._told_s < 1 / SCORES_PER_S:
+            return None
+        self._told_s, peak, self._peak = now_s, self._peak, 0.0
+        time_s = round(score.wall_time_s, 3)
+        fps = round(self._figures.fps_read, 1)
+        return {"camera": self.name, "time_s": time_s, "level": level, "ratio": ratio, "peak": peak, "fps": fps}
+
+    def as_json(self) -> dict[str, Any]:
+        """All there is to know of it."""
+        return {
+            "name": self.name,
+            "scene": self.scene,
+            **self._status(),
+            "fps": round(self._figures.fps_read, 1),
+            "fps_scored": round(self._figures.fps_scored, 1),
+            "level": self._level,
+            "ratio": self._ratio,
+            "size": self.size,
+            "step_s": self.timeline.step_s,
+            "timeline": self.timeline.points(),
+            "spans": self.timeline.spans(),
+        }
+
+    def _status(self) -> dict[str, Any]:
+        status = self.status
+        return {
+            "state": str(status.state),
+            "since_s": round(status.since_s, 3),
+            "reason": status.reason,
+            "retry_in_s": status.retry_in_s,
+            "progress": status.progress,
+        }
+
+
+def _redis(status: RedisStatus) -> dict[str, Any]:
+    return {"online": status.online, "since_s": status.since_s, "reason": status.reason, "spooled": status.spooled}
+
+
+def _spool(status: SpoolStatus) -> dict[str, Any]:
+    return {"waiting": status.waiting, "refused": status.refused, "dropped": status.dropped, "reason": status.reason}

@@ -1,0 +1,209 @@
+// One camera, or one alert, large.
+
+import { element, icon, setText } from './dom.js';
+import { shownLevel } from './board.js';
+import { AlertActions, AlertPicture, lasted } from './feed.js';
+import { Screen } from './screen.js';
+import { settings } from './settings.js';
+import { drawTimeline, timelineWords } from './timeline.js';
+import { counted, rarity, rarityExplained, stateDetail, stateWords, timeOfDay } from './words.js';
+
+const DRAW_MS = 250;
+
+function heatControls() {
+  const toggle = element('button', { class: 'switch', type: 'button' }, icon('heat'), element('span', {}, 'Heatmap'));
+  toggle.addEventListener('click', () => settings.set('heat', !settings.get('heat')));
+  const slider = element('input', { type: 'range', min: 10, max: 100, step: 5, 'aria-label': 'Heatmap opacity in percent' });
+  slider.addEventListener('input', () => settings.set('opacity', Number(slider.value)));
+  const show = () => {
+    toggle.setAttribute('aria-pressed', String(settings.get('heat')));
+    slider.value = settings.get('opacity');
+  };
+  show();
+  return { nodes: [toggle, slider], show };
+}
+
+class CameraView {
+  #screen;
+  #level = element('span', { class: 'level' });
+  #state = element('span', { class: 'state' });
+  #canvas = element('canvas', { class: 'timeline', role: 'img' });
+  #scale = element('p', { class: 'scale' });
+  #heat = heatControls();
+
+  constructor(name, board) {
+    this.name = name;
+    this.board = board;
+    this.title = name;
+    this.#screen = new Screen(name);
+    this.words = [this.#state, this.#level];
+    this.controls = this.#heat.nodes;
+    this.body = element('div', { class: 'camera-view' }, this.#screen.node, this.#canvas, this.#scale);
+    const minutes = Math.round(board.history_s / 60);
+    this.#scale.append(
+      element('span', {}, `${minutes} min ago`),
+      element('span', { class: 'key' }, 'dashed: where an alert opens'),
+      element('span', {}, 'now'),
+    );
+  }
+
+  show() {
+    const { board } = this;
+    const camera = board.cameras.get(this.name);
+    if (!camera) return;
+    const alert = board.openAlert(this.name);
+    this.body.toggleAttribute('data-alert', Boolean(alert));
+    this.body.dataset.state = camera.state;
+    this.#screen.update(camera, alert, !document.hidden, settings.get('heat'));
+    const fps = camera.state === 'online' && camera.fps ? ` · ${camera.fps} fps` : '';
+    setText(this.#state, stateWords(camera) + (stateDetail(camera) ? ` (${stateDetail(camera)})` : fps));
+    const level = camera.state === 'online' ? shownLevel(camera) : null;
+    setText(this.#level, level === null ? '' : rarity(level));
+    this.#level.title = rarityExplained(level);
+    this.#level.toggleAttribute('data-alert', Boolean(alert));
+    this.#heat.show();
+    drawTimeline(this.#canvas, camera, board);
+    this.#canvas.setAttribute('aria-label', timelineWords(camera, board));
+  }
+
+  neighbour(step) {
+    const names = [...this.board.cameras.keys()];
+    const next = names[(names.indexOf(this.name) + step + names.length) % names.length];
+    return names.length > 1 ? `camera=${next}` : null;
+  }
+
+  stop() {
+    this.#screen.stop();
+  }
+}
+
+class AlertView {
+  #picture = new AlertPicture('picture', 'Picture at the peak');
+  #blended = new AlertPicture('blended', 'The same with its heatmap');
+  #state = element('span', { class: 'state' });
+  #level = element('span', { class: 'level', 'data-alert': true });
+  #heat = heatControls();
+  #actions;
+
+  constructor(id, board) {
+    this.id = id;
+    this.board = board;
+    this.title = board.alerts.get(id)?.camera ?? '';
+    this.#actions = new AlertActions((alert) => board.takeAlert(alert));
+    this.words = [this.#state, this.#level];
+    this.controls = this.#heat.nodes;
+    const stack = element('div', { class: 'stack' }, this.#picture.node, this.#blended.node);
+    this.body = element('div', { class: 'alert-view' }, stack, this.#actions.node);
+  }
+
+  show() {
+    const alert = this.board.alerts.get(this.id);
+    if (!alert) return;
+    const regions = alert.boxes.length ? `, ${counted(alert.boxes.length, 'region')}` : '';
+    const time = `${timeOfDay(alert.opened_s)}, ${alert.open ? 'open for ' : ''}${lasted(alert, this.board.now_s)}`;
+    setText(this.#state, time + regions);
+    setText(this.#level, rarity(alert.peak_level));
+    this.#level.title = rarityExplained(alert.peak_level);
+    this.body.toggleAttribute('data-heat', settings.get('heat'));
+    this.body.firstChild.style.setProperty('--aspect', alert.size ? (alert.size[0] / alert.size[1]).toFixed(4) : 1.7778);
+    this.#heat.show();
+    this.#picture.show(alert);
+    this.#blended.show(alert);
+    this.#actions.show(alert);
+  }
+
+  neighbour(step) {
+    const ids = [...this.board.alerts.keys()];
+    const next = ids[ids.indexOf(this.id) + step];
+    return next ? `alert=${next}` : null;
+  }
+
+  stop() {}
+}
+
+// Which view is open stands in the address, so that the browser's way back closes it.
+export class Large {
+  #dialog = document.getElementById('large');
+  #board;
+  #view = null;
+  #onchange;
+  #pushed = false;
+
+  constructor(board, onchange) {
+    this.#board = board;
+    this.#onchange = onchange;
+    this.#dialog.addEventListener('cancel', (event) => {
+      event.preventDefault();
+      this.close();
+    });
+    this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.close());
+    this.#dialog.addEventListener('keydown', (event) => this.#onKey(event));
+    window.addEventListener('hashchange', () => this.#follow());
+    for (const name of ['camera', 'alert', 'all']) board.addEventListener(name, () => this.#onBoard(name));
+    settings.addEventListener('change', () => this.#view?.show());
+    setInterval(() => this.#view?.show(), DRAW_MS);
+  }
+
+  open(what) {
+    this.#pushed = true;
+    location.hash = what;
+  }
+
+  close() {
+    if (!this.#view) return;
+    if (this.#pushed) history.back();
+    else location.replace('#');
+  }
+
+  #onBoard(name) {
+    if (this.#view) this.#view.show();
+    else if (name === 'all') this.#follow();
+  }
+
+  #follow() {
+    const [kind, name = ''] = decodeURIComponent(location.hash.slice(1)).split('=');
+    this.#view?.stop();
+    const was = this.#view;
+    this.#view = null;
+    if (kind === 'camera' && this.#board.cameras.has(name)) this.#view = new CameraView(name, this.#board);
+    if (kind === 'alert' && this.#board.alerts.has(name)) this.#view = new AlertView(name, this.#board);
+    if (this.#view) this.#fill(this.#view);
+    else if (was) {
+      this.#pushed = false;
+      this.#dialog.close(); // the focus goes back to where it came from
+      this.#dialog.replaceChildren();
+    }
+    this.#onchange(this.#view !== null);
+  }
+
+  #fill(view) {
+    const turn = (step, name, words) => {
+      const target = view.neighbour(step);
+      const button = element('button', { class: 'turn', type: 'button', 'aria-label': words, title: words }, icon(name));
+      button.disabled = !target;
+      button.addEventListener('click', () => this.#turn(step));
+      return button;
+    };
+    const close = element('button', { class: 'turn', type: 'button', 'aria-label': 'Close', title: 'Close (Esc)' }, icon('close'));
+    close.addEventListener('click', () => this.close());
+    const name = element('h2', { id: 'large-name' }, view.title);
+    const words = element('p', { class: 'large-words' }, ...view.words);
+    const controls = element('div', { class: 'controls' }, ...view.controls);
+    const turns = element('div', { class: 'turns' }, turn(-1, 'before', 'Previous'), turn(1, 'after', 'Next'), close);
+    this.#dialog.replaceChildren(element('div', { class: 'large-head' }, name, words, controls, turns), view.body);
+    if (!this.#dialog.open) this.#dialog.showModal();
+    close.focus();
+    view.show();
+  }
+
+  #turn(step) {
+    const target = this.#view?.neighbour(step);
+    if (target) location.replace(`#${target}`);
+  }
+
+  #onKey(event) {
+    if (event.target.type === 'range') return; // there the arrows move the slider
+    if (event.key === 'ArrowLeft') this.#turn(-1);
+    if (event.key === 'ArrowRight') this.#turn(1);
+  }
+}

@@ -1,0 +1,107 @@
+// The page: cameras, alerts, and what is said about the connection.
+
+import { Board } from './board.js';
+import { element, setText } from './dom.js';
+import { Feed } from './feed.js';
+import { Grid } from './grid.js';
+import { Large } from './large.js';
+import { Login } from './login.js';
+import { settings } from './settings.js';
+import { counted, isSending, rarity, timeOfDay } from './words.js';
+
+const HIDDEN_MS = 15000; // a tab in the background stops playing after so long
+
+const board = new Board();
+const grid = new Grid(document.getElementById('grid'), board, (name) => large.open(`camera=${name}`));
+const large = new Large(board, (isOpen) => {
+  covered = isOpen;
+  grid.plays = !covered && !asleep;
+});
+new Feed(board, (id) => large.open(`alert=${id}`));
+const login = new Login(() => board.connect());
+
+let covered = false;
+let asleep = false;
+
+function showSummary() {
+  const cameras = [...board.cameras.values()];
+  const sending = cameras.filter(isSending).length;
+  const open = board.openAlerts.length;
+  const parts = [counted(cameras.length, 'camera'), `${sending} online`];
+  if (open) parts.push(`${counted(open, 'alert')} open`);
+  if (board.redis && !board.redis.online) parts.push(`Redis is away since ${timeOfDay(board.redis.since_s, false)}`);
+  const summary = document.getElementById('summary');
+  setText(summary, cameras.length ? parts.join(' · ') : '');
+  summary.toggleAttribute('data-alert', open > 0);
+  document.title = `${open ? `(${open}) ` : ''}streammon`;
+}
+
+function showNotices() {
+  const notices = document.getElementById('notices');
+  notices.hidden = board.notices.length === 0;
+  const lines = board.notices.map(({ time_s, text }) =>
+    element('li', {}, element('time', {}, timeOfDay(time_s)), ' ', text),
+  );
+  notices.querySelector('ul').replaceChildren(...lines.reverse());
+}
+
+function showConnection() {
+  const lost = document.getElementById('lost');
+  lost.hidden = board.lostSince === null;
+  setText(lost, lost.hidden ? '' : `No connection to streammon since ${timeOfDay(board.lostSince)}; trying again. What you see is old.`);
+  document.body.toggleAttribute('data-lost', !lost.hidden);
+}
+
+function announce({ alert, isNew }) {
+  if (!isNew || !alert.open) return;
+  const words = `Alert on ${alert.camera} at ${timeOfDay(alert.opened_s)}: normally seen ${rarity(alert.peak_level)}`;
+  setText(document.getElementById('announcer'), words);
+}
+
+function showSettings() {
+  document.getElementById('heat').setAttribute('aria-pressed', String(settings.get('heat')));
+  document.getElementById('opacity').value = settings.get('opacity');
+  document.documentElement.style.setProperty('--heat-opacity', settings.get('opacity') / 100);
+}
+
+document.getElementById('heat').addEventListener('click', () => {
+  grid.followPage();
+  settings.set('heat', !settings.get('heat'));
+});
+document.getElementById('opacity').addEventListener('input', (event) => {
+  settings.set('opacity', Number(event.target.value));
+});
+settings.addEventListener('change', showSettings);
+
+for (const name of ['all', 'camera', 'alert', 'redis']) board.addEventListener(name, showSummary);
+for (const name of ['all', 'notices']) board.addEventListener(name, showNotices);
+board.addEventListener('connection', showConnection);
+board.addEventListener('alert', ({ detail }) => announce(detail));
+board.addEventListener('unauthorised', () => login.ask());
+
+let sleep = 0;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(sleep);
+  const set = (value) => {
+    asleep = value;
+    grid.plays = !covered && !asleep;
+  };
+  if (document.hidden) sleep = setTimeout(set, HIDDEN_MS, true);
+  else set(false);
+});
+window.addEventListener('pagehide', () => {
+  asleep = true;
+  grid.plays = false; // tells the server that its viewers are gone
+});
+window.addEventListener('pageshow', (event) => {
+  if (!event.persisted) return;
+  asleep = false;
+  grid.plays = !covered;
+  board.connect();
+});
+
+showSettings();
+login.isIn().then(
+  (isIn) => (isIn ? board.connect() : login.ask()),
+  () => board.connect(), // it says what is wrong
+);

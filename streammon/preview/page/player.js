@@ -1,0 +1,230 @@
+// Plays one stream of one camera in a box: by WHEP, else as MJPEG, else as stills that are asked for again and again.
+
+const FIRST_PICTURE_MS = 6000;
+const GATHERING_MS = 800;
+const STALLED_MS = 6000;
+const WATCH_MS = 2000;
+const RETRIES = 2; // of WHEP, before something simpler
+const STILL_MS = 1000;
+const MJPEG_AT_ONCE = 3; // a browser opens six connections to one server, and the events need one
+const PEERS_AT_ONCE = 3; // that connect; a grid of 64 comes up a few at a time
+
+let mjpegPlaying = 0;
+let connecting = 0;
+const line = [];
+
+async function inTurn(work) {
+  if (connecting >= PEERS_AT_ONCE) await new Promise((resolve) => line.push(resolve));
+  connecting += 1;
+  try {
+    return await work();
+  } finally {
+    connecting -= 1;
+    line.shift()?.();
+  }
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === 'complete') return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHERING_MS);
+    peer.addEventListener('icegatheringstatechange', () => {
+      if (peer.iceGatheringState !== 'complete') return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+export class Player {
+  #box;
+  #camera;
+  #stream;
+  #label;
+  #run = null; // the AbortController of what plays now
+  #node = null;
+  #session = null;
+  #peer = null;
+
+  // onsize is called with the aspect ratio of the picture once it is known.
+  constructor(box, camera, stream, label, onsize = () => {}) {
+    this.#box = box;
+    this.#camera = camera;
+    this.#stream = stream;
+    this.#label = label;
+    this.onsize = onsize;
+  }
+
+  get isPlaying() {
+    return this.#run !== null;
+  }
+
+  start() {
+    if (this.#run) return;
+    this.#run = new AbortController();
+    this.#play(this.#run.signal);
+  }
+
+  stop() {
+    if (!this.#run) return;
+    this.#run.abort();
+    this.#run = null;
+    this.#hangUp();
+    this.#clear();
+  }
+
+  async #play(signal) {
+    for (let failures = 0; !signal.aborted && failures < RETRIES && window.RTCPeerConnection; failures += 1) {
+      const began = performance.now();
+      try {
+        await inTurn(() => this.#connect(signal));
+        await this.#untilStalled(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#hangUp();
+        if (error.status === 401) return; // the page asks to log in
+        if (error.status) break; // this server can't, now
+      }
+      this.#hangUp();
+      if (performance.now() - began > 30000) failures = 0;
+      await pause(1000 * (failures + 1), signal);
+    }
+    if (signal.aborted) return;
+    if (mjpegPlaying < MJPEG_AT_ONCE && (await this.#playMjpeg(signal))) return;
+    await this.#playStills(signal);
+  }
+
+  async #connect(signal) {
+    if (signal.aborted) throw new DOMException('stopped', 'AbortError');
+    const video = this.#show('video');
+    video.muted = video.autoplay = video.playsInline = true;
+    video.disablePictureInPicture = true;
+    const peer = (this.#peer = new RTCPeerConnection({ iceServers: [] }));
+    const { receiver } = peer.addTransceiver('video', { direction: 'recvonly' });
+    if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
+    video.srcObject = new MediaStream([receiver.track]);
+    await peer.setLocalDescription();
+    await gathered(peer);
+    const answer = await fetch(`/whep/${this.#camera}?stream=${this.#stream}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp', 'X-Streammon': '1' },
+      body: peer.localDescription.sdp,
+      signal,
+    });
+    if (answer.status !== 201) throw Object.assign(new Error('no session'), { status: answer.status });
+    this.#session = answer.headers.get('Location');
+    await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+    video.play().catch(() => {}); // told by the clock that stands still
+    await firstPicture(video, peer, signal);
+    this.#sized(video.videoWidth, video.videoHeight);
+    video.addEventListener('resize', () => this.#sized(video.videoWidth, video.videoHeight));
+    video.dataset.shown = this.#stream;
+  }
+
+  async #untilStalled(signal) {
+    const { currentTime, peer } = { currentTime: -1, peer: this.#peer };
+    let [last, moved] = [currentTime, performance.now()];
+    while (!signal.aborted && performance.now() - moved < STALLED_MS) {
+      await pause(WATCH_MS, signal);
+      if (['failed', 'closed'].includes(peer.connectionState)) return;
+      if (this.#node.currentTime !== last || document.hidden) moved = performance.now();
+      last = this.#node.currentTime;
+    }
+  }
+
+  #playMjpeg(signal) {
+    const image = this.#show('img');
+    mjpegPlaying += 1;
+    signal.addEventListener('abort', () => (mjpegPlaying -= 1), { once: true });
+    return new Promise((resolve) => {
+      image.onload = () => {
+        this.#sized(image.naturalWidth, image.naturalHeight);
+        image.dataset.shown = this.#stream;
+        resolve(true);
+      };
+      image.onerror = () => resolve(false);
+      signal.addEventListener('abort', () => resolve(true), { once: true });
+      image.src = `/mjpeg/${this.#camera}?stream=${this.#stream}`;
+    });
+  }
+
+  async #playStills(signal) {
+    const image = this.#show('img');
+    while (!signal.aborted) {
+      const next = new Image();
+      next.src = `/snapshot/${this.#camera}.jpg?stream=${this.#stream}&at=${Date.now()}`;
+      try {
+        await next.decode();
+        if (signal.aborted) return;
+        image.src = next.src;
+        image.dataset.shown = this.#stream;
+        this.#sized(next.naturalWidth, next.naturalHeight);
+        await pause(STILL_MS, signal);
+      } catch {
+        await pause(5 * STILL_MS, signal);
+      }
+    }
+  }
+
+  #show(tag) {
+    this.#clear();
+    this.#node = document.createElement(tag);
+    if (tag === 'img') this.#node.alt = this.#label;
+    else if (this.#label) this.#node.setAttribute('aria-label', this.#label);
+    if (!this.#label) this.#node.setAttribute('aria-hidden', 'true');
+    this.#node.className = `live ${this.#stream}`;
+    this.#box.prepend(this.#node);
+    if (this.#stream !== 'picture') this.#box.append(this.#node);
+    return this.#node;
+  }
+
+  #clear() {
+    if (!this.#node) return;
+    if (this.#node.tagName === 'VIDEO') this.#node.srcObject = null;
+    else this.#node.removeAttribute('src'); // ends the endless answer
+    this.#node.remove();
+    this.#node = null;
+  }
+
+  #sized(width, height) {
+    if (width && height) this.onsize(width / height);
+  }
+
+  #hangUp() {
+    this.#peer?.close();
+    this.#peer = null;
+    if (this.#session) {
+      fetch(this.#session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } }).catch(() => {});
+      this.#session = null;
+    }
+  }
+}
+
+function firstPicture(video, peer, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no picture')), FIRST_PICTURE_MS);
+    const end = (finish, value) => () => {
+      clearTimeout(timer);
+      finish(value);
+    };
+    video.addEventListener('loadeddata', end(resolve), { once: true });
+    peer.addEventListener('connectionstatechange', () => {
+      if (peer.connectionState === 'failed') end(reject, new Error('no way through'))();
+    });
+    signal.addEventListener('abort', end(reject, new DOMException('stopped', 'AbortError')), { once: true });
+  });
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,51 @@
+// The part of a tile or of the large view in which a camera's picture plays, with heatmap and boxes over it.
+
+import { boxOverlay, drawBoxes, element, setText } from './dom.js';
+import { Player } from './player.js';
+import { isSending, stateDetail, stateWords } from './words.js';
+
+export class Screen {
+  #picture = element('div', { class: 'picture' });
+  #boxes = boxOverlay();
+  #stateLine = element('strong');
+  #detailLine = element('span');
+  #veil = element('p', { class: 'veil' }, this.#stateLine, this.#detailLine);
+  #base;
+  #heat;
+  #wanted = false;
+
+  constructor(name) {
+    const sized = (aspect) => this.#setAspect(aspect);
+    this.#base = new Player(this.#picture, name, 'picture', `Live picture of ${name}`, sized);
+    this.#heat = new Player(this.#picture, name, 'heatmap', '');
+    this.#picture.append(this.#boxes);
+    this.node = element('div', { class: 'screen' }, this.#picture, this.#veil);
+  }
+
+  // Shows what the camera sends, where it shall play and sends at all.
+  update(camera, alert, wanted, heat) {
+    this.#wanted = wanted;
+    const plays = wanted && isSending(camera);
+    this.#set(this.#base, plays);
+    this.#set(this.#heat, plays && heat && camera.state === 'online');
+    this.#veil.hidden = isSending(camera);
+    setText(this.#stateLine, isSending(camera) ? '' : stateWords(camera));
+    setText(this.#detailLine, isSending(camera) ? '' : stateDetail(camera));
+    if (camera.size) this.#setAspect(camera.size[0] / camera.size[1]);
+    drawBoxes(this.#boxes, alert?.boxes_now ?? [], alert?.size ?? camera.size);
+  }
+
+  stop() {
+    this.#set(this.#base, false);
+    this.#set(this.#heat, false);
+  }
+
+  #set(player, plays) {
+    if (plays) player.start();
+    else player.stop();
+  }
+
+  #setAspect(aspect) {
+    this.#picture.style.setProperty('--aspect', aspect.toFixed(4));
+  }
+}

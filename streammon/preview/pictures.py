@@ -1,0 +1,161 @@
+"""The newest picture and heatmap of each camera, and who watches them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import av
+
+from streammon.config import PreviewConfig
+from streammon.preview.compose import Composer, Heat, Moment, jpeg
+from streammon.preview.encoder import H264Encoder, JpegEncoder
+from streammon.preview.fanout import SharedStream, Viewer
+from streammon.records import FrameScore
+
+STREAMS = ("picture", "blended", "heatmap")
+"""What can be watched of each camera."""
+
+H264_QUEUE = 30  # pictures, about a second
+JPEG_QUEUE = 1  # the newest wins
+JPEG_FPS = 10.0
+JPEG_QUALITY = 75
+THREAD_END_S = 2.0
+
+Coding = Literal["h264", "jpeg"]
+
+
+class _Camera:
+    """One camera's newest moment. Each assignment is whole, so no reader thread ever waits."""
+
+    def __init__(self) -> None:
+        self.picture: tuple[av.VideoFrame, float] | None = None
+        self.heat: Heat | None = None
+        self.watched: tuple[SharedStream[Any], ...] = ()
+
+    def newest(self) -> Moment | None:
+        """Picture and heatmap as they are now."""
+        picture = self.picture
+        return None if picture is None else Moment(*picture, self.heat)
+
+
+class LivePictures:
+    """The newest picture and the newest heatmap of each camera.
+
+    Nothing is encoded, scaled or coloured until somebody watches, and then once for all who watch the same.
+
+    Args:
+        cameras: Names of all cameras.
+        preview: Sizes and rates.
+    """
+
+    def __init__(self, cameras: Iterable[str], preview: PreviewConfig) -> None:
+        self._preview = preview
+        self._cameras = {name: _Camera() for name in cameras}
+        self._shared: dict[tuple[str, str, Coding], SharedStream[Any]] = {}
+
+    def __contains__(self, camera: object) -> bool:
+        return camera in self._cameras
+
+    def put_picture(self, camera: str, picture: av.VideoFrame, stream_time_s: float) -> None:
+        """Show a decoded picture. Called in reader threads; it never blocks and nobody writes into the picture."""
+        view = self._cameras[camera]
+        view.picture = picture, stream_time_s
+        for shared in view.watched:
+            shared.wake()
+
+    def put_score(self, score: FrameScore) -> None:
+        """Show a scored frame's anomaly map over the pictures that follow."""
+        self._cameras[score.camera].heat = Heat(score.anomaly_map, score.threshold)
+
+    def clear(self, camera: str) -> None:
+        """The camera's stream was lost: an old picture must not pass for a live one."""
+        view = self._cameras[camera]
+        view.picture = view.heat = None
+
+    def still(
+        self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
+    ) -> bytes | None:
+        """The newest picture as JPEG; takes some ms, so not on the event loop.
+
+        Args:
+            camera: Name of the camera.
+            stream: One of `STREAMS`.
+            quality: 1 to 100.
+            width: At most so wide; None for the configured width.
+
+        Returns:
+            None when there is no picture, or no heatmap where the heatmap alone is asked for.
+        """
+        moment = self._cameras[camera].newest()
+        if moment is None or (stream == "heatmap" and moment.heat is None):
+            return None
+        return jpeg(Composer(stream, width or self._preview.width).compose(moment), quality)
+
+    def viewers(self) -> dict[tuple[str, str], int]:
+        """How many watch each (camera, stream) now, by WebRTC or MJPEG; on the event loop."""
+        counts: dict[tuple[str, str], int] = {}
+        for (camera, stream, _), shared in self._shared.items():
+            counts[camera, stream] = counts.get((camera, stream), 0) + shared.count
+        return counts
+
+    def join(self, camera: str, stream: str, coding: Coding) -> Viewer[Any]:
+        """Begin to watch; `leave` must follow. On the event loop."""
+        key = (camera, stream, coding)
+        if key not in self._shared:
+            self._shared[key] = self._new_shared(key)
+            self._tell_watched(camera)
+        return self._shared[key].join()
+
+    def leave(self, camera: str, stream: str, coding: Coding, viewer: Viewer[Any]) -> SharedStream[Any] | None:
+        """End a viewer; gives the stream whose thread ends with it, if it was the last."""
+        key = (camera, stream, coding)
+        shared = self._shared.get(key)
+        if shared is None:  # its thread ended before
+            return None
+        shared.leave(viewer)
+        if shared.count:
+            return None
+        self._forget(key, shared)
+        return shared
+
+    @asynccontextmanager
+    async def watching(self, camera: str, stream: str, coding: Coding) -> AsyncIterator[Viewer[Any]]:
+        """Watch one stream for as long as this lasts; the last one to go waits for the encoder's end."""
+        viewer = self.join(camera, stream, coding)
+        try:
+            yield viewer
+        finally:
+            ending = self.leave(camera, stream, coding, viewer)
+            if ending is not None:
+                await asyncio.to_thread(ending.wait_ended, THREAD_END_S)
+
+    def close(self) -> None:
+        """End every viewer; on the event loop. Those who wait for a picture are told that none comes."""
+        for shared in list(self._shared.values()):
+            shared.close()
+
+    def _new_shared(self, key: tuple[str, str, Coding]) -> SharedStream[Any]:
+        camera, stream, coding = key
+        composer = Composer(stream, self._preview.width)
+        encoder: H264Encoder | JpegEncoder
+        if coding == "h264":
+            encoder = H264Encoder(composer, self._preview.fps, self._preview.bitrate_kbps)
+        else:
+            encoder = JpegEncoder(composer, min(JPEG_FPS, self._preview.fps), JPEG_QUALITY)
+        shared: SharedStream[Any] = SharedStream(
+            f"streammon-{coding}-{camera}-{stream}",
+            encoder,
+            self._cameras[camera].newest,
+            H264_QUEUE if coding == "h264" else JPEG_QUEUE,
+            on_end=lambda: self._forget(key, shared),
+        )
+        return shared
+
+    def _forget(self, key: tuple[str, str, Coding], shared: SharedStream[Any]) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
+            self._tell_watched(key[0])
+
+    def _tell_watched(self, camera: str) -> None:
+        self._cameras[camera].watched = tuple(shared for key, shared in self._shared.items() if key[0] == camera)

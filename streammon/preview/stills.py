@@ -1,0 +1,103 @@
+"""Pictures for what can't play WebRTC: one JPEG, or JPEG after JPEG in one answer."""
+
+import asyncio
+
+from aiohttp import web
+
+from streammon.preview.fanout import Viewer
+from streammon.preview.pictures import STREAMS, LivePictures
+
+BOUNDARY = "streammon"
+STALLED_S = 10.0
+"""A client that takes nothing for so long is cut."""
+
+IDLE_S = 2.0  # how often to look whether a client still waits when no picture comes
+MAX_VIEWERS = 64
+RETRY_AFTER_S = {"no picture yet": 1, "too many viewers": 10}
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def still_routes(pictures: LivePictures) -> list[web.AbstractRouteDef]:
+    """`/snapshot/<camera>.jpg` and `/mjpeg/<camera>`, each with `?stream=`."""
+    stills = Stills(pictures)
+    return [
+        web.get("/snapshot/{camera}.jpg", stills.snapshot),
+        web.get("/mjpeg/{camera}", stills.motion, allow_head=False),
+    ]
+
+
+class Stills:
+    """Answers with pictures.
+
+    Args:
+        pictures: What is shown.
+    """
+
+    def __init__(self, pictures: LivePictures) -> None:
+        self._pictures = pictures
+        self._viewers = 0
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """The newest picture."""
+        camera, stream = self._asked(request)
+        picture = await asyncio.to_thread(self._pictures.still, camera, stream)
+        if picture is None:
+            raise _not_now("no picture yet")
+        return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
+
+    async def motion(self, request: web.Request) -> web.StreamResponse:
+        """Picture after picture, until the client goes or takes no more."""
+        camera, stream = self._asked(request)
+        if self._viewers >= MAX_VIEWERS:
+            raise _not_now("too many viewers")
+        self._viewers += 1
+        try:
+            async with self._pictures.watching(camera, stream, "jpeg") as viewer:
+                return await _send(request, viewer)
+        finally:
+            self._viewers -= 1
+
+    def _asked(self, request: web.Request) -> tuple[str, str]:
+        """Camera and stream of a request.
+
+        Raises:
+            web.HTTPNotFound: There is no such camera or stream.
+        """
+        camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
+        if camera not in self._pictures or stream not in STREAMS:
+            raise web.HTTPNotFound(text="no such camera or stream")
+        return camera, stream
+
+
+def _not_now(why: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=why, headers={**NO_STORE, "Retry-After": str(RETRY_AFTER_S[why])})
+
+
+async def _send(request: web.Request, viewer: Viewer[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers=NO_STORE)
+    response.headers["Content-Type"] = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+    await response.prepare(request)
+    border = f"--{BOUNDARY}\r\n".encode()
+    try:
+        await response.write(border)
+        while (picture := await _next(request, viewer)) is not None:
+            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+            async with asyncio.timeout(STALLED_S):  # a browser shows a part once it sees where the next begins
+                await response.write(head + picture + b"\r\n" + border)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # what it hasn't taken would wait for it
+    except ConnectionError:
+        pass  # it has gone
+    return response
+
+
+async def _next(request: web.Request, viewer: Viewer[bytes]) -> bytes | None:
+    """The next picture; None when there will be none, or nobody waits for it."""
+    while request.transport is not None and not request.transport.is_closing():
+        try:
+            async with asyncio.timeout(IDLE_S):
+                return await viewer.get()
+        except TimeoutError:
+            continue
+    return None

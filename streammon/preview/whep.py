@@ -1,0 +1,280 @@
+"""Live pictures by WebRTC: a WHEP endpoint per camera (draft-ietf-wish-whep), so that any WHEP player plays them."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError
+
+from streammon.config import PreviewConfig
+from streammon.preview.encoder import H264Packet
+from streammon.preview.fanout import Viewer
+from streammon.preview.ice import candidates_of, host_addresses, rtc_configuration
+from streammon.preview.offers import NONSENSE, BadOfferError, UnanswerableOfferError, checked_offer, prefer_h264
+from streammon.preview.pictures import STREAMS, LivePictures
+
+MAX_SESSIONS = 64
+MAX_OFFER_BYTES = 64 * 1024
+OFFER_S = 10.0  # a body may take so long to arrive
+CONNECT_S = 15.0
+CLOSE_S = 3.0
+RETRY_AFTER_S = 10
+SDP = "application/sdp"
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ViewerTrack(MediaStreamTrack):
+    """One viewer's share of a stream. It joins when the connection first asks, so nothing old waits for it."""
+
+    kind = "video"
+
+    def __init__(self, join: Callable[[], Viewer[H264Packet]]) -> None:
+        super().__init__()
+        self._join = join
+        self.viewer: Viewer[H264Packet] | None = None
+
+    async def recv(self) -> H264Packet:
+        """The next packet.
+
+        Raises:
+            MediaStreamError: The stream has ended.
+        """
+        if self.viewer is None:
+            self.viewer = self._join()
+        packet = await self.viewer.get()
+        if packet is None:
+            raise MediaStreamError
+        return packet
+
+
+class Session:
+    """One viewer's connection.
+
+    Args:
+        pictures: What is shown.
+        camera: Name of the camera.
+        stream: One of `STREAMS`.
+    """
+
+    def __init__(self, pictures: LivePictures, camera: str, stream: str) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.gone = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._pictures = pictures
+        self._what = camera, stream
+        self._track = ViewerTrack(lambda: pictures.join(camera, stream, "h264"))
+        self._track.on("ended", self.gone.set)
+
+    async def serve(self, preview: "WhepSessions", offer: str, answer: asyncio.Future[str]) -> None:
+        """Answer the offer, then send pictures until the viewer is gone; sets `answer` or its error."""
+        peer = RTCPeerConnection(preview.rtc_configuration)
+        peer.on("connectionstatechange", lambda: self._on_state(peer.connectionState))
+        try:
+            try:
+                with candidates_of(preview.addresses):
+                    text = await self._answer(peer, offer)
+            except Exception as error:
+                if not answer.done():  # else the one who asked has gone
+                    answer.set_exception(error)
+                return
+            if answer.done():
+                return
+            answer.set_result(text)
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await self._connected.wait()
+            except TimeoutError:
+                return
+            await self.gone.wait()
+        finally:
+            await self._end(peer)
+
+    def _on_state(self, state: str) -> None:
+        if state == "connected":
+            self._connected.set()
+        elif state in ("failed", "closed"):
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the session, without waiting for it."""
+        self.gone.set()
+        self._connected.set()
+
+    async def _answer(self, peer: RTCPeerConnection, offer: str) -> str:
+        prefer_h264(peer.addTransceiver(self._track, direction="sendonly"))
+        try:
+            await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await peer.setLocalDescription(await peer.createAnswer())
+        except (OperationError, InvalidAccessError) as error:
+            raise UnanswerableOfferError("no codec in common") from error
+        except (InvalidStateError, *NONSENSE) as error:
+            raise BadOfferError("not an SDP offer") from error
+        return peer.localDescription.sdp
+
+    async def _end(self, peer: RTCPeerConnection) -> None:
+        if self._track.viewer is not None:
+            self._pictures.leave(*self._what, "h264", self._track.viewer)
+        self._track.stop()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await peer.close()
+        except TimeoutError:
+            logger.warning("a viewer's connection didn't close within %.0f s", CLOSE_S)
+
+
+class WhepSessions:
+    """Every viewer by WebRTC.
+
+    Args:
+        pictures: What is shown.
+        preview: Where it listens, and who else's pages may play it.
+
+    Attributes:
+        addresses: Of the candidates; the machine's own at the start.
+        rtc_configuration: What each peer connection is made with.
+
+    Raises:
+        ConfigError: The host or an ICE server is wrong.
+    """
+
+    def __init__(self, pictures: LivePictures, preview: PreviewConfig) -> None:
+        self.addresses = host_addresses(preview.host)
+        self.rtc_configuration = rtc_configuration(preview.ice_servers)
+        self._pictures = pictures
+        self._origins = frozenset(preview.allow_origins)
+        self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
+        self._closing = False
+
+    @property
+    def count(self) -> int:
+        """Sessions now, those that are only connecting included."""
+        return len(self._sessions)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """The endpoint of each camera, and the resource of each session."""
+        camera, session = "/whep/{camera}", "/whep/session/{id}"
+        return [
+            web.post(camera, self._with_origin(self._offer)),
+            web.options(camera, self._with_origin(self._preflight_of("POST"))),
+            web.delete(session, self._with_origin(self._delete)),
+            web.patch(session, self._with_origin(self._patch)),
+            web.options(session, self._with_origin(self._preflight_of("DELETE"))),
+        ]
+
+    async def close(self) -> None:
+        """End every session, and take no more."""
+        self._closing = True
+        tasks = [task for _, task in self._sessions.values()]
+        for session, _ in self._sessions.values():
+            session.hang_up()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=CLOSE_S + 1)
+            for task in late:
+                task.cancel()
+
+    async def _offer(self, request: web.Request) -> web.Response:
+        camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
+        if camera not in self._pictures or stream not in STREAMS:
+            raise web.HTTPNotFound(text="no such camera or stream")
+        if request.content_type != SDP:
+            raise web.HTTPUnsupportedMediaType(text=f"the offer must be {SDP}", headers={"Accept-Post": SDP})
+        try:
+            offer = checked_offer(await body_of(request))
+            if self._closing or self.count >= MAX_SESSIONS:
+                raise web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": str(RETRY_AFTER_S)})
+            session_id, answer = await self._begin(Session(self._pictures, camera, stream), offer)
+        except BadOfferError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        except UnanswerableOfferError as error:
+            raise web.HTTPNotAcceptable(text=str(error)) from None
+        response = web.Response(status=201, text=answer, content_type=SDP)
+        response.headers["Location"] = f"/whep/session/{session_id}"
+        for server in self.rtc_configuration.iceServers or []:
+            if server.username is None:  # passwords stay here: one relay is enough for both sides
+                response.headers.add("Link", f'<{server.urls}>; rel="ice-server"')
+        return response
+
+    async def _begin(self, session: Session, offer: str) -> tuple[str, str]:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(session.serve(self, offer, answer), name=f"whep-{session.id}")
+        self._sessions[session.id] = session, task
+        task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
+        return session.id, await answer
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        session, task = self._session_of(request)
+        session.hang_up()
+        await asyncio.wait([task], timeout=CLOSE_S)
+        return web.Response()
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        self._session_of(request)
+        raise web.HTTPMethodNotAllowed("PATCH", ["DELETE", "OPTIONS"])  # we find a viewer when it calls: no trickle
+
+    def _session_of(self, request: web.Request) -> tuple[Session, asyncio.Task[None]]:
+        found = self._sessions.get(request.match_info["id"])
+        if found is None:
+            raise web.HTTPNotFound(text="no such session")
+        return found
+
+    def _preflight_of(self, method: str) -> Handler:
+        async def preflight(request: web.Request) -> web.Response:
+            headers = {"Allow": f"{method}, OPTIONS"}
+            if method == "POST":
+                headers["Accept-Post"] = SDP
+            if request.headers.get("Origin") in self._origins:
+                headers["Access-Control-Allow-Methods"] = headers["Allow"]
+                headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                headers["Access-Control-Max-Age"] = "600"
+            return web.Response(status=204, headers=headers)
+
+        return preflight
+
+    def _with_origin(self, handler: Handler) -> Handler:
+        """Let pages of the configured origins read the answer, errors too."""
+
+        async def answered(request: web.Request) -> web.StreamResponse:
+            origin = request.headers.get("Origin", "")
+            headers = {"Vary": "Origin"} if self._origins else {}
+            if origin in self._origins:
+                headers["Access-Control-Allow-Origin"] = origin
+                headers["Access-Control-Expose-Headers"] = "Link, Location"
+            try:
+                response = await handler(request)
+            except web.HTTPException as refusal:
+                refusal.headers.update(headers)
+                raise
+            response.headers.update(headers)
+            return response
+
+        return answered
+
+
+async def body_of(request: web.Request) -> str:
+    """The body of a request that must be short, and not take long.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: It is longer than an offer can be.
+        web.HTTPRequestTimeout: It didn't arrive in time.
+        BadOfferError: It isn't text.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(OFFER_S):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > MAX_OFFER_BYTES:
+                    raise web.HTTPRequestEntityTooLarge(MAX_OFFER_BYTES, len(body))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the offer didn't arrive in time") from None
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise BadOfferError("not text") from None

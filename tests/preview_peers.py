@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -71,12 +71,19 @@ class Preview:
         """The number of the picture shown last."""
         return self._numbers[camera]
 
-    async def play(self, camera: str, fps: float = 25.0, size: tuple[int, int] = (320, 240)) -> None:
-        """Show numbered pictures until cancelled."""
+    async def play(
+        self,
+        camera: str,
+        fps: float = 25.0,
+        size: tuple[int, int] = (320, 240),
+        of: Sequence[av.VideoFrame] = (),
+    ) -> None:
+        """Show numbered pictures, or the given ones over and over, until cancelled."""
         began_s = time.monotonic()
         for count in range(1_000_000):
             number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
-            self.pictures.put_picture(camera, picture_of(number, size), count / fps)
+            picture = of[number % len(of)] if of else picture_of(number, size)
+            self.pictures.put_picture(camera, picture, count / fps)
             await asyncio.sleep(max(0.0, began_s + (count + 1) / fps - time.monotonic()))
 
 

@@ -36,6 +36,7 @@ from streammon.options import (
     loaded,
     model_of,
     model_options,
+    password_given,
     run_config,
     scene_folder,
     scene_name,
@@ -185,6 +186,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @click.option("--redis", help="redis://… or embedded (default).")
 @click.option("--learn-for", help="How long a scene without a bank is learned, such as 10m.")
 @click.option("--false-alarms-per-day", help="How many alerts a day a normal camera may raise. Default: 1.")
+@click.option("--preview", metavar="[HOST:]PORT", help="Show the live page there; 0 picks a free port.")
 @click.option("--log-json", is_flag=True, help="One JSON object per event instead of a table or lines.")
 @config_option
 @model_options
@@ -223,6 +225,18 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
     from streammon.watch import watch_messages
 
     _until_signal(watch_messages(address, cameras or None, as_json))
+
+
+@commands.command("hash-password")
+def hash_password() -> None:
+    """Print the hash of a password, for `preview.users`; it asks for it twice, or reads a line of standard input.
+
+    Example: streammon hash-password
+    """
+    password = password_given()
+    from streammon.preview.passwords import hash_password as hashed
+
+    print(hashed(password))
 
 
 @commands.command()

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
 from streammon.ingest import CameraReader, LatestFrames, probe
-from streammon.padim import INPUT_SIZE, hold_writable, load_backbone
+from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -26,10 +27,13 @@ from streammon.records import (
 )
 from streammon.scoring import Outcome, ScorerThread, missing_banks
 
+if TYPE_CHECKING:
+    from streammon.preview import Preview
+
 UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
-SCORER_JOIN_S = 1.0  # the three add up to less than the 5 s in which a service manager expects an end
+SCORER_JOIN_S = 1.0  # the three and a second for the preview are less than the 5 s a service manager waits
 DRAIN_S = 2.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
@@ -52,20 +56,23 @@ class Monitor:
         figures: Each camera's figures, kept up to date.
 
     Raises:
-        InputError: The weights, a bank, a camera's file or the scenes folder can't be used.
+        InputError: The weights, a bank, a camera's file, the scenes folder or the preview's certificate can't be
+            used.
     """
 
     def __init__(self, config: Config, on_event: Callable[[Event], None]) -> None:
         self.config = config
-        self._on_event = on_event
+        self._hear = on_event
         now = time.time()
         connecting = {name: CameraStatus(name, CameraState.CONNECTING, now) for name in config.cameras}
         self.figures = {name: CameraFigures(status) for name, status in connecting.items()}
         self._read_status = dict(connecting)  # as the readers say it, without what the scene adds
         self._latest = LatestFrames()
+        self._preview = self._new_preview()
         hold_footage_readable(config)
         hold_banks_writable(config)
         backbone = load_backbone(config.model)
+        self._device = backbone.device
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}
         self._rules = {
@@ -77,6 +84,7 @@ class Monitor:
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publisher: RedisPublisher | None = None
+        self._spool: Spool | None = None
         self._rates: dict[str, tuple[float, int]] = {}
 
     async def run(self) -> None:
@@ -85,10 +93,18 @@ class Monitor:
         On the way out every open alert is closed and delivered, or kept in the spool for the next start.
 
         Raises:
+            ConfigError: The preview can't listen where it shall.
             RedisError: Redis can't be used at the start; later outages are events.
             StorageError: The spool can't be used.
         """
         self._loop = asyncio.get_running_loop()
+        if self._preview is None:
+            return await self._publish()
+        async with self._preview:
+            self._on_event(Notice(f"preview on {self._preview.url}"))
+            return await self._publish()
+
+    async def _publish(self) -> None:
         alerting = self.config.alerting
         with (
             redis_for(self.config.redis) as redis,
@@ -96,12 +112,32 @@ class Monitor:
         ):
             async with RedisPublisher(redis, spool, self._on_event) as publisher:
                 self._publisher = publisher
+                self._spool = spool
                 await publisher.check()
                 self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
                 try:
                     await self._watch(publisher)
                 finally:
                     await self._wind_down(publisher)
+
+    def _new_preview(self) -> "Preview | None":
+        if self.config.preview is None:
+            return None
+        from streammon.preview import Gauges, Preview  # WebRTC takes half a second to load, so only where it is used
+
+        gauges = Gauges(
+            unread_frames=lambda: len(self._latest),
+            spooled_alerts=lambda: 0 if self._spool is None else len(self._spool),
+            redis_online=lambda: self._publisher is not None and self._publisher.status.online,
+            device_memory_bytes=lambda: device_memory_bytes(self._device),
+        )
+        return Preview(self.config, self.figures, gauges)
+
+    def _on_event(self, event: Event) -> None:
+        """Tell the preview and whoever else listens."""
+        if self._preview is not None:
+            self._preview.on_event(event)
+        self._hear(event)
 
     async def _watch(self, publisher: RedisPublisher) -> None:
         self._scorer.start()
@@ -184,7 +220,8 @@ class Monitor:
         camera = self.config.cameras[name]
         waits = camera.play == "fast" and not camera.is_live
         put = partial(self._latest.put, stopping=self._is_stopping) if waits else self._latest.put_nowait
-        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over)
+        show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
+        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show)
 
     def _is_stopping(self) -> bool:
         return self._stopping.is_set()

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from streammon.config import (
 from streammon.errors import ConfigError, StorageError
 
 DEFAULT_CONFIG = Path("config.yaml")
+MAX_PORT = 65535
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -152,7 +154,7 @@ def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
     """
     scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
     learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
-    config_file = options.pop("config_file")
+    config_file, preview = options.pop("config_file"), options.pop("preview")
     config = None if urls and config_file is None else loaded(config_file)
     if not urls and config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE, or a camera's URL")
@@ -169,10 +171,43 @@ def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
         values["scenes"] = scenes
     if redis:
         values["redis"] = {**values.get("redis", {}), "url": expanded(redis, "--redis", "it")}
+    if preview:
+        values["preview"] = {**(values.get("preview") or {}), **listening_place(preview)}
     if rate:
         values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
     values["model"] = model_of(config.model if config else None, **options).model_dump()
     return parse_section(Config, values, "command line")  # what the file says was held against its rules before
+
+
+def listening_place(place: str) -> dict[str, str]:
+    """Host and port from `[HOST:]PORT`; a host that isn't given stays what it was.
+
+    Raises:
+        ConfigError: It is something else.
+
+    >>> listening_place("8088"), listening_place("0.0.0.0:8088"), listening_place("[::1]:0")
+    ({'port': '8088'}, {'host': '0.0.0.0', 'port': '8088'}, {'host': '::1', 'port': '0'})
+    """
+    match = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+):)?(\d{1,5})", place)
+    if not match or int(match[2]) > MAX_PORT:
+        raise ConfigError("--preview", f"it is {place!r}", "give a port, or host:port as in 127.0.0.1:8088")
+    host = {"host": match[1].strip("[]")} if match[1] else {}
+    return {**host, "port": match[2]}
+
+
+def password_given() -> str:
+    """A password: asked for twice where someone sits there, else the first line of standard input.
+
+    Raises:
+        ConfigError: It is empty.
+    """
+    if sys.stdin.isatty():
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt="Once more", err=True))
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise ConfigError("standard input", "it holds no password", "type one, or pipe a line in")
+    return password
 
 
 def watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:

@@ -1,7 +1,7 @@
 """The demo: a plaza is learned over RTSP, a van crosses it, and the alert arrives over Redis.
 
 The whole product runs, nothing is shortened: the camera is a real RTSP stream on loopback, the bank is learned from
-it live, the alert goes through a real Valkey server and is read back by a subscriber.
+it live, the alert goes through a real Valkey server and is read back by a subscriber, and the page shows it all.
 """
 
 import asyncio
@@ -78,6 +78,7 @@ def demo_config(url: str, folder: Path, redis: RedisConfig) -> Config:
         {
             "cameras": {CAMERA: {"url": url, "learn_for": LEARN_S, "score_fps": 12}},
             "redis": {"url": redis.address},
+            "preview": {"port": 0},
             "scenes": folder / "scenes",
             "alerting": {"spool": folder / "alerts.spool.sqlite", "false_alarms_per_day": FALSE_ALARMS_PER_DAY},
         },

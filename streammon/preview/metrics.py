@@ -1,0 +1,166 @@
+"""What Prometheus is told at `/metrics`: read when it asks, from figures that the monitor keeps anyway."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+
+from streammon.config import Config
+from streammon.records import CameraFigures, CameraState, Event, FrameScore
+
+LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+
+
+def _nothing() -> int:
+    return 0
+
+
+def _no() -> bool:
+    return False
+
+
+def _no_device() -> int | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is measured only when somebody asks.
+
+    Attributes:
+        unread_frames: Frames that wait for the scorer; at most one for each camera.
+        spooled_alerts: Alert messages that Redis doesn't have yet.
+        redis_online: Whether Redis takes what is published.
+        device_memory_bytes: What torch holds of the accelerator's memory; None where it computes on the CPU.
+    """
+
+    unread_frames: Callable[[], int] = _nothing
+    spooled_alerts: Callable[[], int] = _nothing
+    redis_online: Callable[[], bool] = _no
+    device_memory_bytes: Callable[[], int | None] = _no_device
+
+
+class Metrics:
+    """Everything there is to measure, in a registry of its own.
+
+    Args:
+        config: The cameras.
+        figures: Each camera's figures, which the monitor keeps up to date.
+        gauges: What else the monitor can tell.
+        viewers: Viewers now, by camera and stream.
+        login_failures: Wrong passwords and tokens so far.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        figures: Mapping[str, CameraFigures],
+        gauges: Gauges,
+        viewers: Callable[[], Mapping[tuple[str, str], int]],
+        login_failures: Callable[[], int],
+    ) -> None:
+        self._figures = figures
+        self._gauges = gauges
+        self._viewers = viewers
+        self._login_failures = login_failures
+        self._registry = CollectorRegistry()
+        self._latency = Histogram(
+            "streammon_latency_seconds",
+            "Time from the moment a frame was decoded until its score was there",
+            ["camera"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=self._registry,
+        )
+        # Fast footage has a clock of its own, so its frames have no such time.
+        self._timed = {name for name, camera in config.cameras.items() if camera.is_live or camera.play == "realtime"}
+        ProcessCollector(registry=self._registry)
+        self._registry.register(self)
+
+    def on_event(self, event: Event) -> None:
+        """Take what the monitor tells; on the event loop, never blocks."""
+        if isinstance(event, FrameScore) and event.camera in self._timed:
+            self._latency.labels(event.camera).observe(max(0.0, time.time() - event.wall_time_s))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics as text, and its content type.
+
+        Args:
+            accept: The request's Accept header; one that asks for OpenMetrics gets it.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus_client asks for."""
+        yield from self._counters()
+        yield from self._states()
+        yield from self._last_values()
+        yield from self._whole()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering shall not measure."""
+        return ()
+
+    def _counters(self) -> Iterator[Metric]:
+        rows: dict[str, tuple[str, Callable[[CameraFigures], int]]] = {
+            "frames_read": ("Frames decoded", lambda f: f.decoded),
+            "frames_scored": ("Frames scored or learned from", lambda f: f.scored),
+            "frames_dropped": ("Frames a newer one replaced before they were scored", lambda f: f.dropped),
+            "frames_corrupt": ("Frames dropped as damaged", lambda f: f.corrupt),
+            "camera_connections": ("Connections that gave frames", lambda f: f.connections),
+            "alerts_opened": ("Alerts opened", lambda f: f.alerts),
+        }
+        for name, (words, value) in rows.items():
+            family = CounterMetricFamily(f"streammon_{name}", words, labels=["camera"])
+            for camera, figures in self._figures.items():
+                family.add_metric([camera], value(figures))
+            yield family
+
+    def _states(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily("streammon_camera_state", "1 for the camera's state", labels=["camera", "state"])
+        for camera, figures in self._figures.items():
+            for each in CameraState:
+                state.add_metric([camera, each.value], float(figures.status.state is each))
+        yield state
+
+    def _last_values(self) -> Iterator[Metric]:
+        """Gauges of each camera; those that have no value now are left out."""
+        rows: dict[str, tuple[str, Callable[[CameraFigures], float | None]]] = {
+            "camera_state_since_seconds": ("Unix time at which the state began", lambda f: f.status.since_s),
+            "camera_retry_seconds": ("Wait before the planned next attempt", lambda f: f.status.retry_in_s),
+            "camera_learning_ratio": ("How much of its scene is learned", lambda f: f.status.progress),
+            "camera_read_fps": ("Frames decoded a second, lately", lambda f: f.fps_read),
+            "camera_scored_fps": ("Frames scored a second, lately", lambda f: f.fps_scored),
+            "camera_score": ("Latest frame score, a Mahalanobis distance", lambda f: f.score),
+            "camera_level": ("Latest level: -log10 of the false alarms a day", lambda f: f.level),
+            "alert_open": ("1 while an alert is open", lambda f: float(f.alert_open)),
+        }
+        for name, (words, value) in rows.items():
+            family = GaugeMetricFamily(f"streammon_{name}", words, labels=["camera"])
+            for camera, figures in self._figures.items():
+                number = value(figures)
+                if number is not None:
+                    family.add_metric([camera], number)
+            yield family
+
+    def _whole(self) -> Iterator[Metric]:
+        gauges = self._gauges
+        yield GaugeMetricFamily("streammon_unread_frames", "Frames that wait for the scorer", gauges.unread_frames())
+        waiting = gauges.spooled_alerts()
+        yield GaugeMetricFamily("streammon_spool_waiting", "Alert messages that Redis doesn't have yet", waiting)
+        yield GaugeMetricFamily(
+            "streammon_redis_online", "1 while Redis takes what is published", gauges.redis_online()
+        )
+        viewers = GaugeMetricFamily("streammon_viewers", "Viewers of a live stream", labels=["camera", "stream"])
+        for (camera, stream), count in self._viewers().items():
+            viewers.add_metric([camera, stream], count)
+        yield viewers
+        failures = self._login_failures()
+        yield CounterMetricFamily("streammon_login_failures", "Wrong passwords and tokens", failures)
+        device_bytes = gauges.device_memory_bytes()
+        if device_bytes is not None:
+            yield GaugeMetricFamily("streammon_device_memory_bytes", "What torch holds of the device", device_bytes)

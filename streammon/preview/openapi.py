@@ -1,0 +1,146 @@
+"""What can be asked for over HTTP, in OpenAPI 3.1's words; a test holds it against the routes there are."""
+
+from typing import Any
+
+from streammon import __version__
+from streammon.preview.pictures import STREAMS
+
+Operation = dict[str, Any]
+
+_CAMERA = {"name": "camera", "in": "path", "required": True, "schema": {"type": "string"}}
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_STREAM = {"name": "stream", "in": "query", "schema": {"type": "string", "enum": list(STREAMS), "default": "picture"}}
+_LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}}
+_OWN_PAGE = {"name": "X-Streammon", "in": "header", "required": True, "schema": {"type": "string", "const": "1"}}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_SDP = {"application/sdp": {"schema": {"type": "string"}}}
+_OBJECT = {"type": "object"}
+_LOG_IN = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["user", "password"],
+            "properties": {"user": {"type": "string"}, "password": {"type": "string"}},
+        },
+        {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
+    ]
+}
+
+
+def describe() -> dict[str, Any]:
+    """The whole description; which routes are open to everybody is said by an empty `security`."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "streammon preview", "version": __version__},
+        "security": [{"bearer": []}, {"basic": []}, {"session": []}],
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "streammon_session"},
+            }
+        },
+        "paths": {**_page(), **_logins(), **_operations(), **_board(), **_streams()},
+    }
+
+
+def _page() -> dict[str, Any]:
+    return {
+        "/": {"get": _open(_answers("the page", "text/html"))},
+        "/page/{file}": {
+            "get": _open(
+                _answers("a file of the page", "*/*", 304, 404),
+                {"name": "file", "in": "path", "required": True, "schema": {"type": "string"}},
+            )
+        },
+    }
+
+
+def _logins() -> dict[str, Any]:
+    body = {"required": True, "content": {"application/json": {"schema": _LOG_IN}}}
+    return {
+        "/login": {
+            "get": _open(_answers("how one logs in, and who is")),
+            "post": _open({"204": _said("a session's cookie"), **_errors(400, 401, 429)}) | {"requestBody": body},
+        },
+        "/logout": {"post": _guarded({"204": _said("the session is over")})},
+    }
+
+
+def _operations() -> dict[str, Any]:
+    unready = {"503": {"description": "none is", "content": {"application/json": {"schema": _OBJECT}}}}
+    return {
+        "/healthz": {"get": _open(_answers("it is alive"))},
+        "/readyz": {"get": _guarded(_answers("at least one camera is watched") | unready)},
+        "/metrics": {"get": _guarded(_answers("Prometheus metrics", "text/plain"))},
+        "/api/openapi.json": {"get": _guarded(_answers("this description"))},
+    }
+
+
+def _board() -> dict[str, Any]:
+    alert = "/api/alerts/{id}"
+    return {
+        "/api/events": {"get": _guarded(_answers("all changes, as server-sent events", "text/event-stream", 503))},
+        "/api/cameras": {"get": _guarded(_answers("cameras, states, scores of the last minutes"))},
+        "/api/alerts": {"get": _guarded(_answers("the newest alerts", "application/json", 400), _LIMIT)},
+        f"{alert}/picture.jpg": {
+            "get": _guarded(_answers("the picture at its peak", "image/jpeg", 400, 404), _ID, _STREAM)
+        },
+        f"{alert}/acknowledge": {
+            "post": _guarded(_answers("it is seen", "application/json", 403, 404), _ID, _OWN_PAGE)
+        },
+        f"{alert}/normal": {
+            "post": _guarded(
+                _answers("its frames are kept as normal footage", "application/json", 403, 404, 409, 507),
+                _ID,
+                _OWN_PAGE,
+            )
+        },
+    }
+
+
+def _streams() -> dict[str, Any]:
+    answer = {"201": {"description": "an answer; Location names the session", "content": _SDP}}
+    offer = {"requestBody": {"required": True, "content": _SDP}}
+    gone, asked = {"200": _said("it is over"), **_errors(404)}, {"204": _said("what is allowed")}
+    return {
+        "/whep/{camera}": {
+            "post": _guarded(answer | _errors(400, 404, 406, 408, 413, 415, 503), _CAMERA, _STREAM) | offer,
+            "options": _guarded(asked, _CAMERA),
+        },
+        "/whep/session/{id}": {
+            "delete": _guarded(gone, _ID),
+            "patch": _guarded(_errors(404, 405), _ID),
+            "options": _guarded(asked, _ID),
+        },
+        "/snapshot/{camera}.jpg": {
+            "get": _guarded(_answers("one picture", "image/jpeg", 404, 503), _CAMERA, _STREAM)
+        },
+        "/mjpeg/{camera}": {
+            "get": _guarded(
+                _answers("picture after picture", "multipart/x-mixed-replace", 404, 503), _CAMERA, _STREAM
+            )
+        },
+    }
+
+
+def _guarded(responses: Operation, *parameters: Operation) -> Operation:
+    return {"parameters": list(parameters), "responses": {**responses, **_errors(401, 429)}}
+
+
+def _open(responses: Operation, *parameters: Operation) -> Operation:
+    return {"security": [], "parameters": list(parameters), "responses": responses}
+
+
+def _answers(what: str, content_type: str = "application/json", *errors: int) -> Operation:
+    schema = _OBJECT if content_type == "application/json" else {"type": "string"}
+    return {"200": {"description": what, "content": {content_type: {"schema": schema}}}, **_errors(*errors)}
+
+
+def _errors(*statuses: int) -> Operation:
+    said = {"content": {"application/json": {"schema": _ERROR}}}
+    return {str(status): _said("refused") | said for status in statuses}
+
+
+def _said(what: str) -> Operation:
+    return {"description": what}

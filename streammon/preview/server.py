@@ -1,0 +1,177 @@
+"""The preview as the monitor sees it: one HTTP server of the page, the live streams and what operators ask for."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from streammon.config import Config, PreviewConfig
+from streammon.errors import ConfigError
+from streammon.preview.access import Access
+from streammon.preview.answers import errors_as_json, on_prepare
+from streammon.preview.board import Board
+from streammon.preview.connections import HEADERS_S, MAX_BODY_BYTES, Connections
+from streammon.preview.health import Health
+from streammon.preview.metrics import Gauges, Metrics
+from streammon.preview.openapi import describe
+from streammon.preview.pictures import LivePictures
+from streammon.preview.stills import still_routes
+from streammon.preview.tls import tls_context
+from streammon.preview.whep import WhepSessions
+from streammon.records import CameraFigures, CameraState, CameraStatus, Event, FrameScore
+
+CLOSE_S = 0.5  # for viewers and pages to be told, then for requests to end: twice at worst
+BACKLOG = 128
+SENDING = (CameraState.ONLINE, CameraState.LEARNING)
+
+log = logging.getLogger(__name__)
+
+
+class Preview:
+    """Serves the page and the live streams while it is entered.
+
+    Making it reads the certificate; entering it takes the port. Leaving it takes a second at most, whatever its
+    viewers do.
+
+    Args:
+        config: What is watched; its `preview` section says where to listen.
+        figures: Each camera's figures, which the monitor keeps up to date.
+        gauges: What else the monitor can tell of itself.
+
+    Attributes:
+        pictures: Takes each camera's newest picture, from its reader's thread.
+        url: Where it listens, once entered.
+
+    Raises:
+        ConfigError: The certificate or its key can't be used.
+    """
+
+    def __init__(self, config: Config, figures: Mapping[str, CameraFigures], gauges: Gauges | None = None) -> None:
+        self._preview = config.preview or PreviewConfig()
+        self._tls = tls_context(self._preview)
+        self.pictures = LivePictures(config.cameras, self._preview)
+        self.url = ""
+        self._board = Board(config, figures, self.pictures)
+        self._whep = WhepSessions(self.pictures, self._preview)
+        self._access = Access(self._preview)
+        self._metrics = Metrics(
+            config, figures, gauges or Gauges(), self.pictures.viewers, lambda: self._access.failures
+        )
+        self._health = Health(figures, self._metrics)
+        self._runner = web.AppRunner(self._application(), shutdown_timeout=CLOSE_S / 2)
+        self._listener: asyncio.Server | None = None
+
+    def _application(self) -> web.Application:
+        app = web.Application(
+            middlewares=[errors_as_json, self._access.middleware], client_max_size=MAX_BODY_BYTES, logger=log
+        )
+        app.on_response_prepare.append(on_prepare)
+        app.add_routes(self._access.routes())
+        app.add_routes(self._health.routes())
+        app.add_routes(self._board.routes())
+        app.add_routes(self._whep.routes())
+        app.add_routes(still_routes(self.pictures))
+        app.router.add_get("/api/openapi.json", self._describe)
+        return app
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            ConfigError: The address or the port can't be had.
+        """
+        listening = await _listening_socket(self._preview)
+        try:
+            await self._runner.setup()
+            loop = asyncio.get_running_loop()
+            assert self._runner.server is not None
+            self._listener = await loop.create_server(
+                Connections(self._runner.server, loop),
+                sock=listening,
+                ssl=self._tls,
+                ssl_handshake_timeout=HEADERS_S if self._tls else None,
+                backlog=BACKLOG,
+            )
+        except BaseException:
+            listening.close()
+            await self._runner.cleanup()
+            raise
+        self.url = self._url(listening)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every session and close the port, within a second."""
+        if self._listener is not None:
+            self._listener.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(self._board.close(), self._whep.close())
+        await self._runner.cleanup()
+
+    def on_event(self, event: Event) -> None:
+        """Take what the monitor tells; on the event loop, never blocks."""
+        match event:
+            case FrameScore():
+                self.pictures.put_score(event)
+            case CameraStatus() if event.state not in SENDING:
+                self.pictures.clear(event.camera)
+        self._metrics.on_event(event)
+        self._board.on_event(event)
+
+    def _url(self, listening: socket.socket) -> str:
+        host, port = listening.getsockname()[:2]
+        shown = self._preview.host if self._preview.host == "localhost" else host
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+
+    async def _describe(self, _request: web.Request) -> web.Response:
+        """What can be asked for here, for machines."""
+        return web.json_response(describe())
+
+
+async def _listening_socket(preview: PreviewConfig) -> socket.socket:
+    """A socket bound to where the preview shall listen.
+
+    Raises:
+        ConfigError: There is no such address here, or the port is taken or forbidden.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(preview.host, preview.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        problem = f"there is no address for {preview.host}"
+        raise ConfigError("preview.host", problem, "give an address of this machine, such as 127.0.0.1") from None
+    family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)  # now, since two sockets may be bound to one port, and one of them may listen
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise _port_error(preview, error) from None
+    return listening
+
+
+def _port_error(preview: PreviewConfig, error: OSError) -> ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        problem = f"port {preview.port} of {preview.host} is taken"
+        return ConfigError("preview.port", problem, "end who has it, or choose another; 0 picks a free one")
+    if error.errno == errno.EACCES:
+        problem = f"port {preview.port} needs more rights than this user has"
+        return ConfigError("preview.port", problem, "choose one from 1024 on")
+    if error.errno == errno.EADDRNOTAVAIL:
+        problem = f"{preview.host} is no address of this machine"
+        return ConfigError("preview.host", problem, "give one of its own, or 0.0.0.0 for all")
+    problem = f"port {preview.port} of {preview.host} can't be listened on ({os.strerror(error.errno or 0).lower()})"
+    return ConfigError("preview.port", problem, "choose another")

@@ -174,10 +174,12 @@ class WhepSessions:
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in self._sessions.values():
             session.hang_up()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=CLOSE_S + 1)
-            for task in late:
-                task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=CLOSE_S + 1)
+        finally:
+            for task in tasks:
+                task.cancel()  # does nothing to those that ended
 
     async def _offer(self, request: web.Request) -> web.Response:
         camera, stream = request.match_info["camera"], request.query.get("stream", "picture")

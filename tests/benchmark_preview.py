@@ -265,8 +265,8 @@ def read_and_scored(shown: Preview, url: str) -> Iterator[list[float]]:
                 loop.call_soon_threadsafe(shown.pictures.put_score, outcome)
 
     with tempfile.TemporaryDirectory() as scenes:
-        camera = {"url": url, "score_fps": 5}
-        config = Config.model_validate({"cameras": {"lobby": camera}, "scenes": scenes, "model": {"learn_s": 10}})
+        cameras = {"lobby": {"url": url, "score_fps": 5, "learn_for": 10}}
+        config = Config.model_validate({"cameras": cameras, "scenes": scenes})
         scorer = ScorerThread(config, load_backbone(config.model), latest, hand_over, hand_over)
         reader = CameraReader(
             "lobby",

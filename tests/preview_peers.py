@@ -88,7 +88,11 @@ class Preview:
 
 
 @asynccontextmanager
-async def preview(cameras: tuple[str, ...] = ("lobby",), **settings: object) -> AsyncIterator[Preview]:
+async def preview(
+    cameras: tuple[str, ...] = ("lobby",),
+    extra_routes: Sequence[web.AbstractRouteDef] = (),
+    **settings: object,
+) -> AsyncIterator[Preview]:
     """Serve the video routes alone, as the preview does."""
     config = PreviewConfig.model_validate({"port": 0, "bitrate_kbps": 800, **settings})
     pictures = LivePictures(cameras, config)
@@ -96,6 +100,7 @@ async def preview(cameras: tuple[str, ...] = ("lobby",), **settings: object) -> 
     app = web.Application()
     app.add_routes(sessions.routes())
     app.add_routes(still_routes(pictures))
+    app.add_routes(extra_routes)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:

@@ -5,4 +5,5 @@ cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet -e '.[test]'
 sh tests/install-rtsp-server.sh
+sh tests/install-chromium.sh
 exec .venv/bin/python -m pytest "$@"

@@ -12,7 +12,7 @@ from streammon.config import Config, PreviewConfig
 from streammon.preview.api import BoardApi
 from streammon.preview.changes import Changes
 from streammon.preview.journal import Entry, Journal, Stills
-from streammon.preview.timeline import Timeline, threshold_ratio
+from streammon.preview.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
     CameraFigures,
@@ -136,7 +136,7 @@ class _Camera:
 
     def take_score(self, score: FrameScore, now_s: float) -> dict[str, Any] | None:
         """What a page is told of a scored frame; None for those between, whose peak goes with the next."""
-        level, ratio = round(score.level, 2), threshold_ratio(score)
+        level, ratio = shown_level(score.level), threshold_ratio(score)
         self.size, self._level, self._ratio = score.source_size, level, ratio
         self.timeline.add(score.wall_time_s, level, ratio)
         self._peak = max(self._peak, ratio)

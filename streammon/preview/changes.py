@@ -40,10 +40,12 @@ class Changes:
 
     Args:
         snapshot: Gives everything there is to show, now.
+        heartbeat_s: After so long without a change a page is told the time, so that it notices a dead connection.
     """
 
-    def __init__(self, snapshot: Callable[[], JSON]) -> None:
+    def __init__(self, snapshot: Callable[[], JSON], heartbeat_s: float = HEARTBEAT_S) -> None:
         self._snapshot = snapshot
+        self._heartbeat_s = heartbeat_s
         self._pages: set[_Page] = set()
         self._closed = False
 
@@ -91,7 +93,7 @@ class Changes:
         if page.is_behind:
             page.begin_anew()
             return as_event("snapshot", self._snapshot())
-        return await page.take(HEARTBEAT_S) or as_event("beat", {"now_s": round(time.time(), 3)})
+        return await page.take(self._heartbeat_s) or as_event("beat", {"now_s": round(time.time(), 3)})
 
 
 class _Page:

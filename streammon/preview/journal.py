@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streammon.preview.normal_footage import keep_as_normal
+from streammon.preview.timeline import shown_level
 from streammon.records import Alert, AlertEvent, Box, FrameScore
 
 ALERTS = 200
@@ -79,8 +80,8 @@ class Entry:
             "opened_s": round(alert.opened_s, 3),
             "time_s": round(alert.time_s, 3),
             "closed_s": None if alert.closed_s is None else round(alert.closed_s, 3),
-            "level": round(alert.level, 2),
-            "peak_level": round(alert.peak_level, 2),
+            "level": shown_level(alert.level),
+            "peak_level": shown_level(alert.peak_level),
             "size": self.size,
             "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
             "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],

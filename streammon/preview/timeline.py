@@ -7,6 +7,7 @@ from streammon.records import Alert, FrameScore
 
 POINTS = 240  # a tile is about 350 pixels wide
 MAX_RATIO = 99.0  # a bank of one repeated picture has a threshold of next to nothing
+MAX_LEVEL = 99.0
 MIN_THRESHOLD = 1e-6
 CLOCK_SLACK_S = 10.0  # frames this much out of order are jitter; more, and the clock was set
 SPANS = 100
@@ -80,4 +81,13 @@ class Timeline:
 def threshold_ratio(score: FrameScore) -> float:
     """A frame's score in multiples of the threshold at which an alert opens, 0 to 99."""
     ratio = score.score / max(score.threshold, MIN_THRESHOLD)
-    return round(min(max(ratio, 0.0), MAX_RATIO), 3) if math.isfinite(ratio) else 0.0
+    return 0.0 if math.isnan(ratio) else round(min(max(ratio, 0.0), MAX_RATIO), 3)
+
+
+def shown_level(level: float) -> float:
+    """A level to a hundredth, within what JSON has numbers for.
+
+    >>> shown_level(1.234), shown_level(float("inf"))
+    (1.23, 99.0)
+    """
+    return 0.0 if math.isnan(level) else round(min(max(level, -MAX_LEVEL), MAX_LEVEL), 2)

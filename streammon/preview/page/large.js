@@ -9,6 +9,7 @@ import { drawTimeline, timelineWords } from './timeline.js';
 import { counted, rarity, rarityExplained, stateDetail, stateWords, timeOfDay } from './words.js';
 
 const DRAW_MS = 250;
+const RECENT = 6;
 
 function heatControls() {
   const toggle = element('button', { class: 'switch', type: 'button' }, icon('heat'), element('span', {}, 'Heatmap'));
@@ -30,6 +31,7 @@ class CameraView {
   #canvas = element('canvas', { class: 'timeline', role: 'img' });
   #scale = element('p', { class: 'scale' });
   #heat = heatControls();
+  #recent = element('div', { class: 'recent', role: 'group', 'aria-label': 'Its latest alerts' });
 
   constructor(name, board) {
     this.name = name;
@@ -38,7 +40,7 @@ class CameraView {
     this.#screen = new Screen(name);
     this.words = [this.#state, this.#level];
     this.controls = this.#heat.nodes;
-    this.body = element('div', { class: 'camera-view' }, this.#screen.node, this.#canvas, this.#scale);
+    this.body = element('div', { class: 'camera-view' }, this.#screen.node, this.#canvas, this.#scale, this.#recent);
     const minutes = Math.round(board.history_s / 60);
     this.#scale.append(
       element('span', {}, `${minutes} min ago`),
@@ -53,7 +55,8 @@ class CameraView {
     if (!camera) return;
     const alert = board.openAlert(this.name);
     this.body.toggleAttribute('data-alert', Boolean(alert));
-    this.body.dataset.state = camera.state;
+    this.#state.dataset.state = camera.state;
+    this.#showRecent(board);
     this.#screen.update(camera, alert, !document.hidden, settings.get('heat'));
     const fps = camera.state === 'online' && camera.fps ? ` · ${camera.fps} fps` : '';
     setText(this.#state, stateWords(camera) + (stateDetail(camera) ? ` (${stateDetail(camera)})` : fps));
@@ -64,6 +67,21 @@ class CameraView {
     this.#heat.show();
     drawTimeline(this.#canvas, camera, board);
     this.#canvas.setAttribute('aria-label', timelineWords(camera, board));
+  }
+
+  #showRecent(board) {
+    const alerts = [...board.alerts.values()].filter((alert) => alert.camera === this.name).slice(0, RECENT);
+    const words = alerts.map((alert) => [alert, `${timeOfDay(alert.opened_s)} · ${rarity(alert.peak_level)}`]);
+    const key = JSON.stringify(words.map(([alert, line]) => [alert.id, alert.open, line]));
+    if (this.#recent.dataset.key === key) return;
+    this.#recent.dataset.key = key;
+    const buttons = words.map(([alert, line]) => {
+      const button = element('button', { type: 'button', 'data-open': alert.open }, line);
+      button.addEventListener('click', () => location.replace(`#alert=${alert.id}`));
+      return button;
+    });
+    this.#recent.replaceChildren(...buttons);
+    this.#recent.hidden = buttons.length === 0;
   }
 
   neighbour(step) {
@@ -80,7 +98,7 @@ class CameraView {
 class AlertView {
   #picture = new AlertPicture('picture', 'Picture at the peak');
   #blended = new AlertPicture('blended', 'The same with its heatmap');
-  #state = element('span', { class: 'state' });
+  #state = element('span', { class: 'state when-was' });
   #level = element('span', { class: 'level', 'data-alert': true });
   #heat = heatControls();
   #actions;
@@ -149,6 +167,12 @@ export class Large {
     location.hash = what;
   }
 
+  // Plays anew what plays now.
+  restart() {
+    this.#view?.stop();
+    this.#view?.show();
+  }
+
   close() {
     if (!this.#view) return;
     if (this.#pushed) history.back();
@@ -167,13 +191,13 @@ export class Large {
     this.#view = null;
     if (kind === 'camera' && this.#board.cameras.has(name)) this.#view = new CameraView(name, this.#board);
     if (kind === 'alert' && this.#board.alerts.has(name)) this.#view = new AlertView(name, this.#board);
+    this.#onchange(this.#view !== null); // what it covers stops first
     if (this.#view) this.#fill(this.#view);
     else if (was) {
       this.#pushed = false;
       this.#dialog.close(); // the focus goes back to where it came from
       this.#dialog.replaceChildren();
     }
-    this.#onchange(this.#view !== null);
   }
 
   #fill(view) {
@@ -184,6 +208,7 @@ export class Large {
       button.addEventListener('click', () => this.#turn(step));
       return button;
     };
+    const focused = this.#dialog.contains(document.activeElement) && document.activeElement.ariaLabel;
     const close = element('button', { class: 'turn', type: 'button', 'aria-label': 'Close', title: 'Close (Esc)' }, icon('close'));
     close.addEventListener('click', () => this.close());
     const name = element('h2', { id: 'large-name' }, view.title);
@@ -192,7 +217,8 @@ export class Large {
     const turns = element('div', { class: 'turns' }, turn(-1, 'before', 'Previous'), turn(1, 'after', 'Next'), close);
     this.#dialog.replaceChildren(element('div', { class: 'large-head' }, name, words, controls, turns), view.body);
     if (!this.#dialog.open) this.#dialog.showModal();
-    close.focus();
+    const again = [...turns.children].find((button) => button.ariaLabel === focused && !button.disabled);
+    (again ?? close).focus(); // whoever turns by the buttons goes on turning
     view.show();
   }
 

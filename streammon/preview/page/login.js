@@ -13,9 +13,12 @@ export class Login {
   #byPassword = document.getElementById('by-password');
   #byToken = document.getElementById('by-token');
   #onlogin;
+  #onlogout;
 
-  constructor(onlogin) {
+  // onlogin is called when somebody is let in, onlogout just before somebody leaves.
+  constructor(onlogin, onlogout) {
     this.#onlogin = onlogin;
+    this.#onlogout = onlogout;
     this.#dialog.addEventListener('cancel', (event) => event.preventDefault());
     this.#form.addEventListener('submit', (event) => this.#submit(event));
     const logout = document.getElementById('logout');
@@ -60,6 +63,7 @@ export class Login {
   }
 
   async #logOut() {
+    this.#onlogout();
     await post('/logout').catch(() => {});
     location.reload();
   }

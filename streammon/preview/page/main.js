@@ -15,13 +15,32 @@ const board = new Board();
 const grid = new Grid(document.getElementById('grid'), board, (name) => large.open(`camera=${name}`));
 const large = new Large(board, (isOpen) => {
   covered = isOpen;
-  grid.plays = !covered && !asleep;
+  setPlays();
 });
 new Feed(board, (id) => large.open(`alert=${id}`));
-const login = new Login(() => board.connect());
+const login = new Login(
+  () => {
+    shut = false;
+    board.connect();
+    setPlays();
+  },
+  () => shutDown(),
+);
 
-let covered = false;
-let asleep = false;
+let covered = false; // by one camera, large
+let asleep = false; // in a tab that nobody sees
+let shut = false; // nobody is logged in
+
+function setPlays() {
+  grid.plays = !covered && !asleep && !shut;
+}
+
+function shutDown() {
+  shut = true;
+  board.disconnect();
+  large.close();
+  setPlays();
+}
 
 function showSummary() {
   const cameras = [...board.cameras.values()];
@@ -33,6 +52,8 @@ function showSummary() {
   const summary = document.getElementById('summary');
   setText(summary, cameras.length ? parts.join(' · ') : '');
   summary.toggleAttribute('data-alert', open > 0);
+  const fresh = [...board.alerts.values()].filter((alert) => alert.acknowledged_s === null).length;
+  setText(document.getElementById('to-alerts'), fresh ? `${counted(fresh, 'new alert')}` : 'Alerts');
   document.title = `${open ? `(${open}) ` : ''}streammon`;
 }
 
@@ -50,6 +71,11 @@ function showConnection() {
   lost.hidden = board.lostSince === null;
   setText(lost, lost.hidden ? '' : `No connection to streammon since ${timeOfDay(board.lostSince)}; trying again. What you see is old.`);
   document.body.toggleAttribute('data-lost', !lost.hidden);
+  if (lost.hidden) { // streams of a server that is gone
+    grid.plays = false;
+    setPlays();
+    large.restart();
+  }
 }
 
 function announce({ alert, isNew }) {
@@ -72,31 +98,42 @@ document.getElementById('opacity').addEventListener('input', (event) => {
   settings.set('opacity', Number(event.target.value));
 });
 settings.addEventListener('change', showSettings);
+document.getElementById('to-alerts').addEventListener('click', () => {
+  const alerts = document.getElementById('alerts');
+  alerts.scrollIntoView();
+  alerts.focus({ preventScroll: true });
+});
+new ResizeObserver(([{ target }]) => {
+  document.documentElement.style.setProperty('--bar-height', `${target.offsetHeight}px`);
+}).observe(document.querySelector('.bar'));
 
 for (const name of ['all', 'camera', 'alert', 'redis']) board.addEventListener(name, showSummary);
 for (const name of ['all', 'notices']) board.addEventListener(name, showNotices);
 board.addEventListener('connection', showConnection);
 board.addEventListener('alert', ({ detail }) => announce(detail));
-board.addEventListener('unauthorised', () => login.ask());
+board.addEventListener('unauthorised', () => {
+  shutDown();
+  login.ask();
+});
 
 let sleep = 0;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(sleep);
   const set = (value) => {
     asleep = value;
-    grid.plays = !covered && !asleep;
+    setPlays();
   };
   if (document.hidden) sleep = setTimeout(set, HIDDEN_MS, true);
   else set(false);
 });
 window.addEventListener('pagehide', () => {
   asleep = true;
-  grid.plays = false; // tells the server that its viewers are gone
+  setPlays(); // tells the server that its viewers are gone
 });
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
   asleep = false;
-  grid.plays = !covered;
+  setPlays();
   board.connect();
 });
 

@@ -6,6 +6,8 @@ const STALLED_MS = 6000;
 const WATCH_MS = 2000;
 const RETRIES = 2; // of WHEP, before something simpler
 const STILL_MS = 1000;
+const FALLBACK_MS = 60000;
+const LONGEST_FALLBACK_MS = 3600000;
 const MJPEG_AT_ONCE = 3; // a browser opens six connections to one server, and the events need one
 const PEERS_AT_ONCE = 3; // that connect; a grid of 64 comes up a few at a time
 
@@ -45,6 +47,7 @@ export class Player {
   #node = null;
   #session = null;
   #peer = null;
+  #isRefused = false;
 
   // onsize is called with the aspect ratio of the picture once it is known.
   constructor(box, camera, stream, label, onsize = () => {}) {
@@ -62,6 +65,7 @@ export class Player {
   start() {
     if (this.#run) return;
     this.#run = new AbortController();
+    this.#isRefused = false;
     this.#play(this.#run.signal);
   }
 
@@ -73,7 +77,17 @@ export class Player {
     this.#clear();
   }
 
+  // WebRTC as long as it works; else something simpler, and WebRTC again after a while that grows.
   async #play(signal) {
+    for (let rest = FALLBACK_MS; !signal.aborted; rest = Math.min(2 * rest, LONGEST_FALLBACK_MS)) {
+      await this.#playPeer(signal);
+      if (signal.aborted || this.#isRefused) return;
+      const meanwhile = AbortSignal.any([signal, AbortSignal.timeout(rest)]);
+      if (mjpegPlaying >= MJPEG_AT_ONCE || !(await this.#playMjpeg(meanwhile))) await this.#playStills(meanwhile);
+    }
+  }
+
+  async #playPeer(signal) {
     for (let failures = 0; !signal.aborted && failures < RETRIES && window.RTCPeerConnection; failures += 1) {
       const began = performance.now();
       try {
@@ -82,16 +96,13 @@ export class Player {
       } catch (error) {
         if (signal.aborted) return;
         this.#hangUp();
-        if (error.status === 401) return; // the page asks to log in
-        if (error.status) break; // this server can't, now
+        this.#isRefused = error.status === 401; // the page asks to log in
+        if (error.status) return; // this server can't, now
       }
       this.#hangUp();
       if (performance.now() - began > 30000) failures = 0;
       await pause(1000 * (failures + 1), signal);
     }
-    if (signal.aborted) return;
-    if (mjpegPlaying < MJPEG_AT_ONCE && (await this.#playMjpeg(signal))) return;
-    await this.#playStills(signal);
   }
 
   async #connect(signal) {
@@ -118,12 +129,11 @@ export class Player {
     await firstPicture(video, peer, signal);
     this.#sized(video.videoWidth, video.videoHeight);
     video.addEventListener('resize', () => this.#sized(video.videoWidth, video.videoHeight));
-    video.dataset.shown = this.#stream;
   }
 
   async #untilStalled(signal) {
-    const { currentTime, peer } = { currentTime: -1, peer: this.#peer };
-    let [last, moved] = [currentTime, performance.now()];
+    const peer = this.#peer;
+    let [last, moved] = [-1, performance.now()];
     while (!signal.aborted && performance.now() - moved < STALLED_MS) {
       await pause(WATCH_MS, signal);
       if (['failed', 'closed'].includes(peer.connectionState)) return;
@@ -132,20 +142,23 @@ export class Player {
     }
   }
 
-  #playMjpeg(signal) {
+  // Whether it played, until the signal.
+  async #playMjpeg(signal) {
     const image = this.#show('img');
     mjpegPlaying += 1;
-    signal.addEventListener('abort', () => (mjpegPlaying -= 1), { once: true });
-    return new Promise((resolve) => {
-      image.onload = () => {
-        this.#sized(image.naturalWidth, image.naturalHeight);
-        image.dataset.shown = this.#stream;
-        resolve(true);
-      };
-      image.onerror = () => resolve(false);
-      signal.addEventListener('abort', () => resolve(true), { once: true });
-      image.src = `/mjpeg/${this.#camera}?stream=${this.#stream}`;
-    });
+    try {
+      return await new Promise((resolve) => {
+        image.onload = () => {
+          this.#sized(image.naturalWidth, image.naturalHeight);
+          image.dataset.shown = 'mjpeg';
+        };
+        image.onerror = () => resolve(false);
+        signal.addEventListener('abort', () => resolve(true), { once: true });
+        image.src = `/mjpeg/${this.#camera}?stream=${this.#stream}`;
+      });
+    } finally {
+      mjpegPlaying -= 1;
+    }
   }
 
   async #playStills(signal) {
@@ -157,7 +170,7 @@ export class Player {
         await next.decode();
         if (signal.aborted) return;
         image.src = next.src;
-        image.dataset.shown = this.#stream;
+        image.dataset.shown = 'still';
         this.#sized(next.naturalWidth, next.naturalHeight);
         await pause(STILL_MS, signal);
       } catch {
@@ -191,12 +204,16 @@ export class Player {
   }
 
   #hangUp() {
-    this.#peer?.close();
-    this.#peer = null;
-    if (this.#session) {
-      fetch(this.#session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } }).catch(() => {});
-      this.#session = null;
+    const [peer, session] = [this.#peer, this.#session];
+    this.#peer = this.#session = null;
+    if (!session || peer?.connectionState === 'failed') {
+      peer?.close();
+      return;
     }
+    peer?.getReceivers().forEach((receiver) => receiver.track.stop());
+    fetch(session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } })
+      .catch(() => {})
+      .finally(() => peer?.close()); // a peer that closed first would end the session itself
   }
 }
 

@@ -27,7 +27,7 @@ export function rarity(level) {
   const days = 10 ** level;
   if (days < 1.5) return 'once a day';
   if (days < 60) return `once in ${rounded(days)} days`;
-  if (days < 550) return `once in ${rounded(days / 30.44)} months`;
+  if (days < 550) return `once in ${Math.round(days / 30.44)} months`;
   return `once in ${rounded(days / 365.25)} years`;
 }
 

@@ -1,0 +1,303 @@
+"""The alerts: their pictures, what people do with them, and what is kept as normal footage."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from numpy.typing import NDArray
+
+from chromium import until
+from preview_events import SIZE, closed, config_of, figures_of, online, opened, scored
+from streammon.ingest.footage import clips
+from streammon.preview.board import Board
+from streammon.preview.journal import ALERTS, BEFORE, FRAMES
+from streammon.preview.pictures import LivePictures
+from streammon.records import CameraState, FrameScore
+
+OWN_PAGE = {"X-Streammon": "1"}
+
+
+@dataclass
+class Site:
+    """A board whose camera `lobby` is online and shows grey pictures."""
+
+    board: Board
+    pictures: LivePictures
+    client: TestClient[web.Request, web.Application]
+
+    def show(self, grey: int) -> None:
+        picture = np.full((SIZE[1], SIZE[0], 3), grey, np.uint8)
+        self.pictures.put_picture("lobby", av.VideoFrame.from_ndarray(picture, "rgb24"), 0.0)
+
+    def score(self, ratio: float) -> None:
+        self.tell(scored("lobby", ratio))
+
+    def tell(self, event: Any) -> None:
+        if isinstance(event, FrameScore):
+            self.pictures.put_score(event)
+        self.board.on_event(event)
+
+    def frames(self, alert_id: str) -> int:
+        return len(self.board.journal.entries[alert_id].frames)
+
+    async def post(self, address: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        async with self.client.post(address, headers=OWN_PAGE if headers is None else headers) as answer:
+            return answer.status, await answer.json()
+
+    async def grey(self, alert_id: str, stream: str = "picture") -> int:
+        """The grey of an alert's picture, in its upper left corner."""
+        async with self.client.get(f"/api/alerts/{alert_id}/picture.jpg", params={"stream": stream}) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/jpeg")
+            return round(float(decoded(await answer.read())[:40, :40].mean()))
+
+
+def decoded(jpeg: bytes) -> NDArray[np.int64]:
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture.astype(np.int64)
+
+
+@asynccontextmanager
+async def a_site(scenes: Path) -> AsyncIterator[Site]:
+    config = config_of("lobby", scenes=str(scenes), width=320)
+    assert config.preview is not None
+    pictures = LivePictures(config.cameras, config.preview)
+    board = Board(config, figures_of(config), pictures)
+    app = web.Application()
+    app.add_routes(board.routes())
+    async with TestClient(TestServer(app)) as client:
+        site = Site(board, pictures, client)
+        site.show(100)
+        try:
+            yield site
+        finally:
+            await board.close()
+
+
+def in_a_site(scenes: Path, scenario: Callable[[Site], Any]) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(60), a_site(scenes) as site:
+            await scenario(site)
+
+    asyncio.run(whole())
+
+
+def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.tell(online("lobby"))
+        site.score(1.2)
+        site.tell(opened("lobby", "a", 1.2))
+        entry = site.board.journal.entries["a"]
+        await until(lambda: entry.version == 1)
+        assert abs(await site.grey("a") - 100) <= 2
+        site.show(180)
+        site.score(1.9)
+        await until(lambda: entry.version == 2)
+        site.show(40)
+        site.score(1.3)  # no peak
+        await until(lambda: len(entry.frames) >= 3)
+        alert = closed(opened("lobby", "a", 1.9))
+        site.tell(alert)
+        assert abs(await site.grey("a") - 180) <= 2
+        async with site.client.get("/api/alerts/a/picture.jpg?stream=blended") as answer:
+            blended = decoded(await answer.read())
+        async with site.client.get("/api/alerts/a/picture.jpg") as answer:
+            picture = decoded(await answer.read())
+        changed = np.abs(blended - picture).sum(axis=2) > 60
+        assert changed[140:260, 420:500].all()  # where the anomaly is
+        assert not changed[:, :380].any()
+        (told,) = site.board.snapshot()["alerts"]
+        assert (told["open"], told["pictures"], told["size"]) == (False, 2, SIZE)
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.tell(online("lobby"))
+        before = site.board.journal._before["lobby"]
+        await until(lambda: len(before) == 2)
+        alert = opened("lobby", "0192-a", 1.5)
+        site.tell(alert)
+        await until(lambda: site.frames("0192-a") == 3)
+        for grey in (110, 120, 130):
+            kept = site.frames("0192-a")
+            site.show(grey)
+            site.score(1.5)
+            await until(lambda kept=kept: site.frames("0192-a") == kept + 1)  # type: ignore[misc]
+        status, refused = await site.post("/api/alerts/0192-a/normal")
+        assert (status, refused) == (409, {"error": "this alert is still open; wait for its end"})
+        site.tell(closed(alert))
+        answers = await asyncio.gather(*(site.post("/api/alerts/0192-a/normal") for _ in range(3)))
+        assert {(status, told["normal_frames"]) for status, told in answers} == {(200, 6)}
+        assert answers[0][1]["acknowledged_s"] is not None
+        (clip,) = clips(tmp_path / "lobby" / "normal")
+        assert (clip.name, len(clip.images)) == ("0192-a", 6)
+        frames = list(clip.frames(None))
+        assert [frame.source_size for frame in frames] == [SIZE] * 6  # not the preview's size
+        greys = [round(float(frame.picture.mean())) for frame in frames]
+        assert np.abs(np.array(greys) - (100, 100, 100, 110, 120, 130)).max() <= 2
+        assert sorted(path.name for path in (tmp_path / "lobby" / "normal").iterdir()) == ["0192-a"]
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_pictures_from_before_a_loss_are_not_those_before_an_alert(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.tell(online("lobby"))
+        before = site.board.journal._before
+        await until(lambda: len(before["lobby"]) == 1)
+        site.tell(online("lobby", CameraState.OFFLINE, reason="stream ended"))
+        assert before == {}
+        site.tell(online("lobby"))
+        assert len(before["lobby"]) == 0
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_acknowledging_is_told_to_every_page_once(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.tell(opened("lobby", "a"))
+        status, first = await site.post("/api/alerts/a/acknowledge")
+        assert status == 200
+        assert first["acknowledged_s"] is not None
+        assert (await site.post("/api/alerts/a/acknowledge"))[1]["acknowledged_s"] == first["acknowledged_s"]
+        assert site.board.snapshot()["alerts"][0]["acknowledged_s"] == first["acknowledged_s"]
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_only_the_own_page_changes_anything_and_only_known_alerts(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.tell(opened("lobby", "a"))
+        for what in ("acknowledge", "normal"):
+            assert await site.post(f"/api/alerts/a/{what}", {}) == (403, {"error": "send the header X-Streammon: 1"})
+            for unknown in ("b", "..", "%2e%2e%2fa", "a%00"):
+                async with site.client.post(f"/api/alerts/{unknown}/{what}", headers=OWN_PAGE) as answer:
+                    assert answer.status in (404, 405)
+        async with site.client.get("/api/alerts/b/picture.jpg") as answer:
+            assert (answer.status, await answer.json()) == (404, {"error": "no such alert"})
+        async with site.client.get("/api/alerts/a/picture.jpg?stream=raw") as answer:
+            assert (answer.status, await answer.json()) == (400, {"error": "stream must be one of picture, blended"})
+
+    in_a_site(tmp_path, scenario)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_alert_without_pictures_says_so(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.pictures.clear("lobby")
+        alert = opened("lobby", "a")
+        site.tell(alert)
+        site.tell(closed(alert))
+        async with site.client.get("/api/alerts/a/picture.jpg") as answer:
+            assert (answer.status, await answer.json()) == (404, {"error": "this alert has no such picture"})
+        status, told = await site.post("/api/alerts/a/normal")
+        assert (status, told) == (409, {"error": "none of this alert's frames is kept any more"})
+
+    in_a_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "error"),
+    [
+        (errno.ENOSPC, 507, "it can't be written (No space left on device); make room on its disk"),
+        (errno.EACCES, 500, "it can't be written (Permission denied); make its scene's folder writable"),
+    ],
+)
+def test_a_full_disk_leaves_nothing_behind_and_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int, error: str
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name == "0001.jpg":
+            raise OSError(number, "no", str(path))
+        return write_bytes(path, content)
+
+    async def scenario(site: Site) -> None:
+        alert = opened("lobby", "a")
+        site.tell(alert)
+        await until(lambda: site.frames("a") == 1)
+        site.score(1.9)
+        await until(lambda: site.frames("a") == 2)
+        site.tell(closed(alert))
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "write_bytes", full)
+            told = await site.post("/api/alerts/a/normal")
+        assert told == (status, {"error": f"normal footage of scene 'lobby': {error}"})
+        assert not list((tmp_path / "lobby" / "normal").iterdir())
+        assert (await site.post("/api/alerts/a/normal"))[1]["normal_frames"] == 2
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_the_newest_alerts_are_kept_and_a_long_one_is_thinned(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        journal = site.board.journal
+        for number in range(ALERTS + 20):
+            alert = opened("lobby", f"{number:04d}")
+            site.tell(alert)
+            site.tell(closed(alert))
+        assert len(journal.entries) == ALERTS
+        assert next(iter(journal.entries)) == "0020"
+        site.tell(alert := opened("lobby", "long"))
+        entry = journal.entries["long"]
+        for _ in range(FRAMES):
+            journal._keep_frame(entry, b"jpeg")
+        await until(lambda: entry.keep_every == 2)
+        assert len(entry.frames) <= FRAMES
+        site.tell(replace(closed(alert), id="unheard of"))  # its opening was before this start
+        assert not journal.entries["unheard of"].is_open
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streammon.preview.journal.FRAME_BYTES", 10_000)
+
+    async def scenario(site: Site) -> None:
+        site.pictures.clear("lobby")
+        journal = site.board.journal
+        for name in ("a", "b"):
+            site.tell(opened("lobby", name))
+            for _ in range(8):
+                journal._keep_frame(journal.entries[name], bytes(1000))
+        assert (site.frames("a"), site.frames("b")) == (0, 8)
+        for _ in range(100):
+            journal._keep_frame(journal.entries["b"], bytes(1000))
+        assert site.frames("b") <= 10
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_a_bug_while_taking_pictures_is_raised_where_the_monitor_sees_it(tmp_path: Path) -> None:
+    class Broken:
+        def still(self, *_: object) -> bytes | None:
+            raise ZeroDivisionError
+
+    async def scenario() -> None:
+        config = config_of("lobby", scenes=str(tmp_path))
+        board = Board(config, figures_of(config), Broken())
+        board.on_event(opened("lobby", "a"))
+        task = board.journal._task
+        assert task is not None
+        await asyncio.wait([task], timeout=10)
+        with pytest.raises(ZeroDivisionError):
+            board.on_event(online("lobby"))
+        await board.close()
+
+    asyncio.run(scenario())
+    assert BEFORE >= 1

@@ -1,0 +1,303 @@
+"""The page in Chromium: live pictures, heatmap, alerts, keyboard, log-in, and nothing from outside."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from argon2 import PasswordHasher
+
+from chromium import Chromium, Page, find_chromium
+from preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
+from streammon.preview.server import Preview
+from streammon.records import CameraState
+
+ALERT_SHOWN_S = 2.0
+PASSWORD = "correct horse battery"
+
+# The mean colour of a part of a camera's screen as it is seen: every layer drawn over the one before.
+SEEN = """async (camera, x, y, width, height) => {
+  const picture = document.querySelector(`[data-camera=${camera}] .picture`);
+  const canvas = new OffscreenCanvas(640, 360), pen = canvas.getContext('2d');
+  for (const layer of picture.querySelectorAll('video, img')) {
+    const style = getComputedStyle(layer);
+    pen.globalAlpha = Number(style.opacity);
+    pen.drawImage(layer, 0, 0, 640, 360);
+  }
+  const pixels = pen.getImageData(x, y, width, height).data;
+  const mean = [0, 0, 0];
+  pixels.forEach((value, i) => { if (i % 4 < 3) mean[i % 4] += value / (pixels.length / 4); });
+  return mean;
+}"""
+
+
+class Room:
+    """A preview of painted cameras, and a page of it."""
+
+    def __init__(self, preview: Preview, painted: PaintedCameras, page: Page) -> None:
+        self.preview = preview
+        self.painted = painted
+        self.page = page
+
+    async def seen(self, camera: str, x: int, y: int, width: int, height: int) -> list[float]:
+        """Mean red, green and blue of a part of a camera's picture, in its own pixels."""
+        colour: list[float] = await self.page.evaluate(f"({SEEN})('{camera}', {x}, {y}, {width}, {height})")
+        return colour
+
+    def hold_clean(self) -> None:
+        """Nothing was complained of, nothing came from elsewhere."""
+        assert self.page.complaints == []
+        assert [url for url in self.page.requests if not url.startswith((self.preview.url, "about:", "data:"))] == []
+
+
+@asynccontextmanager
+async def a_room(scenes: Path, **preview_keys: Any) -> AsyncIterator[Room]:
+    config = config_of(*NAMES, scenes=str(scenes), **preview_keys)
+    async with Preview(config, figures_of(config)) as preview, Chromium(find_chromium()) as browser:
+        for name in NAMES:
+            preview.on_event(online(name))
+        with PaintedCameras(NAMES, preview.pictures.put_picture, preview.on_event) as painted:
+            async with browser.page(preview.url.rstrip("/")) as page:
+                await page.look(1440, 900, dark=True)
+                yield Room(preview, painted, page)
+
+
+def in_a_room(scenes: Path, scenario: Callable[[Room], Awaitable[None]], **preview_keys: Any) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(100), a_room(scenes, **preview_keys) as room:
+            await scenario(room)
+
+    asyncio.run(whole())
+
+
+async def hold_playing(room: Room) -> None:
+    """All cameras play by WebRTC, their clocks move, and none is black."""
+    playing = "[...document.querySelectorAll('video.picture')].filter((video) => video.currentTime > 0.2).length"
+    await room.page.until(f"{playing} === {len(NAMES)}")
+    clocks = "[...document.querySelectorAll('video.picture')].map((video) => video.currentTime)"
+    before = await room.page.evaluate(clocks)
+    await room.page.until(f"{clocks}.every((time, i) => time > {before}[i] + 0.2)")
+    for name in NAMES:
+        assert min(await room.seen(name, 0, 0, *SIZE)) > 60  # painted from 70 to 130
+
+
+async def hold_heatmap(room: Room) -> None:
+    """The heatmap colours what is abnormal and leaves the rest of the picture alone."""
+    spot, calm = (430, 150, 60, 60), (40, 60, 200, 200)
+    room.painted.abnormal.add("gate")
+    await room.page.until("document.querySelector('[data-camera=gate] .level').textContent.includes('months')")
+    before = await room.seen("gate", *spot)
+    assert before[2] > before[0]  # a bluish thing
+    await room.page.evaluate("document.querySelector('[data-camera=gate] .heat').click()")
+    await room.page.until("document.querySelector('[data-camera=gate] video.heatmap')?.currentTime > 0.2")
+    shot_before = await screen_colours(room, spot, calm)
+    assert shot_before[0][0] > shot_before[0][2] + 60  # yellow now
+    assert max(shot_before[1]) - min(shot_before[1]) < 12  # grey as it was painted
+    assert await room.page.evaluate("document.querySelectorAll('video.heatmap').length") == 1
+
+
+async def screen_colours(room: Room, *parts: tuple[int, int, int, int]) -> list[list[float]]:
+    """Mean colours of parts of gate's picture in a screenshot: as a person sees them, filters and all."""
+    rect = "document.querySelector('[data-camera=gate] .picture').getBoundingClientRect()"
+    left, top, wide = await room.page.evaluate(f"[{rect}.left, {rect}.top, {rect}.width]")
+    shot = cv2.imdecode(np.frombuffer(await room.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    assert shot is not None
+    scale = wide / SIZE[0]
+    means = []
+    for x, y, width, height in parts:
+        part = shot[round(top + y * scale) :, round(left + x * scale) :][
+            : round(height * scale), : round(width * scale)
+        ]
+        means.append([float(channel) for channel in part.mean(axis=(0, 1))[::-1]])
+    return means
+
+
+def test_four_cameras_play_and_the_heatmap_shows_where_it_is_abnormal(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        await room.page.open(room.preview.url)
+        await hold_playing(room)
+        await hold_heatmap(room)
+        room.preview.on_event(online("dock", CameraState.OFFLINE, reason="connection refused"))
+        dock = "document.querySelector('[data-camera=dock]')"
+        await room.page.until(f"{dock}.querySelector('.state').textContent.startsWith('offline since ')")
+        await room.page.until(f"!{dock}.querySelector('video')")
+        room.preview.on_event(online("dock", CameraState.LEARNING, progress=0.34))
+        await room.page.until(f"{dock}.querySelector('.state').textContent === 'learning 34 %'")
+        await room.page.until(f"{dock}.querySelector('video')?.currentTime > 0.1")
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        await page.open(room.preview.url)
+        await page.until("document.querySelectorAll('.tile').length === 4")
+        began_s = time.monotonic()
+        alert = opened("yard", "0192f00a", 1.8)
+        room.painted.abnormal.add("yard")
+        room.preview.on_event(alert)
+        await page.until("document.querySelector('.card .still.blended img')?.naturalWidth > 0", ALERT_SHOWN_S)
+        assert time.monotonic() - began_s < ALERT_SHOWN_S
+        text = await page.evaluate("document.querySelector('.card').innerText")
+        assert "yard" in text
+        assert "seen once in 8 months" in text
+        assert "open for" in text
+        assert await page.evaluate("document.querySelectorAll('.card .still.picture rect:not(.halo)').length") == 1
+        assert (await page.evaluate("document.getElementById('announcer').innerText")).startswith("Alert on yard")
+        await page.until("document.title === '(1) streammon'")
+        await page.evaluate("document.querySelector('.card .acknowledge').click()")
+        await page.until("document.querySelector('.card').hasAttribute('data-acknowledged')")
+        assert await page.evaluate("document.querySelector('.card .normal').disabled")
+        room.preview.on_event(closed(alert))
+        await page.until("!document.querySelector('.card').hasAttribute('data-open')")
+        await page.until("!document.querySelector('.card .normal').disabled")
+        await page.evaluate("document.querySelector('.card .normal').click()")
+        await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+    assert list((tmp_path / "yard" / "normal" / "0192f00a").glob("*.jpg"))
+
+
+def test_everything_is_within_reach_of_the_keyboard(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        focus = "document.activeElement.ariaLabel"
+        await page.open(room.preview.url)
+        await page.until("document.querySelectorAll('.tile').length === 4")
+        for _ in range(20):
+            await page.press("Tab")
+            if await page.evaluate(focus) == "Show lobby large":
+                break
+        assert await page.evaluate(focus) == "Show lobby large"
+        assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        await page.press("Enter")
+        await page.until("document.getElementById('large').open")
+        assert await page.evaluate("document.getElementById('large-name').textContent") == "lobby"
+        await page.until("document.querySelector('#large video')?.currentTime > 0.1")
+        await page.until("document.querySelectorAll('#grid video').length === 0")  # nobody sees them now
+        await page.press("ArrowRight")
+        await page.until("document.getElementById('large-name')?.textContent === 'gate'")
+        await page.press("Escape")
+        await page.until("!document.getElementById('large').open")
+        assert await page.evaluate(focus) == "Show lobby large"
+        await page.until("document.querySelectorAll('#grid video').length === 4")
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_names_and_contrast_reach_everybody(tmp_path: Path, phone: bool) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        await page.look(390 if phone else 1440, 844 if phone else 900, dark=not phone, phone=phone, still=True)
+        await page.open(room.preview.url)
+        await page.until("document.querySelectorAll('.tile').length === 4")
+        room.preview.on_event(online("dock", CameraState.OFFLINE, reason="connection refused"))
+        room.preview.on_event(opened("yard", "a", 1.8))
+        await page.until("document.querySelector('.card')")
+        await page.until("document.querySelector('[data-camera=dock] .state').textContent.startsWith('offline')")
+        nameless = "[...document.querySelectorAll('button, input, a')].filter((each) => each.checkVisibility() && "
+        nameless += "!(each.ariaLabel || each.innerText || each.labels?.length)).length"
+        assert await page.evaluate(nameless) == 0
+        assert await page.evaluate(f"({FAINT})()") == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await page.evaluate("document.getAnimations().length") == 0
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+# Texts whose contrast with the nearest background below them is less than 4.5 (WCAG 2.2, AA).
+FAINT = """() => {
+  const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (c) => c.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (let each = node; each; each = each.parentElement) {
+      const colour = rgb(getComputedStyle(each).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0.7) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter((node) => node.checkVisibility() && [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim()))
+    .map((node) => {
+      const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+      return [node.className + ': ' + node.textContent.slice(0, 30), (a + 0.05) / (b + 0.05)];
+    })
+    .filter(([, contrast]) => contrast < 4.5);
+}"""
+
+
+def test_who_is_not_logged_in_is_asked_and_told_when_it_is_wrong(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        await page.open(room.preview.url)
+        await page.until("document.getElementById('login').open")
+        assert await page.evaluate("document.activeElement.name") == "user"
+        assert await page.evaluate("document.querySelectorAll('.tile').length") == 0
+        await page.press("Escape")  # there is nothing to see without
+        assert await page.evaluate("document.getElementById('login').open")
+        await log_in(page, "wrong")
+        await page.until("document.getElementById('login-error').textContent.includes('not known')")
+        assert len(page.complaints) == 1  # the browser's own line about the 401
+        page.complaints.clear()
+        await log_in(page, PASSWORD)
+        await page.until("!document.getElementById('login').open")
+        await page.until("document.querySelectorAll('.tile').length === 4")
+        await page.until("document.querySelector('video')?.currentTime > 0.1")
+        await page.evaluate("document.getElementById('logout').click()")
+        await page.until("document.getElementById('login')?.open")
+        room.hold_clean()
+
+    async def log_in(page: Page, password: str) -> None:
+        fields = "document.querySelector('#login form').elements"
+        await page.evaluate(f"{fields}.user.value = 'anna', {fields}.password.value = '{password}'")
+        await page.evaluate("document.querySelector('#login form').requestSubmit()")
+
+    users = {"anna": PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)}
+    in_a_room(tmp_path, scenario, users=users)
+
+
+def test_without_webrtc_it_plays_jpeg(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        await page.call("Page.addScriptToEvaluateOnNewDocument", source="delete window.RTCPeerConnection")
+        await page.open(room.preview.url)
+        shown = "[...document.querySelectorAll('img.picture')].map((image) => image.dataset.shown).sort().join(' ')"
+        await page.until(f"{shown} === 'mjpeg mjpeg mjpeg still'")
+        for name in NAMES:
+            assert min(await room.seen(name, 0, 0, *SIZE)) > 60
+        still = "document.querySelector('img[data-shown=still]').src"
+        first = await page.evaluate(still)
+        await page.until(f"{still} !== '{first}'")
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+def test_a_lost_connection_is_told_and_found_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = config_of(*NAMES, scenes=str(tmp_path))
+        async with Chromium(find_chromium()) as browser, AsyncExitStack() as pages:
+            async with Preview(config, figures_of(config)) as preview:
+                page = await pages.enter_async_context(browser.page(preview.url.rstrip("/")))
+                await page.open(preview.url)
+                await page.until("document.querySelectorAll('.tile').length === 4")
+            await page.until("!document.getElementById('lost').hidden")
+            port = int(preview.url.rstrip("/").rpartition(":")[2])
+            again = config_of(*NAMES, scenes=str(tmp_path), port=port)
+            async with Preview(again, figures_of(again)):
+                await page.until("document.getElementById('lost').hidden")
+
+    asyncio.run(scenario())

@@ -62,8 +62,8 @@ def main() -> None:
     factory = GstRtspServer.RTSPMediaFactory.new()
     factory.set_launch(
         f"( appsrc name=source is-live=true format=time caps=video/x-raw,format=I420,width={width},height={height},"
-        f"framerate={fps}/1 ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=3000 key-int-max={fps}"
-        " ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+        f"framerate={fps}/1 ! x264enc threads=1 tune=zerolatency speed-preset=ultrafast bitrate=3000"
+        f" key-int-max={fps} ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
     )
     factory.set_shared(True)
     factory.connect("media-configure", feed)

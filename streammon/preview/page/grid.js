@@ -44,7 +44,8 @@ class Tile {
       icon('heat'),
     );
     const words = element('div', { class: 'words' }, this.#name, this.#state, this.#level);
-    const caption = element('div', { class: 'caption' }, words, this.#toggle);
+    const caption = element('div', { class: 'caption' }, words);
+    this.#screen.node.append(this.#toggle);
     const article = element('article', { 'aria-label': camera.name }, this.#screen.node, caption, this.#canvas);
     this.node = element('li', { class: 'tile', 'data-camera': camera.name }, article);
   }
@@ -72,6 +73,7 @@ class Tile {
     this.node.dataset.state = camera.state;
     this.node.toggleAttribute('data-alert', Boolean(alert));
     this.#toggle.setAttribute('aria-pressed', String(this.heat));
+    this.#toggle.hidden = camera.state !== 'online';
     setText(this.#state, stateWords(camera));
     this.#state.title = stateDetail(camera) || (camera.fps ? `${camera.fps} pictures a second` : '');
     const level = camera.state === 'online' ? shownLevel(camera) : null;

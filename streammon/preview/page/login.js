@@ -15,7 +15,7 @@ export class Login {
   #onlogin;
   #onlogout;
 
-  // onlogin is called when somebody is let in, onlogout just before somebody leaves.
+  // onlogin is called when somebody is let in, onlogout just before somebody leaves, and waited for.
   constructor(onlogin, onlogout) {
     this.#onlogin = onlogin;
     this.#onlogout = onlogout;
@@ -63,7 +63,7 @@ export class Login {
   }
 
   async #logOut() {
-    this.#onlogout();
+    await this.#onlogout();
     await post('/logout').catch(() => {});
     location.reload();
   }

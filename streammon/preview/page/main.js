@@ -6,6 +6,7 @@ import { Feed } from './feed.js';
 import { Grid } from './grid.js';
 import { Large } from './large.js';
 import { Login } from './login.js';
+import { hungUp } from './player.js';
 import { settings } from './settings.js';
 import { counted, isSending, rarity, timeOfDay } from './words.js';
 
@@ -24,7 +25,10 @@ const login = new Login(
     board.connect();
     setPlays();
   },
-  () => shutDown(),
+  () => {
+    shutDown();
+    return hungUp();
+  },
 );
 
 let covered = false; // by one camera, large

@@ -14,6 +14,12 @@ const PEERS_AT_ONCE = 3; // that connect; a grid of 64 comes up a few at a time
 let mjpegPlaying = 0;
 let connecting = 0;
 const line = [];
+const hangUps = new Set();
+
+// Waits until the server knows of every viewer that stopped.
+export function hungUp() {
+  return Promise.allSettled([...hangUps]);
+}
 
 async function inTurn(work) {
   if (connecting >= PEERS_AT_ONCE) await new Promise((resolve) => line.push(resolve));
@@ -211,9 +217,13 @@ export class Player {
       return;
     }
     peer?.getReceivers().forEach((receiver) => receiver.track.stop());
-    fetch(session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } })
+    const hangUp = fetch(session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } })
       .catch(() => {})
-      .finally(() => peer?.close()); // a peer that closed first would end the session itself
+      .finally(() => {
+        peer?.close(); // had it closed first, the session would have ended by itself
+        hangUps.delete(hangUp);
+      });
+    hangUps.add(hangUp);
   }
 }
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 import pytest
@@ -117,7 +117,7 @@ def settings(section: type[BaseModel], path: str = "") -> Iterator[str]:
     for name, field in section.model_fields.items():
         kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
         inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
-        key = f"{path}{name}" + (".<name>" if get_args(field.annotation) and inner else "")
+        key = f"{path}{name}" + (".<name>" if get_origin(field.annotation) is dict and inner else "")
         if inner:
             yield from settings(inner, f"{key}.")
         else:

@@ -290,7 +290,7 @@ def demo(json_file: str | None) -> int:
 def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], **options: Any) -> None:
     """Measure a method on a labelled data set, each figure beside its null control and its interval.
 
-    Example: streammon eval --dataset stc --root shanghaitech --report stc-report
+    Example: streammon eval --dataset stc --root shanghaitech --report page
     """
     config = loaded(options.pop("config_file"))
     from streammon.display import WorkBar

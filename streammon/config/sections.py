@@ -188,7 +188,7 @@ class PreviewConfig(Section):
         port: TCP port; 0 picks a free one.
         width: Pictures wider than this are scaled down to it.
         fps: At most so many pictures a second are shown.
-        bitrate_kbps: Of each H.264 stream.
+        bitrate_kbps: Of each H.264 stream, at most; a calm scene takes less.
         ice_servers: STUN and TURN servers; none is asked unless named here.
         token: Bearer token that opens everything.
         users: Argon2 hashes of passwords, by user.

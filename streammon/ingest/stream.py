@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from streammon.config import CameraConfig
 from streammon.ingest.faults import FaultKind, StreamFault, fault_of, translated
 from streammon.ingest.images import ImageSequence
+from streammon.ingest.pictures import WholePictures
 from streammon.ingest.timing import KeyframeGate
 
 TEXT_ART_CODECS = frozenset(("ansi", "bintext", "idf", "xbin"))
@@ -95,7 +96,8 @@ class Stream:
         self.fps = float(rate) if rate else None
         self.interval_s = 1.0 / self.fps if self.fps else DEFAULT_INTERVAL_S
         # All streams, not the video alone: a camera whose sound goes on must not hide that its picture froze.
-        self._packets: Iterator[Packet[Any]] = self._container.demux()
+        packets: Iterator[Packet[Any]] = self._container.demux()
+        self._packets = WholePictures(packets, self._stream.index, self.codec) if self._live else packets
         self._silent_s = 0.0
         self._gate = KeyframeGate()
         self._damaged = 0

@@ -1,0 +1,99 @@
+"""Packets that hold whole pictures: what a sender cut into slices is joined again.
+
+FFmpeg's parser gives one packet a picture, but where parameter sets stand before every slice of a keyframe (as
+GStreamer's `rtph264pay config-interval=-1` writes them) it takes each slice for a picture of its own, and decodes
+it with the rest grey. Such a packet goes on with the picture before it, and says so: its first slice does not begin
+at the picture's first block (H.264 section 7.4.3, `first_mb_in_slice`; H.265 7.4.7.1,
+`first_slice_segment_in_pic_flag`).
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import av
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+HEAD_BYTES = 4096  # parameter sets and messages before the first slice are far shorter
+
+
+def goes_on(head: bytes, codec: str) -> bool:
+    """Whether a packet goes on with the picture of the packet before it.
+
+    Args:
+        head: Its first bytes, with start codes (Annex B).
+        codec: `h264` or `hevc`; of others, none does.
+
+    >>> goes_on(bytes.fromhex("00000001 67640028 000001 65 8884"), "h264")  # parameter set; slice from block 0
+    False
+    >>> goes_on(bytes.fromhex("00000001 67640028 000001 65 4884"), "h264")  # slice from block 1
+    True
+    """
+    if codec not in ("h264", "hevc"):
+        return False
+    start = head.find(b"\0\0\1")
+    while 0 <= start < len(head) - 5:
+        unit = start + 3
+        kind = head[unit] & 0x1F if codec == "h264" else head[unit] >> 1 & 0x3F
+        if codec == "h264" and kind in (1, 5):
+            return not head[unit + 1] & 0x80  # the number 0 is written as a single 1 bit
+        if codec == "hevc" and kind < 32:
+            return not head[unit + 2] & 0x80
+        start = head.find(b"\0\0\1", unit)
+    return False
+
+
+class WholePictures:
+    """The packets of a stream, those of one picture joined.
+
+    Nothing is held back until a picture is seen that came in pieces; from then on each packet waits for the next,
+    which tells that its picture is complete.
+
+    Args:
+        packets: As FFmpeg gives them.
+        stream_index: Of the video; packets of others pass.
+        codec: Its codec's name.
+    """
+
+    def __init__(self, packets: "Iterator[Packet[Any]]", stream_index: int, codec: str) -> None:
+        self._packets = packets
+        self._stream_index = stream_index
+        self._codec = codec
+        self._in_pieces = False
+        self._held: Packet[Any] | None = None
+
+    def __iter__(self) -> "Iterator[Packet[Any]]":
+        return self
+
+    def __next__(self) -> "Packet[Any]":
+        packet, self._held = self._held, None
+        if packet is None:
+            packet = next(self._packets)
+            self._in_pieces = self._in_pieces or self._goes_on(packet)
+        if not self._in_pieces or not self._is_picture(packet):
+            return packet
+        for following in self._packets:
+            if not self._goes_on(following):
+                self._held = following
+                break
+            packet = _joined(packet, following)
+        return packet
+
+    def _is_picture(self, packet: "Packet[Any]") -> bool:
+        return packet.stream_index == self._stream_index and packet.size > 0
+
+    def _goes_on(self, packet: "Packet[Any]") -> bool:
+        return self._is_picture(packet) and goes_on(bytes(memoryview(packet)[:HEAD_BYTES]), self._codec)
+
+
+def _joined(first: "Packet[Any]", second: "Packet[Any]") -> "Packet[Any]":
+    """One packet of two, with the time of the one that has one."""
+    joined = av.Packet(bytes(first) + bytes(second))
+    joined.stream = first.stream
+    joined.time_base = first.time_base
+    joined.pts = second.pts if first.pts is None else first.pts
+    joined.dts = second.dts if first.dts is None else first.dts
+    joined.is_keyframe = first.is_keyframe
+    joined.is_corrupt = first.is_corrupt or second.is_corrupt
+    return joined

@@ -260,11 +260,11 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
 ) -> None:
     hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
     cameras = {f"fast{n}": {"url": str(hurried), "score_fps": 240, "loop": True} for n in range(3)}
-    cameras["slow"] = {"url": str(clips.normal), "score_fps": 4, "loop": True}
+    cameras["slow"] = {"url": str(clips.normal), "score_fps": 1, "loop": True}  # slower than any round of the four
 
     async def scenario() -> tuple[dict[str, CameraFigures], Events]:
         async with watching(configured(cameras, model={"batch": 1})) as (monitor, events):
-            await events.wait_for(FrameScore, lambda score: score.camera == "slow" and score.seq >= 16, within_s=40)
+            await events.wait_for(FrameScore, lambda score: score.camera == "slow" and score.seq >= 8, within_s=40)
         return monitor.figures, events
 
     figures, events = asyncio.run(scenario())
@@ -277,8 +277,7 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
             assert 0 <= row.decoded - row.scored - row.dropped <= 3  # unread, or decoded as they were counted
     shares = [row.scored for camera, row in figures.items() if camera != "slow"]
     assert min(shares) > 0.8 * max(shares)
-    # its place in line comes round: for half of what it gave at least or, on a busy machine, half as often as others'
-    assert figures["slow"].scored >= min(8, 0.5 * min(shares))
+    assert figures["slow"].scored >= 8  # of 9 it gave: its place in line comes round in time
 
 
 def test_with_redis_away_scoring_goes_on_and_every_alert_arrives_once(

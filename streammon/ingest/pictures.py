@@ -8,6 +8,7 @@ at the picture's first block (H.264 section 7.4.3, `first_mb_in_slice`; H.265 7.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -15,6 +16,7 @@ import av
 if TYPE_CHECKING:
     from av.packet import Packet
 
+MOST_PIECES = 256  # of one picture; what claims more never ends
 HEAD_BYTES = 4096  # parameter sets and messages before the first slice are far shorter
 
 
@@ -73,7 +75,7 @@ class WholePictures:
             self._in_pieces = self._in_pieces or self._goes_on(packet)
         if not self._in_pieces or not self._is_picture(packet):
             return packet
-        for following in self._packets:
+        for following in islice(self._packets, MOST_PIECES):
             if not self._goes_on(following):
                 self._held = following
                 break

@@ -174,8 +174,7 @@ def _patches(maps: list[Tensor]) -> list[Array]:
 
 def _exact_index(rows: Array) -> Any:
     """A faiss index over (N, C) rows that compares with each: squared Euclidean distances, nothing approximated."""
-    # Loaded only where it is needed, after torch: each brings an OpenMP of its own, which macOS can't bear
-    # (faiss-wheels issue 73).
+    # Loaded only where it is needed, after torch: each brings an OpenMP of its own, which macOS can't bear.
     import faiss
 
     index = faiss.IndexFlatL2(rows.shape[1])

@@ -13,6 +13,57 @@ AnomalyMap = NDArray[np.float32]
 """(H, W) float32, Mahalanobis distance per pixel of the model's input."""
 
 
+Grey = NDArray[np.uint8]
+"""(H, W) uint8, luma."""
+
+
+class Channel(StrEnum):
+    """What kind of evidence says that a picture isn't normal."""
+
+    LOOKS = "looks"
+    CHANGE = "change"
+    SPEED = "speed"
+    DIRECTION = "direction"
+    PLACE = "place"
+    SHAPE = "shape"
+    OBJECT = "object"
+
+    @property
+    def reason(self) -> str:
+        """What it says, for people.
+
+        >>> Channel.SPEED.reason
+        'moves too fast here'
+        """
+        return REASONS[self]
+
+
+REASONS = {
+    Channel.LOOKS: "looks unusual here",
+    Channel.CHANGE: "changes in an unusual way here",
+    Channel.SPEED: "moves too fast here",
+    Channel.DIRECTION: "moves the wrong way here",
+    Channel.PLACE: "moves where nothing moves",
+    Channel.SHAPE: "has an unusual size or shape here",
+    Channel.OBJECT: "what moves here looks unusual",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detail:
+    """The moment of a frame, larger, and the picture shortly before it: what motion is read from.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB in the source's own proportions, its longer side at most 480 pixels.
+        earlier: (H, W) uint8 grey, `step_s` before; None where no picture is near enough, as after a gap.
+        step_s: Seconds between the two, by the stream's own timestamps; 0 without `earlier`.
+    """
+
+    picture: Picture
+    earlier: Grey | None = None
+    step_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded picture, already scaled to the model's input.
@@ -25,6 +76,7 @@ class Frame:
         stream_time_s: Seconds since the first frame of this connection, from the stream's own timestamps.
         wall_time_s: Unix time at which the frame was decoded; of footage on disk, at which it is due when played
             at its own pace, so that fast footage raises the same alerts.
+        detail: The same moment for those who look closer; None where nobody asked for it.
     """
 
     camera: str
@@ -33,6 +85,7 @@ class Frame:
     source_size: tuple[int, int]
     stream_time_s: float
     wall_time_s: float
+    detail: Detail | None = None
 
 
 class CameraState(StrEnum):
@@ -122,6 +175,7 @@ class FrameScore:
         threshold: The score at which an alert opens, for heatmaps and boxes.
         anomaly_map: (H, W) float32 distances.
         source_size: Width and height of the camera's own picture.
+        channel: The evidence that speaks loudest in this frame.
     """
 
     camera: str
@@ -134,6 +188,7 @@ class FrameScore:
     threshold: float
     anomaly_map: AnomalyMap
     source_size: tuple[int, int]
+    channel: Channel = Channel.LOOKS
 
 
 class AlertEvent(StrEnum):
@@ -162,6 +217,7 @@ class Alert:
         peak_score: Largest frame score so far.
         peak_level: Largest level so far.
         boxes: Abnormal regions: of the peak frame on close, else of the frame at `time_s`; the worst first.
+        channel: The evidence that spoke loudest in the peak frame so far.
     """
 
     id: str
@@ -177,6 +233,7 @@ class Alert:
     peak_score: float
     peak_level: float
     boxes: tuple[Box, ...] = ()
+    channel: Channel = Channel.LOOKS
 
 
 @dataclass(frozen=True, slots=True)

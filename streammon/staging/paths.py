@@ -1,0 +1,136 @@
+"""A mover at any moment of its path, beyond its ends too, and pasted into a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.records import Picture
+from streammon.staging.cast import Mover
+from streammon.staging.scenery import MASKED
+
+WHOLE_PIXEL = 0.05
+"""Offsets nearer than this to a whole pixel are rounded, so that nothing is softened without need."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """A cut-out at a place.
+
+    Attributes:
+        picture: (h, w, 3) uint8 RGB.
+        matte: (h, w) float32, 0 to 1.
+        corner: x, y of its top left in the picture; fractions count.
+    """
+
+    picture: Picture
+    matte: NDArray[np.float32]
+    corner: tuple[float, float]
+
+    def moved(self, x: float, y: float) -> "Pose":
+        """The same elsewhere."""
+        return Pose(self.picture, self.matte, (self.corner[0] + x, self.corner[1] + y))
+
+    def mirrored(self) -> "Pose":
+        """Its left for its right, in the same box."""
+        turned = np.ascontiguousarray(self.picture[:, ::-1]), np.ascontiguousarray(self.matte[:, ::-1])
+        return Pose(*turned, self.corner)
+
+    def faded(self, share: float) -> "Pose":
+        """The same, letting the background through; 1 is all there."""
+        return Pose(self.picture, (self.matte * np.float32(share)).astype(np.float32), self.corner)
+
+    def inside(self, height: int, width: int) -> bool:
+        """Whether all of the cut-out lies in a picture of this size."""
+        h, w = self.matte.shape
+        return (
+            self.corner[0] > -0.5
+            and self.corner[1] > -0.5
+            and self.corner[0] + w < width + 0.5
+            and self.corner[1] + h < height + 0.5
+        )
+
+
+class Path:
+    """Where a mover is at each moment since it was first seen, and how it looks there.
+
+    Beyond its ends the path goes straight on at the mover's mean velocity,
+    and its looks run back and forth, which keeps them continuous.
+    """
+
+    def __init__(self, mover: Mover) -> None:
+        self._mover = mover
+        self._middles = mover.path()
+        self._moments = np.array(mover.times_s) - mover.times_s[0]
+        self._velocity = mover.velocity
+
+    def middle(self, moment_s: float) -> NDArray[np.float64]:
+        """(2,) x, y of its middle."""
+        within = float(np.clip(moment_s, 0, self._moments[-1]))
+        at = np.array([np.interp(within, self._moments, self._middles[:, axis]) for axis in range(2)])
+        return np.asarray(at + (moment_s - within) * self._velocity, np.float64)
+
+    def pose(self, moment_s: float) -> Pose:
+        """How and where it is, from the nearest cut-out."""
+        duration_s = float(self._moments[-1])
+        folded = abs((moment_s + duration_s) % (2 * duration_s) - duration_s)
+        nearest = int(np.abs(self._moments - folded).argmin())
+        shift = self.middle(moment_s) - self._middles[nearest]
+        corner = self._mover.corners[nearest]
+        place = (float(corner[0] + shift[0]), float(corner[1] + shift[1]))
+        return Pose(self._mover.pictures[nearest], self._mover.mattes[nearest], place)
+
+
+def paste(picture: Picture, pose: Pose) -> tuple[Picture, MASKED]:
+    """Lays a cut-out over a picture.
+
+    Returns:
+        The new picture, and (H, W) where it was touched; elsewhere it is the old one bit for bit.
+    """
+    height, width = picture.shape[:2]
+    cut, matte, (x, y) = _on_whole_pixels(pose)
+    h, w = matte.shape
+    left, top, right, bottom = max(0, x), max(0, y), min(width, x + w), min(height, y + h)
+    mask = np.zeros((height, width), np.bool_)
+    pasted = picture.copy()
+    if left >= right or top >= bottom:
+        return pasted, mask
+    source = slice(top - y, bottom - y), slice(left - x, right - x)
+    target = slice(top, bottom), slice(left, right)
+    weight = matte[source][..., None]
+    blend = weight * cut[source] + (1 - weight) * picture[target]
+    mask[target] = weight[..., 0] > 0
+    pasted[target] = np.where(weight > 0, np.clip(blend.round(), 0, 255), picture[target]).astype(np.uint8)
+    return pasted, mask
+
+
+def _on_whole_pixels(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
+    x, y = (int(np.floor(at + WHOLE_PIXEL)) for at in pose.corner)
+    right, down = max(0.0, pose.corner[0] - x), max(0.0, pose.corner[1] - y)
+    cut = pose.picture.astype(np.float32)
+    if max(right, down) < WHOLE_PIXEL:
+        return cut, pose.matte, (x, y)
+    h, w = pose.matte.shape
+    shift = np.array([[1, 0, right], [0, 1, down]])
+    moved = cv2.warpAffine(cut, shift, (w + 1, h + 1), borderMode=cv2.BORDER_REPLICATE)
+    matte = cv2.warpAffine(pose.matte, shift, (w + 1, h + 1), borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(moved, np.float32), np.asarray(matte, np.float32), (x, y)
+
+
+def footprint(poses: Sequence[Pose]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """All that a row of poses covers.
+
+    Returns:
+        (h, w) uint8, 1 where any of them is, and x, y of its top left.
+    """
+    corners = np.array([np.round(pose.corner).astype(int) for pose in poses])
+    ends = np.array([corner + pose.matte.shape[::-1] for corner, pose in zip(corners, poses, strict=True)])
+    left, top = corners.min(axis=0)
+    right, bottom = ends.max(axis=0)
+    covered = np.zeros((bottom - top, right - left), np.uint8)
+    for (x, y), pose in zip(corners, poses, strict=True):
+        h, w = pose.matte.shape
+        covered[y - top : y - top + h, x - left : x - left + w] |= (pose.matte > 0).astype(np.uint8)
+    return covered, (int(left), int(top))

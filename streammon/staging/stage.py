@@ -1,0 +1,277 @@
+"""Normal footage with something abnormal pasted in, and where it is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.records import Picture
+from streammon.staging.cast import Mover
+from streammon.staging.company import Company
+from streammon.staging.paths import Path, Pose, footprint, paste
+from streammon.staging.places import QUIET_SHARE, likely_shift, quiet_shifts
+from streammon.staging.scenery import MASKED, Backdrop
+from streammon.staging.strangers import dressed, skin_size, strange_skin
+
+FADE_S = 0.5
+"""What stands appears over this time."""
+
+RAMP_S = 0.3
+"""What moves appears and goes over this time, where its path begins or ends within the picture:
+at once it would be caught for appearing, not for what it does."""
+
+LEAST_SHOWN_S = 0.5
+LEAST_SHOWN = 5
+"""Frames. An anomaly shorter than these two teaches nothing."""
+
+ATTEMPTS = 12
+"""Movers tried for one anomaly."""
+
+STARTS = 6
+"""Moments compared, so that the pasted thing doesn't run through those that are there."""
+
+MOST_FLICKER = 6.0
+"""Grey levels of the place's own flicker that something standing there takes over."""
+
+
+class Kind(StrEnum):
+    """In what way a staged thing is abnormal."""
+
+    FAST = "fast"
+    WRONG_WAY = "wrong way"
+    WRONG_PLACE = "wrong place"
+    STANDING = "standing"
+    STRANGER = "stranger"
+
+
+@dataclass(frozen=True, eq=False)
+class Staged:
+    """Footage with one anomaly in it.
+
+    Attributes:
+        kind: What is abnormal.
+        pictures: (H, W, 3) uint8 RGB each; those without the anomaly are the given ones themselves.
+        masks: (H, W) bool each, every pixel that was touched; all False without the anomaly.
+    """
+
+    kind: Kind
+    pictures: list[Picture]
+    masks: list[MASKED]
+
+
+def stage(
+    kind: Kind,
+    pictures: Sequence[Picture],
+    times_s: Sequence[float],
+    cast: Sequence[Mover],
+    traffic: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    speed: float = 2.0,
+    strangers: Sequence[Picture] = (),
+) -> Staged | None:
+    """Pastes one anomaly into normal footage.
+
+    Args:
+        kind: What is to be abnormal.
+        pictures: (H, W, 3) uint8 RGB each, of a fixed camera.
+        times_s: When each was taken, rising.
+        cast: Movers of the same camera, from this footage or other.
+        traffic: (H, W) share of the frames in which something moved there, of all the normal footage at hand.
+        rng: The only source of chance: the same draws give the same footage.
+        speed: How many times its own speed something fast goes.
+        strangers: Pictures to take strange looks from, such as other cameras'; else other parts of this one.
+
+    Returns:
+        The footage, or None where it gives no such thing: nothing moves there, it is usual to go both ways
+        or at such different speeds, or there is no place where nothing moves.
+
+    Raises:
+        ValueError: Pictures and times differ in number.
+    """
+    if len(pictures) != len(times_s):
+        raise ValueError(f"{len(pictures)} pictures and {len(times_s)} times")
+    if len(pictures) < LEAST_SHOWN or not cast:
+        return None
+    scene = _Stage(pictures, np.asarray(times_s, np.float64), traffic, rng, Company(cast), speed, strangers)
+    for index in rng.permutation(len(cast))[:ATTEMPTS]:
+        act = scene.act(kind, cast[int(index)])
+        if act is not None:
+            return _performed(kind, pictures, *act)
+    return None
+
+
+def _performed(kind: Kind, pictures: Sequence[Picture], start: int, poses: Sequence[Pose]) -> Staged:
+    shown = list(pictures)
+    masks = [np.zeros(picture.shape[:2], np.bool_) for picture in pictures]
+    for offset, pose in enumerate(poses):
+        shown[start + offset], masks[start + offset] = paste(pictures[start + offset], pose)
+    return Staged(kind, shown, masks)
+
+
+Act = tuple[int, list[Pose]]
+"""The frame at which something enters, and how it is in each frame from then on."""
+
+Poses = Callable[[NDArray[np.float64]], list[Pose]]
+"""How something is at each of the seconds since it entered; fewer where its way ends before."""
+
+
+def _along(path: Path, begin_s: float, elapsed_s: NDArray[np.float64]) -> list[Pose]:
+    return [path.pose(begin_s + float(at)) for at in elapsed_s]
+
+
+@dataclass(slots=True, eq=False)
+class _Stage:
+    """The footage that something is pasted into."""
+
+    pictures: Sequence[Picture]
+    times_s: NDArray[np.float64]
+    traffic: NDArray[np.float32]
+    rng: np.random.Generator
+    company: Company
+    speed: float
+    strangers: Sequence[Picture]
+    _backdrop: Backdrop | None = None
+
+    @property
+    def backdrop(self) -> Backdrop:
+        if self._backdrop is None:
+            self._backdrop = Backdrop(self.pictures)
+        return self._backdrop
+
+    def act(self, kind: Kind, mover: Mover) -> Act | None:
+        """One anomaly of this mover, or None where it can't give one."""
+        match kind:
+            case Kind.FAST:
+                return self._fast(mover)
+            case Kind.WRONG_WAY:
+                return self._wrong_way(mover)
+            case Kind.WRONG_PLACE:
+                return self._wrong_place(mover)
+            case Kind.STANDING:
+                return self._standing(mover)
+            case Kind.STRANGER:
+                return self._stranger(mover)
+
+    def _fast(self, mover: Mover) -> Act | None:
+        if self.company.is_as_fast(mover, self.speed):
+            return None
+        path = Path(mover)
+
+        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+            onward = [moment for moment in elapsed_s * self.speed if self._is_travelled(path, mover, moment)]
+            return [path.pose(moment) for moment in onward]
+
+        return self._moving(poses, mover.duration_s)
+
+    def _is_travelled(self, path: Path, mover: Mover, moment_s: float) -> bool:
+        """Whether the path is the mover's own there, or goes on over ground where things move."""
+        if moment_s <= mover.duration_s:
+            return True
+        x, y = path.middle(moment_s).round().astype(int)
+        height, width = self.traffic.shape
+        return bool(0 <= x < width and 0 <= y < height and self.traffic[y, x] > QUIET_SHARE)
+
+    def _wrong_way(self, mover: Mover) -> Act | None:
+        if self.company.goes_back(mover):
+            return None
+        path = Path(mover)
+        sideways = abs(mover.velocity[0]) >= 0.5 * abs(mover.velocity[1])
+
+        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+            backwards = [path.pose(mover.duration_s - moment) for moment in elapsed_s]
+            return [pose.mirrored() for pose in backwards] if sideways else backwards
+
+        return self._moving(poses, mover.duration_s)
+
+    def _wrong_place(self, mover: Mover) -> Act | None:
+        path = Path(mover)
+        for share in (1.0, 0.5, 0.25):  # a shorter way fits into a smaller place
+            duration_s = share * mover.duration_s
+            start_s = float(self.rng.uniform(0, mover.duration_s - duration_s))
+            act = self._moving(partial(_along, path, start_s), duration_s)
+            shift = self._shift(act[1], mover) if act else None
+            if act and shift:
+                return act[0], [pose.moved(*shift) for pose in act[1]]
+        return None
+
+    def _shift(self, poses: Sequence[Pose], mover: Mover) -> tuple[int, int] | None:
+        shifts = quiet_shifts(*footprint(poses), self.traffic, margin=max(3, round(mover.size / 4)))
+        return likely_shift(shifts, self.rng) if len(shifts) else None
+
+    def _standing(self, mover: Mover) -> Act | None:
+        areas = np.array([float(matte.sum()) for matte in mover.mattes])
+        usual = int(np.abs(areas - np.median(areas)).argmin())
+        standing = Path(mover).pose(mover.times_s[usual] - mover.times_s[0])
+        shift = self._shift([standing], mover)
+        latest = int(np.searchsorted(self.times_s, self.times_s[-1] - 2.0))
+        start = int(self.rng.integers(latest // 4, max(latest // 4 + 1, latest // 2)))
+        if shift is None or len(self.pictures) - start < LEAST_SHOWN:
+            return None
+        standing = standing.moved(*shift)
+        since_s = self.times_s[start:] - self.times_s[start] + np.diff(self.times_s)[start - 1 if start else 0]
+        return start, [
+            self._flickering(standing, self.pictures[start + offset]).faded(min(1.0, float(at / FADE_S)))
+            for offset, at in enumerate(since_s)
+        ]
+
+    def _flickering(self, pose: Pose, picture: Picture) -> Pose:
+        """A still thing with the noise and light of the moment: a frozen patch would give itself away."""
+        (x, y), (h, w) = (round(at) for at in pose.corner), pose.matte.shape
+        here = slice(y, y + h), slice(x, x + w)
+        flicker = picture[here].astype(np.float32) - self.backdrop.picture[here]
+        lively = pose.picture + np.clip(flicker, -MOST_FLICKER, MOST_FLICKER)
+        return Pose(np.clip(lively.round(), 0, 255).astype(np.uint8), pose.matte, pose.corner)
+
+    def _stranger(self, mover: Mover) -> Act | None:
+        path = Path(mover)
+        act = self._moving(partial(_along, path, 0.0), mover.duration_s)
+        if act is None:
+            return None
+        size = skin_size(mover.mattes)
+        middle = act[1][len(act[1]) // 2].corner
+        top = int(np.clip(round(middle[1]), 0, max(0, self.traffic.shape[0] - size[0])))
+        left = int(np.clip(round(middle[0]), 0, max(0, self.traffic.shape[1] - size[1])))
+        covered = self.backdrop.picture[top : top + size[0], left : left + size[1]]
+        sources = list(self.strangers) or ([self.backdrop.picture] if self.rng.random() < 0.5 else [])
+        skin = strange_skin(size, covered, sources, self.rng)
+        return act[0], [dressed(pose, skin) for pose in act[1]]
+
+    def _moving(self, poses: Poses, duration_s: float) -> Act | None:
+        """Lets something go through at the moment at which it meets the fewest others."""
+        latest = int(np.searchsorted(self.times_s, self.times_s[-1] - duration_s, side="right")) - 1
+        first = min(max(0, latest), int(np.searchsorted(self.times_s, self.times_s[0] + 1.0)))
+        starts = np.unique(self.rng.integers(first, max(first, latest) + 1, STARTS))
+        acts = [(int(start), self._from(int(start), poses, duration_s)) for start in starts]
+        acts = [act for act in acts if self._is_long_enough(*act)]
+        return min(acts, key=lambda act: self._crowding(*act), default=None)
+
+    def _from(self, start: int, poses: Poses, duration_s: float) -> list[Pose]:
+        elapsed_s = self.times_s[start:] - self.times_s[start]
+        elapsed_s = elapsed_s[elapsed_s <= duration_s + 1e-6]
+        return self._ramped(poses(elapsed_s), elapsed_s)
+
+    def _ramped(self, poses: list[Pose], elapsed_s: NDArray[np.float64]) -> list[Pose]:
+        if len(poses) < 2:
+            return poses
+        step_s = float(elapsed_s[1] - elapsed_s[0])
+        end_s = float(elapsed_s[len(poses) - 1])
+        nearest_s = [min(float(at), end_s - float(at)) + step_s for at in elapsed_s[: len(poses)]]
+        return [pose.faded(min(1.0, at / RAMP_S)) for pose, at in zip(poses, nearest_s, strict=True)]
+
+    def _is_long_enough(self, start: int, poses: list[Pose]) -> bool:
+        if len(poses) < LEAST_SHOWN:
+            return False
+        return bool(self.times_s[start + len(poses) - 1] - self.times_s[start] >= LEAST_SHOWN_S - 1e-6)
+
+    def _crowding(self, start: int, poses: list[Pose]) -> float:
+        """Share of the pasted pixels that lie on something that is there."""
+        met = []
+        for offset in np.unique(np.linspace(0, len(poses) - 1, 5).round().astype(int)):
+            touched = paste(self.pictures[start + offset], poses[offset])[1]
+            there = self.backdrop.foreground(self.pictures[start + offset])
+            met.append(float(there[touched].mean()) if touched.any() else 0.0)
+        return float(np.mean(met))

@@ -1,0 +1,90 @@
+"""Looks that don't belong here: patches of other pictures, and made textures."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.records import Picture
+from streammon.staging.paths import Pose
+
+LEAST_STRANGENESS = 30.0
+"""Mean difference in grey levels from what it covers: a stranger nobody could see is none."""
+
+ATTEMPTS = 6
+
+
+def strange_skin(
+    size: tuple[int, int],
+    covered: Picture,
+    sources: Sequence[Picture],
+    rng: np.random.Generator,
+) -> Picture:
+    """A patch that stands out from what it will cover.
+
+    Args:
+        size: Height and width.
+        covered: (size) uint8 RGB, the picture where it will be.
+        sources: Pictures to take patches from; without any that stands out a texture is made.
+        rng: The only source of chance.
+
+    Returns:
+        (height, width, 3) uint8 RGB, grey where `covered` is.
+    """
+    grey = bool((np.ptp(covered.astype(np.int16), axis=2) <= 2).all())
+    for _ in range(ATTEMPTS if sources else 0):
+        patch = _patch(size, sources[int(rng.integers(len(sources)))], rng)
+        patch = np.repeat(patch.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8) if grey else patch
+        if _strangeness(patch, covered) >= LEAST_STRANGENESS:
+            return patch
+    return made_texture(size, covered, grey, rng)
+
+
+def _strangeness(patch: Picture, covered: Picture) -> float:
+    return float(np.abs(patch.astype(np.float32) - covered).mean())
+
+
+def _patch(size: tuple[int, int], source: Picture, rng: np.random.Generator) -> Picture:
+    """A random piece; a source that is too small is enlarged."""
+    height, width = size
+    enlarge = max(height / source.shape[0], width / source.shape[1], 1.0)
+    if enlarge > 1:
+        wide = int(np.ceil(source.shape[1] * enlarge)), int(np.ceil(source.shape[0] * enlarge))
+        source = np.asarray(cv2.resize(source, wide, interpolation=cv2.INTER_LINEAR), np.uint8)
+    y = int(rng.integers(source.shape[0] - height + 1))
+    x = int(rng.integers(source.shape[1] - width + 1))
+    return source[y : y + height, x : x + width].copy()
+
+
+def made_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.random.Generator) -> Picture:
+    """Blotches or stripes in two shades, one of them far from what it covers."""
+    height, width = size
+    lightness = float(covered.mean())
+    far = (20.0 if lightness > 128 else 235.0) + rng.uniform(-15, 15, 3)
+    other = rng.uniform(60, 195, 3)
+    if grey:
+        far, other = np.full(3, far.mean()), np.full(3, other.mean())
+    if rng.random() < 0.5:
+        field = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), max(1.5, min(size) / 8))
+        share = (field > np.quantile(field, 0.35)).astype(np.float32)
+    else:
+        period, angle = rng.uniform(4, max(6.0, min(size) / 2)), rng.uniform(0, np.pi)
+        rows, columns = np.mgrid[:height, :width]
+        share = (np.sin((rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / period) > -0.4).astype(
+            np.float32
+        )
+    share = np.asarray(cv2.GaussianBlur(share, (0, 0), 0.7), np.float32)[..., None]
+    return np.asarray(np.clip(share * far + (1 - share) * other, 0, 255).round(), np.uint8)
+
+
+def dressed(pose: Pose, skin: Picture) -> Pose:
+    """The pose with its inside from the skin, held by the middle of the bottom, so that it doesn't slide."""
+    h, w = pose.matte.shape
+    top, left = skin.shape[0] - h, (skin.shape[1] - w) // 2
+    return Pose(skin[top : top + h, left : left + w], pose.matte, pose.corner)
+
+
+def skin_size(mattes: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
+    """The height and width that cover every matte."""
+    return max(matte.shape[0] for matte in mattes), max(matte.shape[1] for matte in mattes)

@@ -94,12 +94,26 @@ def rarity(level: float) -> str:
 
 
 def alert_text(alert: Alert) -> str:
-    """One line for one alert message."""
-    where = ", ".join(f"{box.width}x{box.height} at {box.x},{box.y}" for box in alert.boxes[:2])
+    """One line for one alert message: which, where, when and why, then the figures."""
     head = f"ALERT {alert.event} {alert.id} camera '{alert.camera}' at {clock(alert.time_s)}"
+    return f"{head}: {alert.channel.reason}; peak score {alert.peak_score:.1f}, {_rarity_and_place(alert)}"
+
+
+def brief_alert_text(alert: Alert) -> str:
+    """The same in a line that tells the reason within 80 columns: no id, and no time but the line's own.
+
+    >>> from streammon.records import Channel
+    >>> seen = {"score": 31.0, "level": 1.0, "peak_score": 31.0, "peak_level": 1.0, "channel": Channel.SPEED}
+    >>> brief_alert_text(Alert("01a2", AlertEvent.OPEN, 0, "lobby", "hall", 99.5, 100.0, None, **seen))
+    "ALERT open camera 'lobby': moves too fast here; normally seen once in 10 days; no region"
+    """
+    return f"ALERT {alert.event} camera '{alert.camera}': {alert.channel.reason}; {_rarity_and_place(alert)}"
+
+
+def _rarity_and_place(alert: Alert) -> str:
+    where = ", ".join(f"{box.width}x{box.height} at {box.x},{box.y}" for box in alert.boxes[:2])
     lasting = "" if alert.event is AlertEvent.OPEN else f", {(alert.closed_s or alert.time_s) - alert.opened_s:.1f} s"
-    peak = f"peak score {alert.peak_score:.1f}, normally seen {rarity(alert.peak_level)}"
-    return f"{head}: {peak}{lasting}; {where or 'no region'}"
+    return f"normally seen {rarity(alert.peak_level)}{lasting}; {where or 'no region'}"
 
 
 class LineDisplay:
@@ -135,7 +149,10 @@ class LineDisplay:
 
 
 class JsonDisplay(LineDisplay):
-    """Prints one JSON object per event: `event`, `time_s` and the record's own fields."""
+    """Prints one JSON object per event: `event`, `at_s` and the record's own fields.
+
+    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words.
+    """
 
     NAMES = {  # noqa: RUF012 (a constant)
         CameraStatus: "status",
@@ -149,7 +166,8 @@ class JsonDisplay(LineDisplay):
         """Print an event, if it is worth a line."""
         if isinstance(event, FrameScore) or self._is_small_step(event):
             return
-        self.write(self.NAMES[type(event)], asdict(event))
+        reason = {"reason": event.channel.reason} if isinstance(event, Alert) else {}
+        self.write(self.NAMES[type(event)], asdict(event) | reason)
 
     def write(self, name: str, fields: Mapping[str, Any]) -> None:
         """Print an event of any name."""
@@ -169,7 +187,9 @@ class TableDisplay:
         """Keep what the table itself doesn't say."""
         if isinstance(event, Alert) and event.event is AlertEvent.UPDATE:
             return
-        if isinstance(event, Alert | RedisStatus | SpoolStatus | Notice):
+        if isinstance(event, Alert):
+            self.add_line(brief_alert_text(event))
+        elif isinstance(event, RedisStatus | SpoolStatus | Notice):
             self.add_line(event_text(event))
 
     def add_line(self, text: str) -> None:

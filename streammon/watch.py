@@ -64,7 +64,10 @@ def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -
         row.score, row.level = float(message["score"]), float(message["level"])
         return None
     if kind == "alert":
-        alert: Alert = alert_from_json(json.dumps(message))
+        try:
+            alert: Alert = alert_from_json(json.dumps(message))
+        except ValueError as error:  # of another version, or not a monitor's
+            return Notice(f"camera '{camera}': {error}")
         row.alert_open = alert.event is not AlertEvent.CLOSE
         return alert
     return Notice(f"a message of unknown kind {kind!r}")

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.alerting import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
-from streammon.records import Alert, AlertEvent, Box, CameraState, CameraStatus, FrameScore
+from streammon.records import Alert, AlertEvent, Box, CameraState, CameraStatus, Channel, FrameScore
 
+NO_MAP = np.zeros((1, 1), np.float32)
 SCORE = FrameScore(
-    "lobby", "hall", 7, 1700000000.12345, 12.3456, 14.23456789, 1.5, 12.0, np.zeros((1, 1), np.float32), (1, 1)
+    "lobby", "hall", 7, 1700000000.12345, 12.3456, 14.23456789, 1.5, 12.0, NO_MAP, (1, 1), Channel.PLACE
 )
 ALERT = Alert(
     id="018bcfe56800aabbccddeeff00112233",
@@ -29,6 +31,7 @@ ALERT = Alert(
     peak_score=20.5,
     peak_level=2.0,
     boxes=(Box(10, 20, 30, 40, 20.5),),
+    channel=Channel.SPEED,
 )
 
 
@@ -44,6 +47,7 @@ def test_a_score_message_in_full() -> None:
         "score": 14.2346,
         "level": 1.5,
         "false_alarms_per_day": 0.0316228,  # 10 ** -1.5
+        "channel": "place",
         "heatmap": "streammon:v1:cam:lobby:heatmap",
     }
 
@@ -66,6 +70,8 @@ def test_an_alert_message_in_full() -> None:
         "peak_score": 20.5,
         "peak_level": 2.0,
         "false_alarms_per_day": 0.01,
+        "channel": "speed",
+        "reason": "moves too fast here",
         "boxes": [{"x": 10, "y": 20, "width": 30, "height": 40, "peak": 20.5}],
         "heatmap": "streammon:v1:cam:lobby:heatmap",
     }
@@ -129,10 +135,24 @@ NUMBERS = st.integers(-99_999, 99_999).map(lambda number: number / 1000)
         peak_score=NUMBERS,
         peak_level=NUMBERS,
         boxes=st.lists(st.builds(Box, *[st.integers(0, 8000)] * 4, NUMBERS), max_size=3).map(tuple),
+        channel=st.sampled_from(Channel),
     )
 )
 def test_an_alert_comes_back_from_its_message(alert: Alert) -> None:
     assert alert_from_json(alert_json(alert, "key")) == alert
+
+
+def test_an_alert_message_of_before_there_were_channels_speaks_of_looks() -> None:
+    message = json.loads(alert_json(ALERT, "key"))
+    del message["channel"], message["reason"]
+    assert alert_from_json(json.dumps(message)) == replace(ALERT, channel=Channel.LOOKS)
+
+
+@pytest.mark.parametrize("channel", ["smell", "", "SPEED", None, 3, ["speed"]])
+def test_a_channel_that_does_not_exist_is_refused(channel: object) -> None:
+    message = json.loads(alert_json(ALERT, "key")) | {"channel": channel}
+    with pytest.raises(ValueError, match=r"^this is no alert message of version 1 \(.* is not a valid Channel\)$"):
+        alert_from_json(json.dumps(message))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"v": 2, "kind": "alert"}', '{"v": 1, "kind": "alert"}'])
@@ -143,3 +163,8 @@ def test_what_is_no_alert_message_is_refused(text: str) -> None:
 
 def test_false_alarms_per_day_is_ten_to_the_minus_level() -> None:
     assert [false_alarms_per_day(level) for level in (-2, 0, 1)] == [100.0, 1.0, 0.1]
+
+
+def test_every_channel_is_in_the_readme_with_its_reason() -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [channel for channel in Channel if f"| `{channel}` | {channel.reason} |" not in readme] == []

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from streammon.alerting import AlertRule
 from streammon.alerting.rule import alert_id
 from streammon.config import AlertingConfig
-from streammon.records import Alert, AlertEvent, FrameScore
+from streammon.records import Alert, AlertEvent, Channel, FrameScore
 
 QUIET, FADING, ABNORMAL = -3.0, -0.5, 1.0  # with one false alarm a day alerts open at level 0 and close below -1
 
 
-def scored(time_s: float, level: float) -> FrameScore:
+def scored(time_s: float, level: float, channel: Channel = Channel.LOOKS) -> FrameScore:
     anomaly_map = np.full((4, 4), 1.0, np.float32)
     anomaly_map[1, 2] = 10.0 + level
-    return FrameScore("lobby", "hall", 0, time_s, time_s, 10.0 + level, level, 10.0, anomaly_map, (40, 40))
+    return FrameScore("lobby", "hall", 0, time_s, time_s, 10.0 + level, level, 10.0, anomaly_map, (40, 40), channel)
 
 
 def alerting(**settings: float) -> AlertingConfig:
@@ -68,6 +68,24 @@ def test_the_close_tells_the_peak_and_shows_the_peak_frame_s_regions() -> None:
     opened, closed = (alert for frame in frames for alert in rule.step(scored(*frame)))
     assert (opened.peak_level, opened.level, opened.boxes[0].peak) == (2.5, 0.5, 10.5)
     assert (closed.peak_level, closed.peak_score, closed.level, closed.boxes[0].peak) == (2.5, 12.5, QUIET, 12.5)
+
+
+def test_the_channel_is_that_of_the_peak_frame_so_far() -> None:
+    rule = AlertRule("lobby", "hall", alerting(min_duration_s=0.2))
+    frames = [
+        (0.0, 1.5, Channel.PLACE),
+        (0.3, 0.5, Channel.LOOKS),  # opens it, and is not its peak
+        (1.5, 2.5, Channel.SPEED),
+        (3.0, 0.5, Channel.LOOKS),
+        (5.0, QUIET, Channel.CHANGE),  # closes it
+    ]
+    alerts = [a for time_s, level, channel in frames for a in rule.step(scored(time_s, level, channel))]
+    assert [(alert.event, alert.channel) for alert in alerts] == [
+        ("open", "place"),
+        ("update", "speed"),
+        ("update", "speed"),
+        ("close", "speed"),
+    ]
 
 
 def test_updates_come_no_more_often_than_configured() -> None:

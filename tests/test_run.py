@@ -21,6 +21,7 @@ from courtyard import FPS, LASTING_S, courtyard, encode
 from redis_server import RedisServer
 from streammon.config import ModelConfig
 from streammon.fit import FitOptions, fit_scene
+from streammon.records import Channel
 
 STOP_WITHIN_S = 5.0
 START_WITHIN_S = 60.0
@@ -130,7 +131,8 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
         run = Run(config, tmp_path, stack)
         run.wait_for("alert", camera="frozen", type="open")
         frozen.freeze()
-        run.wait_for("alert", camera="watched", type="open")
+        alert = run.wait_for("alert", camera="watched", type="open")
+        assert alert["reason"] == Channel(alert["channel"]).reason
         run.wait_for("status", camera="frozen", state="frozen")
         run.wait_for("status", camera="refused", state="offline")
         children = psutil.Process(run.process.pid).children(recursive=True)

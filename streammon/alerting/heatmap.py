@@ -10,8 +10,8 @@ def heatmap_png(anomaly_map: AnomalyMap, threshold: float) -> bytes:
     """The map as an 8-bit grey PNG of its own size, in the greys of `heatmap_grey`.
 
     Args:
-        anomaly_map: (H, W) float32 distances, >= 0.
-        threshold: Distance at which an alert opens.
+        anomaly_map: (H, W) float32 scores, >= 0: distances or surprise, as the method gives them.
+        threshold: Score at which an alert opens.
 
     Returns:
         A PNG file of W x H pixels.

@@ -1,19 +1,24 @@
 """The JSON that leaves the monitor, version 1.
 
 Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. Names ending in `_s` are seconds;
-a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances. A level is -log10 of the
-false alarms a day expected from normal footage: 0 is once a day, 1 once in ten days.
+a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`, and
+for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a day
+expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that spoke loudest
+(`looks`, `change`, `speed`, `direction`, `place`, `shape` or `object`; see `Channel`). Fields are only ever added:
+a message that an earlier version wrote has no `channel`, which means `looks`.
 
 **score**, one for each scored frame that could be published:
 `scene`; `seq`, the number of the frame at its camera; `time`, when it was decoded; `stream_time_s`, since the
-connection's first frame; `score`; `level`; `false_alarms_per_day`, the level as a rate; `heatmap`, the key under
-which this frame's heatmap was just stored, or null when this frame's was not (one a second is).
+connection's first frame; `score`; `level`; `false_alarms_per_day`, the level as a rate; `channel` of this frame;
+`heatmap`, the key under which this frame's heatmap was just stored, or null when this frame's was not (one a second
+is).
 
 **alert**:
 `id`; `event`, `open`, `update` or `close`; `part`, 0 for open and counting up; `scene`; `opened_s`, time of the
 first abnormal frame; `time_s`, time of the frame this message speaks of; `closed_s`, time of the last abnormal
 frame, null while it is open; `duration_s`, from `opened_s` to `closed_s` or else `time_s`; `score` and `level` at
-`time_s`; `peak_score` and `peak_level` so far; `false_alarms_per_day` at the peak; `boxes`, abnormal regions as
+`time_s`; `peak_score` and `peak_level` so far; `false_alarms_per_day` at the peak; `channel` of the peak frame so
+far, and `reason`, the same in words for people, such as "moves too fast here"; `boxes`, abnormal regions as
 `{x, y, width, height, peak}` in pixels of the camera's own picture, the worst first (of the peak frame on close);
 `heatmap`, the key that holds the camera's latest heatmap, until it expires.
 
@@ -28,10 +33,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from streammon.records import Alert, AlertEvent, Box, CameraStatus, FrameScore
+from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, FrameScore
 
 VERSION = 1
 LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
+PARSED = ("event", "boxes", "channel")  # fields of an alert that JSON has no values for
 
 
 def false_alarms_per_day(level: float) -> float:
@@ -66,6 +72,7 @@ def score_json(score: FrameScore, heatmap_key: str | None) -> str:
             "score": _rounded(score.score),
             "level": _rounded(level),
             "false_alarms_per_day": _rounded(false_alarms_per_day(level)),
+            "channel": score.channel,
             "heatmap": heatmap_key,
         }
     )
@@ -99,6 +106,8 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
             "peak_score": _rounded(alert.peak_score),
             "peak_level": _rounded(_bounded(alert.peak_level)),
             "false_alarms_per_day": _rounded(false_alarms_per_day(alert.peak_level)),
+            "channel": alert.channel,
+            "reason": alert.channel.reason,
             "boxes": [
                 {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "peak": _rounded(box.peak)}
                 for box in alert.boxes
@@ -111,6 +120,8 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
 def alert_from_json(text: str | bytes) -> Alert:
     """The alert a message tells of, its numbers as rounded as the message's.
 
+    A message without `channel`, as earlier versions wrote them, speaks of looks: nothing else was looked at.
+
     Raises:
         ValueError: It is not an alert message of version 1.
     """
@@ -119,11 +130,12 @@ def alert_from_json(text: str | bytes) -> Alert:
         raise ValueError("this is no alert message of version 1")
     try:
         return Alert(
-            **{name: message[name] for name in Alert.__dataclass_fields__ if name not in ("event", "boxes")},
+            **{name: message[name] for name in Alert.__dataclass_fields__ if name not in PARSED},
             event=AlertEvent(message["event"]),
+            channel=Channel(message.get("channel", Channel.LOOKS)),
             boxes=tuple(Box(*(box[edge] for edge in Box.__dataclass_fields__)) for box in message["boxes"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is no alert message of version 1 ({error})") from None
 
 
@@ -156,7 +168,7 @@ def _compact(message: dict[str, Any]) -> str:
 
 
 def _rounded(number: float) -> float:
-    """Six significant digits: more than a float32 distance means."""
+    """Six significant digits: more than a float32 score means."""
     return float(f"{number:.6g}")
 
 

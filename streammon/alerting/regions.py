@@ -20,8 +20,8 @@ def regions(anomaly_map: AnomalyMap, threshold: float, source_size: tuple[int, i
     No region is dropped for being small: on a blurred map a speck is the tip of a hill, not noise.
 
     Args:
-        anomaly_map: (H, W) float32 distances, >= 0.
-        threshold: Distance at which a pixel is abnormal.
+        anomaly_map: (H, W) float32 scores, >= 0: distances or surprise, as the method gives them.
+        threshold: Score at which a pixel is abnormal.
         source_size: Width and height of the camera's own picture, in pixels.
 
     Returns:

@@ -39,6 +39,7 @@ class AlertRule:
     abnormal as long as the level stays at or above `close_level`, closes once it has been below for
     `close_after_s`, and is followed by `cooldown_s` in which no frame counts towards another one.
     A gap between frames ends it too: nothing is known of what happened meanwhile.
+    Its channel is that of its peak frame so far, so it may change while the alert is open.
 
     Time comes from the frames alone, so the same frames give the same alerts (but for their random ids).
 
@@ -155,6 +156,7 @@ class AlertRule:
             peak_score=episode.peak.score,
             peak_level=episode.peak.level,
             boxes=regions(shown.anomaly_map, shown.threshold, shown.source_size),
+            channel=episode.peak.channel,
         )
         episode.parts += 1
         episode.told_s = now

@@ -1,0 +1,64 @@
+"""Alerts as people and logs read them."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from alerting_samples import message
+from streammon.alerting import alert_json
+from streammon.display import JsonDisplay, LineDisplay, TableDisplay
+from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Channel, Notice
+from streammon.watch import update_figures
+
+ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED)
+
+
+def test_a_line_tells_the_reason_after_which_alert_it_is() -> None:
+    lines = io.StringIO()
+    LineDisplay(lines).show(ALERT)
+    stamp, _, line = lines.getvalue().partition(" ")
+    assert stamp.startswith("20")
+    assert line.startswith("ALERT open 01a208f8a98d0e0ecaf9a77306fa342c camera 'lobby' at ")
+    assert line.endswith(": moves too fast here; peak score 4.0, normally seen once in 10 days; no region\n")
+
+
+def test_a_line_of_json_has_the_channel_for_machines_and_the_reason_for_people() -> None:
+    lines = io.StringIO()
+    display = JsonDisplay(lines)
+    display.show(ALERT)
+    display.show(CameraStatus("lobby", CameraState.OFFLINE, 1.0, "connection refused"))
+    alert, status = map(json.loads, lines.getvalue().splitlines())
+    assert (alert["event"], alert["type"], alert["channel"]) == ("alert", "open", "speed")
+    assert alert["reason"] == "moves too fast here"
+    assert status["reason"] == "connection refused"
+
+
+@pytest.mark.parametrize("channel", Channel)
+@pytest.mark.parametrize("event", [AlertEvent.OPEN, AlertEvent.CLOSE])
+def test_the_live_table_tells_every_reason_within_80_columns(channel: Channel, event: AlertEvent) -> None:
+    boxes = (Box(602, 156, 38, 26, 9.0),)
+    display = TableDisplay({"entrance": CameraFigures(CameraStatus("entrance", CameraState.ONLINE, 0.0))})
+    display.show(replace(ALERT, camera="entrance", event=event, channel=channel, boxes=boxes))
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(display)
+    (line,) = (line for line in console.export_text().splitlines() if "ALERT" in line)
+    assert f"ALERT {event} camera 'entrance': {channel.reason}" in line
+    assert len(line) <= 80
+
+
+def test_a_watcher_takes_the_channel_from_the_message() -> None:
+    seen = update_figures({}, json.loads(alert_json(ALERT, "key")))
+    assert isinstance(seen, Alert)
+    assert seen.channel is Channel.SPEED
+
+
+def test_a_watcher_tells_of_an_alert_that_it_can_not_read_and_goes_on() -> None:
+    figures: dict[str, CameraFigures] = {}
+    unknown = json.loads(alert_json(ALERT, "key")) | {"channel": "smell"}
+    assert update_figures(figures, unknown) == Notice(
+        "camera 'lobby': this is no alert message of version 1 ('smell' is not a valid Channel)"
+    )
+    assert not figures["lobby"].alert_open

@@ -97,6 +97,17 @@ def test_videos_have_seeded_views_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(list(view.frames(video, every=2))[1].picture, frames[2].picture)
 
 
+@pytest.mark.parametrize(("view", "shown"), [(View(), True), (View(64, 64), True), (View(256, 224), False)])
+def test_only_a_view_of_the_whole_picture_gives_details(marked: Clip, view: View, shown: bool) -> None:
+    for every in (1, 2):
+        frames = list(view.frames(marked, every, detail=True))
+        assert [frame.detail is not None for frame in frames] == [shown] * len(frames)
+        steps_s = [round(frame.detail.step_s * 25) for frame in frames if frame.detail]  # `marked` plays at 25
+        assert steps_s == [0 if n * every < 3 else 3 for n in range(len(frames))] * shown
+    for frame in (*View(64, None, 5).frames(marked, detail=True), *view.frames(marked)):
+        assert frame.detail is None
+
+
 def test_what_comes_from_outside_is_black_and_normal(tmp_path: Path) -> None:
     white = np.full((100, 100, 3), 255, np.uint8)
     [clip] = clips(write_images(tmp_path / "white", [white] * 8, "{}.png"))

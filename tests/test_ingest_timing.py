@@ -51,6 +51,13 @@ def test_stream_time_never_runs_backwards(arrivals: list[tuple[float | None, flo
     assert times_s[:1] in ([], [0.0])
 
 
+def test_the_clock_says_where_the_timestamps_say_nothing_about_the_step() -> None:
+    clock = StreamClock()
+    arrivals = (None, None, 7.0, 7.04, 7.04, None, 7.2, 3.0, 3.04, 99.0, 99.04)
+    broke = [clock.advance(pts_s, elapsed_s=0.1) >= 0 and clock.broke for pts_s in arrivals]
+    assert [n for n, was in enumerate(broke) if was] == [2, 7, 9]  # they begin, jump back, leap ahead
+
+
 def test_a_stream_without_keyframes_is_believed_again_after_a_while() -> None:
     gate = KeyframeGate()
     gate.admits(is_key=True, is_damaged=False, time_s=0.0)

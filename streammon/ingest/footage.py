@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from streammon.errors import FootageError
+from streammon.ingest.detail import CloserLook
 from streammon.ingest.faults import StreamFault, translated
 from streammon.ingest.images import Scaler, Size, decode_image, images_in, is_image, natural_key
 from streammon.ingest.stream import video_stream
@@ -69,10 +70,11 @@ class Clip:
         count = self.frame_count()
         return sum(1 for _ in self.frames(16)) if count is None else count
 
-    def frames(self, size: Size, every: int = 1) -> Iterator[Frame]:
+    def frames(self, size: Size, every: int = 1, detail: bool = False) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
 
-        `Frame.seq` counts the frames given, from 0.
+        `Frame.seq` counts the frames given, from 0. With `detail` each carries its `Detail`, whose earlier picture
+        may be one of those that `every` skips.
 
         Raises:
             FootageError: A file can't be read as video or picture.
@@ -81,7 +83,8 @@ class Clip:
         if every < 1:
             raise ValueError(f"every is {every}; it must be at least 1")
         scaler = Scaler(size)
-        pictures = self._image_pictures(every) if self.images else self._video_pictures(every)
+        look = CloserLook() if detail else None
+        pictures = self._image_pictures(every, look) if self.images else self._video_pictures(every, look)
         try:
             for seq, (picture, time_s) in enumerate(pictures):
                 yield Frame(
@@ -91,26 +94,30 @@ class Clip:
                     source_size=(picture.width, picture.height),
                     stream_time_s=time_s,
                     wall_time_s=time.time(),
+                    detail=look.detail() if look is not None else None,
                 )
         except StreamFault as fault:
             raise _unreadable(self.path, fault) from None
 
-    def _image_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
-        for index in range(0, len(self.images), every):
+    def _image_pictures(self, every: int, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
+        for index in range(0, len(self.images), 1 if look is not None else every):
             try:
                 picture = decode_image(self.images[index])
             except StreamFault as fault:
                 raise _unreadable(self.images[index], fault) from None
-            yield picture, index / self.image_fps
+            if look is not None:
+                look.see(picture, index / self.image_fps)
+            if index % every == 0:
+                yield picture, index / self.image_fps
 
-    def _video_pictures(self, every: int) -> Iterator[tuple[VideoFrame, float]]:
+    def _video_pictures(self, every: int, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
         with translated(av.open, str(self.path.absolute())) as container:
-            for index, (picture, time_s) in enumerate(_decoded(container, self.name)):
+            for index, (picture, time_s) in enumerate(_decoded(container, self.name, look)):
                 if index % every == 0:
                     yield picture, time_s
 
 
-def _decoded(container: InputContainer, name: str) -> Iterator[tuple[VideoFrame, float]]:
+def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
     """Every frame of a video file with its time; what can't be decoded is left out and logged."""
     stream = video_stream(container)
     interval_s = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / DEFAULT_IMAGE_FPS
@@ -124,7 +131,10 @@ def _decoded(container: InputContainer, name: str) -> Iterator[tuple[VideoFrame,
             continue
         for picture in pictures:
             frames += 1
-            yield picture, clock.advance(picture.time, interval_s)
+            time_s = clock.advance(picture.time, interval_s)
+            if look is not None:
+                look.see(picture, time_s, clock.broke)
+            yield picture, time_s
     if not frames:
         raise StreamFault("no picture in it")
     if undecodable or frames < 0.99 * stream.frames - 1:

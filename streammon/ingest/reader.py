@@ -9,11 +9,12 @@ from contextlib import closing
 from av.video.frame import VideoFrame
 
 from streammon.config import CameraConfig
+from streammon.ingest.detail import CloserLook
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
 from streammon.ingest.stream import Source, open_source
 from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock, retry_delay_s
-from streammon.records import CameraState, CameraStatus, Frame, ReaderCounts
+from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts
 
 UNAUTHORISED_RETRY_S = 60.0
 """Slow, since many cameras lock an account after a few wrong passwords."""
@@ -39,6 +40,7 @@ class CameraReader:
             in the reader's thread.
         show: Takes every decoded picture with its stream time in seconds, at the pace it is played, in the reader's
             thread: what a preview shows. It must not block.
+        detail: Whether kept frames carry their `Detail`.
 
     Attributes:
         counts: What it did so far.
@@ -53,6 +55,8 @@ class CameraReader:
         put: Callable[[Frame], None],
         report: Callable[[CameraStatus], None],
         show: Callable[[VideoFrame, float], None] | None = None,
+        *,
+        detail: bool = False,
     ) -> None:
         self.name = name
         self.counts = ReaderCounts()
@@ -61,6 +65,7 @@ class CameraReader:
         self._put = put
         self._report = report
         self._show = show
+        self._detail = detail
         self._scaler = Scaler(size)
         self._rate = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
@@ -150,8 +155,8 @@ class CameraReader:
         thinning = FrameThinning(self._camera.score_fps)
         began_s: float | None = None
         footage_began_s = 0.0
-        with closing(open_source(self._camera, self._quick)) as source:
-            for picture, time_s in self._pictures(source):
+        with closing(open_source(self._camera, self._quick)) as source, closing(CloserLook()) as look:
+            for picture, time_s in self._pictures(source, look):
                 if began_s is None:
                     began_s = time.monotonic()
                     footage_began_s = max(time.time(), self._footage_s)
@@ -163,7 +168,7 @@ class CameraReader:
                 if thinning.keeps(time_s):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
-                    self._keep(picture, time_s)
+                    self._keep(picture, time_s, look.detail() if self._detail else None)
         if self._stopping.is_set():
             return
         if self._camera.is_live:
@@ -171,7 +176,7 @@ class CameraReader:
         if began_s is None:
             raise StreamFault("no picture in it")
 
-    def _pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float]]:
+    def _pictures(self, source: Source, look: CloserLook) -> Iterator[tuple[VideoFrame, float]]:
         """Each whole picture with its stream time, until the source ends or the reader stops."""
         clock = StreamClock()
         last_s = time.monotonic()
@@ -184,7 +189,10 @@ class CameraReader:
                 last_s, self._last_frame_s = now_s, time.time()
                 self.counts.decoded += 1
                 self._rate.count(now_s)
-                yield picture, clock.advance(pts_s, elapsed_s)
+                time_s = clock.advance(pts_s, elapsed_s)
+                if self._detail:
+                    look.see(picture, time_s, clock.broke)
+                yield picture, time_s
             if self._camera.is_live and now_s - last_s > max(UNDECODABLE_S, self._camera.read_timeout_s):
                 raise StreamFault("no whole picture")
 
@@ -193,7 +201,7 @@ class CameraReader:
         if not self._camera.is_live and self._camera.play == "realtime":
             self._stopping.wait(max(0.0, due_s - time.monotonic()))
 
-    def _keep(self, picture: VideoFrame, time_s: float) -> None:
+    def _keep(self, picture: VideoFrame, time_s: float, detail: Detail | None) -> None:
         frame = Frame(
             camera=self.name,
             seq=self.counts.kept,
@@ -201,6 +209,7 @@ class CameraReader:
             source_size=(picture.width, picture.height),
             stream_time_s=time_s,
             wall_time_s=time.time() if self._camera.is_live else self._footage_s,
+            detail=detail,
         )
         self.counts.kept += 1
         self._put(frame)

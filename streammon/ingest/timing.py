@@ -37,11 +37,17 @@ class StreamClock:
     >>> clock = StreamClock()
     >>> [round(clock.advance(pts_s, elapsed_s=0.1), 2) for pts_s in (None, 7.0, 7.04, 3.0, 3.04, 99.0)]
     [0.0, 0.1, 0.14, 0.24, 0.28, 0.38]
+
+    Attributes:
+        broke: The timestamps began with the last frame, or began anew (they jumped back or leapt ahead): how long it
+            really was from the frame before, nobody knows.
     """
 
     def __init__(self) -> None:
+        self.broke = False
         self._time_s: float | None = None
         self._pts_s: float | None = None
+        self._stamped = False
 
     def advance(self, pts_s: float | None, elapsed_s: float) -> float:
         """The stream time of the next frame.
@@ -50,12 +56,14 @@ class StreamClock:
             pts_s: Its presentation timestamp in seconds, or None.
             elapsed_s: Seconds since the frame before by a clock that can be trusted.
         """
+        step_s = pts_s - self._pts_s if pts_s is not None and self._pts_s is not None else 0.0
+        self.broke = not 0 <= step_s <= MAX_STEP_S or (pts_s is not None and not self._stamped)
         if self._time_s is None:
             self._time_s = 0.0
         else:
-            step_s = pts_s - self._pts_s if pts_s is not None and self._pts_s is not None else 0.0
             self._time_s += step_s if 0 < step_s <= MAX_STEP_S else elapsed_s
         self._pts_s = pts_s
+        self._stamped = self._stamped or pts_s is not None
         return self._time_s
 
 

@@ -49,10 +49,11 @@ class View:
         """S, the side of the model's input."""
         return self.size if self.crop is None else self.crop
 
-    def frames(self, clip: Clip, every: int = 1) -> Iterator[Frame]:
+    def frames(self, clip: Clip, every: int = 1, detail: bool = False) -> Iterator[Frame]:
         """Every frame of a clip, or the first of each `every`, with pictures (S, S, 3).
 
-        Frame number `seq` is the clip's own number `seq * every`.
+        Frame number `seq` is the clip's own number `seq * every`. With `detail` each carries its `Detail`, if the
+        view shows the whole picture: a detail is never cropped or turned, so it would show more than the model sees.
 
         Raises:
             FootageError: A file can't be read as video or picture.
@@ -60,7 +61,7 @@ class View:
         """
         if self.seed is None:
             margin = (self.size - self.side) // 2  # as `padim.as_batch` has it
-            for frame in clip.frames(self.size, every):
+            for frame in clip.frames(self.size, every, detail and self.side == self.size):
                 yield replace(frame, picture=self._cut(frame.picture, margin, margin))
             return
         for frame in clip.frames(None, every):

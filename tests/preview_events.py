@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.config import Config
-from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Event, FrameScore
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    Box,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Channel,
+    Event,
+    FrameScore,
+)
 
 SIZE = (640, 360)
 MAP = 32
@@ -54,11 +64,30 @@ def scored(camera: str, ratio: float = 0.5, seq: int = 0, time_s: float | None =
     )
 
 
-def opened(camera: str, alert_id: str, ratio: float = 1.5, time_s: float | None = None) -> Alert:
+def opened(
+    camera: str,
+    alert_id: str,
+    ratio: float = 1.5,
+    time_s: float | None = None,
+    channel: Channel = Channel.LOOKS,
+) -> Alert:
     now = time.time() if time_s is None else time_s
     score, level = ratio * THRESHOLD, 3 * (ratio - 1)
     return Alert(
-        alert_id, AlertEvent.OPEN, 0, camera, camera, now - 0.6, now, None, score, level, score, level, (ANOMALY,)
+        id=alert_id,
+        event=AlertEvent.OPEN,
+        part=0,
+        camera=camera,
+        scene=camera,
+        opened_s=now - 0.6,
+        time_s=now,
+        closed_s=None,
+        score=score,
+        level=level,
+        peak_score=score,
+        peak_level=level,
+        boxes=(ANOMALY,),
+        channel=channel,
     )
 
 

@@ -21,8 +21,9 @@ from preview_events import SIZE, closed, config_of, figures_of, online, opened, 
 from streammon.ingest.footage import clips
 from streammon.preview.board import Board
 from streammon.preview.journal import ALERTS, FRAMES
+from streammon.preview.openapi import describe
 from streammon.preview.pictures import LivePictures
-from streammon.records import CameraState, FrameScore
+from streammon.records import CameraState, Channel, FrameScore
 
 OWN_PAGE = {"X-Streammon": "1"}
 
@@ -53,6 +54,11 @@ class Site:
     async def post(self, address: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         async with self.client.post(address, headers=OWN_PAGE if headers is None else headers) as answer:
             return answer.status, await answer.json()
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        async with self.client.get("/api/alerts") as answer:
+            alerts: list[dict[str, Any]] = (await answer.json())["alerts"]
+            return alerts
 
     async def grey(self, alert_id: str, stream: str = "picture") -> int:
         """The grey of an alert's picture, in its upper left corner."""
@@ -279,6 +285,23 @@ def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
         for _ in range(100):
             journal._keep_frame(journal.entries["b"], bytes(1000))
         assert site.frames("b") <= 10
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_alerts_name_their_channel_and_its_reason_and_are_as_the_api_describes_them(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        alert = opened("lobby", "a", channel=Channel.PLACE)
+        site.tell(alert)
+        (told,) = site.board.snapshot()["alerts"]
+        assert (told["channel"], told["reason"]) == ("place", "moves where nothing moves")
+        site.tell(closed(replace(alert, channel=Channel.SPEED)))  # a worse frame came
+        (told,) = await site.alerts()
+        assert (told["channel"], told["reason"]) == ("speed", "moves too fast here")
+        described = describe()["components"]["schemas"]["Alert"]
+        assert set(told) == set(described["properties"]) == set(described["required"])
+        for name in ("channel", "reason"):
+            assert told[name] in described["properties"][name]["enum"]
 
     in_a_site(tmp_path, scenario)
 

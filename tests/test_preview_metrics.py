@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from preview_site import new_figures, scored, serving, site_config
+from preview_site import alert_message, new_figures, scored, serving, site_config
 from streammon.config import Config
 from streammon.preview import Gauges
 from streammon.preview.metrics import Metrics
-from streammon.records import CameraFigures, CameraState, CameraStatus
+from streammon.records import AlertEvent, CameraFigures, CameraState, CameraStatus, Channel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,6 +91,17 @@ def test_latency_is_the_time_from_capture_to_score_of_what_plays_at_its_own_pace
         assert buckets == [1, 1, 3, 4]
         assert told["streammon_latency_seconds_sum", name] == pytest.approx(1.44, abs=0.05)
     assert ("streammon_latency_seconds_count", "fast") not in told
+
+
+def test_alerts_that_are_over_are_counted_by_the_channel_of_their_peak(tmp_path: Path) -> None:
+    config = site_config(tmp_path)
+    metrics = metrics_of(config, new_figures(config), Gauges())
+    for channel in (Channel.SPEED, Channel.SPEED, Channel.LOOKS):
+        metrics.on_event(replace(alert_message(AlertEvent.OPEN), channel=Channel.SHAPE))
+        metrics.on_event(replace(alert_message(AlertEvent.CLOSE), channel=channel))
+    told = samples(metrics.exposition("")[0].decode())
+    closed = {name[2]: told[name] for name in told if name[:2] == ("streammon_alerts_closed_total", "lobby")}
+    assert closed == dict.fromkeys(Channel, 0) | {"speed": 2, "looks": 1}
 
 
 def test_two_previews_in_one_process_have_figures_of_their_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from argon2 import PasswordHasher
 from chromium import Chromium, Page, find_chromium
 from preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
 from streammon.preview.server import Preview
-from streammon.records import CameraState
+from streammon.records import CameraState, Channel
 
 ALERT_SHOWN_S = 2.0
 PASSWORD = "correct horse battery"
+LONGEST = max(Channel, key=lambda channel: len(channel.reason))
 
 # The mean colour of a part of a camera's screen as it is seen: every layer drawn over the one before.
 SEEN = """async (camera, x, y, width, height) => {
@@ -140,23 +142,28 @@ def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp
         await page.open(room.preview.url)
         await page.until("document.querySelectorAll('.tile').length === 4")
         began_s = time.monotonic()
-        alert = opened("yard", "0192f00a", 1.8)
+        alert = opened("yard", "0192f00a", 1.8, channel=Channel.PLACE)
         room.painted.abnormal.add("yard")
         room.preview.on_event(alert)
         await page.until("document.querySelector('.card .still.blended img')?.naturalWidth > 0", ALERT_SHOWN_S)
         assert time.monotonic() - began_s < ALERT_SHOWN_S
         text = await page.evaluate("document.querySelector('.card').innerText")
         assert "yard" in text
+        assert "moves where nothing moves" in text
         assert "seen once in 8 months" in text
         assert "open for" in text
         assert await page.evaluate("document.querySelectorAll('.card .still.picture rect:not(.halo)').length") == 1
-        assert (await page.evaluate("document.getElementById('announcer').innerText")).startswith("Alert on yard")
+        announced = await page.evaluate("document.getElementById('announcer').innerText")
+        assert announced.startswith("Alert on yard")
+        assert "moves where nothing moves" in announced
         await page.until("document.title === '(1) streammon'")
         await page.evaluate("document.querySelector('.card .acknowledge').click()")
         await page.until("document.querySelector('.card').hasAttribute('data-acknowledged')")
         assert await page.evaluate("document.querySelector('.card .normal').disabled")
-        room.preview.on_event(closed(alert))
+        room.preview.on_event(closed(replace(alert, channel=Channel.SPEED)))  # a worse frame came
         await page.until("!document.querySelector('.card').hasAttribute('data-open')")
+        assert await page.evaluate("document.querySelector('.card .reason').innerText") == "moves too fast here"
+        await hold_reason_in_the_large_view(page, "moves too fast here")
         await page.until("!document.querySelector('.card .normal').disabled")
         await page.evaluate("document.querySelector('.card .normal').click()")
         await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
@@ -164,6 +171,13 @@ def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp
 
     in_a_room(tmp_path, scenario)
     assert list((tmp_path / "yard" / "normal" / "0192f00a").glob("*.jpg"))
+
+
+async def hold_reason_in_the_large_view(page: Page, reason: str) -> None:
+    await page.evaluate("document.querySelector('.card .look').click()")
+    await page.until(f"document.querySelector('#large .reason')?.innerText === '{reason}'")
+    await page.press("Escape")
+    await page.until("!document.getElementById('large').open")
 
 
 def test_everything_is_within_reach_of_the_keyboard(tmp_path: Path) -> None:
@@ -202,14 +216,15 @@ def test_names_and_contrast_reach_everybody(tmp_path: Path, phone: bool) -> None
         await page.open(room.preview.url)
         await page.until("document.querySelectorAll('.tile').length === 4")
         room.preview.on_event(online("dock", CameraState.OFFLINE, reason="connection refused"))
-        room.preview.on_event(opened("yard", "a", 1.8))
-        await page.until("document.querySelector('.card')")
+        room.preview.on_event(opened("yard", "a", 1.8, channel=LONGEST))
+        await page.until(f"document.querySelector('.card .reason')?.innerText === '{LONGEST.reason}'")
         await page.until("document.querySelector('[data-camera=dock] .state').textContent.startsWith('offline')")
         nameless = "[...document.querySelectorAll('button, input, a')].filter((each) => each.checkVisibility() && "
         nameless += "!(each.ariaLabel || each.innerText || each.labels?.length)).length"
         assert await page.evaluate(nameless) == 0
         assert await page.evaluate(f"({FAINT})()") == []
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await page.evaluate("document.querySelector('.card .reason').getClientRects()[0].height") < 24
         assert await page.evaluate("document.getAnimations().length") == 0
         room.hold_clean()
 

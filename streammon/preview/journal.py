@@ -82,6 +82,8 @@ class Entry:
             "closed_s": None if alert.closed_s is None else round(alert.closed_s, 3),
             "level": shown_level(alert.level),
             "peak_level": shown_level(alert.peak_level),
+            "channel": str(alert.channel),
+            "reason": alert.channel.reason,
             "size": self.size,
             "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
             "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],

@@ -1,6 +1,7 @@
 """What Prometheus is told at `/metrics`: read when it asks, from figures that the monitor keeps anyway."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,8 +11,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from streammon.config import Config
-from streammon.records import CameraFigures, CameraState, Event, FrameScore
+from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, FrameScore
 
+CLOSED_WORDS = "Alerts closed, by the evidence that spoke loudest at their peak"
 LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 
 
@@ -77,6 +79,7 @@ class Metrics:
         )
         # Fast footage has a clock of its own, so its frames have no such time.
         self._timed = {name for name, camera in config.cameras.items() if camera.is_live or camera.play == "realtime"}
+        self._closed: Counter[tuple[str, Channel]] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
@@ -84,6 +87,8 @@ class Metrics:
         """Take what the monitor tells; on the event loop, never blocks."""
         if isinstance(event, FrameScore) and event.camera in self._timed:
             self._latency.labels(event.camera).observe(max(0.0, time.time() - event.wall_time_s))
+        if isinstance(event, Alert) and event.event is AlertEvent.CLOSE:
+            self._closed[event.camera, event.channel] += 1
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, and its content type.
@@ -119,6 +124,11 @@ class Metrics:
             for camera, figures in self._figures.items():
                 family.add_metric([camera], value(figures))
             yield family
+        closed = CounterMetricFamily("streammon_alerts_closed", CLOSED_WORDS, labels=["camera", "channel"])
+        for camera in self._figures:
+            for channel in Channel:  # those that never spoke too: a rate wants their zero
+                closed.add_metric([camera, channel.value], self._closed[camera, channel])
+        yield closed
 
     def _states(self) -> Iterator[Metric]:
         state = GaugeMetricFamily("streammon_camera_state", "1 for the camera's state", labels=["camera", "state"])
@@ -135,7 +145,7 @@ class Metrics:
             "camera_learning_ratio": ("How much of its scene is learned", lambda f: f.status.progress),
             "camera_read_fps": ("Frames decoded a second, lately", lambda f: f.fps_read),
             "camera_scored_fps": ("Frames scored a second, lately", lambda f: f.fps_scored),
-            "camera_score": ("Latest frame score, a Mahalanobis distance", lambda f: f.score),
+            "camera_score": ("Latest frame score: a distance (padim) or surprise (motion)", lambda f: f.score),
             "camera_level": ("Latest level: -log10 of the false alarms a day", lambda f: f.level),
             "alert_open": ("1 while an alert is open", lambda f: float(f.alert_open)),
         }

@@ -4,6 +4,7 @@ from typing import Any
 
 from streammon import __version__
 from streammon.preview.pictures import STREAMS
+from streammon.records import Channel
 
 Operation = dict[str, Any]
 
@@ -15,6 +16,31 @@ _OWN_PAGE = {"name": "X-Streammon", "in": "header", "required": True, "schema": 
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _SDP = {"application/sdp": {"schema": {"type": "string"}}}
 _OBJECT = {"type": "object"}
+_NUMBER, _TIME, _COUNT = {"type": "number"}, {"type": "number", "description": "Unix time"}, {"type": "integer"}
+_MAYBE_TIME = {"type": ["number", "null"], "description": "Unix time"}
+_BOXES = {"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4}}
+_ALERT_FIELDS: dict[str, Operation] = {
+    "id": {"type": "string"},
+    "camera": {"type": "string"},
+    "scene": {"type": "string"},
+    "open": {"type": "boolean"},
+    "opened_s": _TIME,
+    "time_s": _TIME,
+    "closed_s": _MAYBE_TIME,
+    "level": _NUMBER,
+    "peak_level": _NUMBER,
+    "channel": {"type": "string", "enum": list(Channel), "description": "the evidence that spoke loudest so far"},
+    "reason": {"type": "string", "enum": [each.reason for each in Channel], "description": "the channel in words"},
+    "size": {"type": ["array", "null"], "items": _COUNT, "description": "width and height of the camera's picture"},
+    "boxes": _BOXES | {"description": "x, y, width, height of each abnormal region at its peak"},
+    "boxes_now": _BOXES | {"description": "the same now; empty once it is closed"},
+    "pictures": _COUNT | {"description": "version of its pictures; 0 while there are none"},
+    "acknowledged_s": _MAYBE_TIME,
+    "frames": _COUNT | {"description": "frames kept, in case it is called normal"},
+    "normal_frames": {"type": ["integer", "null"], "description": "frames kept as normal footage"},
+}
+_ALERT = {"$ref": "#/components/schemas/Alert"}
+_ALERTS = {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array", "items": _ALERT}}}
 _LOG_IN = {
     "oneOf": [
         {
@@ -34,11 +60,12 @@ def describe() -> dict[str, Any]:
         "info": {"title": "streammon preview", "version": __version__},
         "security": [{"bearer": []}, {"basic": []}, {"session": []}],
         "components": {
+            "schemas": {"Alert": {"type": "object", "required": list(_ALERT_FIELDS), "properties": _ALERT_FIELDS}},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "basic": {"type": "http", "scheme": "basic"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "streammon_session"},
-            }
+            },
         },
         "paths": {**_page(), **_logins(), **_operations(), **_board(), **_streams()},
     }
@@ -82,16 +109,14 @@ def _board() -> dict[str, Any]:
     return {
         "/api/events": {"get": _guarded(_answers("all changes, as server-sent events", "text/event-stream", 503))},
         "/api/cameras": {"get": _guarded(_answers("cameras, states, scores of the last minutes"))},
-        "/api/alerts": {"get": _guarded(_answers("the newest alerts", "application/json", 400), _LIMIT)},
+        "/api/alerts": {"get": _guarded(_gives(_ALERTS, "the newest alerts", 400), _LIMIT)},
         f"{alert}/picture.jpg": {
             "get": _guarded(_answers("the picture at its peak", "image/jpeg", 400, 404), _ID, _STREAM)
         },
-        f"{alert}/acknowledge": {
-            "post": _guarded(_answers("it is seen", "application/json", 403, 404), _ID, _OWN_PAGE)
-        },
+        f"{alert}/acknowledge": {"post": _guarded(_gives(_ALERT, "it is seen", 403, 404), _ID, _OWN_PAGE)},
         f"{alert}/normal": {
             "post": _guarded(
-                _answers("its frames are kept as normal footage", "application/json", 403, 404, 409, 507),
+                _gives(_ALERT, "its frames are kept as normal footage", 403, 404, 409, 507),
                 _ID,
                 _OWN_PAGE,
             )
@@ -130,6 +155,11 @@ def _guarded(responses: Operation, *parameters: Operation) -> Operation:
 
 def _open(responses: Operation, *parameters: Operation) -> Operation:
     return {"security": [], "parameters": list(parameters), "responses": responses}
+
+
+def _gives(schema: Operation, what: str, *errors: int) -> Operation:
+    content = {"application/json": {"schema": schema}}
+    return {"200": {"description": what, "content": content}, **_errors(*errors)}
 
 
 def _answers(what: str, content_type: str = "application/json", *errors: int) -> Operation:

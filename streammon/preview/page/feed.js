@@ -95,6 +95,7 @@ class Card {
   #name = element('h3');
   #when = element('time');
   #lasted = element('span', { class: 'lasted' });
+  #reason = element('p', { class: 'reason' });
   #peak = element('p', { class: 'peak' });
   #actions;
 
@@ -108,7 +109,8 @@ class Card {
     );
     const line = element('p', { class: 'when' }, this.#when, ' · ', this.#lasted);
     const head = element('div', { class: 'card-head' }, this.#name, line);
-    this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, head, this.#peak, this.look, this.#actions.node);
+    const said = [head, this.#reason, this.#peak];
+    this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, ...said, this.look, this.#actions.node);
   }
 
   show(alert, now_s) {
@@ -116,6 +118,7 @@ class Card {
     setText(this.#when, timeOfDay(alert.opened_s));
     this.#when.dateTime = new Date(alert.opened_s * 1000).toISOString();
     this.look.setAttribute('aria-label', `Show the alert of ${alert.camera} at ${timeOfDay(alert.opened_s)} large`);
+    setText(this.#reason, alert.reason);
     setText(this.#peak, `seen ${rarity(alert.peak_level)}`);
     this.#peak.title = rarityExplained(alert.peak_level);
     this.node.toggleAttribute('data-open', alert.open);

@@ -72,11 +72,11 @@ class CameraView {
   #showRecent(board) {
     const alerts = [...board.alerts.values()].filter((alert) => alert.camera === this.name).slice(0, RECENT);
     const words = alerts.map((alert) => [alert, `${timeOfDay(alert.opened_s)} · ${rarity(alert.peak_level)}`]);
-    const key = JSON.stringify(words.map(([alert, line]) => [alert.id, alert.open, line]));
+    const key = JSON.stringify(words.map(([alert, line]) => [alert.id, alert.open, alert.reason, line]));
     if (this.#recent.dataset.key === key) return;
     this.#recent.dataset.key = key;
     const buttons = words.map(([alert, line]) => {
-      const button = element('button', { type: 'button', 'data-open': alert.open }, line);
+      const button = element('button', { type: 'button', 'data-open': alert.open, title: alert.reason }, line);
       button.addEventListener('click', () => location.replace(`#alert=${alert.id}`));
       return button;
     });
@@ -99,6 +99,7 @@ class AlertView {
   #picture = new AlertPicture('picture', 'Picture at the peak');
   #blended = new AlertPicture('blended', 'The same with its heatmap');
   #state = element('span', { class: 'state when-was' });
+  #reason = element('span', { class: 'reason' });
   #level = element('span', { class: 'level', 'data-alert': true });
   #heat = heatControls();
   #actions;
@@ -108,7 +109,7 @@ class AlertView {
     this.board = board;
     this.title = board.alerts.get(id)?.camera ?? '';
     this.#actions = new AlertActions((alert) => board.takeAlert(alert));
-    this.words = [this.#state, this.#level];
+    this.words = [this.#reason, this.#state, this.#level];
     this.controls = this.#heat.nodes;
     const stack = element('div', { class: 'stack' }, this.#picture.node, this.#blended.node);
     this.body = element('div', { class: 'alert-view' }, stack, this.#actions.node);
@@ -120,6 +121,7 @@ class AlertView {
     const regions = alert.boxes.length ? `, ${counted(alert.boxes.length, 'region')}` : '';
     const time = `${timeOfDay(alert.opened_s)}, ${alert.open ? 'open for ' : ''}${lasted(alert, this.board.now_s)}`;
     setText(this.#state, time + regions);
+    setText(this.#reason, alert.reason);
     setText(this.#level, rarity(alert.peak_level));
     this.#level.title = rarityExplained(alert.peak_level);
     this.body.toggleAttribute('data-heat', settings.get('heat'));

@@ -84,7 +84,8 @@ function showConnection() {
 
 function announce({ alert, isNew }) {
   if (!isNew || !alert.open) return;
-  const words = `Alert on ${alert.camera} at ${timeOfDay(alert.opened_s)}: normally seen ${rarity(alert.peak_level)}`;
+  const rare = `normally seen ${rarity(alert.peak_level)}`;
+  const words = `Alert on ${alert.camera} at ${timeOfDay(alert.opened_s)}: ${alert.reason}, ${rare}`;
   setText(document.getElementById('announcer'), words);
 }
 

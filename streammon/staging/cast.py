@@ -11,11 +11,15 @@ from streammon.records import Picture
 from streammon.staging.scenery import MASKED, Backdrop
 
 LEAST_AREA = 0.0005
-MOST_AREA = 0.1
+MOST_AREA = 0.15
 """Of the picture. Smaller is a speck, larger a change of the whole scene."""
 
-MOST_GROWTH = 1.6
-"""Areas of one thing in neighbouring frames differ by less; more is two things that met or parted."""
+MOST_GROWTH = 1.5
+MOST_STRETCH = 1.3
+"""Area and height of one thing in neighbouring frames differ by less; more is two things that met or parted."""
+
+LEAST_PACE = 0.2
+"""Of its own size per second: what is slower lingers."""
 
 LEAST_FILL = 0.3
 """Of its box. A thing is compact; thin arcs are shadows' edges and ghosts."""
@@ -25,6 +29,12 @@ LEAST_STRAIGHTNESS = 0.75
 
 MOST_UNEVENNESS = 0.3
 """Spread of the area around its trend, as a share of it: what grows and shrinks at random was cut out badly."""
+
+LEAST_EDGE = 1.3
+"""How much stronger edges along an outline are in the pictures than in the background, where a thing is there."""
+
+MARGIN = 3
+"""Pixels around the box of a thing, for its soft edge."""
 
 FEATHER = 1.0
 """Pixels: the standard deviation of a matte's soft edge."""
@@ -146,8 +156,10 @@ def movers(
     backdrop = Backdrop(pictures)
     tracks = _follow([_sightings(backdrop.foreground(picture), index) for index, picture in enumerate(pictures)])
     steady = [track for track in tracks if len(track.sightings) >= least_frames and _is_steady(track)]
+    steady = [track for track in steady if _is_there(track, pictures, backdrop.picture)]
     steady.sort(key=lambda track: -len(track.sightings))
-    return [_cut_out(track, pictures, times_s) for track in steady]
+    found = [_cut_out(track, pictures, times_s, backdrop) for track in steady]
+    return [mover for mover in found if np.hypot(*mover.velocity) >= LEAST_PACE * mover.size]
 
 
 def _sightings(there: MASKED, frame: int) -> list[_Sighting]:
@@ -204,7 +216,9 @@ def _may_follow(track: _Track, seen: _Sighting) -> bool:
     last = track.sightings[-1]
     reach = 2 + 0.5 * np.sqrt(last.area) * (1 if len(track.sightings) > 1 else 2)
     near = np.hypot(*(track.expected() - seen.middle)) <= reach
-    return bool(near and 1 / MOST_GROWTH <= seen.area / last.area <= MOST_GROWTH)
+    grown, stretched = seen.area / last.area, (seen.box[3] + 2) / (last.box[3] + 2)
+    alike = 1 / MOST_GROWTH <= grown <= MOST_GROWTH and 1 / MOST_STRETCH <= stretched <= MOST_STRETCH
+    return bool(near and alike)
 
 
 def _is_steady(track: _Track) -> bool:
@@ -218,14 +232,39 @@ def _is_steady(track: _Track) -> bool:
     trend = np.polyval(np.polyfit(np.arange(len(areas)), areas, 1), np.arange(len(areas)))
     unevenness = float(np.std(areas - trend) / areas.mean())
     return bool(
-        net >= max(4.0, 0.25 * np.sqrt(areas.mean()), 5 * jitter)
+        net >= max(4.0, 0.4 * np.sqrt(areas.mean()), 5 * jitter)
         and net >= LEAST_STRAIGHTNESS * way
         and unevenness <= MOST_UNEVENNESS
     )
 
 
-def _cut_out(track: _Track, pictures: Sequence[Picture], times_s: Sequence[float]) -> Mover:
-    cuts = [_cut(seen, pictures[seen.frame]) for seen in track.sightings]
+def _is_there(track: _Track, pictures: Sequence[Picture], background: Picture) -> bool:
+    """Whether its outline is in the pictures rather than in the background.
+
+    What stood still for most of the time is part of the background and leaves a hole where it is gone;
+    pieces of what passes in front of such a hole are no things either.
+    """
+    edges = [_edge_strength(seen, pictures[seen.frame], background) for seen in track.sightings]
+    there, behind = np.mean(edges, axis=0)
+    return bool(there >= LEAST_EDGE * behind)
+
+
+def _edge_strength(seen: _Sighting, picture: Picture, background: Picture) -> tuple[float, float]:
+    """Mean gradient along the outline, in the picture and in the background."""
+    x, y, w, h = seen.box
+    around = slice(max(0, y - 1), y + h + 1), slice(max(0, x - 1), x + w + 1)
+    outline = np.zeros(picture.shape[:2], np.uint8)[around]
+    outline[y - around[0].start :, x - around[1].start :][:h, :w] = seen.shape
+    rim = cv2.morphologyEx(outline, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    there, behind = (
+        cv2.morphologyEx(whole[around], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)[rim].mean()
+        for whole in (picture, background)
+    )
+    return float(there), float(behind)
+
+
+def _cut_out(track: _Track, pictures: Sequence[Picture], times_s: Sequence[float], backdrop: Backdrop) -> Mover:
+    cuts = [_cut(seen, pictures[seen.frame], backdrop) for seen in track.sightings]
     return Mover(
         pictures=tuple(cut[0] for cut in cuts),
         mattes=tuple(cut[1] for cut in cuts),
@@ -234,21 +273,27 @@ def _cut_out(track: _Track, pictures: Sequence[Picture], times_s: Sequence[float
     )
 
 
-def _cut(seen: _Sighting, picture: Picture) -> tuple[Picture, NDArray[np.float32], tuple[int, int]]:
+def _cut(
+    seen: _Sighting, picture: Picture, backdrop: Backdrop
+) -> tuple[Picture, NDArray[np.float32], tuple[int, int]]:
     """The thing with a soft matte. Around its rim its own colours go on, so that no old background comes along."""
-    margin = 3
     x, y, w, h = seen.box
-    left, top = max(0, x - margin), max(0, y - margin)
-    right, bottom = min(picture.shape[1], x + w + margin), min(picture.shape[0], y + h + margin)
+    left, top = max(0, x - MARGIN), max(0, y - MARGIN)
+    right, bottom = min(picture.shape[1], x + w + MARGIN), min(picture.shape[0], y + h + MARGIN)
     shape = np.zeros((bottom - top, right - left), np.float32)
-    shape[y - top : y - top + h, x - left : x - left + w] = seen.shape
+    outline = _filled(backdrop.outline(picture, seen.box) & seen.shape)
+    shape[y - top : y - top + h, x - left : x - left + w] = outline if outline.sum() > 0.6 * seen.area else seen.shape
     matte = cv2.GaussianBlur(shape, (0, 0), FEATHER, borderType=cv2.BORDER_CONSTANT)
-    matte = np.clip((matte - 0.15) / 0.7, 0, 1).astype(np.float32)
+    matte = np.clip((matte - 0.25) / 0.6, 0, 1).astype(np.float32)
     matte[[0, -1], :] = 0
     matte[:, [0, -1]] = 0
-    cut = picture[top:bottom, left:right].astype(np.float32)
-    core = cv2.erode(shape, np.ones((3, 3), np.uint8))
+    return _bled(picture[top:bottom, left:right], shape), matte, (left, top)
+
+
+def _bled(cut: Picture, shape: NDArray[np.float32]) -> Picture:
+    """The cut-out with the colours of its inside carried over its rim."""
+    core = cv2.erode(shape, np.ones((3, 3), np.uint8))[..., None]
     weight = cv2.GaussianBlur(core, (0, 0), 2.0)[..., None]
-    carried_on = cv2.GaussianBlur(cut * core[..., None], (0, 0), 2.0) / np.maximum(weight, 1e-6)
-    coloured = np.where((core[..., None] > 0) | (weight < 1e-4), cut, carried_on)
-    return np.clip(coloured.round(), 0, 255).astype(np.uint8), matte, (left, top)
+    carried_on = cv2.GaussianBlur(cut * core, (0, 0), 2.0) / np.maximum(weight, 1e-6)
+    coloured = np.where((core > 0) | (weight < 1e-4), cut, carried_on)
+    return np.asarray(np.clip(coloured.round(), 0, 255), np.uint8)

@@ -1,0 +1,217 @@
+"""What stands out in one frame after another, linked into tracks, and which of them are things going somewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.records import Picture
+from streammon.staging.scenery import LEAST_CONTRAST, MASKED, Backdrop
+
+LEAST_AREA = 0.0005
+MOST_AREA = 0.15
+"""Of the picture. Smaller is a speck, larger a change of the whole scene."""
+
+MOST_GROWTH = 1.5
+MOST_STRETCH = 1.3
+"""Area and height of one thing in neighbouring frames differ by less; more is two things that met or parted."""
+
+LEAST_FILL = 0.3
+"""Of its box. A thing is compact; thin arcs are shadows' edges and ghosts."""
+
+LEAST_STRAIGHTNESS = 0.75
+"""Net way over way walked: what moves steadily has a direction."""
+
+MOST_UNEVENNESS = 0.3
+"""Spread of the area around its trend, as a share of it: what grows and shrinks at random was cut out badly."""
+
+LEAST_EDGE = 1.3
+"""How much stronger edges along an outline are in the pictures than in the background, where a thing is there."""
+
+MOST_UNEXPLAINED = 0.1
+"""Of a thing's area: what moves beside it without standing out from the background belongs to it and was lost."""
+
+
+def smooth_path(path: NDArray[np.float64], reach: int = 3) -> NDArray[np.float64]:
+    """The path with its jitter taken out: at each point a straight line through its neighbours.
+
+    Args:
+        path: (N, 2) positions.
+        reach: Neighbours to either side.
+
+    >>> smooth_path(np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])).round(6).tolist()
+    [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]
+    """
+    smooth = np.empty_like(path)
+    steps = np.arange(len(path), dtype=np.float64)
+    for index in range(len(path)):
+        near = slice(max(0, index - reach), index + reach + 1)
+        offsets = steps[near] - steps[near].mean()
+        middle = path[near].mean(axis=0)
+        slope = offsets @ (path[near] - middle) / max(float(offsets @ offsets), 1e-9)
+        smooth[index] = middle + slope * (index - steps[near].mean())
+    return smooth
+
+
+@dataclass(slots=True)
+class Sighting:
+    """One connected region of one frame.
+
+    Attributes:
+        frame: Number of the frame.
+        box: x, y, width, height in pixels.
+        middle: (2,) x, y of its centre of mass.
+        area: In pixels.
+        shape: (height, width) where it is within the box.
+        unexplained: What moves beside it though it doesn't stand out, as a share of the area.
+    """
+
+    frame: int
+    box: tuple[int, int, int, int]
+    middle: NDArray[np.float64]
+    area: float
+    shape: MASKED
+    unexplained: float
+
+
+@dataclass(slots=True)
+class Track:
+    """Sightings of one thing, in order: neighbouring frames, one each."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+
+    def expected(self) -> NDArray[np.float64]:
+        """Where its middle should be next."""
+        last = self.sightings[-1].middle
+        if len(self.sightings) < 2:
+            return last
+        earlier = self.sightings[-min(4, len(self.sightings))]
+        return last + (last - earlier.middle) / (self.sightings[-1].frame - earlier.frame)
+
+
+def tracks(pictures: Sequence[Picture], backdrop: Backdrop, least_frames: int) -> list[Track]:
+    """Things that are followed through at least so many frames, go somewhere and were seen whole."""
+    seen: list[list[Sighting]] = []
+    before: tuple[Picture, MASKED] | None = None
+    for index, picture in enumerate(pictures):
+        there = backdrop.foreground(picture)
+        seen.append(_sightings(there, _unexplained(picture, there, before), index))
+        before = picture, there
+    long = [track for track in _follow(seen) if len(track.sightings) >= least_frames]
+    return [track for track in long if _is_steady(track) and _is_there(track, pictures, backdrop.picture)]
+
+
+def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED] | None) -> MASKED:
+    """(H, W) what changed since the picture before, though nothing stands out there now or did then."""
+    if before is None:
+        return np.zeros_like(there)
+    apart = cv2.absdiff(cv2.GaussianBlur(picture, (0, 0), 1.0), cv2.GaussianBlur(before[0], (0, 0), 1.0))
+    changed = apart.max(axis=2) > 2 * LEAST_CONTRAST
+    around = cv2.dilate((there | before[1]).astype(np.uint8), np.ones((5, 5), np.uint8))
+    return np.asarray(changed & (around == 0), np.bool_)
+
+
+def _sightings(there: MASKED, unexplained: MASKED, frame: int) -> list[Sighting]:
+    """The regions of sane size that don't touch the border, where only a part of the thing is seen."""
+    height, width = there.shape
+    count, labels, figures, _ = cv2.connectedComponentsWithStats(there.astype(np.uint8), connectivity=8)
+    found = []
+    for label in range(1, count):
+        x, y, w, h, _ = (int(figure) for figure in figures[label])
+        if x == 0 or y == 0 or x + w == width or y + h == height:
+            continue
+        shape = filled(labels[y : y + h, x : x + w] == label)
+        area = float(shape.sum())
+        if not LEAST_AREA * there.size <= area <= MOST_AREA * there.size or area < LEAST_FILL * w * h:
+            continue
+        rows, columns = np.nonzero(shape)
+        beside = unexplained[max(0, y - h // 2) : y + h + h // 2, max(0, x - w // 2) : x + w + w // 2]
+        middle = np.array([x + columns.mean(), y + rows.mean()])
+        found.append(Sighting(frame, (x, y, w, h), middle, area, shape, float(beside.sum()) / area))
+    return found
+
+
+def filled(shape: MASKED) -> MASKED:
+    """The shape with its enclosed holes closed."""
+    outlines, _ = cv2.findContours(shape.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(shape.shape, np.uint8)
+    cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
+    return filled.astype(np.bool_)
+
+
+def _follow(frames: list[list[Sighting]]) -> list[Track]:
+    """Links each sighting to the nearest track that expected it; a thing unseen for a frame is lost."""
+    ended: list[Track] = []
+    active: list[Track] = []
+    for sightings in frames:
+        pairs = sorted(
+            (float(np.hypot(*(track.expected() - seen.middle))), row, column)
+            for row, track in enumerate(active)
+            for column, seen in enumerate(sightings)
+            if _may_follow(track, seen)
+        )
+        rows: dict[int, int] = {}
+        for _, row, column in pairs:
+            if row not in rows and column not in rows.values():
+                rows[row] = column
+        for row, column in rows.items():
+            active[row].sightings.append(sightings[column])
+        taken = set(rows.values())
+        ended += [track for row, track in enumerate(active) if row not in rows]
+        active = [track for row, track in enumerate(active) if row in rows]
+        active += [Track([seen]) for column, seen in enumerate(sightings) if column not in taken]
+    return ended + active
+
+
+def _may_follow(track: Track, seen: Sighting) -> bool:
+    last = track.sightings[-1]
+    reach = 2 + 0.5 * np.sqrt(last.area) * (1 if len(track.sightings) > 1 else 2)
+    near = np.hypot(*(track.expected() - seen.middle)) <= reach
+    grown, stretched = seen.area / last.area, (seen.box[3] + 2) / (last.box[3] + 2)
+    alike = 1 / MOST_GROWTH <= grown <= MOST_GROWTH and 1 / MOST_STRETCH <= stretched <= MOST_STRETCH
+    return bool(near and alike)
+
+
+def _is_steady(track: Track) -> bool:
+    """Whether it goes somewhere, on a way much longer than its jitter, and keeps its size."""
+    middles = np.array([seen.middle for seen in track.sightings])
+    areas = np.array([seen.area for seen in track.sightings])
+    path = smooth_path(middles)
+    net = float(np.hypot(*(path[-1] - path[0])))
+    way = float(np.hypot(*np.diff(path, axis=0).T).sum())
+    jitter = float(np.sqrt(np.mean((middles - path) ** 2)))
+    trend = np.polyval(np.polyfit(np.arange(len(areas)), areas, 1), np.arange(len(areas)))
+    unevenness = float(np.std(areas - trend) / areas.mean())
+    return bool(
+        net >= max(4.0, 0.4 * np.sqrt(areas.mean()), 5 * jitter)
+        and net >= LEAST_STRAIGHTNESS * way
+        and unevenness <= MOST_UNEVENNESS
+    )
+
+
+def _is_there(track: Track, pictures: Sequence[Picture], background: Picture) -> bool:
+    """Whether its outline is in the pictures rather than in the background.
+
+    What stood still for most of the time is part of the background and leaves a hole where it is gone;
+    pieces of what passes in front of such a hole are no things either.
+    """
+    edges = [_edge_strength(seen, pictures[seen.frame], background) for seen in track.sightings]
+    there, behind = np.mean(edges, axis=0)
+    lost = float(np.mean([seen.unexplained for seen in track.sightings]))
+    return bool(there >= LEAST_EDGE * behind and lost <= MOST_UNEXPLAINED)
+
+
+def _edge_strength(seen: Sighting, picture: Picture, background: Picture) -> tuple[float, float]:
+    """Mean gradient along the outline, in the picture and in the background."""
+    x, y, w, h = seen.box
+    around = slice(max(0, y - 1), y + h + 1), slice(max(0, x - 1), x + w + 1)
+    outline = np.zeros(picture.shape[:2], np.uint8)[around]
+    outline[y - around[0].start :, x - around[1].start :][:h, :w] = seen.shape
+    rim = cv2.morphologyEx(outline, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    there, behind = (
+        cv2.morphologyEx(whole[around], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)[rim].mean()
+        for whole in (picture, background)
+    )
+    return float(there), float(behind)

@@ -29,6 +29,8 @@ OWN_STRENGTH = 0.25
 
 MASKED = NDArray[np.bool_]
 
+WHOLE = (slice(None), slice(None))
+
 
 def background(pictures: Sequence[Picture], samples: int = BACKGROUND_SAMPLES) -> Picture:
     """The scene without what moves through it: the median in time of a subsample.
@@ -72,16 +74,16 @@ class Backdrop:
         noise = 1.4826 * np.minimum(spread, MOST_NOISE * max(float(np.median(spread)), 0.5))  # MAD to deviation
         self.threshold = np.maximum(LEAST_CONTRAST, NOISE_FACTOR * noise).astype(np.float32)
 
-    def difference(self, picture: Picture) -> NDArray[np.float32]:
+    def difference(self, picture: Picture, here: tuple[slice, slice] = WHOLE) -> NDArray[np.uint8]:
         """(H, W) grey levels of difference, lightly smoothed, without the change of the whole picture's light."""
-        gain = self._light(picture[::4, ::4].astype(np.float32))  # a cloud, or the camera's own exposure
-        lit = cv2.convertScaleAbs(self._smooth * gain)
-        apart = cv2.absdiff(cv2.GaussianBlur(picture, (0, 0), SMOOTHING), lit)
-        return np.asarray(apart.max(axis=2), np.float32)
+        gain = self._light(picture[::8, ::8].astype(np.float32))  # a cloud, or the camera's own exposure
+        lit = cv2.convertScaleAbs(self._smooth[here] * gain)
+        apart = cv2.absdiff(cv2.GaussianBlur(picture[here], (0, 0), SMOOTHING), lit)
+        return most_of_colours(np.asarray(apart, np.uint8))
 
     def _light(self, thinned: NDArray[np.float32]) -> NDArray[np.float32]:
         """(3,) how much lighter each colour of the whole picture is than in the background."""
-        usual = self.picture[::4, ::4].astype(np.float32)
+        usual = self.picture[::8, ::8].astype(np.float32)
         ratios = [thinned[..., colour][usual[..., colour] > 48] for colour in range(3)]
         bases = [usual[..., colour][usual[..., colour] > 48] for colour in range(3)]
         gains = [np.median(now / base) if now.size else 1.0 for now, base in zip(ratios, bases, strict=True)]
@@ -98,7 +100,7 @@ class Backdrop:
         """(h, w) where something stands out within a box of x, y, w, h: tighter than `foreground`, gaps left open."""
         x, y, w, h = box
         here = slice(y, y + h), slice(x, x + w)
-        difference = self.difference(picture)[here]
+        difference = self.difference(picture, here)
         strong = (difference > self.threshold[here]).astype(np.uint8)
         return cv2.morphologyEx(strong, cv2.MORPH_CLOSE, _disc(3)).astype(np.bool_)
 
@@ -107,7 +109,13 @@ class Backdrop:
         return (self.foreground(picture) for picture in pictures)
 
 
-def _trim_glow(there: NDArray[Any], difference: NDArray[np.float32]) -> None:
+def most_of_colours(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W) the largest of each pixel's three values."""
+    red, green, blue = cv2.split(picture)
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
+def _trim_glow(there: NDArray[Any], difference: NDArray[np.uint8]) -> None:
     """Takes from each thing, in place, what stands out much less than the thing does."""
     count, labels, figures, _ = cv2.connectedComponentsWithStats(there, connectivity=8)
     for label in range(1, count):
@@ -116,7 +124,8 @@ def _trim_glow(there: NDArray[Any], difference: NDArray[np.float32]) -> None:
             continue
         box = slice(y, y + h), slice(x, x + w)
         own = labels[box] == label
-        strength = float(np.quantile(difference[box][own], 0.75))
+        values = difference[box][own]
+        strength = float(np.partition(values, values.size * 3 // 4)[values.size * 3 // 4])
         there[box][own & (difference[box] < OWN_STRENGTH * strength)] = 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.scenery import LEAST_CONTRAST, MASKED, Backdrop
+from streammon.staging.scenery import LEAST_CONTRAST, MASKED, Backdrop, most_of_colours
 
 LEAST_AREA = 0.0005
 MOST_AREA = 0.15
@@ -108,7 +108,7 @@ def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED]
     if before is None:
         return np.zeros_like(there)
     apart = cv2.absdiff(cv2.GaussianBlur(picture, (0, 0), 1.0), cv2.GaussianBlur(before[0], (0, 0), 1.0))
-    changed = apart.max(axis=2) > 2 * LEAST_CONTRAST
+    changed = most_of_colours(np.asarray(apart, np.uint8)) > 2 * LEAST_CONTRAST
     around = cv2.dilate((there | before[1]).astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.asarray(changed & (around == 0), np.bool_)
 

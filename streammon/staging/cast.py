@@ -14,6 +14,9 @@ from streammon.staging.tracks import Sighting, Track, filled, smooth_path, track
 LEAST_PACE = 0.3
 """Of its own size per second: what is slower lingers."""
 
+LEAST_OF_LARGEST = 1 / 6
+"""Sizes in one picture differ by less, near and far; a smaller one is a piece of something."""
+
 MARGIN = 3
 """Pixels around the box of a thing, for its soft edge."""
 
@@ -68,7 +71,7 @@ def _middle(matte: NDArray[np.float32], corner: tuple[int, int]) -> tuple[float,
 def movers(
     pictures: Sequence[Picture],
     times_s: Sequence[float],
-    least_frames: int = 8,
+    least_frames: int = 6,
 ) -> list[Mover]:
     """What moves steadily through footage of a fixed camera, each thing cut out of every frame.
 
@@ -91,7 +94,12 @@ def movers(
     steady = tracks(pictures, backdrop, least_frames)
     steady.sort(key=lambda track: -len(track.sightings))
     found = [_cut_out(track, pictures, times_s, backdrop) for track in steady]
-    return [mover for mover in found if np.hypot(*mover.velocity) >= LEAST_PACE * mover.size]
+    largest = max((mover.size for mover in found), default=0.0)
+    return [
+        mover
+        for mover in found
+        if np.hypot(*mover.velocity) >= LEAST_PACE * mover.size and mover.size >= LEAST_OF_LARGEST * largest
+    ]
 
 
 def _cut_out(track: Track, pictures: Sequence[Picture], times_s: Sequence[float], backdrop: Backdrop) -> Mover:

@@ -10,8 +10,9 @@ from streammon.staging.cast import Mover
 USUAL_SHARE = 0.2
 """A way or a speed that more than this share of the moves nearby have is usual, and staging it shows nothing odd."""
 
-NEARBY = 1.5
-"""In sizes of the mover: how near to its path another's counts."""
+NEARBY = 0.75
+LEAST_NEARBY = 20.0
+"""In sizes of the mover, and at least in pixels: how near to its path another's counts."""
 
 SAME_WAY = 0.5
 """Cosine of the angle, 60 degrees, within which two go the same way."""
@@ -34,7 +35,7 @@ class Company:
         """(K, 2) velocities of the moves near a mover's path, its own among them."""
         path = mover.path()
         away = np.hypot(*(self.places[:, None] - path[None, ::2]).transpose(2, 0, 1)).min(axis=1)
-        return np.asarray(self.velocities[away <= NEARBY * mover.size], np.float64)
+        return np.asarray(self.velocities[away <= max(NEARBY * mover.size, LEAST_NEARBY)], np.float64)
 
     def goes_back(self, mover: Mover) -> bool:
         """Whether it is usual near its path to go the other way."""

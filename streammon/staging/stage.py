@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,8 @@ def stage(
     if len(pictures) < LEAST_SHOWN or not cast:
         return None
     scene = _Stage(pictures, np.asarray(times_s, np.float64), traffic, rng, Company(cast), speed, strangers)
-    for index in rng.permutation(len(cast))[:ATTEMPTS]:
+    followed = np.array([len(mover.times_s) for mover in cast], np.float64)  # who is seen longer shows more
+    for index in rng.choice(len(cast), min(ATTEMPTS, len(cast)), replace=False, p=followed / followed.sum()):
         act = scene.act(kind, cast[int(index)])
         if act is not None:
             return _performed(kind, pictures, *act)
@@ -161,15 +163,22 @@ class _Stage:
             return None
         path = Path(mover)
 
+        begin_s = self._lead_in_s(path, mover)
+
         def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
-            onward = [moment for moment in elapsed_s * self.speed if self._is_travelled(path, mover, moment)]
-            return [path.pose(moment) for moment in onward]
+            moments_s = begin_s + elapsed_s * self.speed
+            return [path.pose(at) for at in takewhile(lambda at: self._is_travelled(path, mover, at), moments_s)]
 
         return self._moving(poses, mover.duration_s)
 
+    def _lead_in_s(self, path: Path, mover: Mover) -> float:
+        """The moment, at most 0, at which it may set out: what is so fast is soon gone."""
+        earlier_s = -np.linspace(0, 0.5, 6) * mover.duration_s
+        return float(list(takewhile(lambda at: self._is_travelled(path, mover, at), earlier_s))[-1])
+
     def _is_travelled(self, path: Path, mover: Mover, moment_s: float) -> bool:
-        """Whether the path is the mover's own there, or goes on over ground where things move."""
-        if moment_s <= mover.duration_s:
+        """Whether the path is the mover's own there, or goes straight on over ground where things move."""
+        if 0 <= moment_s <= mover.duration_s:
             return True
         x, y = path.middle(moment_s).round().astype(int)
         height, width = self.traffic.shape

@@ -14,7 +14,7 @@ from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.learner import HOLD_OUT, SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
-from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable
+from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
 from streammon.padim.statistics import Statistics
 
@@ -46,7 +46,9 @@ __all__ = [
     "mahalanobis",
     "make_reduction",
     "pack_lower",
+    "read_tensors",
     "thresholds",
     "unpack_lower",
     "write_scene_file",
+    "write_tensors",
 ]

@@ -208,19 +208,20 @@ class Backbone:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     @torch.inference_mode()
-    def maps(self, pictures: Tensor) -> list[Tensor]:
-        """The three stages' outputs.
+    def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
+        """The outputs of the three stages, or of the first `stages`.
 
         Args:
             pictures: (B, H, W, 3) uint8 RGB.
+            stages: 1 to 3.
 
         Returns:
-            Three (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
+            (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
         """
         x = (pictures.to(self.device, non_blocking=True).float() - self._mean) / self._std  # (B, H, W, 3)
         x = x.permute(0, 3, 1, 2).to(self._dtype)  # (B, 3, H, W), channels last without a copy
         maps = []
-        for stage in self._stages:
+        for stage in self._stages[:stages]:
             x = stage(x)
             maps.append(x.float())
         return maps

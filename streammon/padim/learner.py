@@ -61,13 +61,19 @@ class SceneLearner:
         """Whether frames are held out now."""
         return self._bank is not None
 
-    def learn(self, maps: list[Tensor], times_s: list[float]) -> None:
-        """Take in B frames' maps, in order, and the frames' times."""
+    def learn(self, maps: list[Tensor], times_s: list[float]) -> Tensor | None:
+        """Take in B frames' maps, in order, and the frames' times.
+
+        Returns:
+            (B, h, w) distances of frames that are held out; None of frames that are learned.
+        """
         if self._bank is None:
             self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
-        else:
-            _, scores = self._bank.score(maps)
-            self.statistics.hold_out(scores.tolist(), times_s)
+            return None
+        distances = self._bank.distances(maps)
+        _, scores = self._bank.read(distances)
+        self.statistics.hold_out(scores.tolist(), times_s)
+        return distances
 
     def begin_calibration(self) -> None:
         """Fix the Gaussians; what is learned from now on is held out.

@@ -1,0 +1,30 @@
+"""What moves in front of a camera, how fast, which way and how it looks, and whether that is normal there.
+
+`flow` finds what moves, `objects` looks at it more closely, `change` compares embeddings over time; `observe` does
+all three for a frame. `statistics` learns by place (`gaussians`), `evidence` measures against what was learned,
+`tails` make measurements probabilities, `fusion` makes one score of them, `learner` wires it for one scene; `video`
+joins it with the patches of PaDiM, `statistics_file` keeps it.
+"""
+
+from streammon.motion.fusion import SHARES, Judgement, Parts
+from streammon.motion.learner import MotionBank, MotionLearner
+from streammon.motion.observe import Detector, Observation, Observer
+from streammon.motion.statistics_file import MOTION_FILE, load_motion, save_motion
+from streammon.motion.video import Verdict, VideoBank, VideoLearner
+
+__all__ = [
+    "MOTION_FILE",
+    "SHARES",
+    "Detector",
+    "Judgement",
+    "MotionBank",
+    "MotionLearner",
+    "Observation",
+    "Observer",
+    "Parts",
+    "Verdict",
+    "VideoBank",
+    "VideoLearner",
+    "load_motion",
+    "save_motion",
+]

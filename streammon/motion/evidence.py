@@ -1,0 +1,141 @@
+"""What a frame's motion is worth against what was learned: distances, before they become probabilities."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
+from streammon.motion.flow import GRID
+from streammon.motion.gaussians import PlacedGaussians, chosen_width
+from streammon.motion.objects import MovingObject
+from streammon.motion.observe import Observation
+from streammon.motion.statistics import (
+    DIRECTIONS,
+    MotionSums,
+    direction_bins,
+    log_speeds,
+    object_places,
+    object_shapes,
+)
+
+SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
+NEIGHBOURHOOD = 3  # cells a side over which speed is averaged: a lone cell is noise
+COUNT_WIDTH = 1.5  # cells, pooling directions and presence
+PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
+PRIOR_FRAMES = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one frame shows, measured.
+
+    Attributes:
+        cells: (N,) uint16, flat indices of the cells that move.
+        speed: (N,) float16, how many standard deviations too fast.
+        looks: (N,) float16, Mahalanobis distance of the object there; 0 where no object is.
+        change: Largest Mahalanobis distance of the embeddings' difference; 0 without a difference.
+        direction: Of the object that moves most against the rule, -log10 of its direction's probability.
+        place: Likewise of something moving there at all.
+        shape: Of the object of the strangest size and shape, its Mahalanobis distance.
+    """
+
+    cells: NDArray[np.uint16]
+    speed: NDArray[np.float16]
+    looks: NDArray[np.float16]
+    change: float = 0.0
+    direction: float = 0.0
+    place: float = 0.0
+    shape: float = 0.0
+
+
+class Measure:
+    """Gaussians and rates solved from the sums of two halves of normal footage.
+
+    Args:
+        halves: What was learned. Where nothing ever moved, whatever moves later is out of place.
+    """
+
+    def __init__(self, halves: tuple[MotionSums, MotionSums]) -> None:
+        whole = MotionSums(halves[0].looks.total.shape[-1])
+        for half in halves:
+            whole.merge(half)
+        self.widths: dict[str, float] = {}
+        solved: dict[str, PlacedGaussians | None] = {}
+        for name, sums in whole.placed.items():
+            if sums.count.sum() < 2:
+                solved[name] = None
+                continue
+            self.widths[name] = chosen_width((halves[0].placed[name], halves[1].placed[name]))
+            solved[name] = sums.pooled(self.widths[name])
+        self._gaussians = solved
+        near = cv2.GaussianBlur(whole.directions, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT)
+        moves = near.sum(-1, keepdims=True)
+        self._directions = -np.log10((near + PRIOR_MOVES) / (moves + PRIOR_MOVES * DIRECTIONS)).reshape(
+            -1, DIRECTIONS
+        )
+        self._presence = -np.log10((moves + PRIOR_FRAMES) / (whole.frames + 2 * PRIOR_FRAMES)).clip(min=0).reshape(-1)
+
+    def evidence(self, seen: Observation) -> Evidence:
+        """Measure one frame."""
+        change = self._change(seen)
+        if seen.motion is None:
+            return Evidence(np.zeros(0, np.uint16), np.zeros(0, np.float16), np.zeros(0, np.float16), change)
+        cells, speeds = log_speeds(seen.motion)
+        objects = seen.objects
+        distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
+        if objects:
+            places = object_places(objects)
+            distances = self._distances("looks", places, seen.features)
+            shapes = self._distances("shape", places, object_shapes(objects))
+        looks = np.zeros(GRID * GRID, np.float32)
+        for each, distance in zip(objects, distances, strict=True):
+            looks[each.cells] = np.maximum(looks[each.cells], distance)
+        surprising = self._directions[cells, direction_bins(seen.motion, cells)]
+        return Evidence(
+            cells=cells.astype(np.uint16),
+            speed=self._speed(cells, speeds).astype(np.float16),
+            looks=looks[cells].astype(np.float16),
+            change=change,
+            direction=_worst_object(objects, cells, surprising),
+            place=_worst_object(objects, cells, self._presence[cells]),
+            shape=float(shapes.max(initial=0.0)),
+        )
+
+    def _speed(self, cells: NDArray[np.int64], speeds: NDArray[np.float32]) -> NDArray[np.float32]:
+        gaussians = self._gaussians["speed"]
+        if gaussians is None:
+            return np.zeros(len(cells), np.float32)
+        faster = np.full(GRID * GRID, SLOWEST, np.float32)
+        faster[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=SLOWEST)
+        side = (NEIGHBOURHOOD, NEIGHBOURHOOD)
+        smooth = cv2.blur(faster.reshape(GRID, GRID), side).reshape(-1)[cells]
+        return smooth.astype(np.float32, copy=False)
+
+    def _distances(self, name: str, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
+        gaussians = self._gaussians[name]
+        if gaussians is None:
+            return np.zeros(len(values), np.float32)
+        lengths: NDArray[np.float32] = np.linalg.norm(gaussians.whitened(places, values), axis=1)
+        return lengths
+
+    def _change(self, seen: Observation) -> float:
+        if seen.change is None or self._gaussians["change"] is None:
+            return 0.0
+        flat = np.arange(CHANGE_GRID * CHANGE_GRID)
+        distances = self._distances("change", flat, seen.change.reshape(-1, CHANGE_CHANNELS))
+        return float(cv2.blur(distances.reshape(CHANGE_GRID, CHANGE_GRID), (NEIGHBOURHOOD, NEIGHBOURHOOD)).max())
+
+
+def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float64]) -> float:
+    """The largest mean surprise over the moving cells of one object; 0 without objects."""
+    grid = np.full(GRID * GRID, math.nan)
+    grid[cells] = surprise
+    means = [float(inside.mean()) for each in objects if len(inside := _known(grid[each.cells]))]
+    return max(means, default=0.0)
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[~np.isnan(values)]

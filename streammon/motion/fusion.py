@@ -1,0 +1,215 @@
+"""From kinds of evidence to one score: calibrated on held-out normal footage, none louder than its share.
+
+What moves is judged cell by cell: how fast it is and how its object looks are each a tail probability, and their
+logarithms add up, since a thing is rarely normal in both when it is not in one. The frame takes its worst cell.
+
+Beside that stand other witnesses: the patches' own distances, what changes, direction, place, size. Each gives one
+number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal frames
+reach its number. The score is the largest of them after each has paid for its share: a witness that may cause a
+twentieth of the false alarms must be twenty times more surprising to speak. So one that is noisy on this scene, which
+has a wide tail there, is quiet by itself.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.motion.evidence import Evidence
+from streammon.motion.flow import GRID
+from streammon.motion.tails import LEAST_VALUES, Tail
+from streammon.records import Channel
+
+WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
+GAP_S = 1.0  # after which nothing before counts
+
+SHARES: Mapping[Channel, float] = {
+    Channel.SPEED: 0.7,  # with the looks of what moves
+    Channel.LOOKS: 0.1,
+    Channel.CHANGE: 0.05,
+    Channel.DIRECTION: 0.05,
+    Channel.PLACE: 0.05,
+    Channel.SHAPE: 0.05,
+}
+"""Of the false alarms, which each witness may cause. SPEED stands for what moves."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What takes part; all, but for an ablation.
+
+    Attributes:
+        speed: How fast things move.
+        objects: How they look.
+        witnesses: The channels beside what moves.
+        window_s: Of the averaging over time; 0 for none.
+    """
+
+    speed: bool = True
+    objects: bool = True
+    witnesses: frozenset[Channel] = frozenset(SHARES) - {Channel.SPEED}
+    window_s: float = WINDOW_S
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What one frame comes to.
+
+    Attributes:
+        score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
+        channel: The witness that spoke.
+        motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does.
+    """
+
+    score: float
+    channel: Channel
+    motion: NDArray[np.float32]
+
+
+class CellTails:
+    """Surprise of speeds and of looks, cell by cell; none of what held-out footage hardly showed.
+
+    Args:
+        held_out: Evidence of held-out normal frames.
+        parts: What takes part.
+    """
+
+    def __init__(self, held_out: Sequence[Evidence], parts: Parts) -> None:
+        looks = np.concatenate([each.looks for each in held_out])
+        speed = np.concatenate([each.speed for each in held_out])
+        seen = looks[looks > 0]
+        self._speed = Tail.of(speed) if parts.speed and len(speed) >= LEAST_VALUES else None
+        self._looks = Tail.of(seen) if parts.objects and len(seen) >= LEAST_VALUES else None
+
+    def surprise(self, evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(N,) of the speed and (N,) of the looks in each moving cell."""
+        nothing = np.zeros(len(evidence.cells))
+        speed = nothing if self._speed is None else self._speed.surprise(evidence.speed)
+        looks = nothing if self._looks is None else self._looks.surprise(evidence.looks)
+        return speed, looks
+
+
+def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[Channel, float]:
+    """Each witness's number for one frame.
+
+    Args:
+        evidence: Of the frame.
+        patches: Its PaDiM frame score.
+        motion: Surprise of its worst moving cell.
+    """
+    return {
+        Channel.SPEED: motion,
+        Channel.LOOKS: patches,
+        Channel.CHANGE: evidence.change,
+        Channel.DIRECTION: evidence.direction,
+        Channel.PLACE: evidence.place,
+        Channel.SHAPE: evidence.shape,
+    }
+
+
+class Averages:
+    """Each witness's mean over the last moments of one stream: causal, by time, afresh after a gap."""
+
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self._window_s = window_s
+        self._past: deque[tuple[float, dict[Channel, float]]] = deque()
+
+    def take(self, heights: dict[Channel, float], time_s: float) -> dict[Channel, float]:
+        """The means with the next frame's numbers included."""
+        if self._past and not 0 < time_s - self._past[-1][0] <= GAP_S:
+            self._past.clear()
+        self._past.append((time_s, heights))
+        while time_s - self._past[0][0] >= self._window_s - 1e-6 and len(self._past) > 1:
+            self._past.popleft()
+        return {channel: float(np.mean([each[channel] for _, each in self._past])) for channel in heights}
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """One held-out normal frame.
+
+    Attributes:
+        stream: Where it came from.
+        time_s: When, in the stream's own time.
+        clock_s: When, on the clock that calibrates.
+        patches: Its PaDiM frame score.
+        sample: (64,) float16, some of its patches' distances.
+        evidence: What its motion showed.
+    """
+
+    stream: str
+    time_s: float
+    clock_s: float
+    patches: float
+    sample: NDArray[np.float16]
+    evidence: Evidence
+
+
+class Fusion:
+    """Turns evidence into judgements, by what held-out normal footage showed.
+
+    Args:
+        held_out: Frames in order.
+        parts: What takes part.
+
+    Attributes:
+        scores: (N,) the held-out frames' own scores, for the calibration.
+
+    Raises:
+        ValueError: Too few frames.
+    """
+
+    def __init__(self, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
+        self._parts = parts or Parts()
+        self._cells = CellTails([each.evidence for each in held_out], self._parts)
+        averages: dict[str, Averages] = {}
+        smooth = []
+        for frame in held_out:
+            motion = self._worst(frame.evidence)
+            heights = witness_heights(frame.evidence, frame.patches, motion)
+            kept = averages.setdefault(frame.stream, self.averages())
+            smooth.append(kept.take(heights, frame.time_s))
+        self._tails = {
+            channel: Tail.of(np.array([each[channel] for each in smooth]))
+            for channel in SHARES
+            if channel is Channel.SPEED or channel in self._parts.witnesses
+        }
+        self.scores = [self._fused(each)[0] for each in smooth]
+
+    def averages(self) -> Averages:
+        """Fresh averages for one stream."""
+        return Averages(self._parts.window_s)
+
+    def judge(self, evidence: Evidence, patches: float, time_s: float, averages: Averages) -> Judgement:
+        """One frame of a stream.
+
+        Args:
+            evidence: What its motion showed.
+            patches: Its PaDiM frame score.
+            time_s: Its time in the stream.
+            averages: The stream's own.
+        """
+        speed, looks = self._cells.surprise(evidence)
+        both = speed + looks
+        motion = np.zeros(GRID * GRID, np.float32)
+        motion[evidence.cells] = both
+        heights = witness_heights(evidence, patches, float(both.max(initial=0.0)))
+        score, channel = self._fused(averages.take(heights, time_s))
+        if channel is Channel.SPEED and len(both):
+            worst = int(both.argmax())
+            channel = Channel.SPEED if speed[worst] >= looks[worst] else Channel.OBJECT
+        return Judgement(score, channel, motion.reshape(GRID, GRID))
+
+    def _worst(self, evidence: Evidence) -> float:
+        speed, looks = self._cells.surprise(evidence)
+        return float((speed + looks).max(initial=0.0))
+
+    def _fused(self, heights: dict[Channel, float]) -> tuple[float, Channel]:
+        paid = {
+            channel: float(tail.surprise(np.array(heights[channel]))) + float(np.log10(SHARES[channel]))
+            for channel, tail in self._tails.items()
+        }
+        channel = max(paid, key=lambda each: paid[each])
+        return max(paid[channel], 0.0), channel

@@ -1,0 +1,116 @@
+"""Learning a scene's motion as frames pass by, and judging frames by what was learned."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.motion.evidence import Measure
+from streammon.motion.fusion import Averages, Fusion, HeldOut, Judgement, Parts
+from streammon.motion.observe import Observation
+from streammon.motion.statistics import Halves, MotionSums
+from streammon.motion.tails import Tail
+from streammon.padim import Calibration
+
+KEPT_FRAMES = 20_000  # held out, the newest: about 10 to 50 MB
+
+
+class MotionLearner:
+    """Takes normal frames in their order: first into the sums, then, held out, as evidence that calibrates.
+
+    Attributes:
+        halves: The sums of both halves.
+        held_out: The newest held-out frames.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self.halves = (MotionSums(dimensions), MotionSums(dimensions))
+        self.held_out: deque[HeldOut] = deque(maxlen=KEPT_FRAMES)
+        self._turns = Halves()
+        self._measure: Measure | None = None
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether frames are held out now."""
+        return self._measure is not None
+
+    def learn(self, observations: Sequence[Observation]) -> None:
+        """Take in frames, in order, before any is held out."""
+        assert self._measure is None
+        for seen in observations:
+            self.halves[self._turns.turn(seen)].update(seen)
+
+    def hold_out(
+        self,
+        observations: Sequence[Observation],
+        patches: Sequence[float],
+        samples: NDArray[np.float16],
+        clock_s: Sequence[float],
+    ) -> None:
+        """Measure B frames that are not learned, in order.
+
+        Args:
+            observations: Of them.
+            patches: Their PaDiM frame scores.
+            samples: (B, N) some of their patches' distances.
+            clock_s: Their times on the clock that calibrates.
+        """
+        assert self._measure is not None
+        for seen, score, sample, clock in zip(observations, patches, samples, clock_s, strict=True):
+            evidence = self._measure.evidence(seen)
+            self.held_out.append(HeldOut(seen.stream, seen.time_s, clock, score, sample, evidence))
+
+    def begin_calibration(self) -> None:
+        """Fix the sums; what comes from now on is held out."""
+        self._measure = Measure(self.halves)
+
+    def bank(self, parts: Parts | None = None) -> "MotionBank":
+        """What judges frames from now on.
+
+        Raises:
+            ValueError: Too little was held out.
+        """
+        measure = self._measure or Measure(self.halves)
+        return MotionBank(measure, list(self.held_out), parts)
+
+
+class MotionBank:
+    """Judges the frames of one scene.
+
+    Args:
+        measure: What was learned.
+        held_out: What normal frames showed that were not learned.
+        parts: What takes part.
+
+    Attributes:
+        calibration: From scores to false alarms a day.
+
+    Raises:
+        ValueError: Too little was held out, or it carries no time.
+    """
+
+    def __init__(self, measure: Measure, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
+        self.measure = measure
+        self._fusion = Fusion(held_out, parts)
+        self.calibration = Calibration.from_scores(self._fusion.scores, [each.clock_s for each in held_out])
+        self._patches = Tail.of(np.concatenate([each.sample for each in held_out]))
+        self._averages: dict[str, Averages] = {}
+
+    def judge(self, observations: Sequence[Observation], patches: Sequence[float]) -> list[Judgement]:
+        """Judge frames, each stream's in their order.
+
+        Args:
+            observations: Of the frames.
+            patches: Their PaDiM frame scores.
+        """
+        judgements = []
+        for seen, score in zip(observations, patches, strict=True):
+            averages = self._averages.setdefault(seen.stream, self._fusion.averages())
+            evidence = self.measure.evidence(seen)
+            judgements.append(self._fusion.judge(evidence, score, seen.time_s, averages))
+        return judgements
+
+    def patch_surprise(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Surprise of (B, g, g) patch distances: -log10 of the share of normal patches that reach each."""
+        return self._patches.surprise(distances).astype(np.float32)

@@ -1,0 +1,90 @@
+"""What one frame shows of motion, before anything is known of the scene: the input of learning and of scoring."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
+from streammon.motion.flow import FlowReader, Motion
+from streammon.motion.objects import Box, MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.padim import Backbone
+from streammon.records import Frame, Picture
+
+Detector = Callable[[Picture], Sequence[Box]]
+"""Boxes of things in a picture, in its pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One frame.
+
+    Attributes:
+        stream: Which camera or clip it came from.
+        time_s: Its time there.
+        motion: The flow; None where there is no earlier picture to compare with.
+        objects: N moving objects, the largest first.
+        features: (N, D) how they look.
+        change: (16, 16, 32) difference of embeddings a second; None where the stream isn't known for long enough.
+    """
+
+    stream: str
+    time_s: float
+    motion: Motion | None
+    objects: list[MovingObject] = field(default_factory=list)
+    features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    change: Embedding | None = None
+
+
+class Observer:
+    """Looks at frames, each stream's in their order; one for each scoring thread.
+
+    Args:
+        backbone: Whose maps come with the frames, and which looks at the crops.
+        detector: Finds objects instead of the regions of motion; None for those.
+
+    Attributes:
+        dimensions: D, of the objects' features.
+    """
+
+    def __init__(self, backbone: Backbone, detector: Detector | None = None) -> None:
+        self._flow = FlowReader()
+        self._embedding = CoarseEmbedding(backbone.architecture.channels)
+        self._features = ObjectFeatures(backbone)
+        self._histories: dict[str, EmbeddingHistory] = {}
+        self._detector = detector
+        self.dimensions = self._features.dimensions
+
+    def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
+        """What B frames show; the crops of all of them go through the backbone at once.
+
+        Args:
+            frames: With `detail`, without which nothing moves.
+            maps: Of the backbone, (B, C, h, w) each.
+        """
+        embeddings = self._embedding.of(maps)
+        motions = [self._flow.read(frame.detail) for frame in frames]
+        objects = [self._objects(frame, motion) for frame, motion in zip(frames, motions, strict=True)]
+        crops = [
+            crop_of(frame.detail.picture, each)
+            for frame, found in zip(frames, objects, strict=True)
+            if frame.detail is not None
+            for each in found
+        ]
+        features = self._features.of(crops)
+        observations, first = [], 0
+        for frame, motion, found, embedding in zip(frames, motions, objects, embeddings, strict=True):
+            own = features[first : first + len(found)]
+            first += len(found)
+            history = self._histories.setdefault(frame.camera, EmbeddingHistory())
+            change = history.change(embedding, frame.stream_time_s)
+            observations.append(Observation(frame.camera, frame.stream_time_s, motion, found, own, change))
+        return observations
+
+    def _objects(self, frame: Frame, motion: Motion | None) -> list[MovingObject]:
+        if motion is None or frame.detail is None:
+            return []
+        boxes = None if self._detector is None else self._detector(frame.detail.picture)
+        return moving_objects(motion, boxes)

@@ -1,0 +1,138 @@
+"""What is learned of a scene's motion: sums by place, exactly mergeable, and what held-out footage showed.
+
+The footage is dealt into two halves, a quarter of a minute each in turn, so that how far places borrow from their
+neighbours can be chosen by the likelihood of one half under the other. Together they are the whole.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
+from streammon.motion.flow import GRID, Motion
+from streammon.motion.gaussians import PlacedSums
+from streammon.motion.objects import MovingObject
+from streammon.motion.observe import Observation
+
+OBJECT_GRID = 16
+DIRECTIONS = 8
+TURN_S = 15.0  # a half's turn; long enough that the halves are not each other's neighbours
+
+
+def log_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Flat indices (N,) of the cells that move, and the logarithm of their speed (N, 1)."""
+    cells = np.flatnonzero(motion.cells)
+    return cells, np.log(motion.speed.reshape(-1)[cells, None])
+
+
+def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) which eighth of the circle each cell moves in; 0 is rightwards, 2 downwards."""
+    velocity = motion.velocity.reshape(-1, 2)[cells]
+    eighths = np.round(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS)
+    bins: NDArray[np.int64] = eighths.astype(np.int64) % DIRECTIONS
+    return bins
+
+
+def object_places(objects: list[MovingObject]) -> NDArray[np.int64]:
+    """(N,) flat indices of the objects' places on the objects' grid."""
+    places = [
+        min(int(row * OBJECT_GRID), OBJECT_GRID - 1) * OBJECT_GRID + min(int(column * OBJECT_GRID), OBJECT_GRID - 1)
+        for row, column in (each.place for each in objects)
+    ]
+    return np.array(places, np.int64)
+
+
+def object_shapes(objects: list[MovingObject]) -> NDArray[np.float32]:
+    """(N, 3) logarithms of width, height and area, in pixels of the detail."""
+    shapes = [(each.box[2], each.box[3], each.mask.sum()) for each in objects]
+    return np.log(np.array(shapes, np.float32).reshape(-1, 3))
+
+
+class MotionSums:
+    """All sums of some footage.
+
+    Attributes:
+        frames: With motion to read, moving or not.
+        speed: Log-speeds, by cell.
+        looks: Features of moving objects, by place.
+        shape: Their shapes.
+        change: Differences of embeddings.
+        directions: (G, G, 8) how often a cell moved which way.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self.frames = 0
+        self.speed = PlacedSums(GRID, 1)
+        self.looks = PlacedSums(OBJECT_GRID, dimensions)
+        self.shape = PlacedSums(OBJECT_GRID, 3)
+        self.change = PlacedSums(CHANGE_GRID, CHANGE_CHANNELS)
+        self.directions = np.zeros((GRID, GRID, DIRECTIONS))
+
+    @property
+    def placed(self) -> dict[str, PlacedSums]:
+        """The Gaussians' sums by name."""
+        return {"speed": self.speed, "looks": self.looks, "shape": self.shape, "change": self.change}
+
+    def update(self, seen: Observation) -> None:
+        """Take in one normal frame."""
+        if seen.change is not None:
+            flat = np.arange(CHANGE_GRID * CHANGE_GRID)
+            self.change.update(flat, seen.change.reshape(-1, CHANGE_CHANNELS))
+        if seen.motion is None:
+            return
+        self.frames += 1
+        cells, speeds = log_speeds(seen.motion)
+        self.speed.update(cells, speeds)
+        np.add.at(self.directions.reshape(-1, DIRECTIONS), (cells, direction_bins(seen.motion, cells)), 1.0)
+        if seen.objects:
+            places = object_places(seen.objects)
+            self.looks.update(places, seen.features)
+            self.shape.update(places, object_shapes(seen.objects))
+
+    def merge(self, other: "MotionSums") -> None:
+        """Take in what another fit saw.
+
+        Raises:
+            ValueError: The two differ in channels.
+        """
+        self.frames += other.frames
+        for name, sums in self.placed.items():
+            sums.merge(other.placed[name])
+        self.directions += other.directions
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """All of it by name, for a file."""
+        named = {"frames": np.array(float(self.frames)), "directions": self.directions}
+        for name, sums in self.placed.items():
+            named |= {f"{name}.count": sums.count, f"{name}.total": sums.total, f"{name}.products": sums.products}
+        return named
+
+    def restore(self, named: dict[str, NDArray[np.float64]]) -> None:
+        """Go on from `arrays` of sums made alike.
+
+        Raises:
+            KeyError: One is missing.
+            ValueError: One has another shape.
+        """
+        for name, mine in self.arrays().items():
+            if named[name].shape != mine.shape:
+                raise ValueError(f"its {name} is {named[name].shape}, not {mine.shape}")
+            mine[...] = named[name]
+        self.frames = int(named["frames"])
+
+
+class Halves:
+    """Whose turn it is: a change of stream or of a quarter minute gives the turn away."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+        self._stream = ""
+        self._since_s = 0.0
+
+    def turn(self, seen: Observation) -> int:
+        """0 or 1: the half that a frame goes to."""
+        elapsed = seen.time_s - self._since_s
+        if seen.stream != self._stream or not 0 <= elapsed < TURN_S:
+            if self._stream:
+                self._turn = 1 - self._turn
+            self._stream, self._since_s = seen.stream, seen.time_s
+        return self._turn

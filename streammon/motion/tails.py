@@ -1,0 +1,56 @@
+"""How rare a value is in normal footage: the empirical tail, continued as an exponential beyond what was seen.
+
+The one scale on which kinds of evidence can be compared and added: -log10 of the probability that normal footage
+reaches the value. Beyond the 98th percentile the mean excess sets the scale of the exponential tail (peaks over
+threshold, as `padim.calibration` has it for whole frames).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+TAIL_SHARE = 0.02
+KNOTS = 256  # of the empirical part
+LEAST_VALUES = 10
+LEAST_SCALE = 1e-3  # of the threshold
+LEAST_DECADE = 0.02  # where normal footage never showed anything at all, something small is still no certainty
+LARGEST = 12.0  # one in 10^12: nobody has seen more, and one value must not outshout a sum of others
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """Surprise as a function of a value.
+
+    Attributes:
+        knots: (K,) values, ascending, at evenly spaced probabilities up to the tail's start.
+        scale: Mean excess beyond the last knot.
+    """
+
+    knots: NDArray[np.float64]
+    scale: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating]) -> Self:
+        """The tail of values seen in normal footage.
+
+        Raises:
+            ValueError: Fewer than 10 values.
+        """
+        seen = np.sort(np.asarray(values, np.float64))
+        if len(seen) < LEAST_VALUES:
+            raise ValueError(f"{len(seen)} values; a tail needs at least {LEAST_VALUES}")
+        knots = np.quantile(seen, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
+        beyond = seen[seen > knots[-1]] - knots[-1]
+        scale = float(beyond.mean()) if len(beyond) else 0.0
+        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), LEAST_DECADE))
+
+    def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """-log10 P(normal footage reaches the value), 0 and up, at most 12; same shape."""
+        exact = np.asarray(values, np.float64)
+        below = np.interp(exact, self.knots, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
+        decades = -np.log10(1 - below) + np.maximum(exact - self.knots[-1], 0) / (self.scale * math.log(10))
+        surprise: NDArray[np.float64] = np.minimum(decades, LARGEST)
+        return surprise

@@ -1,0 +1,203 @@
+"""A scene as video: its patches (PaDiM) and its motion, learned together and judged together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.config import ModelConfig
+from streammon.errors import BankError, FootageError
+from streammon.motion.fusion import Parts
+from streammon.motion.learner import MotionBank, MotionLearner
+from streammon.motion.observe import Observer
+from streammon.motion.statistics_file import load_motion, save_motion
+from streammon.padim import Backbone, Bank, Calibration, MapSmoother, Reduction, SceneLearner, Statistics
+from streammon.records import AnomalyMap, Channel, Frame
+
+PATCH_SAMPLE = 64  # distances of a held-out frame that are kept, evenly spread over the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is said of one frame.
+
+    Attributes:
+        score: Surprise, higher is more abnormal.
+        channel: The evidence that spoke.
+        grids: Surprise of each patch (g, g) and of what moves (64, 64), float32: upsampled, blurred and added up
+            they are the anomaly map.
+    """
+
+    score: float
+    channel: Channel
+    grids: tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class VideoBank:
+    """All that was learned of a scene, ready to judge its frames.
+
+    Args:
+        patches: The scene's Gaussian bank, prepared.
+        motion: What judges motion.
+        observer: Looks at frames; one for each scoring thread.
+
+    Attributes:
+        calibration: From scores to false alarms a day.
+    """
+
+    def __init__(self, patches: Bank, motion: MotionBank, observer: Observer) -> None:
+        self.patches = patches
+        self.motion = motion
+        self.calibration: Calibration = motion.calibration
+        self._observer = observer
+        self._smoothers: dict[int, MapSmoother] = {}
+
+    def judge(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Verdict]:
+        """Judge B frames, each stream's in their order.
+
+        Args:
+            frames: With `detail`.
+            maps: The backbone's three maps of them, (B, C, h, w) each.
+        """
+        observations = self._observer.observe(frames, maps)
+        distances = self.patches.distances(maps)
+        _, scores = self.patches.read(distances)
+        judgements = self.motion.judge(observations, scores.tolist())
+        patches = self.motion.patch_surprise(distances.cpu().numpy())
+        return [
+            Verdict(judgement.score, judgement.channel, (patch, judgement.motion))
+            for judgement, patch in zip(judgements, patches, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def anomaly_map(self, verdict: Verdict) -> AnomalyMap:
+        """(S, S) float32 surprise per pixel of the model's input."""
+        side = self.patches.facts.crop
+        total = np.zeros((side, side), np.float32)
+        for grid in verdict.grids:
+            cells = len(grid)
+            if cells not in self._smoothers:
+                self._smoothers[cells] = MapSmoother((cells, cells), (side, side), torch.device("cpu"))
+            total += self._smoothers[cells](torch.from_numpy(grid)[None])[0].numpy()
+        return total
+
+    @classmethod
+    def load(cls, folder: Path, backbone: Backbone, observer: Observer, size: int) -> Self:
+        """Read a scene's folder and make it ready.
+
+        Raises:
+            BankError: A file is missing, broken, or was fitted with something else.
+        """
+        patches = Bank.load(folder)
+        patches.hold_fit(backbone, size, size)
+        learner = MotionLearner(observer.dimensions)
+        load_motion(folder, learner, patches.facts)
+        try:
+            motion = learner.bank()
+        except ValueError as error:
+            remedy = "fit it again on more footage, with some held out, or set model.method to padim"
+            raise BankError(f"scene {folder.name!r}", f"its motion can't be judged ({error})", remedy) from None
+        return cls(patches.prepare(backbone.device), motion, observer)
+
+
+class VideoLearner:
+    """Takes normal frames in their order and becomes a `VideoBank`.
+
+    Attributes:
+        patches: Learns the patches.
+        motion: Learns the motion.
+    """
+
+    def __init__(
+        self,
+        scene: str,
+        backbone: Backbone,
+        model: ModelConfig,
+        size: int,
+        observer: Observer,
+        reduction: Reduction | None = None,
+        earlier: Statistics | None = None,
+    ) -> None:
+        """Start afresh, or go on from `earlier` patch statistics (and, by the caller, motion's).
+
+        Raises:
+            BankError: `earlier` was fitted with something else.
+            ConfigError: More channels are to be kept than there are.
+        """
+        self.patches = SceneLearner(scene, backbone, model, size, None, reduction, earlier)
+        self.motion = MotionLearner(observer.dimensions)
+        self._scene = scene
+        self._observer = observer
+        self._backbone = backbone
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether frames are held out now."""
+        return self.patches.calibrating
+
+    def learn(self, frames: Sequence[Frame], maps: list[Tensor], times_s: list[float]) -> None:
+        """Take in B frames with their maps, in order.
+
+        Args:
+            frames: With `detail`.
+            maps: (B, C, h, w) each.
+            times_s: Their times on the clock that calibrates.
+        """
+        observations = self._observer.observe(frames, maps)
+        distances = self.patches.learn(maps, times_s)
+        if distances is None:
+            self.motion.learn(observations)
+            return
+        scores = self.patches.statistics.scores[-len(frames) :]
+        sample = _spread(distances.flatten(1).cpu().numpy())
+        self.motion.hold_out(observations, scores, sample, times_s)
+
+    def begin_calibration(self) -> None:
+        """Fix what was learned; what comes from now on is held out.
+
+        Raises:
+            FootageError: Fewer than 2 frames were seen.
+        """
+        self.patches.begin_calibration()
+        self.motion.begin_calibration()
+
+    def bank(self, parts: Parts | None = None) -> tuple[Bank, MotionBank]:
+        """The finished patch bank, not yet prepared, and the motion bank.
+
+        Raises:
+            FootageError: Too little was seen or held out.
+        """
+        patches = self.patches.bank()
+        try:
+            return patches, self.motion.bank(parts)
+        except ValueError as error:
+            remedy = "give more footage, or fit with --method padim"
+            raise FootageError(f"scene {self._scene!r}", f"its motion can't be judged ({error})", remedy) from None
+
+    def video_bank(self, parts: Parts | None = None) -> VideoBank:
+        """The finished bank, ready to judge.
+
+        Raises:
+            FootageError: Too little was seen or held out.
+        """
+        patches, motion = self.bank(parts)
+        return VideoBank(patches.prepare(self._backbone.device), motion, self._observer)
+
+    def save_motion(self, folder: Path) -> None:
+        """Write `motion.safetensors` beside the bank.
+
+        Raises:
+            StorageError: It can't be written.
+        """
+        save_motion(folder, self.motion, self.patches.statistics.facts)
+
+
+def _spread(distances: NDArray[np.float32]) -> NDArray[np.float16]:
+    """(B, 64) of (B, P) distances, evenly spread over the positions."""
+    chosen = np.linspace(0, distances.shape[1] - 1, PATCH_SAMPLE).astype(int)
+    return distances[:, chosen].astype(np.float16)

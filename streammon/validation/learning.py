@@ -1,0 +1,71 @@
+"""A bank for each fold, learned from all the others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from streammon.config import ModelConfig
+from streammon.motion import Observer, VideoBank, VideoLearner
+from streammon.padim import INPUT_SIZE, Backbone, Calibration, as_batch
+from streammon.records import Channel, Frame
+from streammon.validation.footage import Fold, batches
+
+Counted = Callable[[int], None]
+"""Called with the frames done since the last call."""
+
+
+@dataclass(frozen=True)
+class FoldBank:
+    """Judges footage that it didn't learn.
+
+    Attributes:
+        bank: Learned from the other folds.
+        backbone: What it sees through.
+    """
+
+    bank: VideoBank
+    backbone: Backbone
+
+    @property
+    def calibration(self) -> Calibration:
+        """From its scores to false alarms a day."""
+        return self.bank.calibration
+
+    def judge(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
+        """Score and channel of each frame of one stream, in their order."""
+        verdicts = self.bank.judge(frames, self.backbone.maps(as_batch([frame.picture for frame in frames])))
+        return [(verdict.score, verdict.channel) for verdict in verdicts]
+
+
+def learn_fold(
+    scene: str, learned: Fold, every: int, hold_out: float, backbone: Backbone, model: ModelConfig, counted: Counted
+) -> FoldBank:
+    """Learn a bank in memory, calibrated on the end of what it is given.
+
+    Args:
+        scene: Its name.
+        learned: In order of time.
+        every: The pieces' frame numbers count the first of each so many.
+        hold_out: Share that calibrates.
+        backbone: What it sees through.
+        model: Of the scene.
+        counted: Told after each batch.
+
+    Raises:
+        FootageError: It can't be read, or is too little.
+    """
+    learner = VideoLearner(scene, backbone, model, INPUT_SIZE, Observer(backbone))
+    border = round(sum(len(piece) for piece in learned) * (1 - hold_out))
+    frames = (frame for piece in learned for frame in piece.frames(every))
+    for calibrating, part in ((False, islice(frames, border)), (True, frames)):
+        if calibrating:
+            learner.begin_calibration()
+        _learn(learner, part, backbone, model.batch, counted)
+    return FoldBank(learner.video_bank(), backbone)
+
+
+def _learn(learner: VideoLearner, frames: Iterator[Frame], backbone: Backbone, batch: int, counted: Counted) -> None:
+    for some in batches(frames, batch):
+        maps = backbone.maps(as_batch([frame.picture for frame in some]))
+        learner.learn(some, maps, [frame.stream_time_s for frame in some])
+        counted(len(some))

@@ -40,6 +40,8 @@ from streammon.options import (
     run_config,
     scene_folder,
     scene_name,
+    validation_of,
+    validation_options,
     watched_redis,
 )
 
@@ -136,6 +138,8 @@ def _console(json_file: str | None) -> Console:
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input; 224 is MVTec's.")
 @click.option("--add", is_flag=True, help="Go on from what the scene learned before, with its channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
+@click.option("--image-fps", type=Between(0.1, 240), default=25.0, show_default=True, help="Pace of image folders.")
+@validation_options
 @config_option
 @model_options
 @json_option
@@ -146,18 +150,30 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     """
     config = loaded(options.pop("config_file"))
     folder = scene_folder(options.pop("scenes"), config, scene)
-    reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add")}
+    reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
+    validation = validation_of(config, reading, options.pop("validate"), options.pop("false_alarms_per_day"))
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
     from streammon.display import WorkBar, print_report
     from streammon.fit import FitOptions, fit_scene
 
+    if validation is not None:
+        from streammon.validation import ValidationOptions, hold_enough_footage, print_validation, validate_scene
+
+        checks = ValidationOptions(**validation)
+        hold_enough_footage(footage, checks)
     console = _console(json_file)
     with WorkBar(console) as bar:
         told = partial(bar, f"learning {scene}")
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
     print_report(report, f"scene {scene}", console)
-    _write_json(json_file, asdict(report))
+    facts = asdict(report)
+    if validation is not None:
+        with WorkBar(console) as bar:
+            found = validate_scene(scene, footage, folder, model, checks, partial(bar, f"validating {scene}"))
+        print_validation(found, console)
+        facts["validation"] = asdict(found)
+    _write_json(json_file, facts)
 
 
 @commands.command()

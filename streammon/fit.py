@@ -74,6 +74,7 @@ class FitOptions:
         crop: Side of a centre crop of the model's input; None for none.
         add: Go on from the scene's running statistics.
         keep_statistics: Keep the running statistics beside the bank, for `--add` and `merge`.
+        image_fps: Pace of folders of images.
     """
 
     hold_out: float = HOLD_OUT
@@ -82,6 +83,7 @@ class FitOptions:
     crop: int | None = None
     add: bool = False
     keep_statistics: bool = True
+    image_fps: float = 25.0
 
 
 def fit_scene(
@@ -101,7 +103,7 @@ def fit_scene(
         InputError: The footage, the weights or the folder is wrong.
     """
     started = time.monotonic()
-    pieces = [clip for path in footage for clip in clips(path)]
+    pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
     total = _frames_in_all(pieces, options)
     backbone = load_backbone(model)
     earlier = Statistics.load(folder, backbone.device) if options.add else None

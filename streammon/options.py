@@ -80,6 +80,42 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "json_file", metavar="FILE", callback=json_place, help=words)(command)
 
 
+def validation_options(command: Command) -> Command:
+    """What makes `fit` tell what would be caught."""
+    options = [
+        click.option(
+            "--validate", is_flag=True, help="Also tell what would be caught, and how rare false alarms are."
+        ),
+        click.option(
+            "--false-alarms-per-day",
+            type=Between(1e-3, 86400),
+            help="With --validate: what is caught at this rate. Default: that of config.yaml, else 1.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def validation_of(
+    config: Config | None, reading: dict[str, Any], validate: bool, rate: float | None
+) -> dict[str, Any] | None:
+    """How a scene is validated, by how its footage is read; None where nobody asked.
+
+    Raises:
+        ConfigError: What was asked for doesn't go together.
+    """
+    if not validate:
+        if rate is not None:
+            raise ConfigError("--false-alarms-per-day", "there is no --validate", "give both or neither")
+        return None
+    if reading["crop"] is not None:
+        raise ConfigError("--validate", "it looks at whole pictures, and --crop is given", "leave one of them out")
+    chosen = rate if rate is not None else config.alerting.false_alarms_per_day if config else 1.0
+    shared = {name: reading[name] for name in ("hold_out", "every", "max_frames", "image_fps")}
+    return {"false_alarms_per_day": chosen, **shared}
+
+
 def evaluation_options(command: Command) -> Command:
     """What `eval` takes beside the model's options."""
     folder = click.Path(path_type=Path)

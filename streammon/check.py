@@ -15,7 +15,7 @@ from streammon.errors import StreammonError
 from streammon.ingest import probe
 from streammon.monitor import hold_banks_writable, redis_for
 from streammon.padim import Backbone, load_backbone
-from streammon.scoring import Scene
+from streammon.scoring import Scene, observer_for
 
 AT_ONCE = 16  # cameras opened at the same time
 
@@ -83,7 +83,7 @@ def _scenes(config: Config, backbone: Backbone) -> Iterator[Finding]:
 
 def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
     camera = next(camera for name, camera in config.cameras.items() if config.scene_of(name) == scene)
-    loaded = Scene(scene, config, camera, backbone)
+    loaded = Scene(scene, config, camera, backbone, observer_for(config, backbone))
     if loaded.learning:
         return f"no bank yet; it will be learned live for {camera.learn_for:.0f} s"
     return f"bank fits; alerts open at score {loaded.threshold:.1f}"

@@ -34,6 +34,7 @@ from streammon.options import (
     evaluation_options,
     json_option,
     loaded,
+    method_option,
     model_of,
     model_options,
     password_given,
@@ -135,11 +136,12 @@ def _console(json_file: str | None) -> Console:
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
 )
 @click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
-@click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input; 224 is MVTec's.")
+@click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input, with --method padim.")
 @click.option("--add", is_flag=True, help="Go on from what the scene learned before, with its channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
 @click.option("--image-fps", type=Between(0.1, 240), default=25.0, show_default=True, help="Pace of image folders.")
 @validation_options
+@method_option
 @config_option
 @model_options
 @json_option
@@ -204,6 +206,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @click.option("--false-alarms-per-day", help="How many alerts a day a normal camera may raise. Default: 1.")
 @click.option("--preview", metavar="[HOST:]PORT", help="Show the live page there; 0 picks a free port.")
 @click.option("--log-json", is_flag=True, help="One JSON object per event instead of a table or lines.")
+@method_option
 @config_option
 @model_options
 def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:

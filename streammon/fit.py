@@ -1,4 +1,4 @@
-"""Learning a scene from footage on disk: ingest and padim wired together, and the scene's folder written."""
+"""Learning a scene from footage on disk: ingest, padim and motion wired together, and the scene's folder written."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,24 +9,22 @@ from pathlib import Path
 import torch
 
 from streammon.config import ModelConfig
-from streammon.errors import FootageError
+from streammon.errors import ConfigError, FootageError
 from streammon.ingest import Clip, clips
+from streammon.motion import Learned, Learning, Observer, learned, merged_motion
 from streammon.padim import (
     BANK_FILE,
     HOLD_OUT,
     INPUT_SIZE,
     Backbone,
-    Bank,
     PrincipalComponents,
     Reduction,
-    SceneLearner,
     Statistics,
     as_batch,
     dimensions_kept,
     hold_writable,
     load_backbone,
     thresholds,
-    write_scene_file,
 )
 from streammon.records import Frame
 
@@ -42,6 +40,7 @@ class FitReport:
 
     Attributes:
         scene: Name of the scene.
+        method: `motion` or `padim`.
         bank: The file written.
         bank_bytes: Its size.
         clips: Clips read.
@@ -53,6 +52,7 @@ class FitReport:
     """
 
     scene: str
+    method: str
     bank: str
     bank_bytes: int
     clips: int
@@ -71,7 +71,7 @@ class FitOptions:
         hold_out: Share of the footage, its end, that calibrates instead of being fitted; 0 for none.
         every: Take the first of each so many frames.
         max_frames: Take no more frames than this; None for all.
-        crop: Side of a centre crop of the model's input; None for none.
+        crop: Side of a centre crop of the model's input, for PaDiM alone; None for none.
         add: Go on from the scene's running statistics.
         keep_statistics: Keep the running statistics beside the bank, for `--add` and `merge`.
         image_fps: Pace of folders of images.
@@ -95,13 +95,17 @@ def fit_scene(
         scene: Its name.
         footage: Files and folders of normal footage, in order of time.
         folder: The scene's folder.
-        model: Backbone and reduction.
+        model: Method, backbone and reduction.
         options: How to read.
         progress: Told after each batch.
 
     Raises:
         InputError: The footage, the weights or the folder is wrong.
     """
+    if options.crop is not None and model.method == "motion":
+        raise ConfigError(
+            "--crop", "motion is learned of the whole picture", "fit with --method padim, or leave it out"
+        )
     started = time.monotonic()
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
     total = _frames_in_all(pieces, options)
@@ -111,26 +115,29 @@ def fit_scene(
     reduction = None
     if model.reduction == "pca" and earlier is None:
         reduction = _principal_reduction(pieces, total, backbone, model, options)
-    learner = SceneLearner(scene, backbone, model, INPUT_SIZE, options.crop, reduction, earlier)
+    observer = Observer(backbone) if model.method == "motion" else None
+    learner = Learning(scene, backbone, model, observer, options.crop, reduction, earlier)
+    if earlier is not None:
+        learner.add_motion(folder)
     fitted = round(total * (1 - options.hold_out))
     done = 0
-    for frames in _batches(pieces, model.batch, options, border=fitted):
+    for frames in _batches(pieces, model.batch, options, border=fitted, detail=observer is not None):
         if done == fitted and options.hold_out:
             learner.begin_calibration()
-        learner.learn(backbone.maps(_as_tensor(frames, options.crop)), [frame.stream_time_s for frame in frames])
+        maps = backbone.maps(_as_tensor(frames, options.crop))
+        learner.learn(frames, maps, [frame.stream_time_s for frame in frames])
         done += len(frames)
         progress(done, total)
     if done < fitted:
         raise FootageError(str(footage[0]), f"it announces {total} frames and has {done}", "cut off the damaged end")
-    if options.hold_out and not learner.calibrating:
+    if options.hold_out and not learner.patches.calibrating:
         learner.begin_calibration()
     seconds = time.monotonic() - started
-    bank = learner.bank()
-    bank.save(folder)
+    found = learner.finish()
+    found.save(folder, [str(path) for path in footage])
     if options.keep_statistics:
-        learner.statistics.save(folder)
-    write_scene_file(folder, bank, [str(path) for path in footage])
-    return _report(bank, folder, len(pieces), done, seconds)
+        learner.patches.statistics.save(folder)
+    return _report(found, folder, len(pieces), done, seconds)
 
 
 def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
@@ -148,25 +155,25 @@ def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
     for part in parts[1:]:
         joint.merge(Statistics.load(part), str(part))
     joint.rename(scene)
-    bank = joint.bank()
-    bank.save(folder)
+    found = learned(scene, joint.bank(), merged_motion(parts))
+    found.save(folder, [str(part) for part in parts])
     joint.save(folder)
-    write_scene_file(folder, bank, [str(part) for part in parts])
-    return _report(bank, folder, len(parts), bank.facts.frames, time.monotonic() - started)
+    return _report(found, folder, len(parts), found.patches.facts.frames, time.monotonic() - started)
 
 
-def _report(bank: Bank, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
-    file = folder / BANK_FILE
+def _report(found: Learned, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
+    file, facts = folder / BANK_FILE, found.patches.facts
     return FitReport(
-        scene=bank.facts.scene,
+        scene=facts.scene,
+        method=found.method,
         bank=str(file),
         bank_bytes=file.stat().st_size,
         clips=pieces,
-        frames=bank.facts.frames,
-        calibration_frames=bank.facts.calibration_frames,
+        frames=facts.frames,
+        calibration_frames=facts.calibration_frames,
         seconds=round(seconds, 3),
         frames_per_s=round(done / seconds, 2),
-        thresholds=thresholds(bank),
+        thresholds=thresholds(found.calibration),
     )
 
 
@@ -176,10 +183,10 @@ def _frames_in_all(pieces: list[Clip], options: FitOptions) -> int:
 
 
 def _batches(
-    pieces: list[Clip], size: int, options: FitOptions, border: int | None = None
+    pieces: list[Clip], size: int, options: FitOptions, border: int | None = None, *, detail: bool = False
 ) -> Iterator[tuple[Frame, ...]]:
     """Frames of all clips in order, in batches; none crosses `border`, where fitting ends and calibration begins."""
-    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every))
+    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every, detail))
     limited = islice(frames, options.max_frames)
     if border is not None:
         yield from _batched(islice(limited, border), size)

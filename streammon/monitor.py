@@ -221,7 +221,8 @@ class Monitor:
         waits = camera.play == "fast" and not camera.is_live
         put = partial(self._latest.put, stopping=self._is_stopping) if waits else self._latest.put_nowait
         show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
-        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show)
+        detail = self.config.model.method == "motion"
+        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail)
 
     def _is_stopping(self) -> bool:
         return self._stopping.is_set()

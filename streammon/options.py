@@ -74,6 +74,10 @@ def model_options(command: Command) -> Command:
     return command
 
 
+method_option = click.option("--method", help="motion (default): looks and movement; padim: looks alone.")
+"""How a scene is learned and judged, of `fit` and `run`."""
+
+
 def json_option(command: Command) -> Command:
     """`--json FILE`: the same facts for machines."""
     words = "Also write the facts as JSON; - is stdout."
@@ -122,7 +126,8 @@ def evaluation_options(command: Command) -> Command:
     options = [
         click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
         click.option("--root", required=True, type=folder, metavar="DIR", help="The data set's folder."),
-        click.option("--method", default="padim", show_default=True, help="padim, spade, vae or mahalanobisad."),
+        click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
+        click.option("--ablation", is_flag=True, help="Also take each part of motion away, in the same run."),
         click.option(
             "--paper",
             "tables",
@@ -133,7 +138,7 @@ def evaluation_options(command: Command) -> Command:
         click.option("--reduction", help="random (default), all, pca, orthogonal."),
         click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
         click.option("--seed", help="The first random choice. Default: 0."),
-        click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="How many of them."),
+        click.option("--seeds", type=click.IntRange(1, 100), help="How many of them. Default: 5; motion 1."),
         click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
         click.option("--max-train-frames", type=click.IntRange(2), help="Learn at most N a bank, evenly spread."),
         click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),

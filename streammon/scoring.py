@@ -10,17 +10,8 @@ from torch import Tensor
 from streammon.config import CameraConfig, Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
-from streammon.padim import (
-    BANK_FILE,
-    HOLD_OUT,
-    INPUT_SIZE,
-    LEAST_FRAMES,
-    Backbone,
-    Bank,
-    SceneLearner,
-    as_batch,
-    write_scene_file,
-)
+from streammon.motion import Judge, Learning, Observer, load_judge
+from streammon.padim import BANK_FILE, HOLD_OUT, LEAST_FRAMES, Backbone, as_batch
 from streammon.records import Frame, FrameScore, SceneProgress
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
@@ -36,10 +27,20 @@ class Scene:
     Attributes:
         name: Its name.
         folder: Where its bank is kept.
+        threshold: Frame score at which its alerts open; nan while it learns.
     """
 
-    def __init__(self, name: str, config: Config, camera: CameraConfig, backbone: Backbone) -> None:
+    def __init__(
+        self, name: str, config: Config, camera: CameraConfig, backbone: Backbone, observer: Observer | None
+    ) -> None:
         """Load the scene's bank, or begin to learn it where it has none.
+
+        Args:
+            name: Its name.
+            config: The whole configuration.
+            camera: One of its cameras.
+            backbone: Whose maps come with the frames.
+            observer: What looks at the frames; None where `model.method` is padim.
 
         Raises:
             BankError: Its bank is broken, uncalibrated, or was fitted with something else.
@@ -47,20 +48,18 @@ class Scene:
         self.name = name
         self.folder = config.scenes / name
         self._backbone = backbone
+        self._observer = observer
         self._open_level = config.alerting.open_level
-        self._bank: Bank | None = None
-        self._learner: SceneLearner | None = None
+        self._judge: Judge | None = None
+        self._learner: Learning | None = None
         self.threshold = float("nan")
         if (self.folder / BANK_FILE).exists():
-            bank = Bank.load(self.folder)
-            bank.hold_fit(backbone, INPUT_SIZE, INPUT_SIZE)
-            self._hold_frame_score(bank, config.model.frame_score)
-            self._watch_with(bank)
+            self._watch_with(load_judge(self.folder, backbone, config.model, observer))
         else:
             if config.model.reduction == "pca":
                 found, remedy = "it has no bank, and pca can't be learned live", "fit it first with `streammon fit`"
                 raise BankError(f"scene {name!r}", found, remedy)
-            self._learner = SceneLearner(name, backbone, config.model, INPUT_SIZE)
+            self._learner = Learning(name, backbone, config.model, observer)
         self._learn_for_s = camera.learn_for
         self._learned_s = 0.0
         self._told = -1.0
@@ -69,7 +68,7 @@ class Scene:
     @property
     def learning(self) -> bool:
         """Whether it has no bank yet."""
-        return self._bank is None
+        return self._judge is None
 
     @property
     def progress(self) -> float:
@@ -83,12 +82,8 @@ class Scene:
             frames: B frames of this scene's cameras.
             maps: Their feature maps, (B, C, h, w) each.
         """
-        if self._bank is None:
+        if self._judge is None:
             return self._learn(frames, maps)
-        assert self._bank.calibration is not None
-        anomaly_maps, scores = self._bank.score(maps)
-        heights = scores.tolist()
-        pictures = anomaly_maps.cpu().numpy()
         return [
             FrameScore(
                 camera=frame.camera,
@@ -96,24 +91,25 @@ class Scene:
                 seq=frame.seq,
                 wall_time_s=frame.wall_time_s,
                 stream_time_s=frame.stream_time_s,
-                score=score,
-                level=self._bank.calibration.level(score),
+                score=reading.score,
+                level=self._judge.calibration.level(reading.score),
                 threshold=self.threshold,
-                anomaly_map=picture,
+                anomaly_map=reading.anomaly_map,
                 source_size=frame.source_size,
+                channel=reading.channel,
             )
-            for frame, score, picture in zip(frames, heights, pictures, strict=True)
+            for frame, reading in zip(frames, self._judge.read(frames, maps), strict=True)
         ]
 
     def _learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
         assert self._learner is not None
-        self._learner.learn(maps, [frame.wall_time_s for frame in frames])
+        self._learner.learn(frames, maps, [frame.wall_time_s for frame in frames])
         self._advance(max(frame.wall_time_s for frame in frames))
-        statistics = self._learner.statistics
-        if not self._learner.calibrating:
-            if self._learned_s >= (1 - HOLD_OUT) * self._learn_for_s and statistics.gaussian.count >= 2:
+        patches = self._learner.patches
+        if not patches.calibrating:
+            if self._learned_s >= (1 - HOLD_OUT) * self._learn_for_s and patches.statistics.gaussian.count >= 2:
                 self._learner.begin_calibration()
-        elif self._learned_s >= self._learn_for_s and len(statistics.scores) >= LEAST_FRAMES:
+        elif self._learned_s >= self._learn_for_s and len(patches.statistics.scores) >= LEAST_FRAMES:
             return [self._finish(frames[-1].camera)]
         if self.progress - self._told < PROGRESS_STEP:
             return []
@@ -130,30 +126,18 @@ class Scene:
 
     def _finish(self, camera: str) -> SceneProgress:
         assert self._learner is not None
-        bank, self._learner = self._learner.bank(), None
+        learned, self._learner = self._learner.finish(), None
         trouble = ""
         try:
-            bank.save(self.folder)
-            write_scene_file(self.folder, bank, [f"camera {camera}"])
+            learned.save(self.folder, [f"camera {camera}"])
         except StorageError as error:  # watching goes on with the bank in memory
             trouble = str(error)
-        self._watch_with(bank)
+        self._watch_with(learned.judge(self._backbone, self._observer))
         return SceneProgress(self.name, 1.0, trouble)
 
-    def _watch_with(self, bank: Bank) -> None:
-        if bank.calibration is None:
-            found = "its bank has no calibration"
-            raise BankError(f"scene {self.name!r}", found, "fit it again on more footage, without --hold-out 0")
-        self.threshold = bank.calibration.score_at(self._open_level)
-        self._bank = bank.prepare(self._backbone.device)
-
-    def _hold_frame_score(self, bank: Bank, wanted: str) -> None:
-        if bank.facts.frame_score != wanted:
-            raise BankError(
-                f"scene {self.name!r}",
-                f"its bank is calibrated for frame_score {bank.facts.frame_score}, the config asks for {wanted}",
-                f"fit it again with `streammon fit --scene {self.name}`",
-            )
+    def _watch_with(self, judge: Judge) -> None:
+        self.threshold = judge.calibration.score_at(self._open_level)
+        self._judge = judge
 
 
 class ScorerThread:
@@ -231,7 +215,13 @@ class ScorerThread:
         return outcomes
 
 
+def observer_for(config: Config, backbone: Backbone) -> Observer | None:
+    """What looks at the frames of one scoring thread; None where the patches alone are judged."""
+    return Observer(backbone) if config.model.method == "motion" else None
+
+
 def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:
+    observer = observer_for(config, backbone)
     first: dict[str, str] = {}  # scene → its first camera
     scenes: dict[str, Scene] = {}
     for name, camera in config.cameras.items():
@@ -242,7 +232,7 @@ def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:
                 raise ConfigError(f"cameras.{name}.learn_for", found, "give both the same")
             continue
         first[scene] = name
-        scenes[scene] = Scene(scene, config, camera, backbone)
+        scenes[scene] = Scene(scene, config, camera, backbone, observer)
     return scenes
 
 

@@ -31,13 +31,14 @@ from streammon import __version__
 from streammon.alerting import Spool
 from streammon.cli import commands
 from streammon.config import Config
+from streammon.motion import MOTION_FILE
 from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
 from streammon.records import CameraState, CameraStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cr3t-Pa55"
 SOON_S = 30.0
-SMALL = ("--dimensions", "4", "--hold-out", "0.5", "--crop", "64")
+SMALL = ("--method", "padim", "--dimensions", "4", "--hold-out", "0.5", "--crop", "64")
 """An 8x8 grid of 4 channels: a bank that is fitted in a second."""
 
 
@@ -137,10 +138,10 @@ def test_every_setting_is_in_the_readme() -> None:
 def test_fit_writes_bank_statistics_and_scene_file(fitted: tuple[Ended, Path]) -> None:
     _, folder = fitted
     scene = folder / "scenes" / "lobby"
-    assert {file.name for file in scene.iterdir()} == {BANK_FILE, SCENE_FILE, STATISTICS_FILE}
+    assert {file.name for file in scene.iterdir()} == {BANK_FILE, MOTION_FILE, SCENE_FILE, STATISTICS_FILE}
     summary = yaml.safe_load((scene / SCENE_FILE).read_text(encoding="utf-8"))
     assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 12, 12)
-    assert summary["streammon"] == __version__
+    assert (summary["method"], summary["streammon"]) == ("motion", __version__)
     with safe_open(scene / BANK_FILE, framework="pt") as file:
         facts = json.loads(file.metadata()["streammon"])
     assert (facts["backbone"], facts["grid"], facts["dimensions"]) == ("efficientnet_lite0", [32, 32], 4)
@@ -188,7 +189,7 @@ def test_fit_reduces_channels_as_asked(command: Command, reduction: str, dimensi
 
 
 def test_fit_crops_as_asked(command: Command) -> None:
-    words = ("--dimensions", "4", "--hold-out", "0", "--max-frames", "4", "--crop", "224")
+    words = ("--method", "padim", "--dimensions", "4", "--hold-out", "0", "--max-frames", "4", "--crop", "224")
     assert command("fit", "clip.mp4", "--scene", "lobby", *words).code == 0
     facts = Bank.load(Path("scenes/lobby")).facts
     assert (facts.crop, facts.grid, facts.frames) == (224, (28, 28), 4)

@@ -27,7 +27,7 @@ def configured(scenes: Path, **cameras: dict[str, object]) -> Config:
         {
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
-            "model": {"dimensions": 8},
+            "model": {"dimensions": 8, "method": "padim"},
         },
         "test",
     )
@@ -38,7 +38,7 @@ class Yard:
 
     def __init__(self, folder: Path, backbone: Backbone) -> None:
         config = configured(folder)
-        self.scene = Scene("yard", config, config.cameras["one"], backbone)
+        self.scene = Scene("yard", config, config.cameras["one"], backbone, None)
         self.outcomes: list[Outcome] = []
         self._backbone = backbone
         self._rng = np.random.default_rng(0)

@@ -119,9 +119,10 @@ class RedisConfig(Section):
 
 
 class ModelConfig(Section):
-    """The backbone and the bank's shape.
+    """The method, the backbone and the bank's shape.
 
     Attributes:
+        method: `motion` judges how a scene looks and what moves in it; `padim` how it looks alone, as published.
         backbone: Which pretrained network.
         weights: File with its weights (`.pth` or `.safetensors`); None takes the packaged or torchvision's own.
         reduction: How channels are reduced: `random` (the paper's), `all`, `pca` or `orthogonal`.
@@ -134,6 +135,7 @@ class ModelConfig(Section):
         threads: CPU threads torch may use; None leaves it to torch.
     """
 
+    method: Literal["motion", "padim"] = "motion"
     backbone: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "efficientnet_b5"] = "efficientnet_lite0"
     weights: FilePath | None = None
     reduction: Literal["random", "all", "pca", "orthogonal"] = "random"

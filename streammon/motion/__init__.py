@@ -3,11 +3,12 @@
 `flow` finds what moves, `objects` looks at it more closely, `change` compares embeddings over time; `observe` does
 all three for a frame. `statistics` learns by place (`gaussians`), `evidence` measures against what was learned,
 `tails` make measurements probabilities, `fusion` makes one score of them, `learner` wires it for one scene; `video`
-joins it with the patches of PaDiM, `statistics_file` keeps it.
+joins it with the patches of PaDiM, `statistics_file` keeps it; `methods` gives both ways to judge a scene one face.
 """
 
 from streammon.motion.fusion import SHARES, Judgement, Parts
 from streammon.motion.learner import MotionBank, MotionLearner
+from streammon.motion.methods import Judge, Learned, Learning, Reading, learned, load_judge, merged_motion
 from streammon.motion.observe import Detector, Observation, Observer
 from streammon.motion.statistics_file import MOTION_FILE, load_motion, save_motion
 from streammon.motion.video import Verdict, VideoBank, VideoLearner
@@ -16,15 +17,22 @@ __all__ = [
     "MOTION_FILE",
     "SHARES",
     "Detector",
+    "Judge",
     "Judgement",
+    "Learned",
+    "Learning",
     "MotionBank",
     "MotionLearner",
     "Observation",
     "Observer",
     "Parts",
+    "Reading",
     "Verdict",
     "VideoBank",
     "VideoLearner",
+    "learned",
+    "load_judge",
     "load_motion",
+    "merged_motion",
     "save_motion",
 ]

@@ -65,12 +65,24 @@ class MotionLearner:
         """Fix the sums; what comes from now on is held out."""
         self._measure = Measure(self.halves)
 
+    def merge(self, other: "MotionLearner") -> None:
+        """Take in another fit of the same scene: half by half, and the held-out frames one after the other.
+
+        Raises:
+            ValueError: The two differ in channels.
+        """
+        for mine, others in zip(self.halves, other.halves, strict=True):
+            mine.merge(others)
+        self.held_out.extend(other.held_out)
+
     def bank(self, parts: Parts | None = None) -> "MotionBank":
         """What judges frames from now on.
 
         Raises:
             ValueError: Too little was held out.
         """
+        if not self.held_out:
+            raise ValueError("nothing was held out")
         measure = self._measure or Measure(self.halves)
         return MotionBank(measure, list(self.held_out), parts)
 

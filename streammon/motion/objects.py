@@ -121,6 +121,11 @@ def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.f
     return crop.astype(np.uint8, copy=False), cv2.warpAffine(whole, onto, square).astype(np.float32, copy=False)
 
 
+def feature_dimensions(channels: tuple[int, int, int]) -> int:
+    """D: how many features an object has, given the channels of the backbone's maps."""
+    return min(channels[0], 64)
+
+
 class ObjectFeatures:
     """The backbone's first stage, averaged over each object: texture and parts at a finer scale than the frame's.
 
@@ -133,7 +138,7 @@ class ObjectFeatures:
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self.dimensions = min(backbone.architecture.channels[0], 64)
+        self.dimensions = feature_dimensions(backbone.architecture.channels)
 
     @torch.inference_mode()
     def of(self, crops: Sequence[tuple[Picture, NDArray[np.float32]]]) -> NDArray[np.float32]:

@@ -95,6 +95,15 @@ class VideoBank:
         """
         patches = Bank.load(folder)
         patches.hold_fit(backbone, size, size)
+        return cls.beside(folder, patches, backbone, observer)
+
+    @classmethod
+    def beside(cls, folder: Path, patches: Bank, backbone: Backbone, observer: Observer) -> Self:
+        """Join a scene's patch bank, not yet prepared, with the motion in its folder.
+
+        Raises:
+            BankError: The motion file is missing, broken, or was fitted with something else.
+        """
         learner = MotionLearner(observer.dimensions)
         load_motion(folder, learner, patches.facts)
         try:

@@ -6,22 +6,32 @@ from pathlib import Path
 import yaml
 
 from streammon import __version__
-from streammon.padim.bank import Bank
+from streammon.padim.calibration import Calibration
+from streammon.padim.facts import BankFacts
 from streammon.padim.scene_files import write_text
 
 SCENE_FILE = "scene.yaml"
 SHOWN_RATES_PER_DAY = (24.0, 1.0, 0.1)
 
 
-def write_scene_file(folder: Path, bank: Bank, learned_from: list[str]) -> None:
-    """Write `scene.yaml`: the bank's facts for people. Nothing reads it back.
+def write_scene_file(
+    folder: Path, facts: BankFacts, learned_from: list[str], method: str, calibration: Calibration | None
+) -> None:
+    """Write `scene.yaml`: what was learned, for people. Nothing reads it back.
+
+    Args:
+        folder: The scene's.
+        facts: Of its bank.
+        learned_from: Names of the footage or camera.
+        method: `motion` or `padim`.
+        calibration: Of the method's scores; None without.
 
     Raises:
         StorageError: It can't be written.
     """
-    facts = bank.facts
     summary = {
         "scene": facts.scene,
+        "method": method,
         "learned_from": learned_from,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "streammon": __version__,
@@ -29,13 +39,13 @@ def write_scene_file(folder: Path, bank: Bank, learned_from: list[str]) -> None:
         "reduction": f"{facts.reduction}, {facts.dimensions} channels, seed {facts.seed}",
         "frames": facts.frames,
         "calibration_frames": facts.calibration_frames,
-        "score_at_false_alarms_per_day": thresholds(bank),
+        "score_at_false_alarms_per_day": thresholds(calibration),
     }
     write_text(folder / SCENE_FILE, yaml.safe_dump(summary, sort_keys=False, allow_unicode=True))
 
 
-def thresholds(bank: Bank) -> dict[str, float]:
+def thresholds(calibration: Calibration | None) -> dict[str, float]:
     """Frame score at which an alert would open, for a few false-alarm rates a day; empty without calibration."""
-    if bank.calibration is None:
+    if calibration is None:
         return {}
-    return {f"{rate:g}": round(bank.calibration.score_at_rate(rate), 3) for rate in SHOWN_RATES_PER_DAY}
+    return {f"{rate:g}": round(calibration.score_at_rate(rate), 3) for rate in SHOWN_RATES_PER_DAY}

@@ -24,7 +24,9 @@ def lobby(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(root: Path, *words: str | Path) -> tuple[str | Path, ...]:
-    return ("eval", "--dataset", "folder", "--root", root, "--seeds", "1", "--dimensions", "8", *words)
+    """PaDiM unless another method is among the words: the last one given counts."""
+    few = ("--method", "padim", "--seeds", "1", "--dimensions", "8")
+    return ("eval", "--dataset", "folder", "--root", root, *few, *words)
 
 
 def test_a_data_set_becomes_tables_json_and_a_page(command: Command, lobby: Path, tmp_path: Path) -> None:
@@ -102,7 +104,9 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
             ("--dataset", "ped3"),
             "ped3: no such data set; choose one of stc, ped1, ped2, avenue, mvtec, rd-mvtec, folder",
         ),
-        (("--method", "padam"), "--method: it is 'padam'; choose one of padim, spade, vae, mahalanobisad"),
+        (("--method", "padam"), "--method: it is 'padam'; choose one of motion, padim, spade, vae, mahalanobisad"),
+        (("--reduction", "pca", "--method", "motion"), "--reduction: it is 'pca', which takes a pass of its own"),
+        (("--ablation",), "--ablation: it takes motion apart, and the method is padim; give --method motion"),
         (("--smoothing", "median:3"), "--smoothing: 'median:3' is no post-processing; "),
         (("--smoothing", "causal:nan"), "--smoothing: 'causal:nan' is no post-processing; "),
         (("--category", "nut"), "folder: it has no categories; choose categories of mvtec or rd-mvtec only"),

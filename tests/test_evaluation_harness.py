@@ -60,7 +60,7 @@ def scores(run: Harness, method: Method) -> dict[str, list[float]]:
 class Counting:
     """A method whose model counts: each frame's score is the number of frames that were learned."""
 
-    needs_maps = False
+    needs_maps = needs_details = False
     name = key = "counting"
     ended = 0
 

@@ -15,7 +15,7 @@ from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, hold_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
-from streammon.evaluation.methods import Batch, Method, Model, Progress, Scored
+from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
 from streammon.ingest import Clip
 from streammon.padim import Backbone, Calibration, as_batch
 from streammon.records import Frame
@@ -139,22 +139,22 @@ class Harness:
             for plan, wanting in work
         )
         for plan, wanting in work:
-            models = self._learned(plan, list(wanting))
+            models = self._finished(plan, list(wanting))
             for clip in plan.test:
                 eager = {method: models[method] for method, clips in wanting.items() if clip in clips}
                 if eager:
                     self._score(clip, eager)
             for method in wanting:
-                self.methods[method].drop_fit(plan.name)
+                self.methods[_source(method)].drop_fit(plan.name)
 
     def result(self, method: Method, clip: LabelledClip) -> ClipResult | None:
         """What a method says of a clip; None where the clip was left out."""
         return self.methods[method].result(clip.name, self._frames(clip))
 
-    def model(self, method: Method, plan: BankPlan) -> Model:
+    def model(self, method: Method, plan: BankPlan) -> Scorer:
         """A method's finished model of a bank, learned anew: for those who look at the model itself."""
         self._done, self._total = 0, plan.kept * self._passes(method, plan)
-        return self._learned(plan, [method])[method]
+        return self._finished(plan, [method])[method]
 
     def _frames(self, clip: LabelledClip) -> int:
         return self.taking.count(len(clip.labels))
@@ -166,6 +166,17 @@ class Harness:
 
     def _passes(self, method: Method, plan: BankPlan) -> int:
         return method.model(plan.name, self.backbone, self.view.side).passes
+
+    def _finished(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Scorer]:
+        """What scores by one bank, for each of the methods."""
+        learned = self._learned(plan, list(dict.fromkeys(map(_source, methods))))
+        scorers = {
+            method: method.read(learned[method.source]) if isinstance(method, Reading) else learned[method]
+            for method in methods
+        }
+        for method, scorer in scorers.items():
+            self.methods[method].keep_facts(plan.name, _facts(scorer))
+        return scorers
 
     def _learned(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
         """The methods' models of one bank, learned from where they were left."""
@@ -191,9 +202,8 @@ class Harness:
                 if positions[method] < Position(number + 1, 0):
                     model.end_pass()
                     positions[method] = Position(number + 1, 0)
-        for method, model in models.items():
+        for model in models.values():
             model.finish(self.progress)
-            self.methods[method].keep_facts(plan.name, _facts(model))
         return models
 
     def _learn(
@@ -217,7 +227,7 @@ class Harness:
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
 
-    def _score(self, clip: LabelledClip, models: Mapping[Method, Model]) -> None:
+    def _score(self, clip: LabelledClip, models: Mapping[Method, Scorer]) -> None:
         """Score one test clip and keep the results."""
         parts: dict[Method, list[Scored]] = {method: [] for method in models}
         decoded = 0
@@ -237,7 +247,7 @@ class Harness:
             self.methods[method].keep_result(clip.name, ClipResult(scores, grids))
 
     def _decoded(self, clip: Clip) -> Iterator[Frame]:
-        return self.view.frames(clip, self.taking.every)
+        return self.view.frames(clip, self.taking.every, any(method.needs_details for method in self.methods))
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
         """Batches, each with the number of its last frame in the clip."""
@@ -245,7 +255,7 @@ class Harness:
         while taken := list(islice(frames, self.taking.batch)):
             pictures = as_batch([frame.picture for frame in taken])
             maps = self.backbone.maps(pictures) if needs_maps else []
-            yield Batch(pictures, maps, [frame.stream_time_s for frame in taken]), taken[-1].seq
+            yield Batch(pictures, maps, [frame.stream_time_s for frame in taken], tuple(taken)), taken[-1].seq
 
     def _advance(self, what: str, frames: int) -> None:
         self._done += frames
@@ -284,7 +294,12 @@ class _Saver:
         self._took_s = self._saved_at - began
 
 
-def _facts(model: Model) -> dict[str, object]:
+def _source(method: Method) -> Method:
+    """The method that learns for this one: itself, but for a reading."""
+    return method.source if isinstance(method, Reading) else method
+
+
+def _facts(model: Scorer) -> dict[str, object]:
     """What is told of a finished model: its memory, and its score at some false-alarm rates."""
     calibration = model.calibration if isinstance(model, Calibrated) else None
     thresholds = {

@@ -17,7 +17,17 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
         ConfigError: One makes no sense.
     """
     given = dict(options)
-    named = ("dataset", "root", "method", "seeds", "categories", "epochs", "epoch_images", "allow_partial")
+    named = (
+        "dataset",
+        "root",
+        "method",
+        "seeds",
+        "ablation",
+        "categories",
+        "epochs",
+        "epoch_images",
+        "allow_partial",
+    )
     own = {name: given.pop(name) for name in named}
     own["cache"] = given.pop("cache") or default_cache()
     own["post_processing"] = parse(given.pop("smoothing"), given.pop("minmax"))

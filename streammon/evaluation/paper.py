@@ -18,7 +18,7 @@ from streammon.evaluation import paper_figures
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.harness import plan_banks
 from streammon.evaluation.localisation import localisation
-from streammon.evaluation.methods import Batch, GridSmoother, Method, Model, SingleLayer, SummedLayers, Vae
+from streammon.evaluation.methods import Batch, GridSmoother, Method, Scorer, SingleLayer, SummedLayers, Vae
 from streammon.evaluation.metrics import mean_scene_auroc, micro_auroc
 from streammon.evaluation.metrics.table import mean_and_spread
 from streammon.evaluation.results import PlainTable
@@ -182,7 +182,7 @@ class PaperTables:
         return PlainTable("Table VIII: memory", columns, tuple(rows), note)
 
     @cached_property
-    def _models(self) -> dict[str, tuple[Method, Model]]:
+    def _models(self) -> dict[str, tuple[Method, Scorer]]:
         """The finished models of the first bank; the VAE hardly trained, which changes neither time nor memory."""
         methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
         methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}

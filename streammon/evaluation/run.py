@@ -3,10 +3,11 @@
 import time
 from collections.abc import Sequence
 
+from streammon.evaluation.ablation import ablation_table
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.facts import backbone_facts, dataset_facts, joined, machine_facts
 from streammon.evaluation.localisation import Localisation, localisation
-from streammon.evaluation.methods import Progress
+from streammon.evaluation.methods import Progress, delay_fact
 from streammon.evaluation.metrics import PostProcessing, frame_roc, frame_table, noise_scores, scene_table
 from streammon.evaluation.paper import PaperTables
 from streammon.evaluation.results import Curve, EvaluationReport, PlainTable
@@ -30,14 +31,17 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
     """
     began = time.monotonic()
     study = Study(options, progress)
-    methods = study.methods(options.method)
-    draws = study.run({options.method: methods})[options.method]
+    methods = study.methods(study.method)
+    groups = study.ablation(methods[0]) if options.ablation else {}
+    runs = study.run({study.method: methods, **groups})
+    draws = runs.pop(study.method)
     scores = [draw.scores() for draw in draws]
     post = options.post_processing
     measures = [frame_table(scores, post, NULL_SEED)]
     if len({clip.scene for clip in scores[0]}) > 1:
         measures.append(scene_table(scores, post, NULL_SEED))
     found = localisation(draws, progress)
+    tables = (ablation_table(draws, runs, found, post, progress),) if runs else ()
     processed = [post.apply(clip) for clip in scores[0]]
     name = methods[0].name.partition(", seed")[0]
     return EvaluationReport(
@@ -47,7 +51,7 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
         missing=tuple(study.missing),
         warnings=(post.warning(scores[0]),) if post.minmax else (),
         measures=(*measures, *(found.tables if found else ())),
-        tables=_category_tables(found),
+        tables=(*_category_tables(found), *tables),
         curves=(*_frame_curves(draws, options), *(found.curves if found else ())),
         timelines=() if study.dataset.is_still else timelines(draws[0], processed, raw=post == PostProcessing()),
         worst=worst_frames(draws[0], processed) if pictures else (),
@@ -84,6 +88,8 @@ def evaluate_paper(
 def _facts(study: Study, methods: Sequence[str], seconds: float) -> dict[str, str]:
     options = study.options
     method = {"method": "; ".join(methods)} if methods else {}
+    if methods and study.method == "motion":
+        method["delay"] = delay_fact()
     run = {
         "post-processing": options.post_processing.name,
         "frame score": options.model.frame_score,

@@ -12,11 +12,23 @@ from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.harness import Harness, Taking, cache_context
 from streammon.evaluation.labelled import Dataset
-from streammon.evaluation.methods import METHODS, MahalanobisAD, Method, Progress, Spade, Vae, padim_seeds
+from streammon.evaluation.methods import (
+    METHODS,
+    MahalanobisAD,
+    Method,
+    Motion,
+    Progress,
+    Spade,
+    Vae,
+    motion_parts,
+    motion_seeds,
+    padim_seeds,
+)
 from streammon.evaluation.metrics import PostProcessing
 from streammon.padim import INPUT_SIZE, Backbone, load_backbone
 
 SEEDED = ("random", "orthogonal")  # the reductions that are drawn
+SEEDS = 5  # draws of a method that asks for a spread
 
 
 @dataclass(frozen=True)
@@ -28,8 +40,9 @@ class StudyOptions:
         root: Its folder.
         model: Backbone, weights, reduction, first seed.
         cache: Folder of the results.
-        method: One of `METHODS`.
-        seeds: How many draws a spread is taken over.
+        method: One of `METHODS`; None for `motion` on video and `padim` on still images.
+        seeds: How many draws a spread is taken over; None for 5, or 1 of `motion`, where each costs a whole run.
+        ablation: Also take each part of `motion` away.
         taking: Which frames.
         post_processing: What is done to frame scores.
         categories: Which of MVTec AD's; empty for all.
@@ -42,8 +55,9 @@ class StudyOptions:
     root: Path
     model: ModelConfig
     cache: Path
-    method: str = "padim"
-    seeds: int = 5
+    method: str | None = None
+    seeds: int | None = None
+    ablation: bool = False
     taking: Taking = field(default_factory=Taking)
     post_processing: PostProcessing = field(default_factory=PostProcessing)
     categories: tuple[str, ...] = ()
@@ -60,18 +74,21 @@ class Study:
         dataset: What is learned and scored.
         backbone: Shared by all methods.
         missing: What the data set lacks, one line each; grows while it is worked on.
+        method: What is evaluated, the default resolved.
 
     Raises:
         InputError: The data set, the weights or an option is wrong.
     """
 
     def __init__(self, options: StudyOptions, progress: Progress) -> None:
-        if options.method not in METHODS:
+        if options.method not in (None, *METHODS):
             raise ConfigError("--method", f"it is {options.method!r}", f"choose one of {', '.join(METHODS)}")
         self.options = options
         self.progress = progress
         chosen = DatasetOptions(allow_partial=options.allow_partial, categories=options.categories)
         self.dataset: Dataset = load_dataset(options.dataset, options.root, chosen)
+        self.method = options.method or ("padim" if self.dataset.is_still else "motion")
+        _hold_motion(options, self.method, self.dataset.is_still)
         self.backbone: Backbone = load_backbone(options.model)
         self.missing = list(self.dataset.missing)
 
@@ -107,7 +124,7 @@ class Study:
         crop, first = self.dataset.crop, self.options.model.seed
         if self.dataset.name != "rd-mvtec":
             return [View(INPUT_SIZE, crop)]
-        return [View(INPUT_SIZE, crop, seed) for seed in range(first, first + self.options.seeds)]
+        return [View(INPUT_SIZE, crop, seed) for seed in range(first, first + (self.options.seeds or SEEDS))]
 
     def padims(self, model: ModelConfig, calibrated: bool = False) -> list[Method]:
         """PaDiM with its seeds, where it is drawn at all and not the view is.
@@ -118,10 +135,17 @@ class Study:
         """
         several = model.reduction in SEEDED and len(self.views()) == 1
         calibrate = calibrated and not self.dataset.is_still
-        return list(padim_seeds(model, self.options.seeds if several else 1, calibrate=calibrate))
+        return list(padim_seeds(model, (self.options.seeds or SEEDS) if several else 1, calibrate=calibrate))
 
     def methods(self, name: str) -> list[Method]:
-        """The draws of one of `METHODS`, with the options' settings."""
+        """The draws of one of `METHODS`, with the options' settings.
+
+        Raises:
+            ConfigError: It can't be run with them.
+        """
+        if name == "motion":
+            several = self.options.model.reduction in SEEDED
+            return list(motion_seeds(self.options.model, (self.options.seeds or 1) if several else 1))
         if name == "padim":
             return self.padims(self.options.model, calibrated=True)
         if name == "spade":
@@ -129,6 +153,12 @@ class Study:
         if name == "mahalanobisad":
             return [MahalanobisAD(self.options.model.backbone)]
         return [Vae(self.options.epochs, self.options.epoch_images, self.options.model.seed)]
+
+    def ablation(self, whole: Method) -> dict[str, Sequence[Method]]:
+        """What `motion` is without each of its parts, and PaDiM alone; by what is taken away."""
+        assert isinstance(whole, Motion)
+        groups: dict[str, Sequence[Method]] = {f"without {each.part}": [each] for each in motion_parts(whole)}
+        return groups | {"PaDiM alone": padim_seeds(self.options.model, 1)}
 
     def harness(self, view: View, methods: Sequence[Method]) -> Harness:
         """What runs some methods over one view."""
@@ -143,3 +173,16 @@ class Study:
             progress=self.progress,
             allow_partial=self.options.allow_partial,
         )
+
+
+def _hold_motion(options: StudyOptions, method: str, is_still: bool) -> None:
+    """Refuse what motion can't be.
+
+    Raises:
+        ConfigError: Still images, or an ablation of another method.
+    """
+    if method == "motion" and is_still:
+        found = f"it is motion, and {options.dataset} is still images"
+        raise ConfigError("--method", found, "give --method padim, or a data set of video")
+    if options.ablation and method != "motion":
+        raise ConfigError("--ablation", f"it takes motion apart, and the method is {method}", "give --method motion")

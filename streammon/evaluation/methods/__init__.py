@@ -1,18 +1,27 @@
-"""PaDiM in all its variants, and the baselines of its paper.
+"""Motion beside patches, PaDiM in all its variants, and the baselines of its paper.
 
-`base` says what a method is. `padim` is the live scorer, `layers` its ablation by layer; `spade`, `mahalanobisad`
-and `vae` are what its paper compares it with. `maps` makes anomaly maps of the grids that methods give.
+`base` says what a method is. `motion` is the live scorer of video, `padim` that of patches alone, `layers` its
+ablation by layer; `spade`, `mahalanobisad` and `vae` are what PaDiM's paper compares it with. `maps` makes anomaly
+maps of the grids that methods give.
 """
 
-from streammon.evaluation.methods.base import Batch, Method, Model, Progress, Scored
+from streammon.evaluation.methods.base import Batch, Method, Model, Progress, Reading, Scored, Scorer
 from streammon.evaluation.methods.layers import SingleLayer, SummedLayers, layer_ablation
 from streammon.evaluation.methods.mahalanobisad import MahalanobisAD
 from streammon.evaluation.methods.maps import GridSmoother
+from streammon.evaluation.methods.motion import (
+    Motion,
+    MotionModel,
+    MotionPart,
+    delay_fact,
+    motion_parts,
+    motion_seeds,
+)
 from streammon.evaluation.methods.padim import Padim, PadimModel, padim_seeds
 from streammon.evaluation.methods.spade import Spade
 from streammon.evaluation.methods.vae import Vae
 
-METHODS = ("padim", "spade", "vae", "mahalanobisad")
+METHODS = ("motion", "padim", "spade", "vae", "mahalanobisad")
 
 __all__ = [
     "METHODS",
@@ -21,14 +30,22 @@ __all__ = [
     "MahalanobisAD",
     "Method",
     "Model",
+    "Motion",
+    "MotionModel",
+    "MotionPart",
     "Padim",
     "PadimModel",
     "Progress",
+    "Reading",
     "Scored",
+    "Scorer",
     "SingleLayer",
     "Spade",
     "SummedLayers",
     "Vae",
+    "delay_fact",
     "layer_ablation",
+    "motion_parts",
+    "motion_seeds",
     "padim_seeds",
 ]

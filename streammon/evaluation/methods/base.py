@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from streammon.padim import Backbone
+from streammon.records import Frame
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, the steps done and the steps there are."""
@@ -22,11 +23,14 @@ class Batch:
         pictures: (B, S, S, 3) uint8 RGB, the model's input.
         maps: The backbone's three maps, (B, C, h, w) each; empty where no method at work asks for them.
         times_s: B times within their clip.
+        frames: The B frames themselves, with their `detail` where a method at work asks for it; those who look at
+            pictures and maps alone may be given none.
     """
 
     pictures: Tensor
     maps: list[Tensor]
     times_s: list[float]
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +48,18 @@ class Scored:
     grids: tuple[NDArray[np.float32], ...]
 
 
-class Model(Protocol):
-    """One method's model of one scene.
+class Scorer(Protocol):
+    """What scores the frames of one scene."""
+
+    def score(self, batch: Batch) -> Scored:
+        """Score frames, each clip's in their order."""
+
+    def scoring_bytes(self) -> int:
+        """Memory of all that scoring needs beyond the backbone, from the tensors themselves."""
+
+
+class Model(Scorer, Protocol):
+    """One method's model of one scene; it scores after `finish` only.
 
     The harness gives it the scene's training footage `passes` times, calling `end_pass` after each, then `finish`
     once; from then on it scores. Between two clips of a pass it may be saved and restored, so that an interrupted
@@ -63,17 +77,11 @@ class Model(Protocol):
     def finish(self, progress: Progress) -> None:
         """Solve for what scoring needs, and let go of what only learning needed."""
 
-    def score(self, batch: Batch) -> Scored:
-        """Score frames; after `finish` only."""
-
     def state(self) -> dict[str, Tensor]:
         """What was learned so far, between two clips."""
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from `state` of a model made alike."""
-
-    def scoring_bytes(self) -> int:
-        """Memory of all that scoring needs beyond the backbone, from the tensors themselves; after `finish`."""
 
 
 class Method(Protocol):
@@ -83,11 +91,29 @@ class Method(Protocol):
         name: As the report shows it, such as `PaDiM resnet18 Rd100, seed 0`.
         key: All settings that change its scores, as one line: two methods with one key score alike.
         needs_maps: Whether its models read the backbone's maps.
+        needs_details: Whether they read the frames' details.
     """
 
     name: str
     key: str
     needs_maps: bool
+    needs_details: bool
 
     def model(self, scene: str, backbone: Backbone, side: int) -> Model:
         """A model of one scene that has learned nothing yet, for S = `side`."""
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A method that learns nothing of its own: it scores by what another has learned, read in another way.
+
+    Its `model` is the other's. Only the other is given training footage, kept and restored.
+
+    Attributes:
+        source: The method that learns; to be run beside it.
+    """
+
+    source: Method
+
+    def read(self, model: Model) -> Scorer:
+        """What scores by the source's finished model, which has to score each batch first."""

@@ -31,6 +31,7 @@ class SingleLayer:
         name: Such as `PaDiM resnet18 layer 1 alone`.
         key: All that changes its scores.
         needs_maps: It reads the backbone's maps.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, layer: int, backbone: str, frame_score: str = "max") -> None:
@@ -40,6 +41,7 @@ class SingleLayer:
         self.name = f"PaDiM {backbone} layer {layer} alone"
         self.key = f"{self.name}, {frame_score}"
         self.needs_maps = True
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "SingleLayerModel":
         """A model of one scene, for pictures of `side` pixels."""
@@ -57,6 +59,7 @@ class SummedLayers:
         name: Such as `PaDiM resnet18 layers 1+2+3 summed`.
         key: All that changes its scores.
         needs_maps: It reads the backbone's maps.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, backbone: str, frame_score: str = "max") -> None:
@@ -64,6 +67,7 @@ class SummedLayers:
         self.name = f"PaDiM {backbone} layers 1+2+3 summed"
         self.key = f"{self.name}, {frame_score}"
         self.needs_maps = True
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "SummedLayersModel":
         """A model of one scene, for pictures of `side` pixels."""

@@ -26,12 +26,14 @@ class MahalanobisAD:
         name: Such as `MahalanobisAD resnet18`.
         key: All that changes its scores.
         needs_maps: It reads the backbone's maps.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, backbone: str) -> None:
         self.name = f"MahalanobisAD {backbone}"
         self.key = self.name
         self.needs_maps = True
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "MahalanobisADModel":
         """A model of one scene."""

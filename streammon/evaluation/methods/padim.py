@@ -40,6 +40,7 @@ class Padim:
         name: Such as `PaDiM resnet18 Rd100, seed 0`.
         key: All that changes its scores.
         needs_maps: It reads the backbone's maps.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, model: ModelConfig, calibrate: bool = False) -> None:
@@ -54,6 +55,7 @@ class Padim:
         # a calibrated model's state and facts hold more, so it isn't mistaken for one that isn't
         self.key = f"{self.name}, calibrated" if calibrate else self.name
         self.needs_maps = True
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "PadimModel":
         """A model of one scene, for pictures of `side` pixels.

@@ -38,6 +38,7 @@ class Spade:
         name: Such as `SPADE resnet18 K50`.
         key: All that changes its scores.
         needs_maps: It reads the backbone's maps.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, backbone: str, neighbours: int = NEIGHBOURS, memory_limit_bytes: int | None = None) -> None:
@@ -47,6 +48,7 @@ class Spade:
         self.name = f"SPADE {backbone} K{neighbours}"
         self.key = self.name
         self.needs_maps = True
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "SpadeModel":
         """A model of one scene, for pictures of `side` pixels."""

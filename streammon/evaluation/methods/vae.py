@@ -45,6 +45,7 @@ class Vae:
         name: Such as `VAE, 100 epochs of 10000 images, seed 0`.
         key: All that changes its scores.
         needs_maps: It reads the pictures themselves.
+        needs_details: It doesn't read the frames' details.
     """
 
     def __init__(self, epochs: int = EPOCHS, images_per_epoch: int = IMAGES_PER_EPOCH, seed: int = 0) -> None:
@@ -54,6 +55,7 @@ class Vae:
         self.name = f"VAE, {epochs} epochs of {images_per_epoch} images, seed {seed}"
         self.key = self.name
         self.needs_maps = False
+        self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "VaeModel":
         """A model of one scene, for pictures of `side` pixels; it takes only the backbone's device."""

@@ -1,0 +1,60 @@
+"""What each part of a method is worth: the same run without it."""
+
+from collections.abc import Mapping, Sequence
+
+from streammon.evaluation.draws import Draw
+from streammon.evaluation.localisation import Localisation, localisation
+from streammon.evaluation.methods import MotionPart, Progress
+from streammon.evaluation.metrics import PostProcessing, average_precision, macro_auroc, micro_auroc
+from streammon.evaluation.results import PlainTable
+
+PIXELS = "AUROC"
+ABSENT = "–"
+FIGURES = {"AUROC, micro": micro_auroc, "AUROC, macro": macro_auroc, "average precision": average_precision}
+NOTE = (
+    "every row from one pass over the footage, first seed, the other parts left as they are and calibrated anew on "
+    "the same held-out footage; anomaly maps show patches and what moves, so the other parts don't change them"
+)
+
+
+def ablation_table(
+    whole: Sequence[Draw],
+    parts: Mapping[str, Sequence[Draw]],
+    found: Localisation | None,
+    post: PostProcessing,
+    progress: Progress,
+) -> PlainTable:
+    """Frame and pixel figures of the whole method and of what is left without each part.
+
+    Args:
+        whole: The whole method's draws; the first one is taken apart.
+        parts: The draws of each row below it, by its name.
+        found: What was measured of the whole method's maps; None where there is nothing to measure.
+        post: What is done to frame scores, of every row alike.
+        progress: Told after each clip whose maps are measured.
+    """
+    if found is not None and len(whole) > 1:
+        found = localisation(whole[:1], progress, regions=False, nulls=False)
+    pixels = _pixels(found)
+    rows = [("the whole", *_frames(whole[0], post), pixels)]
+    for name, draws in parts.items():
+        method = draws[0].method
+        same_maps = isinstance(method, MotionPart) and method.shares_maps
+        own = pixels if same_maps else _pixels(localisation(draws, progress, regions=False, nulls=False))
+        rows.append((name, *_frames(draws[0], post), own))
+    return PlainTable("Ablation: what each part is worth", ("", *FIGURES, "pixel AUROC"), tuple(rows), NOTE)
+
+
+def _frames(draw: Draw, post: PostProcessing) -> list[str]:
+    clips = [post.apply(clip) for clip in draw.scores()]
+    return [_cell(figure(clips)) for figure in FIGURES.values()]
+
+
+def _pixels(found: Localisation | None) -> str:
+    if found is None:
+        return ABSENT
+    return _cell(next(measure.value for measure in found.tables[0].measures if measure.name == PIXELS))
+
+
+def _cell(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"

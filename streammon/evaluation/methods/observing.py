@@ -1,0 +1,68 @@
+"""Looking at a batch once, for all that learn from it or score it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.evaluation.methods.base import Batch
+from streammon.motion import Observation, Observer
+from streammon.padim import Backbone, Bank
+from streammon.records import Frame
+
+
+class RememberingObserver(Observer):
+    """An observer that knows the last frames again: asked twice, it looks once."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        self._frames: Sequence[Frame] = ()
+        self._seen: list[Observation] = []
+
+    def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
+        """What B frames show."""
+        if frames is not self._frames:
+            self._seen = super().observe(frames, maps)
+            self._frames = frames
+        return self._seen
+
+
+class OneObserver:
+    """The observer of all models of one scene, afresh for the next scene, so that it forgets the clips before."""
+
+    def __init__(self) -> None:
+        self._scene: str | None = None
+        self._observer: RememberingObserver | None = None
+
+    def of(self, scene: str, backbone: Backbone) -> RememberingObserver:
+        """The scene's observer."""
+        if self._observer is None or scene != self._scene:
+            self._observer, self._scene = RememberingObserver(backbone), scene
+        return self._observer
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one batch shows.
+
+    Attributes:
+        batch: It.
+        observations: B of them.
+        distances: (B, g, g) of the patches.
+        scores: B PaDiM frame scores.
+    """
+
+    batch: Batch
+    observations: list[Observation]
+    distances: NDArray[np.float32]
+    scores: list[float]
+
+
+def look_at(batch: Batch, observer: Observer, patches: Bank) -> Look:
+    """Observe a batch and measure its patches."""
+    distances = patches.distances(batch.maps)
+    _, scores = patches.read(distances)
+    observations = observer.observe(batch.frames, batch.maps)
+    return Look(batch, observations, distances.cpu().numpy(), scores.tolist())

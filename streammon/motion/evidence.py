@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
-from streammon.motion.flow import GRID
+from streammon.motion.flow import GRID, Motion
 from streammon.motion.gaussians import PlacedGaussians, chosen_width
 from streammon.motion.objects import MovingObject
 from streammon.motion.observe import Observation
@@ -17,6 +17,7 @@ from streammon.motion.statistics import (
     MotionSums,
     direction_bins,
     log_speeds,
+    moving_places,
     object_places,
     object_shapes,
 )
@@ -26,6 +27,8 @@ NEIGHBOURHOOD = 3  # cells a side over which speed is averaged: a lone cell is n
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
 PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
+LEAST_WIDTHS = {"speed": 3.0}
+"""Cells, of kernels that pool: cells finer than the things that move see a thing's edges, not its speed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Evidence:
         cells: (N,) uint16, flat indices of the cells that move.
         speed: (N,) float16, how many standard deviations too fast.
         looks: (N,) float16, Mahalanobis distance of the object there; 0 where no object is.
-        change: Largest Mahalanobis distance of the embeddings' difference; 0 without a difference.
+        change: (N,) float16, Mahalanobis distance of the embeddings' difference there; 0 without a difference.
         direction: Of the object that moves most against the rule, -log10 of its direction's probability.
         place: Likewise of something moving there at all.
         shape: Of the object of the strangest size and shape, its Mahalanobis distance.
@@ -45,7 +48,7 @@ class Evidence:
     cells: NDArray[np.uint16]
     speed: NDArray[np.float16]
     looks: NDArray[np.float16]
-    change: float = 0.0
+    change: NDArray[np.float16]
     direction: float = 0.0
     place: float = 0.0
     shape: float = 0.0
@@ -68,7 +71,9 @@ class Measure:
             if sums.count.sum() < 2:
                 solved[name] = None
                 continue
-            self.widths[name] = chosen_width((halves[0].placed[name], halves[1].placed[name]))
+            self.widths[name] = chosen_width(
+                (halves[0].placed[name], halves[1].placed[name]), LEAST_WIDTHS.get(name, 0.0)
+            )
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
         near = cv2.GaussianBlur(whole.directions, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT)
@@ -80,9 +85,9 @@ class Measure:
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
-        change = self._change(seen)
         if seen.motion is None:
-            return Evidence(np.zeros(0, np.uint16), np.zeros(0, np.float16), np.zeros(0, np.float16), change)
+            nothing = np.zeros(0, np.float16)
+            return Evidence(np.zeros(0, np.uint16), nothing, nothing, nothing)
         cells, speeds = log_speeds(seen.motion)
         objects = seen.objects
         distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
@@ -98,7 +103,7 @@ class Measure:
             cells=cells.astype(np.uint16),
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
-            change=change,
+            change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
             direction=_worst_object(objects, cells, surprising),
             place=_worst_object(objects, cells, self._presence[cells]),
             shape=float(shapes.max(initial=0.0)),
@@ -121,12 +126,14 @@ class Measure:
         lengths: NDArray[np.float32] = np.linalg.norm(gaussians.whitened(places, values), axis=1)
         return lengths
 
-    def _change(self, seen: Observation) -> float:
-        if seen.change is None or self._gaussians["change"] is None:
-            return 0.0
-        flat = np.arange(CHANGE_GRID * CHANGE_GRID)
-        distances = self._distances("change", flat, seen.change.reshape(-1, CHANGE_CHANNELS))
-        return float(cv2.blur(distances.reshape(CHANGE_GRID, CHANGE_GRID), (NEIGHBOURHOOD, NEIGHBOURHOOD)).max())
+    def _change(self, seen: Observation, motion: Motion) -> NDArray[np.float32]:
+        """(GRID, GRID) distances, 0 where nothing moves, and without a difference."""
+        distances = np.zeros(CHANGE_GRID * CHANGE_GRID, np.float32)
+        if seen.change is not None and self._gaussians["change"] is not None:
+            places = moving_places(motion)
+            distances[places] = self._distances("change", places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
+        per = GRID // CHANGE_GRID
+        return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
 
 
 def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float64]) -> float:

@@ -41,7 +41,7 @@ class FlowReader:
     """Reads motion from details. Holds OpenCV's buffers, so each thread needs its own."""
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def read(self, detail: Detail | None) -> Motion | None:
         """The motion in a frame; None where no earlier picture is at hand (the first frames, after a gap)."""

@@ -1,9 +1,10 @@
 """From kinds of evidence to one score: calibrated on held-out normal footage, none louder than its share.
 
-What moves is judged cell by cell: how fast it is and how its object looks are each a tail probability, and their
-logarithms add up, since a thing is rarely normal in both when it is not in one. The frame takes its worst cell.
+What moves is judged cell by cell: how fast it is, how its object looks and how the features there change are each a
+tail probability, and their logarithms add up, since a thing that is abnormal in one is rarely quite normal in the
+others. The frame takes its worst cell.
 
-Beside that stand other witnesses: the patches' own distances, what changes, direction, place, size. Each gives one
+Beside that stand other witnesses: the patches' own distances, direction, place, size. Each gives one
 number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal frames
 reach its number. The score is the largest of them after each has paid for its share: a witness that may cause a
 twentieth of the false alarms must be twenty times more surprising to speak. So one that is noisy on this scene, which
@@ -26,14 +27,16 @@ WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of
 GAP_S = 1.0  # after which nothing before counts
 
 SHARES: Mapping[Channel, float] = {
-    Channel.SPEED: 0.7,  # with the looks of what moves
-    Channel.LOOKS: 0.1,
-    Channel.CHANGE: 0.05,
-    Channel.DIRECTION: 0.05,
-    Channel.PLACE: 0.05,
-    Channel.SHAPE: 0.05,
+    Channel.SPEED: 0.85,  # with the looks of what moves
+    Channel.LOOKS: 0.06,
+    Channel.DIRECTION: 0.03,
+    Channel.PLACE: 0.03,
+    Channel.SHAPE: 0.03,
 }
 """Of the false alarms, which each witness may cause. SPEED stands for what moves."""
+
+CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
+"""What is added up in each moving cell."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class Parts:
     Attributes:
         speed: How fast things move.
         objects: How they look.
+        change: How the features change where they are.
         witnesses: The channels beside what moves.
         window_s: Of the averaging over time; 0 for none.
     """
 
     speed: bool = True
     objects: bool = True
+    change: bool = True
     witnesses: frozenset[Channel] = frozenset(SHARES) - {Channel.SPEED}
     window_s: float = WINDOW_S
 
@@ -82,13 +87,15 @@ class CellTails:
         seen = looks[looks > 0]
         self._speed = Tail.of(speed) if parts.speed and len(speed) >= LEAST_VALUES else None
         self._looks = Tail.of(seen) if parts.objects and len(seen) >= LEAST_VALUES else None
+        changes = np.concatenate([each.change for each in held_out])
+        changes = changes[changes > 0]
+        self._change = Tail.of(changes) if parts.change and len(changes) >= LEAST_VALUES else None
 
-    def surprise(self, evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(N,) of the speed and (N,) of the looks in each moving cell."""
+    def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
+        """(3, N) of the speed, the looks and the change in each moving cell."""
+        each = ((self._speed, evidence.speed), (self._looks, evidence.looks), (self._change, evidence.change))
         nothing = np.zeros(len(evidence.cells))
-        speed = nothing if self._speed is None else self._speed.surprise(evidence.speed)
-        looks = nothing if self._looks is None else self._looks.surprise(evidence.looks)
-        return speed, looks
+        return np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
 
 
 def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[Channel, float]:
@@ -102,7 +109,6 @@ def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[C
     return {
         Channel.SPEED: motion,
         Channel.LOOKS: patches,
-        Channel.CHANGE: evidence.change,
         Channel.DIRECTION: evidence.direction,
         Channel.PLACE: evidence.place,
         Channel.SHAPE: evidence.shape,
@@ -191,20 +197,18 @@ class Fusion:
             time_s: Its time in the stream.
             averages: The stream's own.
         """
-        speed, looks = self._cells.surprise(evidence)
-        both = speed + looks
+        kinds = self._cells.surprise(evidence)
+        together = kinds.sum(0)
         motion = np.zeros(GRID * GRID, np.float32)
-        motion[evidence.cells] = both
-        heights = witness_heights(evidence, patches, float(both.max(initial=0.0)))
+        motion[evidence.cells] = together
+        heights = witness_heights(evidence, patches, float(together.max(initial=0.0)))
         score, channel = self._fused(averages.take(heights, time_s))
-        if channel is Channel.SPEED and len(both):
-            worst = int(both.argmax())
-            channel = Channel.SPEED if speed[worst] >= looks[worst] else Channel.OBJECT
+        if channel is Channel.SPEED and len(together):
+            channel = CELL_CHANNELS[int(kinds[:, int(together.argmax())].argmax())]
         return Judgement(score, channel, motion.reshape(GRID, GRID))
 
     def _worst(self, evidence: Evidence) -> float:
-        speed, looks = self._cells.surprise(evidence)
-        return float((speed + looks).max(initial=0.0))
+        return float(self._cells.surprise(evidence).sum(0).max(initial=0.0))
 
     def _fused(self, heights: dict[Channel, float]) -> tuple[float, Channel]:
         paid = {

@@ -148,8 +148,8 @@ def _blurred(sums: Sums, width: float) -> Sums:
     return pooled
 
 
-def chosen_width(halves: tuple[PlacedSums, PlacedSums]) -> float:
-    """The width under which each half of the footage makes the other most likely."""
+def chosen_width(halves: tuple[PlacedSums, PlacedSums], least: float = 0.0) -> float:
+    """The width, not below `least` cells, under which each half of the footage makes the other most likely."""
     if any(half.count.sum() < 2 for half in halves):
         return WIDTHS[-1]
     one, other = halves
@@ -157,4 +157,4 @@ def chosen_width(halves: tuple[PlacedSums, PlacedSums]) -> float:
     def likelihood(width: float) -> float:
         return one.log_likelihood(other.pooled(width)) + other.log_likelihood(one.pooled(width))
 
-    return max(WIDTHS, key=likelihood)
+    return max((width for width in WIDTHS if width >= least), key=likelihood)

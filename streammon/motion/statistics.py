@@ -32,6 +32,13 @@ def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64
     return bins
 
 
+def moving_places(motion: Motion) -> NDArray[np.int64]:
+    """(N,) flat indices of the change grid's places in which some cell moves."""
+    per = GRID // CHANGE_GRID
+    some = motion.cells.reshape(CHANGE_GRID, per, CHANGE_GRID, per).any((1, 3))
+    return np.flatnonzero(some)
+
+
 def object_places(objects: list[MovingObject]) -> NDArray[np.int64]:
     """(N,) flat indices of the objects' places on the objects' grid."""
     places = [
@@ -55,7 +62,8 @@ class MotionSums:
         speed: Log-speeds, by cell.
         looks: Features of moving objects, by place.
         shape: Their shapes.
-        change: Differences of embeddings.
+        change: Differences of embeddings where something moves: where nothing does they are noise, and a place
+            that was still while it was learned would find every walker strange.
         directions: (G, G, 8) how often a cell moved which way.
     """
 
@@ -74,11 +82,11 @@ class MotionSums:
 
     def update(self, seen: Observation) -> None:
         """Take in one normal frame."""
-        if seen.change is not None:
-            flat = np.arange(CHANGE_GRID * CHANGE_GRID)
-            self.change.update(flat, seen.change.reshape(-1, CHANGE_CHANNELS))
         if seen.motion is None:
             return
+        if seen.change is not None:
+            places = moving_places(seen.motion)
+            self.change.update(places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
         self.frames += 1
         cells, speeds = log_speeds(seen.motion)
         self.speed.update(cells, speeds)

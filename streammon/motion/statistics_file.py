@@ -13,7 +13,7 @@ from streammon.motion.learner import MotionLearner
 from streammon.padim import BankFacts, read_tensors, write_tensors
 
 MOTION_FILE = "motion.safetensors"
-NUMBERS = ("change", "direction", "place", "shape")
+NUMBERS = ("direction", "place", "shape")
 
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
@@ -35,7 +35,7 @@ def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     arrays["held.moving"] = np.array([len(frame.evidence.cells) for frame in frames], np.int32)
     for name in NUMBERS:
         arrays[f"held.{name}"] = np.array([getattr(frame.evidence, name) for frame in frames], np.float64)
-    for name, kind in (("cells", np.int32), ("speed", np.float16), ("looks", np.float16)):
+    for name, kind in (("cells", np.int32), ("speed", np.float16), ("looks", np.float16), ("change", np.float16)):
         parts = [getattr(frame.evidence, name).astype(kind) for frame in frames]
         arrays[f"held.{name}"] = np.concatenate(parts) if parts else np.zeros(0, kind)
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
@@ -85,6 +85,7 @@ def _held_out(arrays: dict[str, NDArray[np.generic]], streams: list[str]) -> lis
             held["cells"][part].astype(np.uint16),
             held["speed"][part].astype(np.float16),
             held["looks"][part].astype(np.float16),
+            held["change"][part].astype(np.float16),
             *(float(held[name][index]) for name in NUMBERS),
         )
         frames.append(

@@ -1,11 +1,12 @@
-"""How rare a value is in normal footage: the empirical tail, continued as an exponential beyond what was seen.
+"""How rare a value is in normal footage: the empirical tail, continued beyond what was seen.
 
 The one scale on which kinds of evidence can be compared and added: -log10 of the probability that normal footage
 reaches the value. Beyond the 98th percentile the mean excess sets the scale of the exponential tail (peaks over
-threshold, as `padim.calibration` has it for whole frames).
+threshold). That scale is itself uncertain; averaged over the uncertainty the exponential becomes
+(1 + excess / (k scale))^-k, as `padim.calibration` has it for whole frames. So surprise goes on growing, ever slower:
+one kind of evidence far out of its range does not outshout the others.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +18,7 @@ KNOTS = 256  # of the empirical part
 LEAST_VALUES = 10
 LEAST_SCALE = 1e-3  # of the threshold
 LEAST_DECADE = 0.02  # where normal footage never showed anything at all, something small is still no certainty
-LARGEST = 12.0  # one in 10^12: nobody has seen more, and one value must not outshout a sum of others
+WEIGHT = 10  # peaks that the tail's scale is worth: neighbouring cells and frames are hardly more than one
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,9 @@ class Tail:
         return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), LEAST_DECADE))
 
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """-log10 P(normal footage reaches the value), 0 and up, at most 12; same shape."""
+        """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)
         below = np.interp(exact, self.knots, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
-        decades = -np.log10(1 - below) + np.maximum(exact - self.knots[-1], 0) / (self.scale * math.log(10))
-        surprise: NDArray[np.float64] = np.minimum(decades, LARGEST)
+        excess = np.maximum(exact - self.knots[-1], 0) / self.scale
+        surprise: NDArray[np.float64] = -np.log10(1 - below) + WEIGHT * np.log10(1 + excess / WEIGHT)
         return surprise

@@ -79,7 +79,7 @@ def folds(clips: Sequence[Clip], counts: Sequence[int], number: int) -> list[Fol
             Piece(clip, max(0, begin - end + count), min(count, border - end + count))
             for clip, count, end in zip(clips, counts, ends, strict=True)
         ]
-        parts.append([piece for piece in cut if len(piece) > 0])
+        parts.append([piece for piece in cut if piece.last > piece.first])
     return [part for part in parts if part]
 
 

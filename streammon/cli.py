@@ -153,7 +153,8 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     config = loaded(options.pop("config_file"))
     folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
-    validation = validation_of(config, reading, options.pop("validate"), options.pop("false_alarms_per_day"))
+    asked = {name: options.pop(name) for name in ("false_alarms_per_day", "folds", "staged")}
+    validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
     from streammon.display import WorkBar, print_report

@@ -95,6 +95,10 @@ def validation_options(command: Command) -> Command:
             type=Between(1e-3, 86400),
             help="With --validate: what is caught at this rate. Default: that of config.yaml, else 1.",
         ),
+        click.option(
+            "--folds", type=click.IntRange(2, 50), help="With --validate: parts of the footage. Default: 4."
+        ),
+        click.option("--staged", type=click.IntRange(1, 100), help="With --validate: of each kind. Default: 6."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -102,22 +106,23 @@ def validation_options(command: Command) -> Command:
 
 
 def validation_of(
-    config: Config | None, reading: dict[str, Any], validate: bool, rate: float | None
+    config: Config | None, reading: dict[str, Any], validate: bool, asked: dict[str, Any]
 ) -> dict[str, Any] | None:
     """How a scene is validated, by how its footage is read; None where nobody asked.
 
     Raises:
         ConfigError: What was asked for doesn't go together.
     """
+    given = {name: value for name, value in asked.items() if value is not None}
     if not validate:
-        if rate is not None:
-            raise ConfigError("--false-alarms-per-day", "there is no --validate", "give both or neither")
+        for name in given:
+            raise ConfigError(f"--{name.replace('_', '-')}", "there is no --validate", "give both or neither")
         return None
     if reading["crop"] is not None:
         raise ConfigError("--validate", "it looks at whole pictures, and --crop is given", "leave one of them out")
-    chosen = rate if rate is not None else config.alerting.false_alarms_per_day if config else 1.0
-    shared = {name: reading[name] for name in ("hold_out", "every", "max_frames", "image_fps")}
-    return {"false_alarms_per_day": chosen, **shared}
+    if config is not None:
+        given.setdefault("false_alarms_per_day", config.alerting.false_alarms_per_day)
+    return given | {name: reading[name] for name in ("hold_out", "every", "max_frames", "image_fps")}
 
 
 def evaluation_options(command: Command) -> Command:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from streammon.config import ModelConfig
-from streammon.motion import Observer, VideoBank, VideoLearner
-from streammon.padim import INPUT_SIZE, Backbone, Calibration, as_batch
+from streammon.motion import Judge, Learning, Observer
+from streammon.padim import Backbone, Calibration, as_batch
 from streammon.records import Channel, Frame
 from streammon.validation.footage import Fold, batches
 
@@ -19,22 +19,22 @@ class FoldBank:
     """Judges footage that it didn't learn.
 
     Attributes:
-        bank: Learned from the other folds.
+        judgement: Of what was learned from the other folds.
         backbone: What it sees through.
     """
 
-    bank: VideoBank
+    judgement: Judge
     backbone: Backbone
 
     @property
     def calibration(self) -> Calibration:
         """From its scores to false alarms a day."""
-        return self.bank.calibration
+        return self.judgement.calibration
 
     def judge(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
         """Score and channel of each frame of one stream, in their order."""
-        verdicts = self.bank.judge(frames, self.backbone.maps(as_batch([frame.picture for frame in frames])))
-        return [(verdict.score, verdict.channel) for verdict in verdicts]
+        readings = self.judgement.read(frames, self.backbone.maps(as_batch([frame.picture for frame in frames])))
+        return [(reading.score, reading.channel) for reading in readings]
 
 
 def learn_fold(
@@ -54,17 +54,18 @@ def learn_fold(
     Raises:
         FootageError: It can't be read, or is too little.
     """
-    learner = VideoLearner(scene, backbone, model, INPUT_SIZE, Observer(backbone))
+    observer = Observer(backbone) if model.method == "motion" else None
+    learner = Learning(scene, backbone, model, observer)
     border = round(sum(len(piece) for piece in learned) * (1 - hold_out))
     frames = (frame for piece in learned for frame in piece.frames(every))
     for calibrating, part in ((False, islice(frames, border)), (True, frames)):
         if calibrating:
             learner.begin_calibration()
         _learn(learner, part, backbone, model.batch, counted)
-    return FoldBank(learner.video_bank(), backbone)
+    return FoldBank(learner.finish().judge(backbone, observer), backbone)
 
 
-def _learn(learner: VideoLearner, frames: Iterator[Frame], backbone: Backbone, batch: int, counted: Counted) -> None:
+def _learn(learner: Learning, frames: Iterator[Frame], backbone: Backbone, batch: int, counted: Counted) -> None:
     for some in batches(frames, batch):
         maps = backbone.maps(as_batch([frame.picture for frame in some]))
         learner.learn(some, maps, [frame.stream_time_s for frame in some])

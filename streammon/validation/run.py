@@ -55,8 +55,8 @@ class ValidationOptions:
 
     Attributes:
         false_alarms_per_day: The rate at whose threshold something counts as caught.
-        number: Folds.
-        each: How often each kind of anomaly is staged.
+        folds: Parts the footage is divided into.
+        staged: How often each kind of anomaly is staged.
         seed: Of everything that chance decides.
         hold_out: Share of what a fold's bank is given that calibrates it.
         every: Take the first of each so many frames.
@@ -65,8 +65,8 @@ class ValidationOptions:
     """
 
     false_alarms_per_day: float = 1.0
-    number: int = 4
-    each: int = 6
+    folds: int = 4
+    staged: int = 6
     seed: int = 0
     hold_out: float = HOLD_OUT
     every: int = 1
@@ -140,7 +140,7 @@ def validate_scene(
         false_alarms_per_day=options.false_alarms_per_day,
         rates=validation.watch.checks(),
         chosen_needs_s=round(LEAST_EXPECTED / chosen_per_hour * SECONDS_PER_HOUR, 1),
-        acts=act_reports(validation.outcomes, options.each),
+        acts=act_reports(validation.outcomes, options.staged),
         blind=validation.blind.fractions(),
         blind_picture=picture,
         seconds=round(time.monotonic() - started, 3),
@@ -157,7 +157,7 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
     if sum(kept) < LEAST_FRAMES:
         remedy = f"give at least {LEAST_FRAMES}, and minutes of them to learn anything from it, or drop --validate"
         raise FootageError(str(footage[0]), f"it has {sum(kept)} frames, too few to validate on", remedy)
-    return _Footage(folds(found, kept, options.number), every, sum(kept))
+    return _Footage(folds(found, kept, options.folds), every, sum(kept))
 
 
 def _kept(counts: Sequence[int], every: int, most: int | None) -> list[int]:
@@ -190,9 +190,9 @@ class _Validation:
         per_fold = -(-SEGMENTS // len(self.footage.folds))
         self._spots = [spots(fold, per_fold) for fold in self.footage.folds]
         self._segments_left = sum(map(len, self._spots))
-        self._wanted = dict.fromkeys(ACTS, self.options.each)
+        self._wanted = dict.fromkeys(ACTS, self.options.staged)
         self._done = 0
-        staging = FRAMES_A_STAGING * len(ACTS) * self.options.each
+        staging = FRAMES_A_STAGING * len(ACTS) * self.options.staged
         self._total = len(self.footage.folds) * self.footage.frames + staging
         self._traffic = self._all_traffic()
 

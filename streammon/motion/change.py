@@ -68,16 +68,19 @@ class EmbeddingHistory:
         self._past.append((time_s, embedding))
         while len(self._past) > 2 and self._past[1][0] <= time_s - LAG_S:
             self._past.popleft()
-        return None if then is None else (embedding - then) / LAG_S
+        if then is None:
+            return None
+        then_s, earlier = then
+        return (embedding - earlier) / np.float32(time_s - then_s)
 
-    def _at(self, time_s: float) -> Embedding | None:
-        """The embedding at a time in the past, between the two frames around it."""
+    def _at(self, time_s: float) -> tuple[float, Embedding] | None:
+        """The embedding at a time in the past, between the frames around it, or the newest where that is older."""
         before = None
         for when, embedding in self._past:
             if when > time_s:
                 if before is None:
                     return None
                 share = (time_s - before[0]) / (when - before[0])
-                return before[1] + np.float32(share) * (embedding - before[1])
+                return time_s, before[1] + np.float32(share) * (embedding - before[1])
             before = when, embedding
-        return None if before is None or time_s - before[0] > GAP_S else before[1]
+        return before

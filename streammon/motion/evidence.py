@@ -81,7 +81,8 @@ class Measure:
         self._directions = -np.log10((near + PRIOR_MOVES) / (moves + PRIOR_MOVES * DIRECTIONS)).reshape(
             -1, DIRECTIONS
         )
-        self._presence = -np.log10((moves + PRIOR_FRAMES) / (whole.frames + 2 * PRIOR_FRAMES)).clip(min=0).reshape(-1)
+        share = (moves + PRIOR_FRAMES) / (whole.frames + 2 * PRIOR_FRAMES)
+        self._presence = -np.log10(share.clip(max=1.0)).reshape(-1)
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""

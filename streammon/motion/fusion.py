@@ -2,7 +2,8 @@
 
 What moves is judged cell by cell: how fast it is, how its object looks and how the features there change are each a
 tail probability, and their logarithms add up, since a thing that is abnormal in one is rarely quite normal in the
-others. The frame takes its worst cell.
+others. Looks and change count only beyond what the worst cell of nearly every normal frame shows: new people look
+new each time, and that must not drown the speed. The frame takes its worst cell.
 
 Beside that stand other witnesses: the patches' own distances, direction, place, size. Each gives one
 number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal frames
@@ -34,6 +35,9 @@ SHARES: Mapping[Channel, float] = {
     Channel.SHAPE: 0.03,
 }
 """Of the false alarms, which each witness may cause. SPEED stands for what moves."""
+
+GATE = 0.9
+"""Of held-out frames, whose worst cell decides from which surprise on looks and change count."""
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
 """What is added up in each moving cell."""
@@ -90,12 +94,17 @@ class CellTails:
         changes = np.concatenate([each.change for each in held_out])
         changes = changes[changes > 0]
         self._change = Tail.of(changes) if parts.change and len(changes) >= LEAST_VALUES else None
+        self._gates = np.zeros((len(CELL_CHANNELS), 1))
+        worst = [self.surprise(each).max(1) for each in held_out if len(each.cells)]
+        if worst:
+            self._gates[1:, 0] = np.quantile(worst, GATE, axis=0)[1:]
 
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
         """(3, N) of the speed, the looks and the change in each moving cell."""
         each = ((self._speed, evidence.speed), (self._looks, evidence.looks), (self._change, evidence.change))
         nothing = np.zeros(len(evidence.cells))
-        return np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
+        kinds = np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
+        return np.maximum(kinds - self._gates, 0)
 
 
 def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[Channel, float]:

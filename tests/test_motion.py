@@ -1,0 +1,324 @@
+"""Motion: flow in lengths a second, sums by place, tails, and one score of them."""
+
+import math
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+
+from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
+from streammon.motion.evidence import Evidence, Measure
+from streammon.motion.flow import GRID, FlowReader, Motion
+from streammon.motion.fusion import Averages, Fusion, HeldOut, Parts
+from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
+from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
+from streammon.motion.observe import Observation
+from streammon.motion.statistics import MotionSums, direction_bins, log_speeds, object_places, object_shapes
+from streammon.motion.tails import Tail
+from streammon.records import Channel, Detail
+
+WIDTH, HEIGHT = 240, 160
+DIMENSIONS = 4
+
+
+def texture(seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).uniform(0, 255, (HEIGHT, WIDTH, 3)).astype(np.float32)
+    return cv2.GaussianBlur(noise, (0, 0), 2.0)
+
+
+def street(left: float, top: float = 60, side: int = 40, seed: int = 0) -> np.ndarray:
+    """A textured street with one textured square on it, placed to a fraction of a pixel."""
+    ground = texture(seed)
+    onto = np.array([[1, 0, left], [0, 1, top]], np.float32)
+    thing = cv2.warpAffine(texture(seed + 1)[:side, :side], onto, (WIDTH, HEIGHT))
+    matte = cv2.warpAffine(np.ones((side, side), np.float32), onto, (WIDTH, HEIGHT))[..., None]
+    stretched = 128 + 2.5 * (ground * (1 - matte) + thing * matte - 128)
+    return stretched.clip(0, 255).astype(np.uint8)
+
+
+def detail_of(before: np.ndarray, after: np.ndarray, step_s: float) -> Detail:
+    return Detail(after, cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).astype(np.uint8), step_s)
+
+
+def moving(rightwards: float, step_s: float = 0.1, left: float = 100, top: float = 60) -> Motion:
+    """What is read of a square that moves by so many pixels a second."""
+    pair = detail_of(street(left, top), street(left + rightwards * step_s, top), step_s)
+    motion = FlowReader().read(pair)
+    assert motion is not None
+    return motion
+
+
+class TestFlow:
+    @pytest.mark.parametrize("step_s", [0.04, 0.1, 0.2])
+    def test_a_speed_is_the_same_whatever_the_time_between_the_pictures(self, step_s: float) -> None:
+        motion = moving(30.0, step_s)
+        fastest = np.sort(motion.speed.reshape(-1))[-20:].mean()
+        assert fastest == pytest.approx(30.0 / WIDTH, rel=0.15)
+
+    def test_what_stands_still_doesnt_move(self) -> None:
+        motion = moving(0.0)
+        assert not motion.cells.any()
+        assert moving_objects(motion) == []
+
+    def test_a_picture_without_an_earlier_one_has_no_motion(self) -> None:
+        assert FlowReader().read(None) is None
+        assert FlowReader().read(Detail(street(50))) is None
+
+    def test_each_eighth_of_the_circle_is_its_own_direction(self) -> None:
+        right, left = moving(40.0), moving(-40.0)
+        for motion, expected in ((right, 0), (left, 4)):
+            cells = np.flatnonzero(motion.cells)
+            bins = direction_bins(motion, cells)
+            assert np.median(bins) == expected
+
+
+class TestObjects:
+    def test_a_moving_square_is_one_object_where_it_is(self) -> None:
+        found = moving_objects(moving(30.0))
+        assert len(found) == 1
+        x, y, width, height = found[0].box
+        assert abs(x + width / 2 - 121.5) < 6
+        assert abs(y + height / 2 - 80) < 6
+        assert object_places(found).tolist() == [int(found[0].place[0] * 16) * 16 + int(found[0].place[1] * 16)]
+
+    def test_its_crop_holds_it_and_its_mask(self) -> None:
+        found = moving_objects(moving(30.0))
+        crop, mask = crop_of(street(103.0), found[0])
+        assert crop.shape == (CROP_SIDE, CROP_SIDE, 3)
+        assert mask[CROP_SIDE // 2, CROP_SIDE // 2] == pytest.approx(1.0)
+        assert 0.3 < mask.mean() < 0.95
+
+    def test_a_wide_region_is_cut_into_windows_about_as_wide_as_high(self) -> None:
+        still = moving(0.0)
+        wide = np.zeros((HEIGHT, WIDTH), bool)
+        wide[60:100, 40:160] = True
+        found = moving_objects(Motion(wide, still.velocity, still.speed, still.cells))
+        assert sorted(each.box for each in found) == [(40, 60, 40, 40), (80, 60, 40, 40), (120, 60, 40, 40)]
+
+    def test_a_detectors_boxes_take_the_place_of_regions(self) -> None:
+        found = moving_objects(moving(0.0), boxes=[(10, 20, 30, 40), (230, 150, 50, 50)])
+        assert [each.box for each in found] == [(10, 20, 30, 40), (230, 150, 10, 10)]
+
+
+class TestPlacedSums:
+    def test_parts_add_up_to_the_whole(self) -> None:
+        rng = np.random.default_rng(0)
+        places, values = rng.integers(0, 64, 300), rng.normal(size=(300, 3)).astype(np.float32)
+        whole, one, other = PlacedSums(8, 3), PlacedSums(8, 3), PlacedSums(8, 3)
+        whole.update(places, values)
+        one.update(places[:100], values[:100])
+        other.update(places[100:], values[100:])
+        one.merge(other)
+        np.testing.assert_allclose(one.products, whole.products, rtol=1e-12)
+        np.testing.assert_allclose(one.total, whole.total, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(one.count, whole.count)
+        with pytest.raises(ValueError, match="against"):
+            one.merge(PlacedSums(8, 2))
+
+    def test_one_gaussian_of_all_places_is_numpys_covariance(self) -> None:
+        rng = np.random.default_rng(1)
+        values = (rng.normal(size=(5000, 3)) @ np.array([[2, 0, 0], [1, 1, 0], [0, 0.5, 0.3]])).astype(np.float32)
+        sums = PlacedSums(8, 3)
+        sums.update(rng.integers(0, 64, 5000), values)
+        gaussians = sums.pooled(math.inf)
+        factor = gaussians.whitening[3, 4].astype(np.float64)
+        covariance = np.linalg.inv(factor.T @ factor)
+        expected = np.cov(values.T, bias=True)
+        np.testing.assert_allclose(covariance, expected + 0.01 * np.diag(np.diag(expected)), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(gaussians.mean[0, 0], values.mean(0), rtol=1e-4, atol=1e-4)
+
+    def test_the_likelihood_from_the_sums_is_scipys_from_the_values(self) -> None:
+        rng = np.random.default_rng(2)
+        places, values = rng.integers(0, 16, 400), rng.normal(size=(400, 2)).astype(np.float32)
+        learned, judged = PlacedSums(4, 2), PlacedSums(4, 2)
+        learned.update(places[:200], values[:200])
+        judged.update(places[200:], values[200:])
+        gaussians = learned.pooled(1.5)
+        each = []
+        for place, value in zip(places[200:], values[200:], strict=True):
+            factor = gaussians.whitening.reshape(-1, 2, 2)[place].astype(np.float64)
+            mean = gaussians.mean.reshape(-1, 2)[place]
+            each.append(multivariate_normal(mean, np.linalg.inv(factor.T @ factor)).logpdf(value))
+        assert judged.log_likelihood(gaussians) == pytest.approx(np.mean(each), rel=1e-4)
+
+    def test_how_far_places_borrow_follows_the_footage(self) -> None:
+        """Alike everywhere: borrow from all. Each column its own: borrow from few."""
+        rng = np.random.default_rng(3)
+        for slope, narrowest, widest in ((0.0, 6.0, math.inf), (3.0, 0.0, 1.5)):
+            halves = (PlacedSums(16, 1), PlacedSums(16, 1))
+            for half in halves:
+                places = rng.integers(0, 256, 6000)
+                columns = (places % 16)[:, None]
+                half.update(places, (slope * columns + rng.normal(size=(6000, 1))).astype(np.float32))
+            assert narrowest <= chosen_width(halves) <= widest
+            assert chosen_width(halves, least=6.0) >= 6.0
+        assert chosen_width((PlacedSums(4, 1), PlacedSums(4, 1))) == WIDTHS[-1]
+
+
+class TestTail:
+    def test_within_what_was_seen_it_is_the_share_that_reaches_it(self) -> None:
+        tail = Tail.of(np.linspace(0, 1, 10_001))
+        np.testing.assert_allclose(tail.surprise(np.array([0.0, 0.5, 0.9])), [0, 0.30103, 1.0], atol=1e-3)
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(-1e3, 1e3), min_size=10, max_size=60), st.floats(-2e3, 2e3), st.floats(0, 1e3))
+    def test_it_never_falls_and_never_ends(self, seen: list[float], value: float, more: float) -> None:
+        tail = Tail.of(np.array(seen))
+        low, high = tail.surprise(np.array([value, value + more]))
+        assert 0 <= low <= high < math.inf
+
+    def test_beyond_it_an_exponential_is_continued_with_care(self) -> None:
+        values = np.random.default_rng(0).exponential(size=200_000)
+        tail = Tail.of(values)
+        surprise = float(tail.surprise(np.array(6.9078)))  # one in a thousand
+        assert 2.7 < surprise < 3.05
+        assert float(tail.surprise(np.array(60.0))) < 60 / math.log(10)  # nobody has seen one in 10^26
+
+    def test_few_values_have_no_tail(self) -> None:
+        with pytest.raises(ValueError, match="at least 10"):
+            Tail.of(np.zeros(9))
+
+
+def flat(number: float) -> np.ndarray:
+    return np.full((CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS), number, np.float32)
+
+
+class TestChange:
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(st.floats(0.02, 0.4), min_size=12, max_size=30))
+    def test_a_steady_change_has_its_rate_however_uneven_the_frames(self, steps: list[float]) -> None:
+        history, time_s, said = EmbeddingHistory(), 0.0, 0
+        known_from = next((sum(steps[:n]) for n in range(len(steps)) if sum(steps[:n]) >= LAG_S), math.inf)
+        for step in steps:
+            change = history.change(flat(2.0 * time_s), time_s)
+            if change is not None:
+                said += 1
+                np.testing.assert_allclose(change, 2.0, rtol=1e-3)
+            time_s += step
+        expected = sum(sum(steps[:n]) >= known_from for n in range(len(steps)))
+        assert abs(said - expected) <= 1  # the first may fall to rounding
+
+    def test_after_a_gap_or_a_step_back_nothing_is_said_for_a_lag(self) -> None:
+        for jump in (5.0, -2.0):
+            history = EmbeddingHistory()
+            said = [history.change(flat(0), 10 + 0.1 * n) is not None for n in range(8)]
+            assert said == [False] * 3 + [True] * 5
+            assert [history.change(flat(9), 10.7 + jump + 0.1 * n) is not None for n in range(4)] == [False] * 3 + [
+                True
+            ]
+
+
+def evidence(speed: float = 0.0, place: float = 0.0) -> Evidence:
+    cells = np.arange(20, dtype=np.uint16)
+    values = np.full(20, speed, np.float16)
+    return Evidence(cells, values, np.full(20, 5, np.float16), np.full(20, 5, np.float16), place=place)
+
+
+def held_out(frames: int = 300) -> list[HeldOut]:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(frames, 3))
+    return [
+        HeldOut("lobby", n / 10, n / 10, 10 + a, np.zeros(4, np.float16), evidence(b, abs(c)))
+        for n, (a, b, c) in enumerate(noise)
+    ]
+
+
+class TestFusion:
+    def judged(self, fusion: Fusion, seen: Evidence, patches: float = 10.0, frames: int = 8) -> tuple[float, Channel]:
+        averages = fusion.averages()
+        judgement = None
+        for n in range(frames):
+            judgement = fusion.judge(seen, patches, n / 10, averages)
+        assert judgement is not None
+        return judgement.score, judgement.channel
+
+    def test_the_witness_that_sees_something_speaks_and_is_named(self) -> None:
+        fusion = Fusion(held_out())
+        score, channel = self.judged(fusion, evidence(speed=9.0))
+        assert channel is Channel.SPEED
+        assert score > 3
+        assert self.judged(fusion, evidence(place=6.0))[1] is Channel.PLACE
+        assert self.judged(fusion, evidence(), patches=40.0)[1] is Channel.LOOKS
+
+    def test_a_part_that_is_left_out_is_silent(self) -> None:
+        quiet = Fusion(held_out(), Parts(speed=False, witnesses=frozenset()))
+        assert self.judged(quiet, evidence(speed=9.0))[0] == self.judged(quiet, evidence())[0]
+
+    def test_a_witness_with_a_small_share_must_be_more_surprising(self) -> None:
+        fusion = Fusion(held_out())
+        reached = np.array([frame.evidence.place for frame in held_out()]).max()
+        score, _ = self.judged(fusion, evidence(place=float(reached)))
+        alone = Fusion(held_out(), Parts(witnesses=frozenset()))
+        assert score < self.judged(alone, evidence(speed=float(reached)))[0]
+
+    def test_one_frame_alone_counts_less_than_the_same_for_a_while(self) -> None:
+        fusion = Fusion(held_out())
+        averages = fusion.averages()
+        for n in range(8):
+            before = fusion.judge(evidence(), 10.0, n / 10, averages)
+        flash = fusion.judge(evidence(speed=9.0), 10.0, 0.8, averages)
+        assert before.score < flash.score < self.judged(fusion, evidence(speed=9.0))[0]
+
+
+def test_averages_reach_back_by_time_and_not_over_a_gap() -> None:
+    averages = Averages(0.6)
+    steady = [averages.take({Channel.SPEED: float(n)}, n / 10)[Channel.SPEED] for n in range(10)]
+    assert steady[2] == pytest.approx(1.0)
+    assert steady[9] == pytest.approx(np.mean([4, 5, 6, 7, 8, 9]))
+    assert averages.take({Channel.SPEED: 50.0}, 30.0)[Channel.SPEED] == 50.0
+    assert averages.take({Channel.SPEED: 7.0}, 2.0)[Channel.SPEED] == 7.0
+
+
+def observed(motion: Motion, time_s: float) -> Observation:
+    objects = moving_objects(motion)
+    features = np.ones((len(objects), DIMENSIONS), np.float32)
+    return Observation("street", time_s, motion, objects, features, flat(0.0))
+
+
+@pytest.fixture(scope="module")
+def measure() -> Measure:
+    """A street on which things go to the right at 20 to 30 pixels a second, along its middle."""
+    halves = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
+    for n in range(24):
+        halves[n % 2].update(observed(moving(20.0 + n % 11, left=20 + 7 * n), n / 10))
+    return Measure(halves)
+
+
+class TestMeasure:
+    def test_twice_the_usual_speed_stands_out(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        fast = measure.evidence(observed(moving(60.0), 9.0))
+        assert fast.speed.max() > usual.speed.max() + 1.5
+
+    def test_the_other_way_is_a_rare_direction(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        against = measure.evidence(observed(moving(-25.0), 9.0))
+        assert against.direction > usual.direction + 0.6
+
+    def test_where_nothing_went_is_a_rare_place(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        aside = measure.evidence(observed(moving(25.0, top=4), 9.0))
+        assert aside.place > usual.place + 0.5
+
+    def test_footage_in_which_nothing_moved_makes_every_motion_rare(self) -> None:
+        empty = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
+        for n in range(40):
+            empty[n % 2].update(observed(moving(0.0), n / 10))
+        seen = Measure(empty).evidence(observed(moving(25.0), 9.0))
+        assert seen.place > 1.5
+        assert len(seen.cells) == len(log_speeds(moving(25.0))[0])
+
+    def test_shapes_are_logarithms_of_pixels(self) -> None:
+        found = moving_objects(moving(30.0))
+        wide, high, area = np.exp(object_shapes(found)[0])
+        assert (round(wide), round(high)) == found[0].box[2:]
+        assert area == pytest.approx(found[0].mask.sum(), rel=1e-4)
+
+
+def test_the_kernels_are_in_order() -> None:
+    assert all(one < other for one, other in pairwise(WIDTHS))
+    assert GRID % CHANGE_GRID == 0

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from streammon.errors import ConfigError
 from streammon.evaluation.ablation import ablation_table
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.facts import backbone_facts, dataset_facts, joined, machine_facts
@@ -73,6 +74,8 @@ def evaluate_paper(
         InputError: The data set, the weights, an option or the cache is wrong.
     """
     began = time.monotonic()
+    if options.ablation:
+        raise ConfigError("--ablation", "the paper's tables have none of motion", "give --paper or --ablation")
     study = Study(options, progress)
     paper = PaperTables(study)
     tables = tuple(paper.table(number) for number in numbers)

@@ -1,0 +1,232 @@
+"""Motion as a method: a runner among walkers is found, the same in every run, however often interrupted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import command_here
+from dataset_trees import mvtec_category, write_images, write_masks
+from staging_street import FPS, HEIGHT, WALK_Y, WIDTH, Walker, street
+from streammon.config import ModelConfig
+from streammon.errors import FootageError
+from streammon.evaluation.cache import Cache, ClipResult
+from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
+from streammon.evaluation.draws import Draw
+from streammon.evaluation.harness import Harness, Taking
+from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.methods import Method, Motion, MotionPart, Padim, motion_parts, motion_seeds
+from streammon.evaluation.metrics import micro_auroc
+from streammon.motion import Parts
+from streammon.padim import Backbone, load_backbone
+
+MODEL = ModelConfig(dimensions=8)
+WALK, RUN = 4.0, 13.0  # pixels a frame
+TRAINING = (50, 50, 60)  # frames of each clip; the last fifth of them all is held out
+TEST_FRAMES, RUN_FROM, RUN_TO = 34, 8, 30
+
+
+def quiet(_what: str, _done: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+def lane(y: int, first: float) -> list[Walker]:
+    """Walkers one behind the other, so that somebody is everywhere sooner or later."""
+    return [Walker(0, first + 80 * number, y, WALK) for number in range(-3, 4)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A street on which all walk; in one of two test clips somebody runs, who looks like all the others."""
+    root = tmp_path_factory.mktemp("motion") / "street"
+    for number, frames in enumerate(TRAINING):
+        both = [*lane(WALK_Y, 8.0 + 31 * number), *lane(WALK_Y - 60, 41.0 + 23 * number)]
+        write_images(root / "train" / f"{number}", street(both, frames, 0), "{:03}.png")
+    runner = [*lane(WALK_Y, 15.0), *lane(WALK_Y - 60, 10.0), Walker(RUN_FROM, 0.0, WALK_Y, RUN)]
+    write_images(root / "test" / "runs", street(runner, TEST_FRAMES, 0), "{:03}.png")
+    both = [*lane(WALK_Y, 22.0), *lane(WALK_Y - 60, 3.0)]
+    write_images(root / "test" / "walks", street(both, TEST_FRAMES, 0), "{:03}.png")
+    for clip, abnormal in (("runs", range(RUN_FROM, RUN_TO)), ("walks", range(0))):
+        masks = np.zeros((TEST_FRAMES, HEIGHT, WIDTH), bool)
+        for frame in abnormal:
+            left = round(RUN * (frame - RUN_FROM))
+            masks[frame, WALK_Y : WALK_Y + 30, left : left + 14] = True
+        (root / "labels").mkdir(exist_ok=True)
+        np.save(root / "labels" / f"{clip}.npy", masks.any((1, 2)))
+        write_masks(root / "masks" / clip, masks, "{:03}.png")
+    (root / "dataset.yaml").write_text(f"fps: {FPS:g}\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return load_backbone(MODEL)
+
+
+@pytest.fixture(scope="module")
+def dataset(root: Path) -> Dataset:
+    return load_dataset("folder", root, DatasetOptions())
+
+
+def harness(dataset: Dataset, backbone: Backbone, folder: Path, methods: list[Method]) -> Harness:
+    caches = {method: Cache(folder, "street", method.key) for method in methods}
+    return Harness(dataset, View(64), caches, backbone, Taking(), quiet)
+
+
+def scores(run: Harness, method: Method) -> dict[str, list[float]]:
+    return {clip.name: clip.scores.tolist() for clip in Draw(run, method).scores()}
+
+
+@pytest.fixture(scope="module")
+def draws() -> list[Motion]:
+    return motion_seeds(MODEL, 2)
+
+
+@pytest.fixture(scope="module")
+def whole(draws: list[Motion]) -> Motion:
+    return draws[0]
+
+
+@pytest.fixture(scope="module")
+def ran(
+    dataset: Dataset, backbone: Backbone, draws: list[Motion], tmp_path_factory: pytest.TempPathFactory
+) -> Harness:
+    """The whole method twice, the ablation of the first and PaDiM, in one run."""
+    whole, another = draws
+    everything = MotionPart(whole, "nothing", Parts())
+    methods: list[Method] = [another, everything, *motion_parts(whole), whole, Padim(MODEL)]
+    run = harness(dataset, backbone, tmp_path_factory.mktemp("cache"), methods)
+    run.run()
+    return run
+
+
+def auroc(run: Harness, method: Method) -> float:
+    found = micro_auroc(Draw(run, method).scores())
+    assert found is not None
+    return found
+
+
+def test_a_runner_who_looks_like_the_walkers_is_found_better_by_motion_than_by_patches_alone(
+    ran: Harness, whole: Motion
+) -> None:
+    padim = next(method for method in ran.methods if isinstance(method, Padim))
+    assert auroc(ran, whole) > 0.9
+    assert auroc(ran, whole) > auroc(ran, padim)
+
+
+def part(ran: Harness, name: str) -> MotionPart:
+    return next(method for method in ran.methods if isinstance(method, MotionPart) and method.part == name)
+
+
+def test_every_part_can_be_taken_away(ran: Harness) -> None:
+    removed = {method.part for method in ran.methods if isinstance(method, MotionPart)} - {"nothing"}
+    parts = {"speed", "objects", "change", "patches", "direction", "place", "shape", "smoothing over time"}
+    assert removed == parts
+    assert len({method.key for method in ran.methods}) == len(ran.methods)
+
+
+def test_without_speed_the_runner_is_harder_to_find(ran: Harness, whole: Motion) -> None:
+    assert auroc(ran, part(ran, "speed")) < auroc(ran, whole)
+
+
+def test_taking_nothing_away_changes_nothing(ran: Harness, whole: Motion) -> None:
+    assert scores(ran, part(ran, "nothing")) == scores(ran, whole)
+
+
+def test_parts_that_the_maps_do_not_show_are_given_none_of_their_own(ran: Harness, whole: Motion) -> None:
+    localising = {method.part for method in ran.methods if isinstance(method, MotionPart) and not method.shares_maps}
+    assert localising == {"speed", "objects", "change", "patches"}
+    grids = {name: len(result(ran, part(ran, name)).grids) for name in ("speed", "patches", "place")}
+    assert grids == {"speed": 2, "patches": 1, "place": 0}
+    patches, motion = result(ran, whole).grids
+    assert patches.shape[0] == motion.shape[0] == TEST_FRAMES
+    assert min(patches.min(), motion.min()) >= 0
+
+
+def result(ran: Harness, method: Method) -> ClipResult:
+    found = ran.result(method, ran.dataset.clips[0])
+    assert found is not None
+    return found
+
+
+def test_an_interrupted_run_goes_on_with_the_same_scores_and_nothing_is_done_twice(
+    ran: Harness, dataset: Dataset, backbone: Backbone, whole: Motion, tmp_path: Path
+) -> None:
+    fit_files = []
+    for stop_after in (55, 65, 70, None):  # in the second clip; from there in the third; from there while scoring
+        method = Motion(MODEL)
+        run = harness(dataset, backbone, tmp_path, [method])
+        run.progress = Stopping(stop_after)
+        try:
+            run.run()
+        except KeyboardInterrupt:
+            fit_files.append(len(list(tmp_path.rglob("*.fit.safetensors"))))
+    assert fit_files == [1, 1, 1]
+    assert scores(run, method) == scores(ran, whole)
+    run.progress = Stopping(0)
+    run.run()  # all is kept: nothing is worked on
+
+
+class Stopping:
+    """Interrupts a run that has done so many frames."""
+
+    def __init__(self, after: int | None) -> None:
+        self._after = after
+
+    def __call__(self, what: str, done: int, _total: int) -> None:
+        if self._after is not None and not what.startswith("solving") and done >= self._after:
+            raise KeyboardInterrupt
+
+
+def test_another_channel_choice_scores_otherwise_in_the_same_run(ran: Harness, whole: Motion) -> None:
+    another = next(method for method in ran.methods if isinstance(method, Motion) and method is not whole)
+    assert scores(ran, another) != scores(ran, whole)
+
+
+def test_thresholds_come_from_the_footage_that_was_held_out(ran: Harness, whole: Motion) -> None:
+    thresholds = Draw(ran, whole).thresholds(ran.dataset.clips[0])
+    assert thresholds["1 a day"] > thresholds["1 an hour"] > 0
+
+
+def test_too_little_footage_to_hold_some_out_is_told(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
+    run = harness(dataset, backbone, tmp_path, [Motion(MODEL)])
+    run.taking = Taking(max_train_frames=20)
+    with pytest.raises(FootageError) as refusal:
+        run.run()
+    assert str(refusal.value) == (
+        "scene 'scene': 7 of its last frames can be held out to calibrate on, and 10 are needed; "
+        "give more footage, or --method padim"
+    )
+
+
+def test_one_command_evaluates_video_by_motion_and_takes_it_apart(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("eval", "--dataset", "folder", "--root", root, "--dimensions", "8", "--every", "3", "--ablation")
+    ended = command_here(monkeypatch, capfd)(*words, "--cache", tmp_path, "--json", "r.json", "--report", "page")
+    assert ended.code == 0, ended
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["title"] == "folder: motion beside PaDiM efficientnet_lite0 Rd8"
+    assert report["facts"]["delay"].startswith("a score is the causal mean over ")
+    (table,) = report["tables"]
+    assert [row[0] for row in table["rows"]][:2] == ["the whole", "without speed"]
+    assert table["rows"][-1][0] == "PaDiM alone"
+    assert all(0 <= float(cell) <= 1 for row in table["rows"] for cell in row[1:])
+    measures = {each["title"]: each["measures"][0]["value"] for each in report["measures"]}
+    assert table["rows"][0][1] == f"{measures['Frame level']:.3f}"
+    assert table["rows"][0][4] == f"{measures['Pixel level']:.3f}"
+    assert "Ablation: what each part is worth" in ended.stdout
+    assert "PaDiM alone" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_still_images_have_no_motion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    category = mvtec_category(tmp_path / "nut").root
+    told = command_here(monkeypatch, capfd)("eval", "--dataset", "mvtec", "--root", category, "--method", "motion")
+    assert told.complaint == (
+        "--method: it is motion, and mvtec is still images; give --method padim, or a data set of video"
+    )

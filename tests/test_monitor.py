@@ -99,10 +99,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 @pytest.fixture(scope="module")
 def scenes(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scenes folder in which the courtyard is learned."""
+    """A scenes folder in which the courtyard is learned, by its looks alone: nothing moves in it."""
     folder = tmp_path_factory.mktemp("scenes")
     options = FitOptions(keep_statistics=False)
-    fit_scene(SCENE, [clips.normal], folder / SCENE, ModelConfig(), options, lambda done, total: None)
+    fit_scene(SCENE, [clips.normal], folder / SCENE, ModelConfig(method="padim"), options, lambda done, total: None)
     return folder
 
 
@@ -121,7 +121,8 @@ def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[...
     def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
         alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
         cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
-        values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting}
+        model = {"method": "padim"} | sections.pop("model", {})
+        values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": model}
         return Config.parse(values | sections, "test")
 
     return config

@@ -91,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3))
     normal = encode(folder / "normal.mp4", courtyard(10))
     options = FitOptions(keep_statistics=False)
-    fit_scene("courtyard", [normal], folder / "courtyard", ModelConfig(), options, lambda done, total: None)
+    fit_scene("courtyard", [normal], folder / "courtyard", ModelConfig(method="padim"), options, lambda done, total: None)
     return folder
 
 
@@ -126,6 +126,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
         "redis": "embedded" if redis_is == "embedded" else redis.url,
         "scenes": str(folder),
         "alerting": {"spool": str(tmp_path / "spool")},
+        "model": {"method": "padim"},
     }
     with ExitStack() as stack:
         run = Run(config, tmp_path, stack)
@@ -162,6 +163,7 @@ def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: Redi
         "redis": redis.url,
         "scenes": str(folder),
         "alerting": {"spool": str(tmp_path / "spool")},
+        "model": {"method": "padim"},
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "streammon", "run", "--config", str(tmp_path / "config.yaml")]

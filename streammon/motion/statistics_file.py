@@ -38,7 +38,7 @@ def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     for name, kind in (("cells", np.int32), ("speed", np.float16), ("looks", np.float16), ("change", np.float16)):
         parts = [getattr(frame.evidence, name).astype(kind) for frame in frames]
         arrays[f"held.{name}"] = np.concatenate(parts) if parts else np.zeros(0, kind)
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     write_tensors(folder / MOTION_FILE, tensors, facts, streams={"names": streams})
 
 

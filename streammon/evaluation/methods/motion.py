@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -23,6 +22,19 @@ from streammon.records import Channel
 
 READ_BY = (("streammon.motion", ""), ("streammon.ingest", "detail.py"))
 """Packages, or modules of them, whose code says what motion is."""
+
+
+def motion_version() -> str:
+    """A hash of the code that reads motion: with it, a change of one of its constants makes earlier scores stale."""
+    digest = sha256()
+    for package, module in READ_BY:
+        sources = [each for each in files(package).iterdir() if each.name.endswith(module or ".py")]
+        for source in sorted(sources, key=lambda each: each.name):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+MOTION_VERSION = motion_version()  # at import: of the code that runs, whatever is edited while it does
 
 
 class Motion:
@@ -49,7 +61,7 @@ class Motion:
         self._model = model
         self._observer = observer or OneObserver()
         self.name = f"motion beside {Padim(model).name}"
-        self.key = f"{self.name}; {_line(Parts())}; {motion_version()}"
+        self.key = f"{self.name}; {_line(Parts())}; {MOTION_VERSION}"
         self.needs_maps = True
         self.needs_details = True
 
@@ -67,17 +79,6 @@ def motion_seeds(model: ModelConfig, seeds: int) -> list[Motion]:
     """The same with `seeds` channel choices of the patches; what is seen of motion is worked out once for all."""
     observer = OneObserver()
     return [Motion(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
-
-
-@cache
-def motion_version() -> str:
-    """A hash of the code that reads motion: with it, a change of one of its constants makes earlier scores stale."""
-    digest = sha256()
-    for package, module in READ_BY:
-        sources = [each for each in files(package).iterdir() if each.name.endswith(module or ".py")]
-        for source in sorted(sources, key=lambda each: each.name):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def delay_fact() -> str:

@@ -1,18 +1,24 @@
-"""How a scene learns live: in its own time, whatever its cameras do."""
+"""How a scene learns live, in its own time, whatever its cameras do; and what it says once it watches."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from staging_street import WALK_Y, Walker
 from streammon.config import Config
-from streammon.errors import ConfigError
+from streammon.errors import BankError, ConfigError
 from streammon.ingest import LatestFrames
+from streammon.motion import MOTION_FILE, Observer
 from streammon.padim import INPUT_SIZE, LEAST_FRAMES, Backbone, Bank, as_batch, load_backbone
-from streammon.records import Frame, FrameScore, SceneProgress
+from streammon.records import Channel, Frame, FrameScore, SceneProgress
 from streammon.scoring import Outcome, Scene, ScorerThread
+from walking_frames import frames_of, walking
 
 LEARN_S = 20.0
+LEARNED = 208
+"""Frames of the street, 10 a second, after which it is learned."""
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +26,14 @@ def backbone() -> Backbone:
     return load_backbone(configured(Path("scenes")).model)
 
 
-def configured(scenes: Path, **cameras: dict[str, object]) -> Config:
+def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]) -> Config:
     known = cameras or {"one": {}, "two": {}}
     each = {"url": "rtsp://127.0.0.1/x", "scene": "yard", "learn_for": LEARN_S}
     return Config.parse(
         {
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
-            "model": {"dimensions": 8, "method": "padim"},
+            "model": {"dimensions": 8, "method": method},
         },
         "test",
     )
@@ -88,3 +94,120 @@ def test_two_cameras_that_learn_one_scene_for_different_times_are_refused(tmp_pa
     assert str(refused.value) == (
         "cameras.two.learn_for: it and cameras.one learn scene 'yard' for different times; give both the same"
     )
+
+
+# --- what moves
+
+
+def take_all(scene: Scene, frames: list[Frame], backbone: Backbone) -> list[Outcome]:
+    """What a scene makes of frames, eight at a time."""
+    outcomes: list[Outcome] = []
+    for first in range(0, len(frames), 8):
+        batch = frames[first : first + 8]
+        outcomes += scene.take(batch, backbone.maps(as_batch([frame.picture for frame in batch])))
+    return outcomes
+
+
+def scores_of(outcomes: list[Outcome]) -> list[FrameScore]:
+    return [outcome for outcome in outcomes if isinstance(outcome, FrameScore)]
+
+
+def street_scene(folder: Path, backbone: Backbone) -> Scene:
+    """The street as it is kept there, else still to be learned."""
+    config = configured(folder, method="motion")
+    return Scene("yard", config, config.cameras["one"], backbone, Observer(backbone))
+
+
+@pytest.fixture(scope="module")
+def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
+    """A street whose walkers were learned live, at 10 frames a second for 20 s, and its folder."""
+    folder = tmp_path_factory.mktemp("street")
+    scene = street_scene(folder, backbone)
+    outcomes = take_all(scene, frames_of(walking(0, LEARNED)), backbone)
+    assert isinstance(outcomes[-1], SceneProgress)
+    assert outcomes[-1].done
+    return folder, scene
+
+
+def test_what_moves_is_learned_live_and_who_runs_is_told_by_the_speed(
+    learned: tuple[Path, Scene], backbone: Backbone
+) -> None:
+    _, scene = learned
+    runner = Walker(LEARNED + 16, 0, WALK_Y, 12)
+    scores = scores_of(take_all(scene, frames_of(walking(LEARNED, LEARNED + 40, [runner]), "east"), backbone))
+    assert len(scores) == 40
+    calm, fast = scores[:16], scores[20:36]
+    assert max(score.level for score in calm) < min(score.level for score in fast)
+    assert all(score.score > score.threshold for score in fast)
+    assert Channel.SPEED in {score.channel for score in fast} <= {Channel.SPEED, Channel.CHANGE}
+    peaks = [(score.score, float(score.anomaly_map.max())) for score in scores]
+    assert all(peak == pytest.approx(height, rel=1e-5) for height, peak in peaks)
+    hottest = fast[8].anomaly_map
+    row, column = np.unravel_index(int(hottest.argmax()), hottest.shape)
+    x = 12 * (fast[8].seq - 16) + 7
+    assert (column / INPUT_SIZE * 320, row / INPUT_SIZE * 200) == pytest.approx((x, WALK_Y + 15), abs=30)
+
+
+def test_a_scene_loaded_again_scores_as_the_one_that_learned(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+    folder, scene = learned
+    again = street_scene(folder, backbone)
+    frames = frames_of(walking(LEARNED, LEARNED + 16, [Walker(LEARNED, 0, WALK_Y, 12)]), "west")
+    first, second = (scores_of(take_all(each, frames, backbone)) for each in (scene, again))
+    assert [score.score for score in first] == pytest.approx([score.score for score in second], rel=1e-4)
+    assert [score.channel for score in first] == [score.channel for score in second]
+    assert again.threshold == pytest.approx(scene.threshold)
+
+
+def test_two_cameras_of_one_scene_are_told_apart(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+    folder, _ = learned
+    frames = frames_of(walking(LEARNED, LEARNED + 12), "left")
+    alone = scores_of(take_all(street_scene(folder, backbone), frames, backbone))
+    others = frames_of(walking(LEARNED, LEARNED + 12, [Walker(LEARNED, 0, WALK_Y, 12)]), "right")
+    mixed = [frame for pair in zip(frames, others, strict=True) for frame in pair]
+    both = scores_of(take_all(street_scene(folder, backbone), mixed, backbone))
+    left = [score.score for score in both if score.camera == "left"]
+    assert left == pytest.approx([score.score for score in alone], rel=1e-3, abs=1e-3)
+
+
+def test_a_camera_too_slow_for_motion_is_judged_by_its_looks(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+    folder, _ = learned
+    scores = scores_of(
+        take_all(street_scene(folder, backbone), frames_of(walking(LEARNED, LEARNED + 8), "slow", fps=0.5), backbone)
+    )
+    assert len(scores) == 8
+    assert {score.channel for score in scores if score.score > 0} <= {Channel.LOOKS}
+
+
+def test_a_scene_that_only_a_slow_camera_shows_is_learned_and_watched(tmp_path: Path, backbone: Backbone) -> None:
+    scene = street_scene(tmp_path, backbone)
+    outcomes = take_all(scene, frames_of(walking(0, 48), "slow", fps=1), backbone)
+    assert not scene.learning
+    assert len(scores_of(outcomes)) == 8
+    assert all(np.isfinite(score.score) for score in scores_of(outcomes))
+
+
+def test_a_scene_learned_without_motion_is_refused_where_motion_is_asked_for(
+    learned: tuple[Path, Scene], tmp_path: Path, backbone: Backbone
+) -> None:
+    folder, _ = learned
+    shutil.copytree(folder / "yard", tmp_path / "yard")
+    file = tmp_path / "yard" / MOTION_FILE
+    file.unlink()
+    with pytest.raises(BankError) as refused:
+        street_scene(tmp_path, backbone)
+    assert str(refused.value) == (
+        f"scene 'yard': it has no motion file ({file}); "
+        "fit it again with `streammon fit --scene yard`, or set model.method to padim"
+    )
+
+
+def test_a_scene_learned_with_motion_serves_padim_alone(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+    folder, _ = learned
+    config = configured(folder)
+    scene = Scene("yard", config, config.cameras["one"], backbone, None)
+    frames = frames_of(walking(0, 8))
+    maps = backbone.maps(as_batch([frame.picture for frame in frames]))
+    anomaly_maps, scores = Bank.load(folder / "yard").prepare(backbone.device).score(maps)
+    found = scores_of(scene.take(frames, maps))
+    assert [score.score for score in found] == scores.tolist()
+    assert all(np.array_equal(one.anomaly_map, other) for one, other in zip(found, anomaly_maps.numpy(), strict=True))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cameras import RtspServer, has_gstreamer
@@ -263,6 +264,14 @@ def test_a_folder_as_configuration_is_refused(command: Command) -> None:
         (
             ["fit", "clip.mp4", "--scene", "lobby", "--frame-score", "mean"],
             "--frame-score: it is 'mean'; it must be 'max' or 'worst_percent'",
+        ),
+        (
+            ["fit", "clip.mp4", "--scene", "lobby", "--method", "magic"],
+            "--method: it is 'magic'; it must be 'motion' or 'padim'",
+        ),
+        (
+            ["fit", "clip.mp4", "--scene", "lobby", "--crop", "224"],
+            "--crop: motion is learned of the whole picture; fit with --method padim, or leave it out",
         ),
         (["bench", "--batch", "many"], "--batch: it is 'many'; it must be a whole number"),
         (["bench", "--cameras", "1,x"], "--cameras: it is '1,x'; give counts from 1 to 256 with commas, as 1,4,16"),
@@ -517,6 +526,7 @@ def test_a_bank_calibrated_for_another_frame_score_is_refused(watching: Callable
 
 
 BANK = Path("scenes/lobby/bank.safetensors")
+MOTION = Path("scenes/lobby/motion.safetensors")
 FIT_AGAIN = "fit it again with `streammon fit`"
 
 
@@ -563,6 +573,32 @@ def test_a_folder_in_the_banks_place_is_refused(watching: Callable[..., str]) ->
     assert watching().startswith(f"scene 'lobby': {BANK} ")
 
 
+def test_a_scene_without_a_motion_file_is_refused_where_motion_is_asked_for(watching: Callable[..., str]) -> None:
+    MOTION.unlink()
+    assert watching() == (
+        f"scene 'lobby': it has no motion file ({MOTION}); "
+        "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "found"), [(-1000, "no safetensors file, or cut short"), (0, "no safetensors file")]
+)
+def test_a_motion_file_that_is_none_is_refused(watching: Callable[..., str], kept: int, found: str) -> None:
+    MOTION.write_bytes(MOTION.read_bytes()[:kept])
+    assert watching().startswith(f"scene 'lobby': {MOTION} is {found}")
+
+
+def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) -> None:
+    with safe_open(MOTION, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        header = file.metadata()
+    save_file(tensors | {"half0.directions": torch.zeros(3)}, MOTION, header)
+    assert watching() == (
+        f"{MOTION}: it makes no sense; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
 def test_a_bank_without_calibration_is_refused(command: Command) -> None:
     assert command("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0").code == 0
     assert command("run", "clip.mp4", "--scene", "lobby").complaint == (
@@ -596,6 +632,23 @@ def test_merging_what_is_no_scene_is_refused(command: Command, lobby: Path) -> N
     assert command("merge", lobby, "nowhere", "--scene", "lobby").complaint == (
         "scene 'nowhere': it has no running statistics (nowhere/statistics.safetensors); "
         "learn it with `streammon fit`"
+    )
+
+
+def test_merging_a_fit_with_motion_and_one_without_is_refused(command: Command, lobby: Path) -> None:
+    words = ["--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5", "--method", "padim"]
+    assert command("fit", "clip.mp4", *words).code == 0
+    assert command("merge", lobby, "scenes/lobby", "--scene", "joint").complaint == (
+        "scenes/lobby: it has no motion file, and another part has one; fit all parts with the same --method"
+    )
+
+
+def test_going_on_without_the_motion_learned_before_is_refused(command: Command, lobby: Path) -> None:
+    shutil.copytree(lobby, "scenes/lobby")
+    MOTION.unlink()
+    assert command("fit", "clip.mp4", "--scene", "lobby", "--add").complaint == (
+        f"scene 'lobby': it has no motion file ({MOTION}); "
+        "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
     )
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import click
+import numpy as np
 import pytest
 import redis as redis_client
 import torch
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel
 from safetensors import safe_open
 
@@ -31,8 +33,9 @@ from streammon import __version__
 from streammon.alerting import Spool
 from streammon.cli import commands
 from streammon.config import Config
-from streammon.motion import MOTION_FILE
-from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
+from streammon.motion import MOTION_FILE, MotionLearner, load_motion
+from streammon.motion.objects import feature_dimensions
+from streammon.padim import ARCHITECTURES, BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
 from streammon.records import CameraState, CameraStatus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,6 +182,54 @@ def test_merge_joins_two_fits_of_one_scene(command: Command) -> None:
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
     assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 24, 24)
     assert {file.name for file in Path("scenes/hall").iterdir()} == {BANK_FILE, SCENE_FILE, STATISTICS_FILE}
+
+
+def motion_of(folder: Path) -> MotionLearner:
+    """What a scene's folder holds of motion."""
+    learner = MotionLearner(feature_dimensions(ARCHITECTURES["efficientnet_lite0"].channels))
+    load_motion(folder, learner, Bank.load(folder).facts)
+    return learner
+
+
+def sums_of(*learners: MotionLearner) -> dict[str, NDArray[np.float64]]:
+    """The sums of both halves of all, together."""
+    halves = [half.arrays() for learner in learners for half in learner.halves]
+    return {name: np.sum([half[name] for half in halves], axis=0) for name in halves[0]}
+
+
+def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5")
+    for day in ("monday", "tuesday"):
+        assert command(*words, "--scenes", day).code == 0
+    report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
+    assert (report["method"], report["frames"], report["calibration_frames"]) == ("motion", 24, 24)
+    again = reported(command(*words, "--scenes", "tuesday", "--add", "--json", "-"))
+    parts, joint = [motion_of(Path("monday/lobby"))] * 2, motion_of(Path("scenes/hall"))
+    expected = sums_of(*parts)
+    for learner, thresholds in (
+        (joint, report["thresholds"]),
+        (motion_of(Path("tuesday/lobby")), again["thresholds"]),
+    ):
+        found = sums_of(learner)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name], array, rtol=1e-6, atol=1e-6 * np.abs(array).max())
+        assert len(learner.held_out) == 24
+        assert learner.bank().calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
+
+
+def test_fitting_with_padim_forgets_the_motion_learned_before(command: Command) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5")
+    assert command(*words).code == 0
+    assert Path("scenes/lobby", MOTION_FILE).exists()
+    report = reported(command(*words, "--method", "padim", "--json", "-"))
+    bank = Bank.load(Path("scenes/lobby"))
+    assert bank.calibration is not None
+    assert (report["method"], report["thresholds"]["1"]) == (
+        "padim",
+        pytest.approx(bank.calibration.score_at_rate(1), abs=1e-3),
+    )
+    assert not Path("scenes/lobby", MOTION_FILE).exists()
 
 
 @pytest.mark.parametrize(("reduction", "dimensions"), [("pca", 4), ("all", 232), ("orthogonal", 4)])

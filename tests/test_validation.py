@@ -197,7 +197,7 @@ def test_segments_are_spread_over_clips_and_over_a_long_one() -> None:
 def test_too_short_footage_is_told_before_the_work(numbered_clip: Path) -> None:
     with pytest.raises(FootageError) as failure:
         hold_enough_footage([numbered_clip], ValidationOptions())
-    remedy = "give at least 120, and minutes of them to learn anything from it, or drop --validate"
+    remedy = "give at least 80, and minutes of them to learn anything from it, or drop --validate"
     assert str(failure.value) == f"{numbered_clip}: it has 75 frames, too few to validate on; {remedy}"
 
 

@@ -13,7 +13,7 @@ from streammon.records import Detail, Frame, Picture
 SEGMENT_FRAMES = 400
 """At 10 frames a second 40 s: who crosses the picture is seen whole, and 0.3 GB hold it."""
 
-LEAST_SEGMENT_FRAMES = 60
+LEAST_SEGMENT_FRAMES = 40
 
 
 @dataclass(frozen=True, slots=True)

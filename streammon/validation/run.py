@@ -39,7 +39,7 @@ SEGMENTS = 8
 MOST_FRAMES = 10_000
 """Of all the footage, evenly thinned: each is looked at as often as there are folds."""
 
-LEAST_FRAMES = 120
+LEAST_FRAMES = 80
 """Fewer don't leave each fold enough to learn from and to calibrate on."""
 
 FRAMES_A_STAGING = 60

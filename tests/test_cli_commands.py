@@ -311,10 +311,18 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     encode(Path("short.mp4"), frames=5)
     ended = command("bench", "--clip", "short.mp4", "--seconds", "1", "--cameras", "1,2", "--json", "-")
     report = reported(ended)
-    assert [load["cameras"] for load in report["loads"]] == [1, 2]
+    loads = [(load["method"], load["cameras"]) for load in report["loads"]]
+    assert loads == [("padim", 1), ("padim", 2), ("motion", 1), ("motion", 2)]
     stages = {(stage["stage"], stage["batch"]) for stage in report["stages"]}
     computed = ("backbone", "embedding", "embedding and Mahalanobis", "upsampling and blur", "frame score")
-    assert stages == {("decode", 1), ("resize", 1), *((name, size) for name in computed for size in (1, 5))}
+    moving = ("flow", "objects and their crops", "change", "evidence and fusion", "map of surprise")
+    assert stages == {
+        *((name, 1) for name in ("decode", "resize", "detail")),
+        *((name, size) for name in computed for size in (1, 5)),
+        *((name, 5) for name in moving),
+    }
+    whole = report["methods"]
+    assert whole["ratio"] == pytest.approx(whole["motion_ms"] / whole["padim_ms"], abs=0.02)
     measured = [stage["ms_per_frame"] for stage in report["stages"]]
     measured += [load[rate] for load in report["loads"] for rate in ("frames_per_s", "frames_per_s_each")]
     measured += [report[f"{name}"] for name in ("end_to_end_fps", "fit_fps", "bank_load_s", "bank_mb")]
@@ -322,6 +330,7 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     assert report["peak_memory_mb"] >= report["imports_memory_mb"] > 0
     assert (report["version"], report["backbone"]) == (__version__, "efficientnet_lite0")
     assert "frames/s each" in ended.stderr
+    assert "times padim's" in ended.stderr
 
 
 # --- run

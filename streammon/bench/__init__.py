@@ -1,0 +1,176 @@
+"""`streammon bench`: where the time goes on this machine, and how many cameras it watches."""
+
+import platform
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import torch
+from rich.table import Table
+
+from streammon import __version__
+from streammon.bench.loads import CameraLoad, PeakMemory, camera_load
+from streammon.bench.stages import (
+    FRAMES_HELD,
+    STEP_S,
+    Comparison,
+    StageTime,
+    compared,
+    decoded,
+    motion_stages,
+    padim_stages,
+    pictures_of,
+    spread_frames,
+)
+from streammon.config import ModelConfig
+from streammon.demo.plaza import render_plaza
+from streammon.ingest import clips
+from streammon.motion import MOTION_FILE, Learning, Observer, VideoBank, load_judge
+from streammon.padim import BANK_FILE, Backbone, Bank, load_backbone
+
+METHODS = ("padim", "motion")
+CALIBRATION_FRAMES = 24
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Everything measured, and on what.
+
+    Attributes:
+        version: Of streammon.
+        torch: Its version.
+        machine: Processor architecture and cores torch uses.
+        device: Where the backbone ran.
+        precision: In which it ran.
+        backbone: Its name.
+        methods: The whole of either method.
+        stages: Time of each stage.
+        loads: Throughput for each number of cameras.
+        end_to_end_fps: One file decoded, resized and scored by motion, in frames a second.
+        fit_fps: Frames a second of a fit with motion, decoding included.
+        bank_load_s: Seconds to load and prepare one scene's bank and motion.
+        bank_mb: Size of its files.
+        peak_memory_mb: Largest resident memory of the process.
+        imports_memory_mb: Resident memory before the first measurement.
+    """
+
+    version: str
+    torch: str
+    machine: str
+    device: str
+    precision: str
+    backbone: str
+    methods: Comparison
+    stages: list[StageTime] = field(default_factory=list)
+    loads: list[CameraLoad] = field(default_factory=list)
+    end_to_end_fps: float = 0.0
+    fit_fps: float = 0.0
+    bank_load_s: float = 0.0
+    bank_mb: float = 0.0
+    peak_memory_mb: float = 0.0
+    imports_memory_mb: float = 0.0
+
+
+def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[int]) -> BenchReport:
+    """Measure every stage for `seconds`, and the scorer with each number of cameras.
+
+    Args:
+        clip: Footage; None paints the demo's plaza.
+        model: Backbone and reduction.
+        seconds: For each measurement.
+        counts: Numbers of cameras.
+
+    Raises:
+        InputError: The clip or the weights are wrong.
+    """
+    imports_mb = psutil.Process().memory_info().rss / 1e6
+    with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder, PeakMemory() as peak:
+        footage = clip or _plaza(Path(folder))
+        pieces = clips(footage)
+        backbone = load_backbone(model)
+        scenes = Path(folder) / "scenes"
+        scene = scenes / "camera0"
+        fit_fps = _fit(footage, scene, backbone, model)
+        began = time.perf_counter()
+        motion = load_judge(scene, backbone, model, Observer(backbone))
+        bank_load_s = time.perf_counter() - began
+        padim = load_judge(scene, backbone, model, None)
+        bank = VideoBank.beside(scene, Bank.load(scene), backbone, Observer(backbone))
+        frames = spread_frames(pieces[0])
+        stages = padim_stages(pieces[0].path, frames, backbone, bank.patches, model.batch, seconds)
+        stages += motion_stages(frames, backbone, bank, model.batch, seconds)
+        methods = compared(footage, backbone, (padim, motion), model.batch, seconds)
+        loads = []
+        for method in METHODS:
+            of_method = model.model_copy(update={"method": method})
+            loads += [camera_load(count, frames, backbone, of_method, scenes, seconds) for count in counts]
+        bank_mb = sum((scene / name).stat().st_size for name in (BANK_FILE, MOTION_FILE)) / 1e6
+    return BenchReport(
+        version=__version__,
+        torch=torch.__version__,
+        machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
+        device=str(backbone.device),
+        precision=backbone.precision,
+        backbone=backbone.name,
+        stages=stages,
+        methods=methods,
+        loads=loads,
+        end_to_end_fps=round(1000 / methods.motion_ms, 2),
+        fit_fps=round(fit_fps, 2),
+        bank_load_s=round(bank_load_s, 3),
+        bank_mb=round(bank_mb, 1),
+        peak_memory_mb=round(peak.mb, 1),
+        imports_memory_mb=round(imports_mb, 1),
+    )
+
+
+def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
+    """The report for people: stages, cameras, and the rest."""
+    stages = Table(title=f"{report.backbone}, {report.device}, {report.precision}", title_justify="left")
+    for name in ("stage", "ms a frame", "batch"):
+        stages.add_column(name, justify="left" if name == "stage" else "right")
+    for stage in report.stages:
+        stages.add_row(stage.stage, f"{stage.ms_per_frame:.2f}", str(stage.batch))
+    loads = Table(title="cameras", title_justify="left")
+    for name in ("method", "cameras", "frames/s", "frames/s each"):
+        loads.add_column(name, justify="left" if name == "method" else "right")
+    for load in report.loads:
+        loads.add_row(load.method, str(load.cameras), f"{load.frames_per_s:.1f}", f"{load.frames_per_s_each:.2f}")
+    rest = Table(show_header=False)
+    whole = report.methods
+    rest.add_row("padim, from file to score", f"{whole.padim_ms:.1f} ms a frame")
+    rest.add_row("motion, from file to score", f"{whole.motion_ms:.1f} ms a frame, {whole.ratio:.2f} times padim's")
+    rest.add_row("fit", f"{report.fit_fps:.1f} frames/s")
+    rest.add_row("bank", f"{report.bank_mb:.1f} MB, loads in {report.bank_load_s:.2f} s")
+    rest.add_row("memory", f"{report.peak_memory_mb:.0f} MB at most, {report.imports_memory_mb:.0f} MB of it imports")
+    rest.add_row("machine", f"{report.machine}, torch {report.torch}, streammon {report.version}")
+    return stages, loads, rest
+
+
+def _plaza(folder: Path) -> Path:
+    film = folder / "plaza.mp4"
+    render_plaza(film, seconds=20, anomaly_at_s=None)
+    return film
+
+
+def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
+    """Fit on at least 128 frames and save; frames a second, decoding included, saving not."""
+    learning = Learning(folder.name, backbone, model, Observer(backbone))
+    batches = decoded(footage, model.batch, detail=True)
+    began, done = time.perf_counter(), 0
+    while done < 2 * FRAMES_HELD:
+        frames = next(batches)
+        learning.learn(frames, backbone.maps(pictures_of(frames)), [0.0] * len(frames))
+        done += len(frames)
+    fps = done / (time.perf_counter() - began)
+    learning.begin_calibration()
+    held_out = 0
+    while held_out < CALIBRATION_FRAMES:
+        frames = next(batches)
+        times_s = [STEP_S * (held_out + i) for i in range(len(frames))]
+        learning.learn(frames, backbone.maps(pictures_of(frames)), times_s)
+        held_out += len(frames)
+    learning.finish().save(folder, [str(footage)])
+    return fps

@@ -1,0 +1,108 @@
+"""The live scorer under load, fed from memory; and how much memory all of it takes."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from streammon.config import Config, ModelConfig
+from streammon.ingest import LatestFrames
+from streammon.padim import Backbone
+from streammon.records import Frame, FrameScore
+from streammon.scoring import Outcome, ScorerThread
+
+
+@dataclass(frozen=True)
+class CameraLoad:
+    """The scorer fed by as many cameras as fast as it takes frames, each camera with a scene of its own.
+
+    Attributes:
+        method: `padim` or `motion`.
+        cameras: How many.
+        frames_per_s: Scored over all cameras, from decoded frame to frame score.
+        frames_per_s_each: Scored for each camera.
+    """
+
+    method: str
+    cameras: int
+    frames_per_s: float
+    frames_per_s_each: float
+
+
+def camera_load(
+    count: int, frames: list[Frame], backbone: Backbone, model: ModelConfig, scenes: Path, seconds: float
+) -> CameraLoad:
+    """The live scorer, fed from memory: its own thread, batches and banks, each camera with its own.
+
+    Args:
+        count: How many cameras.
+        frames: With details, which all cameras show again and again.
+        backbone: Where they go through.
+        model: Method and backbone.
+        scenes: Folder with `camera0`, whose bank all cameras get.
+        seconds: How long.
+    """
+    names = [f"camera{number}" for number in range(count)]
+    for name in names[1:]:
+        if not (scenes / name).exists():
+            (scenes / name).symlink_to(scenes / names[0])
+    values = {"cameras": {name: {"url": "-"} for name in names}, "scenes": scenes, "model": model.model_dump()}
+    latest, ended = LatestFrames(), threading.Event()
+    errors: list[BaseException] = []
+    scored = 0
+
+    def deliver(outcomes: list[Outcome]) -> None:
+        nonlocal scored
+        scored += len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, FrameScore):  # each scene has its bank, so every outcome is one
+                put(outcome.camera, scored)
+
+    def put(name: str, number: int) -> None:
+        frame = frames[number % len(frames)]
+        latest.put_nowait(
+            Frame(name, number, frame.picture, frame.source_size, number / 25, time.time(), frame.detail)
+        )
+
+    def failed(error: BaseException) -> None:
+        errors.append(error)
+        ended.set()
+
+    scorer = ScorerThread(Config.parse(values, "bench"), backbone, latest, deliver, failed)
+    for number, name in enumerate(names):
+        put(name, number)
+    began = time.perf_counter()
+    scorer.start()
+    ended.wait(seconds)
+    fps = scored / (time.perf_counter() - began)
+    scorer.stop()
+    scorer.join(10.0)
+    if errors:
+        raise errors[0]
+    return CameraLoad(model.method, count, round(fps, 2), round(fps / count, 3))
+
+
+class PeakMemory:
+    """Largest resident memory while it is open, sampled.
+
+    Attributes:
+        mb: In megabytes, so far.
+    """
+
+    def __enter__(self) -> "PeakMemory":
+        self.mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="peak-memory", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        while not self._stop.wait(0.02):
+            self.mb = max(self.mb, process.memory_info().rss / 1e6)

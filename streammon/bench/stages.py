@@ -1,0 +1,280 @@
+"""What each stage of a frame's way takes, and the whole of either method, one after the other in the same run."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streammon.ingest import Clip, clips
+from streammon.ingest.detail import CloserLook
+from streammon.motion import Judge, Observation, VideoBank
+from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
+from streammon.motion.flow import FlowReader, Motion
+from streammon.motion.objects import MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
+from streammon.records import Frame
+
+FRAMES_HELD = 64  # frames that the stages are measured on, spread over the footage
+LEAST_ROUNDS = 5
+SCORED_OF = 5  # decoded frames; one is scored: what a camera of 25 frames a second gives by default
+STEP_S = 0.2  # between frames given to what looks at time
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """One stage of a frame's way.
+
+    Attributes:
+        stage: Its name.
+        ms_per_frame: Median over rounds, in milliseconds a frame.
+        batch: Frames at once.
+    """
+
+    stage: str
+    ms_per_frame: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both methods on the same footage, a batch of one and a batch of the other in turn: decoded, resized, scored.
+
+    Attributes:
+        padim_ms: Median milliseconds a frame of PaDiM alone.
+        motion_ms: Of patches and motion.
+        ratio: Of the two.
+    """
+
+    padim_ms: float
+    motion_ms: float
+    ratio: float
+
+
+def spread_frames(clip: Clip) -> list[Frame]:
+    """At most 64 frames with their details, evenly spread over a clip."""
+    every = max(1, clip.counted_frames() // FRAMES_HELD)
+    return [frame for _, frame in zip(range(FRAMES_HELD), clip.frames(INPUT_SIZE, every, detail=True), strict=False)]
+
+
+def decoded(footage: Path, batch: int, *, detail: bool) -> Iterator[list[Frame]]:
+    """Batches of frames, from the beginning again and again, across it where the footage is shorter than a batch."""
+    frames: list[Frame] = []
+    while True:
+        for clip in clips(footage):
+            for frame in clip.frames(INPUT_SIZE, detail=detail):
+                frames.append(frame)
+                if len(frames) == batch:
+                    yield frames
+                    frames = []
+
+
+def pictures_of(frames: list[Frame]) -> torch.Tensor:
+    """(B, H, W, 3) uint8, for the backbone."""
+    return as_batch([frame.picture for frame in frames])
+
+
+def padim_stages(
+    path: Path, frames: list[Frame], backbone: Backbone, bank: Bank, batch: int, seconds: float
+) -> list[StageTime]:
+    """From the file to PaDiM's frame score.
+
+    Args:
+        path: A video file; where it is none, decoding isn't measured.
+        frames: Of it.
+        backbone: Where they go through.
+        bank: Prepared.
+        batch: The largest.
+        seconds: For each measurement.
+    """
+    found = decoding_stages(path, seconds) if path.is_file() else []
+    for size in dict.fromkeys((1, min(batch, len(frames)))):
+        pictures = pictures_of(frames[:size])
+        maps = backbone.maps(pictures)
+        distances = bank.distances(maps)
+        side = bank.facts.crop
+        smoother = MapSmoother(bank.facts.grid, (side, side), backbone.device)
+        anomaly_maps = smoother(distances)
+        work: dict[str, Callable[[], object]] = {
+            "backbone": partial(backbone.maps, pictures),
+            "embedding": partial(bank.reduction.embed, maps),
+            "embedding and Mahalanobis": partial(bank.distances, maps),
+            "upsampling and blur": partial(smoother, distances),
+            "frame score": partial(frame_scores, anomaly_maps, bank.facts.frame_score),
+        }
+        found += [StageTime(name, median_ms(call, seconds / 5) / size, size) for name, call in work.items()]
+    return found
+
+
+class MotionBatch:
+    """Some frames, with what each stage of motion takes and what the stage before it gave.
+
+    Args:
+        frames: With details.
+        backbone: Where they go through.
+        bank: Judges them.
+    """
+
+    def __init__(self, frames: list[Frame], backbone: Backbone, bank: VideoBank) -> None:
+        self._frames = frames
+        self._bank = bank
+        self._flow = FlowReader()
+        self._features = ObjectFeatures(backbone)
+        self._embedding = CoarseEmbedding(backbone.architecture.channels)
+        self._history = EmbeddingHistory()
+        self._maps = backbone.maps(pictures_of(frames))
+        self._motions = self.flow()
+        self._found = self.objects()
+        self._distances = bank.patches.distances(self._maps).cpu().numpy()
+        self._scores = bank.patches.read(bank.patches.distances(self._maps))[1].tolist()
+        self._time_s = 0.0
+        self._verdicts = bank.judge(frames, self._maps)
+        self._observations = [
+            Observation(frame.camera, frame.stream_time_s, motion, found, features, change)
+            for frame, motion, (found, features), change in zip(
+                frames, self._motions, self._found, self.change(), strict=True
+            )
+        ]
+
+    def flow(self) -> list[Motion | None]:
+        """What moves, and how fast."""
+        return [self._flow.read(frame.detail) for frame in self._frames]
+
+    def objects(self) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
+        """The moving objects, and their crops through the backbone, all at once."""
+        objects = [[] if motion is None else moving_objects(motion) for motion in self._motions]
+        crops = [
+            crop_of(frame.detail.picture, each)
+            for frame, found in zip(self._frames, objects, strict=True)
+            if frame.detail is not None
+            for each in found
+        ]
+        features = self._features.of(crops)
+        ends = np.cumsum([len(found) for found in objects])
+        return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
+
+    def change(self) -> list[Embedding | None]:
+        """How the features change over time."""
+        differences = []
+        for embedding in self._embedding.of(self._maps):
+            self._time_s += STEP_S
+            differences.append(self._history.change(embedding, self._time_s))
+        return differences
+
+    def fusion(self) -> None:
+        """Evidence, probabilities, one score."""
+        self._bank.motion.judge(self._observations, self._scores)
+        self._bank.motion.patch_surprise(self._distances)
+
+    def anomaly_maps(self) -> None:
+        """The maps, upsampled and blurred."""
+        for verdict in self._verdicts:
+            self._bank.anomaly_map(verdict)
+
+
+MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {
+    "flow": MotionBatch.flow,
+    "objects and their crops": MotionBatch.objects,
+    "change": MotionBatch.change,
+    "evidence and fusion": MotionBatch.fusion,
+    "map of surprise": MotionBatch.anomaly_maps,
+}
+
+
+def motion_stages(
+    frames: list[Frame], backbone: Backbone, bank: VideoBank, batch: int, seconds: float
+) -> list[StageTime]:
+    """What motion takes beside PaDiM's stages, over batches spread over the footage.
+
+    Args:
+        frames: With details.
+        backbone: Where they and their crops go through.
+        bank: Judges them.
+        batch: The largest.
+        seconds: For each measurement.
+    """
+    size = min(batch, len(frames))
+    batches = [
+        MotionBatch(frames[first : first + size], backbone, bank) for first in range(0, len(frames) - size + 1, size)
+    ]
+    found = []
+    for name, stage in MOTION_STAGES.items():
+        turns = cycle(batches)
+
+        def call(stage: Callable[[MotionBatch], object] = stage, turns: Iterator[MotionBatch] = turns) -> object:
+            return stage(next(turns))
+
+        found.append(StageTime(name, median_ms(call, seconds / 5, len(batches)) / size, size))
+    return found
+
+
+def median_ms(call: Callable[[], object], seconds: float, least_rounds: int = LEAST_ROUNDS) -> float:
+    """Median milliseconds of a call, repeated for so long and so often."""
+    call()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < least_rounds or time.perf_counter() < end:
+        began = time.perf_counter()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times)
+
+
+def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
+    """From the file to the frame: of each frame decoded, and of each fifth the detail, as live."""
+    times: dict[str, list[float]] = {"decode": [], "resize": [], "detail": []}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times["detail"]) < LEAST_ROUNDS:
+        look = CloserLook()
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_type = "SLICE"
+            began = time.perf_counter()
+            for number, picture in enumerate(container.decode(video=0)):
+                times["decode"].append(time.perf_counter() - began)
+                began = time.perf_counter()
+                picture.reformat(INPUT_SIZE, INPUT_SIZE, "rgb24", interpolation="BICUBIC").to_ndarray()
+                times["resize"].append(time.perf_counter() - began)
+                look.see(picture, picture.time or 0.0)
+                if number % SCORED_OF == 0:
+                    began = time.perf_counter()
+                    look.detail()
+                    times["detail"].append(time.perf_counter() - began)
+                began = time.perf_counter()
+                if began > end and len(times["detail"]) >= LEAST_ROUNDS:
+                    break
+        look.close()
+    return [StageTime(name, 1000 * statistics.median(taken), 1) for name, taken in times.items()]
+
+
+def compared(
+    footage: Path, backbone: Backbone, judges: tuple[Judge, Judge], batch: int, seconds: float
+) -> Comparison:
+    """Either method from the file to its frame scores and maps, in turn.
+
+    Args:
+        footage: What both read.
+        backbone: Where frames go through.
+        judges: PaDiM alone, and motion.
+        batch: Frames at once.
+        seconds: For each.
+    """
+    readers = [decoded(footage, batch, detail=detail) for detail in (False, True)]
+    times: tuple[list[float], list[float]] = ([], [])
+    end = time.perf_counter() + 2 * seconds
+    while len(times[1]) < LEAST_ROUNDS or time.perf_counter() < end:
+        for judge, reader, taken in zip(judges, readers, times, strict=True):
+            began = time.perf_counter()
+            frames = next(reader)
+            judge.read(frames, backbone.maps(pictures_of(frames)))
+            taken.append((time.perf_counter() - began) / batch)
+    padim_ms, motion_ms = (1000 * statistics.median(taken) for taken in times)
+    return Comparison(round(padim_ms, 2), round(motion_ms, 2), round(motion_ms / padim_ms, 2))

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="of the backbone while scoring: auto, float32, bfloat16")
     parser.add_argument("--clips", type=int, help="only the first so many test clips: a quick look")
     args = parser.parse_args()
-    model = ModelConfig(backbone="resnet18", weights=args.weights, precision=args.precision)
+    model = ModelConfig(method="padim", backbone="resnet18", weights=args.weights, precision=args.precision)
     folder = args.scene or Path(tempfile.mkdtemp()) / "ped2"
     if not (folder / BANK_FILE).exists():
         training = [args.data / "training" / "frames"]

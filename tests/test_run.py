@@ -91,7 +91,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3))
     normal = encode(folder / "normal.mp4", courtyard(10))
     options = FitOptions(keep_statistics=False)
-    fit_scene("courtyard", [normal], folder / "courtyard", ModelConfig(method="padim"), options, lambda done, total: None)
+    fit_scene(
+        "courtyard", [normal], folder / "courtyard", ModelConfig(method="padim"), options, lambda done, total: None
+    )
     return folder
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from streammon.records import Channel
+
 FIRST_ALERT_WITHIN_S = 90.0  # promised for two CPU cores
 
 
@@ -23,6 +25,7 @@ def test_the_demo_learns_a_plaza_and_alerts_when_the_van_crosses_it_and_never_el
     assert result["false_alerts"] == 0
     alerts = [event for event in events if event["event"] == "alert"]
     assert {alert["id"] for alert in alerts} == {result["alert_id"]}
+    assert result["reason"] == alerts[0]["reason"] != Channel.LOOKS.reason
     assert [alert["type"] for alert in alerts if alert["type"] != "update"] == ["open", "close"]
     states = [event["state"] for event in events if event["event"] == "status"]
     assert list(dict.fromkeys(states)) == ["connecting", "learning", "online"]

@@ -309,10 +309,10 @@ def test_check_says_that_a_scene_will_be_learned(command: Command) -> None:
 
 def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Command) -> None:
     encode(Path("short.mp4"), frames=5)
-    ended = command("bench", "--clip", "short.mp4", "--seconds", "1", "--cameras", "1,2", "--json", "-")
+    ended = command("bench", "--clip", "short.mp4", "--seconds", "1", "--cameras", "2", "--json", "-")
     report = reported(ended)
     loads = [(load["method"], load["cameras"]) for load in report["loads"]]
-    assert loads == [("padim", 1), ("padim", 2), ("motion", 1), ("motion", 2)]
+    assert loads == [("padim", 2), ("motion", 2)]
     stages = {(stage["stage"], stage["batch"]) for stage in report["stages"]}
     computed = ("backbone", "embedding", "embedding and Mahalanobis", "upsampling and blur", "frame score")
     moving = ("flow", "objects and their crops", "change", "evidence and fusion", "map of surprise")

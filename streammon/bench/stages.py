@@ -175,8 +175,7 @@ class MotionBatch:
 
     def anomaly_maps(self) -> None:
         """The maps, upsampled and blurred."""
-        for verdict in self._verdicts:
-            self._bank.anomaly_map(verdict)
+        self._bank.anomaly_maps(self._verdicts)
 
 
 MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {

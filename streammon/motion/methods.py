@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from streammon.config import ModelConfig
@@ -16,7 +17,7 @@ from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.objects import feature_dimensions
 from streammon.motion.observe import Observer
 from streammon.motion.statistics_file import MOTION_FILE, load_motion, save_motion
-from streammon.motion.video import Verdict, VideoBank, VideoLearner
+from streammon.motion.video import VideoBank, VideoLearner
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
@@ -92,19 +93,23 @@ class VideoJudge:
     def read(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Reading]:
         """Judge B frames with `detail`, each stream's in their order."""
         verdicts = self._bank.judge(frames, maps)
-        return [Reading(verdict.score, verdict.channel, self._scaled_map(verdict)) for verdict in verdicts]
+        return [
+            Reading(verdict.score, verdict.channel, scaled(anomaly_map, verdict.score))
+            for verdict, anomaly_map in zip(verdicts, self._bank.anomaly_maps(verdicts), strict=True)
+        ]
 
-    def _scaled_map(self, verdict: Verdict) -> AnomalyMap:
-        """The anomaly map, its peak at the frame's score as in PaDiM: boxes and heatmaps share one threshold.
 
-        The score is averaged over time and weighed against normal footage, so surprise summed by place is no
-        measure of it; where in the picture the frame is abnormal doesn't change by a factor.
-        """
-        anomaly_map = self._bank.anomaly_map(verdict)
-        peak = float(anomaly_map.max())
-        if peak > 0:
-            anomaly_map *= verdict.score / peak
-        return anomaly_map
+def scaled(anomaly_map: AnomalyMap, score: float) -> AnomalyMap:
+    """A map of surprise whose peak is its frame's score, as in PaDiM: boxes and heatmaps share one threshold.
+
+    The score is averaged over time and weighed against normal footage, so surprise summed by place is no measure of
+    it; where in the picture the frame is abnormal doesn't change by a factor. A map that is 0 stays so.
+
+    >>> scaled(np.array([[1.0, 4.0]], np.float32), 2.0)
+    array([[0.5, 2. ]], dtype=float32)
+    """
+    peak = float(anomaly_map.max())
+    return anomaly_map * np.float32(score / peak) if peak > 0 else anomaly_map
 
 
 @dataclass(eq=False)

@@ -74,16 +74,21 @@ class VideoBank:
             for judgement, patch in zip(judgements, patches, strict=True)
         ]
 
-    @torch.inference_mode()
     def anomaly_map(self, verdict: Verdict) -> AnomalyMap:
         """(S, S) float32 surprise per pixel of the model's input."""
+        anomaly_map: AnomalyMap = self.anomaly_maps([verdict])[0]
+        return anomaly_map
+
+    @torch.inference_mode()
+    def anomaly_maps(self, verdicts: Sequence[Verdict]) -> NDArray[np.float32]:
+        """(B, S, S) of B verdicts at once: two threads that meet for each small product wait for each other."""
         side = self.patches.facts.crop
-        total = np.zeros((side, side), np.float32)
-        for grid in verdict.grids:
-            cells = len(grid)
+        total = np.zeros((len(verdicts), side, side), np.float32)
+        for kind in zip(*(verdict.grids for verdict in verdicts), strict=True):
+            cells = len(kind[0])
             if cells not in self._smoothers:
                 self._smoothers[cells] = MapSmoother((cells, cells), (side, side), torch.device("cpu"))
-            total += self._smoothers[cells](torch.from_numpy(grid)[None])[0].numpy()
+            total += self._smoothers[cells](torch.from_numpy(np.stack(kind))).numpy()
         return total
 
     @classmethod

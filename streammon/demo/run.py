@@ -33,6 +33,7 @@ class DemoReport:
 
     Attributes:
         alert_id: The alert the van raised, as read back from Redis; None when none came.
+        reason: What it said; None likewise.
         first_alert_after_s: Seconds from the start of the demo until it arrived over Redis.
         delay_s: Seconds from the van's entrance until it arrived.
         peak_score: The van's largest frame score.
@@ -41,6 +42,7 @@ class DemoReport:
     """
 
     alert_id: str | None = None
+    reason: str | None = None
     first_alert_after_s: float | None = None
     delay_s: float | None = None
     peak_score: float | None = None
@@ -132,6 +134,7 @@ class _Demo:
                 self.report.false_alerts += 1
             elif self.report.alert_id is None:
                 self.report.alert_id = str(message["id"])
+                self.report.reason = str(message["reason"])
                 self.report.first_alert_after_s = round(time.time() - self._started_s, 1)
                 self.report.delay_s = round(time.time() - van_s, 2)
                 self._show(Notice(f"alert {message['id']} arrived over Redis"))

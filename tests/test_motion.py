@@ -92,6 +92,21 @@ class TestObjects:
         assert mask[CROP_SIDE // 2, CROP_SIDE // 2] == pytest.approx(1.0)
         assert 0.3 < mask.mean() < 0.95
 
+    @pytest.mark.parametrize("side", [12, 150])
+    def test_a_crop_at_the_edge_of_the_picture_keeps_its_object_in_the_middle(self, side: int) -> None:
+        still = moving(0.0)
+        corner = np.zeros((HEIGHT, WIDTH), bool)
+        corner[:side, :side] = True
+        found = moving_objects(Motion(corner, still.velocity, still.speed, still.cells))[0]
+        picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        picture[:side, :side] = 200
+        crop, mask = crop_of(picture, found)
+        middle = slice(CROP_SIDE // 4, 3 * CROP_SIDE // 4)
+        assert crop[middle, middle].min() == 200
+        assert mask[middle, middle].min() == pytest.approx(1.0)
+        covered = (side / max(side, 16) / 1.15) ** 2
+        assert mask.mean() == pytest.approx(covered, rel=0.1)
+
     def test_a_wide_region_is_cut_into_windows_about_as_wide_as_high(self) -> None:
         still = moving(0.0)
         wide = np.zeros((HEIGHT, WIDTH), bool)
@@ -213,7 +228,7 @@ class TestChange:
 
 
 def evidence(speed: float = 0.0, place: float = 0.0) -> Evidence:
-    cells = np.arange(20, dtype=np.uint16)
+    cells = np.arange(20, dtype=np.int16)
     values = np.full(20, speed, np.float16)
     return Evidence(cells, values, np.full(20, 5, np.float16), np.full(20, 5, np.float16), place=place)
 

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
 from streammon.ingest.detail import CloserLook
-from streammon.motion import Judge, Observation, VideoBank
-from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
-from streammon.motion.flow import FlowReader, Motion
-from streammon.motion.objects import MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.motion import Judge, Observation, Observer, VideoBank
+from streammon.motion.change import Embedding
+from streammon.motion.flow import Motion
+from streammon.motion.objects import MovingObject
 from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
 from streammon.records import Frame
 
@@ -125,16 +125,13 @@ class MotionBatch:
     def __init__(self, frames: list[Frame], backbone: Backbone, bank: VideoBank) -> None:
         self._frames = frames
         self._bank = bank
-        self._flow = FlowReader()
-        self._features = ObjectFeatures(backbone)
-        self._embedding = CoarseEmbedding(backbone.architecture.channels)
-        self._history = EmbeddingHistory()
+        self._observer = Observer(backbone)
         self._maps = backbone.maps(pictures_of(frames))
+        self._time_s = 0.0
         self._motions = self.flow()
         self._found = self.objects()
         self._distances = bank.patches.distances(self._maps).cpu().numpy()
         self._scores = bank.patches.read(bank.patches.distances(self._maps))[1].tolist()
-        self._time_s = 0.0
         self._verdicts = bank.judge(frames, self._maps)
         self._observations = [
             Observation(frame.camera, frame.stream_time_s, motion, found, features, change)
@@ -145,28 +142,21 @@ class MotionBatch:
 
     def flow(self) -> list[Motion | None]:
         """What moves, and how fast."""
-        return [self._flow.read(frame.detail) for frame in self._frames]
+        return self._observer.motions(self._frames)
 
     def objects(self) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
         """The moving objects, and their crops through the backbone, all at once."""
-        objects = [[] if motion is None else moving_objects(motion) for motion in self._motions]
-        crops = [
-            crop_of(frame.detail.picture, each)
-            for frame, found in zip(self._frames, objects, strict=True)
-            if frame.detail is not None
-            for each in found
-        ]
-        features = self._features.of(crops)
-        ends = np.cumsum([len(found) for found in objects])
-        return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
+        return self._observer.closer_looks(self._frames, self._motions)
 
     def change(self) -> list[Embedding | None]:
         """How the features change over time."""
-        differences = []
-        for embedding in self._embedding.of(self._maps):
-            self._time_s += STEP_S
-            differences.append(self._history.change(embedding, self._time_s))
-        return differences
+        step = range(1, len(self._frames) + 1)
+        timed = [
+            replace(frame, stream_time_s=self._time_s + STEP_S * n)
+            for n, frame in zip(step, self._frames, strict=True)
+        ]
+        self._time_s = timed[-1].stream_time_s
+        return self._observer.changes(timed, self._maps)
 
     def fusion(self) -> None:
         """Evidence, probabilities, one score."""

@@ -3,7 +3,8 @@
 `flow` finds what moves, `objects` looks at it more closely, `change` compares embeddings over time; `observe` does
 all three for a frame. `statistics` learns by place (`gaussians`), `evidence` measures against what was learned,
 `tails` make measurements probabilities, `fusion` makes one score of them, `learner` wires it for one scene; `video`
-joins it with the patches of PaDiM, `statistics_file` keeps it; `methods` gives both ways to judge a scene one face.
+joins it with the patches of PaDiM, `statistics_file` and `held_out` keep it; `methods` gives both ways to judge a
+scene one face.
 """
 
 from streammon.motion.fusion import SHARES, Judgement, Parts

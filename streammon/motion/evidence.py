@@ -36,7 +36,7 @@ class Evidence:
     """What one frame shows, measured.
 
     Attributes:
-        cells: (N,) uint16, flat indices of the cells that move.
+        cells: (N,) int16, flat indices of the cells that move.
         speed: (N,) float16, how many standard deviations too fast.
         looks: (N,) float16, Mahalanobis distance of the object there; 0 where no object is.
         change: (N,) float16, Mahalanobis distance of the embeddings' difference there; 0 without a difference.
@@ -45,7 +45,7 @@ class Evidence:
         shape: Of the object of the strangest size and shape, its Mahalanobis distance.
     """
 
-    cells: NDArray[np.uint16]
+    cells: NDArray[np.int16]
     speed: NDArray[np.float16]
     looks: NDArray[np.float16]
     change: NDArray[np.float16]
@@ -88,7 +88,7 @@ class Measure:
         """Measure one frame."""
         if seen.motion is None:
             nothing = np.zeros(0, np.float16)
-            return Evidence(np.zeros(0, np.uint16), nothing, nothing, nothing)
+            return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing)
         cells, speeds = log_speeds(seen.motion)
         objects = seen.objects
         distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
@@ -101,7 +101,7 @@ class Measure:
             looks[each.cells] = np.maximum(looks[each.cells], distance)
         surprising = self._directions[cells, direction_bins(seen.motion, cells)]
         return Evidence(
-            cells=cells.astype(np.uint16),
+            cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),

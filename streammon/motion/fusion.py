@@ -8,7 +8,7 @@ new each time, and that must not drown the speed. The frame takes its worst cell
 Beside that stand other witnesses: the patches' own distances, direction, place, size. Each gives one
 number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal frames
 reach its number. The score is the largest of them after each has paid for its share: a witness that may cause a
-twentieth of the false alarms must be twenty times more surprising to speak. So one that is noisy on this scene, which
+thirtieth of the false alarms must be thirty times more surprising to speak. So one that is noisy on this scene, which
 has a wide tail there, is quiet by itself.
 """
 
@@ -68,7 +68,7 @@ class Judgement:
 
     Attributes:
         score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
-        channel: The witness that spoke.
+        channel: The one that did most for it, over the same moments.
         motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does.
     """
 
@@ -107,16 +107,15 @@ class CellTails:
         return np.maximum(kinds - self._gates, 0)
 
 
-def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[Channel, float]:
-    """Each witness's number for one frame.
+def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> dict[Channel, float]:
+    """What each channel shows in one frame.
 
     Args:
         evidence: Of the frame.
         patches: Its PaDiM frame score.
-        motion: Surprise of its worst moving cell.
+        worst: (3,) surprise of the worst moving cell: of its speed, its looks, its change.
     """
-    return {
-        Channel.SPEED: motion,
+    return dict(zip(CELL_CHANNELS, worst.tolist(), strict=True)) | {
         Channel.LOOKS: patches,
         Channel.DIRECTION: evidence.direction,
         Channel.PLACE: evidence.place,
@@ -125,20 +124,20 @@ def witness_heights(evidence: Evidence, patches: float, motion: float) -> dict[C
 
 
 class Averages:
-    """Each witness's mean over the last moments of one stream: causal, by time, afresh after a gap."""
+    """Each channel's mean over the last moments of one stream: causal, by time, afresh after a gap."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
         self._past: deque[tuple[float, dict[Channel, float]]] = deque()
 
-    def take(self, heights: dict[Channel, float], time_s: float) -> dict[Channel, float]:
+    def take(self, shown: dict[Channel, float], time_s: float) -> dict[Channel, float]:
         """The means with the next frame's numbers included."""
         if self._past and not 0 < time_s - self._past[-1][0] <= GAP_S:
             self._past.clear()
-        self._past.append((time_s, heights))
+        self._past.append((time_s, shown))
         while time_s - self._past[0][0] >= self._window_s - 1e-6 and len(self._past) > 1:
             self._past.popleft()
-        return {channel: float(np.mean([each[channel] for _, each in self._past])) for channel in heights}
+        return {channel: float(np.mean([each[channel] for _, each in self._past])) for channel in shown}
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +181,11 @@ class Fusion:
         averages: dict[str, Averages] = {}
         smooth = []
         for frame in held_out:
-            motion = self._worst(frame.evidence)
-            heights = witness_heights(frame.evidence, frame.patches, motion)
+            shown = heights(frame.evidence, frame.patches, _worst(self._cells.surprise(frame.evidence)))
             kept = averages.setdefault(frame.stream, self.averages())
-            smooth.append(kept.take(heights, frame.time_s))
+            smooth.append(kept.take(shown, frame.time_s))
         self._tails = {
-            channel: Tail.of(np.array([each[channel] for each in smooth]))
+            channel: Tail.of(np.array([_height(each, channel) for each in smooth]))
             for channel in SHARES
             if channel is Channel.SPEED or channel in self._parts.witnesses
         }
@@ -206,23 +204,31 @@ class Fusion:
             time_s: Its time in the stream.
             averages: The stream's own.
         """
-        kinds = self._cells.surprise(evidence)
-        together = kinds.sum(0)
+        surprise = self._cells.surprise(evidence)
         motion = np.zeros(GRID * GRID, np.float32)
-        motion[evidence.cells] = together
-        heights = witness_heights(evidence, patches, float(together.max(initial=0.0)))
-        score, channel = self._fused(averages.take(heights, time_s))
-        if channel is Channel.SPEED and len(together):
-            channel = CELL_CHANNELS[int(kinds[:, int(together.argmax())].argmax())]
+        motion[evidence.cells] = surprise.sum(0)
+        score, channel = self._fused(averages.take(heights(evidence, patches, _worst(surprise)), time_s))
         return Judgement(score, channel, motion.reshape(GRID, GRID))
 
-    def _worst(self, evidence: Evidence) -> float:
-        return float(self._cells.surprise(evidence).sum(0).max(initial=0.0))
-
-    def _fused(self, heights: dict[Channel, float]) -> tuple[float, Channel]:
+    def _fused(self, means: dict[Channel, float]) -> tuple[float, Channel]:
+        """The score, and the channel that did most for it."""
         paid = {
-            channel: float(tail.surprise(np.array(heights[channel]))) + float(np.log10(SHARES[channel]))
-            for channel, tail in self._tails.items()
+            witness: float(tail.surprise(np.array(_height(means, witness)))) + float(np.log10(SHARES[witness]))
+            for witness, tail in self._tails.items()
         }
-        channel = max(paid, key=lambda each: paid[each])
-        return max(paid[channel], 0.0), channel
+        loudest = max(paid, key=lambda each: paid[each])
+        speaking = CELL_CHANNELS if loudest is Channel.SPEED else (loudest,)
+        return max(paid[loudest], 0.0), max(speaking, key=lambda each: means[each])
+
+
+def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) of (3, N) surprise in cells: that of the cell where the three add up to most; 0 where nothing moves."""
+    if not surprise.shape[1]:
+        return np.zeros(len(surprise))
+    worst: NDArray[np.float64] = surprise[:, int(surprise.sum(0).argmax())]
+    return worst
+
+
+def _height(shown: dict[Channel, float], witness: Channel) -> float:
+    """A witness's number; that of what moves is what its cell's channels add up to."""
+    return sum(shown[channel] for channel in CELL_CHANNELS) if witness is Channel.SPEED else shown[witness]

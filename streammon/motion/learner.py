@@ -21,25 +21,21 @@ class MotionLearner:
 
     Attributes:
         halves: The sums of both halves.
+        turns: Which of them the next frames go to.
         held_out: The newest held-out frames.
     """
 
     def __init__(self, dimensions: int) -> None:
         self.halves = (MotionSums(dimensions), MotionSums(dimensions))
         self.held_out: deque[HeldOut] = deque(maxlen=KEPT_FRAMES)
-        self._turns = Halves()
+        self.turns = Halves()
         self._measure: Measure | None = None
-
-    @property
-    def calibrating(self) -> bool:
-        """Whether frames are held out now."""
-        return self._measure is not None
 
     def learn(self, observations: Sequence[Observation]) -> None:
         """Take in frames, in order, before any is held out."""
         assert self._measure is None
         for seen in observations:
-            self.halves[self._turns.turn(seen)].update(seen)
+            self.halves[self.turns.turn(seen)].update(seen)
 
     def hold_out(
         self,

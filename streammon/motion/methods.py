@@ -12,12 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from streammon.config import ModelConfig
-from streammon.errors import BankError, FootageError, StorageError
+from streammon.errors import BankError, StorageError
 from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.objects import feature_dimensions
 from streammon.motion.observe import Observer
 from streammon.motion.statistics_file import MOTION_FILE, load_motion, save_motion
-from streammon.motion.video import VideoBank, VideoLearner
+from streammon.motion.video import VideoBank, VideoLearner, motion_bank
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
@@ -259,11 +259,7 @@ def learned(scene: str, patches: Bank, motion: MotionLearner | None) -> Learned:
     """
     if motion is None or not motion.held_out:
         return Learned(patches, motion)
-    try:
-        return Learned(patches, motion, motion.bank())
-    except ValueError as error:
-        remedy = "give more footage, or fit with --method padim"
-        raise FootageError(f"scene {scene!r}", f"its motion can't be judged ({error})", remedy) from None
+    return Learned(patches, motion, motion_bank(scene, motion))
 
 
 def load_judge(folder: Path, backbone: Backbone, model: ModelConfig, observer: Observer | None) -> Judge:

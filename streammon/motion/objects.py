@@ -25,7 +25,7 @@ LEAST_CROP = 16  # pixels of the picture; a smaller crop would be all interpolat
 WIDEST = 1.5  # width over height, above which a region is cut
 HIGHEST = 3.5  # height over width
 MOST_OBJECTS = 12  # looked at in one frame, the largest; bounds the cost
-SHARPEST = 1e-3  # weight of pixels beside the object, so that no crop is without any
+LEAST_WEIGHT = 1e-3  # weight of pixels beside the object, so that no crop is without any
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the detail."""
@@ -103,19 +103,21 @@ def _object(box: Box, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingO
 def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.float32]]:
     """A square around an object, scaled to the crop's side, and the object's mask in it.
 
+    Args:
+        picture: (H, W, 3) uint8, of the detail.
+        each: One of its objects.
+
     Returns:
         (S, S, 3) uint8 and (S, S) float32, 0 to 1.
     """
     (x, y, width, height), (rows, columns) = each.box, picture.shape[:2]
-    side = max(width, height, LEAST_CROP) * CROP_MARGIN
-    scale = CROP_SIDE / side
+    scale = CROP_SIDE / (max(width, height, LEAST_CROP) * CROP_MARGIN)
     middle_x, middle_y = x + width / 2, y + height / 2
     onto = np.array(
         [[scale, 0, CROP_SIDE / 2 - middle_x * scale], [0, scale, CROP_SIDE / 2 - middle_y * scale]], np.float32
     )
-    smaller = cv2.INTER_LINEAR if scale > 0.7 else cv2.INTER_AREA
     square = (CROP_SIDE, CROP_SIDE)
-    crop = cv2.warpAffine(picture, onto, square, flags=smaller, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(picture, onto, square, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     whole = np.zeros((rows, columns), np.float32)
     whole[y : y + height, x : x + width] = each.mask
     return crop.astype(np.uint8, copy=False), cv2.warpAffine(whole, onto, square).astype(np.float32, copy=False)
@@ -148,7 +150,7 @@ class ObjectFeatures:
         pictures = torch.from_numpy(np.stack([crop for crop, _ in crops]))
         masks = torch.from_numpy(np.stack([mask for _, mask in crops]))[:, None].to(self._backbone.device)
         features: Tensor = self._backbone.maps(pictures, stages=1)[0][:, : self.dimensions]  # (N, D, h, w)
-        weights = F.adaptive_avg_pool2d(masks + SHARPEST, (features.shape[2], features.shape[3]))
+        weights = F.adaptive_avg_pool2d(masks + LEAST_WEIGHT, (features.shape[2], features.shape[3]))
         pooled = (features * weights).sum((2, 3)) / weights.sum((2, 3))
         result: NDArray[np.float32] = pooled.clamp(min=0).sqrt().float().cpu().numpy()
         return result

@@ -64,8 +64,22 @@ class Observer:
             frames: With `detail`, without which nothing moves.
             maps: Of the backbone, (B, C, h, w) each.
         """
-        embeddings = self._embedding.of(maps)
-        motions = [self._flow.read(frame.detail) for frame in frames]
+        motions, changes = self.motions(frames), self.changes(frames, maps)
+        return [
+            Observation(frame.camera, frame.stream_time_s, motion, *closer, change)
+            for frame, motion, closer, change in zip(
+                frames, motions, self.closer_looks(frames, motions), changes, strict=True
+            )
+        ]
+
+    def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
+        """What moves in each frame."""
+        return [self._flow.read(frame.detail) for frame in frames]
+
+    def closer_looks(
+        self, frames: Sequence[Frame], motions: Sequence[Motion | None]
+    ) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
+        """The objects in each frame, and how they look, (N, D): all crops go through the backbone at once."""
         objects = [self._objects(frame, motion) for frame, motion in zip(frames, motions, strict=True)]
         crops = [
             crop_of(frame.detail.picture, each)
@@ -74,14 +88,16 @@ class Observer:
             for each in found
         ]
         features = self._features.of(crops)
-        observations, first = [], 0
-        for frame, motion, found, embedding in zip(frames, motions, objects, embeddings, strict=True):
-            own = features[first : first + len(found)]
-            first += len(found)
-            history = self._histories.setdefault(frame.camera, EmbeddingHistory())
-            change = history.change(embedding, frame.stream_time_s)
-            observations.append(Observation(frame.camera, frame.stream_time_s, motion, found, own, change))
-        return observations
+        ends = np.cumsum([len(found) for found in objects])
+        return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
+
+    def changes(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Embedding | None]:
+        """How the embeddings of each frame differ from those of its stream a moment before."""
+        histories = [self._histories.setdefault(frame.camera, EmbeddingHistory()) for frame in frames]
+        return [
+            history.change(embedding, frame.stream_time_s)
+            for history, embedding, frame in zip(histories, self._embedding.of(maps), frames, strict=True)
+        ]
 
     def _objects(self, frame: Frame, motion: Motion | None) -> list[MovingObject]:
         if motion is None or frame.detail is None:

@@ -1,4 +1,4 @@
-"""What is learned of a scene's motion: sums by place, exactly mergeable, and what held-out footage showed.
+"""What is learned of a scene's motion: sums by place, exactly mergeable.
 
 The footage is dealt into two halves, a quarter of a minute each in turn, so that how far places borrow from their
 neighbours can be chosen by the likelihood of one half under the other. Together they are the whole.
@@ -129,18 +129,21 @@ class MotionSums:
 
 
 class Halves:
-    """Whose turn it is: a change of stream or of a quarter minute gives the turn away."""
+    """Whose turn it is: a change of stream or of a quarter minute gives the turn away.
+
+    Attributes:
+        last: Whose turn it was, 0 or 1; the next stream goes to the other.
+    """
 
     def __init__(self) -> None:
-        self._turn = 0
-        self._stream = ""
+        self.last = 1
+        self._stream: str | None = None
         self._since_s = 0.0
 
     def turn(self, seen: Observation) -> int:
         """0 or 1: the half that a frame goes to."""
         elapsed = seen.time_s - self._since_s
         if seen.stream != self._stream or not 0 <= elapsed < TURN_S:
-            if self._stream:
-                self._turn = 1 - self._turn
+            self.last = 1 - self.last
             self._stream, self._since_s = seen.stream, seen.time_s
-        return self._turn
+        return self.last

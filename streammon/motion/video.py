@@ -12,12 +12,11 @@ from torch import Tensor
 
 from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
-from streammon.motion.fusion import Parts
 from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.observe import Observer
-from streammon.motion.statistics_file import load_motion, save_motion
+from streammon.motion.statistics_file import load_motion
 from streammon.padim import Backbone, Bank, Calibration, MapSmoother, Reduction, SceneLearner, Statistics
-from streammon.records import AnomalyMap, Channel, Frame
+from streammon.records import Channel, Frame
 
 PATCH_SAMPLE = 64  # distances of a held-out frame that are kept, evenly spread over the picture
 
@@ -74,14 +73,12 @@ class VideoBank:
             for judgement, patch in zip(judgements, patches, strict=True)
         ]
 
-    def anomaly_map(self, verdict: Verdict) -> AnomalyMap:
-        """(S, S) float32 surprise per pixel of the model's input."""
-        anomaly_map: AnomalyMap = self.anomaly_maps([verdict])[0]
-        return anomaly_map
-
     @torch.inference_mode()
     def anomaly_maps(self, verdicts: Sequence[Verdict]) -> NDArray[np.float32]:
-        """(B, S, S) of B verdicts at once: two threads that meet for each small product wait for each other."""
+        """(B, S, S) surprise per pixel of the model's input, of B verdicts.
+
+        At once, since two threads that meet for each small product wait for each other.
+        """
         side = self.patches.facts.crop
         total = np.zeros((len(verdicts), side, side), np.float32)
         for kind in zip(*(verdict.grids for verdict in verdicts), strict=True):
@@ -90,17 +87,6 @@ class VideoBank:
                 self._smoothers[cells] = MapSmoother((cells, cells), (side, side), torch.device("cpu"))
             total += self._smoothers[cells](torch.from_numpy(np.stack(kind))).numpy()
         return total
-
-    @classmethod
-    def load(cls, folder: Path, backbone: Backbone, observer: Observer, size: int) -> Self:
-        """Read a scene's folder and make it ready.
-
-        Raises:
-            BankError: A file is missing, broken, or was fitted with something else.
-        """
-        patches = Bank.load(folder)
-        patches.hold_fit(backbone, size, size)
-        return cls.beside(folder, patches, backbone, observer)
 
     @classmethod
     def beside(cls, folder: Path, patches: Bank, backbone: Backbone, observer: Observer) -> Self:
@@ -180,35 +166,27 @@ class VideoLearner:
         self.patches.begin_calibration()
         self.motion.begin_calibration()
 
-    def bank(self, parts: Parts | None = None) -> tuple[Bank, MotionBank]:
-        """The finished patch bank, not yet prepared, and the motion bank.
-
-        Raises:
-            FootageError: Too little was seen or held out.
-        """
-        patches = self.patches.bank()
-        try:
-            return patches, self.motion.bank(parts)
-        except ValueError as error:
-            remedy = "give more footage, or fit with --method padim"
-            raise FootageError(f"scene {self._scene!r}", f"its motion can't be judged ({error})", remedy) from None
-
-    def video_bank(self, parts: Parts | None = None) -> VideoBank:
+    def bank(self) -> VideoBank:
         """The finished bank, ready to judge.
 
         Raises:
             FootageError: Too little was seen or held out.
         """
-        patches, motion = self.bank(parts)
+        patches, motion = self.patches.bank(), motion_bank(self._scene, self.motion)
         return VideoBank(patches.prepare(self._backbone.device), motion, self._observer)
 
-    def save_motion(self, folder: Path) -> None:
-        """Write `motion.safetensors` beside the bank.
 
-        Raises:
-            StorageError: It can't be written.
-        """
-        save_motion(folder, self.motion, self.patches.statistics.facts)
+def motion_bank(scene: str, motion: MotionLearner) -> MotionBank:
+    """What judges by the motion that was learned of a scene.
+
+    Raises:
+        FootageError: Too little was held out.
+    """
+    try:
+        return motion.bank()
+    except ValueError as error:
+        remedy = "give more footage, or fit with --method padim"
+        raise FootageError(f"scene {scene!r}", f"its motion can't be judged ({error})", remedy) from None
 
 
 def _spread(distances: NDArray[np.float32]) -> NDArray[np.float16]:

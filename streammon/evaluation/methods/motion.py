@@ -12,7 +12,7 @@ from torch import Tensor
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.evaluation.methods.base import Batch, Model, Progress, Scored
-from streammon.evaluation.methods.motion_state import MotionState
+from streammon.evaluation.methods.motion_state import learner_tensors, restore_learner
 from streammon.evaluation.methods.observing import Look, OneObserver, look_at
 from streammon.evaluation.methods.padim import Padim
 from streammon.evaluation.methods.training import hold_enough_frames
@@ -104,17 +104,14 @@ class MotionModel:
         self._side = side
         self._config = config
         self._observer = observer
-        self._state: MotionState | None = None  # a harness makes more models than it uses, and each learner is big
-        self._learner: VideoLearner | None = None
+        self._learner: VideoLearner | None = None  # made late: a harness makes more models than it uses
         self._video: VideoBank | None = None
         self._motion: MotionLearner | None = None
         self._look: Look | None = None
 
     def learn(self, batch: Batch) -> None:
         """Take in normal frames: learn them or, once calibration began, hold them out."""
-        learner = self._learning()
-        learner.learn(batch.frames, batch.maps, batch.times_s)
-        self._kept().saw(self._observer.of(self._scene, self._backbone).observe(batch.frames, batch.maps))
+        self._learning().learn(batch.frames, batch.maps, batch.times_s)
 
     def begin_calibration(self) -> None:
         """Hold out what comes from now on; more calls change nothing."""
@@ -140,11 +137,11 @@ class MotionModel:
             found = f"{held_out} of its last frames can be held out to calibrate on, and {LEAST_FRAMES} are needed"
             raise FootageError(where, found, remedy)
         try:
-            self._video = learner.video_bank()
+            self._video = learner.bank()
         except FootageError as error:
             raise FootageError(where, error.found, remedy) from None
         self._motion = learner.motion
-        self._learner = self._state = None  # the patches' scatters are larger than all that scores
+        self._learner = None  # the patches' scatters are larger than all that scores
         progress(f"solving for {self._scene}", 1, 1)
 
     @property
@@ -174,12 +171,12 @@ class MotionModel:
 
     def state(self) -> dict[str, Tensor]:
         """The sums of patches and of motion, and what was held out; empty before the first frame."""
-        return {} if self._learner is None else self._kept().tensors(self._learner)
+        return {} if self._learner is None else learner_tensors(self._learner)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from `state` of a model made alike."""
         if state:
-            self._kept().restore(self._learning(), state)
+            restore_learner(self._learning(), state)
 
     def scoring_bytes(self) -> int:
         """Memory of the patch bank, and of the Gaussians and rates of motion."""
@@ -193,11 +190,6 @@ class MotionModel:
             observer = self._observer.of(self._scene, self._backbone)
             self._learner = VideoLearner(self._scene, self._backbone, self._config, self._side, observer)
         return self._learner
-
-    def _kept(self) -> MotionState:
-        if self._state is None:
-            self._state = MotionState()
-        return self._state
 
     def _finished(self) -> VideoBank:
         assert self._video is not None, "finish() comes first"

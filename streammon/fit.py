@@ -11,12 +11,13 @@ import torch
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.ingest import Clip, clips
-from streammon.motion import Learned, Learning, Observer, learned, merged_motion
+from streammon.motion import Learned, Learning, configured_observer, learned, merged_motion
 from streammon.padim import (
     BANK_FILE,
     HOLD_OUT,
     INPUT_SIZE,
     Backbone,
+    HoldOut,
     PrincipalComponents,
     Reduction,
     Statistics,
@@ -68,7 +69,7 @@ class FitOptions:
     """How footage is read and kept.
 
     Attributes:
-        hold_out: Share of the footage, its end, that calibrates instead of being fitted; 0 for none.
+        hold_out: Share of the footage, spread over it, that calibrates instead of being fitted; 0 for none.
         every: Take the first of each so many frames.
         max_frames: Take no more frames than this; None for all.
         crop: Side of a centre crop of the model's input, for PaDiM alone; None for none.
@@ -89,7 +90,7 @@ class FitOptions:
 def fit_scene(
     scene: str, footage: list[Path], folder: Path, model: ModelConfig, options: FitOptions, progress: Progress
 ) -> FitReport:
-    """Learn one scene's bank in one pass over its footage, and write it.
+    """Learn one scene's bank, and write it: one pass over the footage learns, another reads what was held out.
 
     Args:
         scene: Its name.
@@ -115,23 +116,24 @@ def fit_scene(
     reduction = None
     if model.reduction == "pca" and earlier is None:
         reduction = _principal_reduction(pieces, total, backbone, model, options)
-    observer = Observer(backbone) if model.method == "motion" else None
+    observer = configured_observer(model, backbone)
     learner = Learning(scene, backbone, model, observer, options.crop, reduction, earlier)
     if earlier is not None:
         learner.add_motion(folder)
-    fitted = round(total * (1 - options.hold_out))
+    division = HoldOut(total, options.hold_out)
     done = 0
-    for frames in _batches(pieces, model.batch, options, border=fitted, detail=observer is not None):
-        if done == fitted and options.hold_out:
+    for held_out in (False, True) if options.hold_out else (False,):
+        if held_out:
             learner.begin_calibration()
-        maps = backbone.maps(_as_tensor(frames, options.crop))
-        learner.learn(frames, maps, [frame.stream_time_s for frame in frames])
-        done += len(frames)
-        progress(done, total)
-    if done < fitted:
-        raise FootageError(str(footage[0]), f"it announces {total} frames and has {done}", "cut off the damaged end")
-    if options.hold_out and not learner.patches.calibrating:
-        learner.begin_calibration()
+        frames = _frames(pieces, options, detail=observer is not None)
+        for batch in batched((frame for n, frame in enumerate(frames) if division.holds(n) is held_out), model.batch):
+            maps = backbone.maps(_as_tensor(batch, options.crop))
+            learner.learn(batch, maps, [frame.stream_time_s for frame in batch])
+            done += len(batch)
+            progress(done, total)
+        if not held_out and done < division.learned * (1 - options.hold_out):
+            short = f"it announces {total} frames and doesn't have them"
+            raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
     found = learner.finish()
     found.save(folder, [str(path) for path in footage])
@@ -182,18 +184,14 @@ def _frames_in_all(pieces: list[Clip], options: FitOptions) -> int:
     return total if options.max_frames is None else min(total, options.max_frames)
 
 
-def _batches(
-    pieces: list[Clip], size: int, options: FitOptions, border: int | None = None, *, detail: bool = False
-) -> Iterator[tuple[Frame, ...]]:
-    """Frames of all clips in order, in batches; none crosses `border`, where fitting ends and calibration begins."""
+def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) -> Iterator[Frame]:
+    """Frames of all clips in order."""
     frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every, detail))
-    limited = islice(frames, options.max_frames)
-    if border is not None:
-        yield from _batched(islice(limited, border), size)
-    yield from _batched(limited, size)
+    return islice(frames, options.max_frames)
 
 
-def _batched(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
+def batched(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
+    """Frames in order, `size` at a time."""
     while batch := tuple(islice(frames, size)):  # itertools.batched, which Python 3.11 lacks
         yield batch
 
@@ -208,7 +206,7 @@ def _principal_reduction(
     """The first pass that `pca` needs: over at most 200 frames, evenly spread."""
     kept, channels = dimensions_kept(model, backbone), sum(backbone.architecture.channels)
     components = PrincipalComponents(channels)
-    for index, frames in enumerate(_batches(pieces, 1, options)):
+    for index, frame in enumerate(_frames(pieces, options)):
         if index % max(1, total // PCA_FRAMES) == 0:
-            components.update(backbone.maps(_as_tensor(frames, options.crop)))
+            components.update(backbone.maps(_as_tensor((frame,), options.crop)))
     return components.reduction(kept)

@@ -10,7 +10,7 @@ from torch import Tensor
 from streammon.config import CameraConfig, Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
-from streammon.motion import Judge, Learning, Observer, load_judge
+from streammon.motion import Judge, Learning, Observer, configured_observer, load_judge
 from streammon.padim import BANK_FILE, HOLD_OUT, LEAST_FRAMES, Backbone, as_batch
 from streammon.records import Frame, FrameScore, SceneProgress
 
@@ -217,7 +217,7 @@ class ScorerThread:
 
 def observer_for(config: Config, backbone: Backbone) -> Observer | None:
     """What looks at the frames of one scoring thread; None where the patches alone are judged."""
-    return Observer(backbone) if config.model.method == "motion" else None
+    return configured_observer(config.model, backbone)
 
 
 def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:

@@ -12,6 +12,28 @@ from numbered_footage import encode
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SLOWEST_FIRST = (
+    "test_monitor.py",
+    "test_cli_commands.py",
+    "test_cli_eval.py",
+    "test_evaluation_stc.py",
+    "test_demo_run.py",
+    "test_run.py",
+    "test_cli_bad_inputs.py",
+    "test_evaluation_motion.py",
+    "test_preview_live.py",
+    "test_evaluation_paper.py",
+    "test_ingest_cameras.py",
+    "test_alerting_outages.py",
+)
+"""Files that take half a minute and more: begun last, one would keep one worker busy and the other idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the others stay in their order."""
+    place = {name: index for index, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

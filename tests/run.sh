@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 sh tests/install-rtsp-server.sh
 sh tests/install-chromium.sh
 # two at a time: many tests wait for cameras, servers and clocks
-exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -450,7 +450,7 @@ TO_CALIBRATE = "give more footage (at least 10 held-out frames), or fit with --h
         (1, "0.2", f"it has 1 frames to learn from; {TO_LEARN}"),
         (1, "0", f"it has 1 frames to learn from; {TO_LEARN}"),
         (2, "0.2", f"0 frames are left to calibrate on; {TO_CALIBRATE}"),
-        (6, "0.2", f"1 frames are left to calibrate on; {TO_CALIBRATE}"),
+        (6, "0.2", f"2 frames are left to calibrate on; {TO_CALIBRATE}"),
     ],
 )
 def test_too_few_frames_are_refused(command: Command, frames: int, hold_out: str, complaint: str) -> None:

@@ -1,6 +1,7 @@
 """Motion: flow in lengths a second, sums by place, tails, and one score of them."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -13,11 +14,12 @@ from scipy.stats import multivariate_normal
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.flow import GRID, FlowReader, Motion
-from streammon.motion.fusion import Averages, Fusion, HeldOut, Parts
+from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
 from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
 from streammon.motion.observe import Observation
 from streammon.motion.statistics import MotionSums, direction_bins, log_speeds, object_places, object_shapes
+from streammon.motion.still import StillPatches
 from streammon.motion.tails import Tail
 from streammon.records import Channel, Detail
 
@@ -193,6 +195,14 @@ class TestTail:
         assert 2.7 < surprise < 3.05
         assert float(tail.surprise(np.array(60.0))) < 60 / math.log(10)  # nobody has seen one in 10^26
 
+    def test_what_drifts_from_stretch_to_stretch_is_less_surprising(self) -> None:
+        values = np.random.default_rng(0).normal(size=4000)
+        stretches = np.arange(4000) // 1000
+        drifting = values + np.array([0.0, 2.0, -2.0, 1.0])[stretches]
+        steady, wide = Tail.of(values, stretches), Tail.of(drifting, stretches)
+        assert float(wide.surprise(wide.knots[-1] + 3.0)) < 0.75 * float(steady.surprise(steady.knots[-1] + 3.0))
+        assert wide.scale > 1.5 * Tail.of(drifting).scale
+
     def test_few_values_have_no_tail(self) -> None:
         with pytest.raises(ValueError, match="at least 10"):
             Tail.of(np.zeros(9))
@@ -277,6 +287,77 @@ class TestFusion:
             before = fusion.judge(evidence(), 10.0, n / 10, averages)
         flash = fusion.judge(evidence(speed=9.0), 10.0, 0.8, averages)
         assert before.score < flash.score < self.judged(fusion, evidence(speed=9.0))[0]
+
+
+def test_looks_count_beyond_what_the_worst_cell_of_one_frame_in_ten_shows() -> None:
+    rng = np.random.default_rng(0)
+    frames = [
+        replace(frame, evidence=replace(frame.evidence, looks=rng.gamma(4, size=20).astype(np.float16)))
+        for frame in held_out()
+    ]
+    tails = CellTails([frame.evidence for frame in frames], stretches_of(frames), Parts())
+    at = {share: float(np.quantile([frame.evidence.looks.max() for frame in frames], share)) for share in (0.9, 0.97)}
+    shown = {
+        share: tails.surprise(replace(evidence(), looks=np.full(20, value, np.float16)))[1].max()
+        for share, value in at.items()
+    }
+    assert shown[0.9] == pytest.approx(0, abs=0.05)
+    assert shown[0.97] == pytest.approx(-math.log10(0.03) - 1, abs=0.1)
+
+
+def test_another_stretch_begins_every_10_s_and_with_each_stream() -> None:
+    frames = held_out(250)  # 25 s
+    frames += [replace(frame, stream="yard") for frame in frames[:20]]
+    assert np.bincount(stretches_of(frames)).tolist() == [100, 100, 50, 20]
+
+
+class TestStillPatches:
+    """Frames ten a second: a square that moves in the middle, and something in a corner."""
+
+    CORNER, MIDDLE = (56, 6), (30, 30)
+
+    def distances(self, place: tuple[int, int], height: float = 30.0) -> np.ndarray:
+        grid = np.full((1, GRID, GRID), 5, np.float32)
+        (row, column), half = place, 2
+        grid[0, row - half : row + half + 1, column - half : column + half + 1] = height
+        return grid
+
+    def heights(
+        self, still: StillPatches, motion: Motion | None, grids: list[np.ndarray], start_s: float = 0.0
+    ) -> list[float]:
+        return [
+            still.heights([Observation("lobby", start_s + n / 10, motion)], grid)[0] for n, grid in enumerate(grids)
+        ]
+
+    def test_what_moves_is_left_to_the_others(self) -> None:
+        motion = moving(30.0)
+        rows, columns = np.nonzero(motion.cells)
+        walker = self.distances((int(rows.mean()), int(columns.mean())))
+        assert max(self.heights(StillPatches(), motion, [self.distances(self.MIDDLE, 5), walker, walker])) < 0.1
+
+    def test_what_comes_and_stays_is_seen_for_minutes_and_what_was_there_is_not(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        still, motion = StillPatches(), moving(30.0)
+        came = self.heights(still, motion, [empty, *[bag] * 600])
+        assert came[0] == 0
+        assert max(came[:6]) < 0.2 * max(came)  # half a second is no news
+        assert came[100] == pytest.approx(24, rel=0.15)
+        assert came[100] > came[600] > 0.75 * came[100]
+        assert self.heights(still, motion, [bag] * 30, start_s=1e4)[29] < 0.1 * came[100]
+        assert max(self.heights(StillPatches(), motion, [bag] * 50)) == 0
+
+    def test_a_place_that_is_free_again_is_soon_guarded_again(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        seen = self.heights(StillPatches(), moving(30.0), [bag, *[empty] * 40, *[bag] * 40])
+        assert max(seen[:41]) < 0.1
+        assert seen[80] > 15
+
+    def test_where_motion_cannot_be_read_all_patches_speak_from_the_second_frame_on(self) -> None:
+        empty, walker = self.distances(self.MIDDLE, 5), self.distances(self.MIDDLE)
+        still = StillPatches()
+        assert self.heights(still, None, [walker, *[empty] * 20, *[walker] * 40])[60] > 10
+        assert self.heights(still, moving(30.0), [empty], start_s=7.0) == [0.0]
+        assert self.heights(still, None, [walker], start_s=7.1) == [0.0]
 
 
 def test_averages_reach_back_by_time_and_not_over_a_gap() -> None:

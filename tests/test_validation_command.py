@@ -18,8 +18,6 @@ from streammon.validation.run import VALIDATION_PICTURE
 
 FRAMES = 44
 LITTLE = (
-    "--method",
-    "padim",
     "--dimensions",
     "4",
     "--folds",
@@ -50,11 +48,12 @@ def paint(folder: Path, seed: int, frames: int = FRAMES) -> None:
         cv2.imwrite(str(folder / f"{number:03}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
-def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["motion", "padim"])
+def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path, method: str) -> None:
     paint(tmp_path / "street/monday", 0)
     paint(tmp_path / "street/tuesday", 1)
     words = ("--image-fps", "5", "--validate", "--false-alarms-per-day", "20000", "--json", "-")
-    ended = command("fit", "street", "--scene", "street", *LITTLE, *words)
+    ended = command("fit", "street", "--scene", "street", *LITTLE, "--method", method, *words)
     assert ended.code == 0, ended
     assert {BANK_FILE, VALIDATION_PICTURE} <= {file.name for file in (tmp_path / "scenes/street").iterdir()}
     found = json.loads(ended.stdout)["validation"]

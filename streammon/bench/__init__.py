@@ -27,7 +27,7 @@ from streammon.bench.stages import (
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
 from streammon.ingest import clips
-from streammon.motion import MOTION_FILE, Learning, Observer, VideoBank, load_judge
+from streammon.motion import MOTION_FILE, Learning, Observer, VideoBank, configured_detector, load_judge
 from streammon.padim import BANK_FILE, Backbone, Bank, load_backbone
 
 METHODS = ("padim", "motion")
@@ -94,10 +94,10 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scene = scenes / "camera0"
         fit_fps = _fit(footage, scene, backbone, model)
         began = time.perf_counter()
-        motion = load_judge(scene, backbone, model, Observer(backbone))
+        motion = load_judge(scene, backbone, model, _observer(backbone, model))
         bank_load_s = time.perf_counter() - began
         padim = load_judge(scene, backbone, model, None)
-        bank = VideoBank.beside(scene, Bank.load(scene), backbone, Observer(backbone))
+        bank = VideoBank.beside(scene, Bank.load(scene), backbone, _observer(backbone, model))
         frames = spread_frames(pieces[0])
         stages = padim_stages(pieces[0].path, frames, backbone, bank.patches, model.batch, seconds)
         stages += motion_stages(frames, backbone, bank, model.batch, seconds)
@@ -149,6 +149,10 @@ def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
     return stages, loads, rest
 
 
+def _observer(backbone: Backbone, model: ModelConfig) -> Observer:
+    return Observer(backbone, configured_detector(model, backbone))
+
+
 def _plaza(folder: Path) -> Path:
     film = folder / "plaza.mp4"
     render_plaza(film, seconds=20, anomaly_at_s=None)
@@ -157,7 +161,7 @@ def _plaza(folder: Path) -> Path:
 
 def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
     """Fit on at least 128 frames and save; frames a second, decoding included, saving not."""
-    learning = Learning(folder.name, backbone, model, Observer(backbone))
+    learning = Learning(folder.name, backbone, model, _observer(backbone, model))
     batches = decoded(footage, model.batch, detail=True)
     began, done = time.perf_counter(), 0
     while done < 2 * FRAMES_HELD:

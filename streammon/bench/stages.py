@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
 from streammon.ingest.detail import CloserLook
-from streammon.motion import Judge, Observation, Observer, VideoBank
+from streammon.motion import Judge, Observation, Observer, StillPatches, VideoBank
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
@@ -126,12 +126,12 @@ class MotionBatch:
         self._frames = frames
         self._bank = bank
         self._observer = Observer(backbone)
+        self._still = StillPatches()
         self._maps = backbone.maps(pictures_of(frames))
         self._time_s = 0.0
         self._motions = self.flow()
         self._found = self.objects()
         self._distances = bank.patches.distances(self._maps).cpu().numpy()
-        self._scores = bank.patches.read(bank.patches.distances(self._maps))[1].tolist()
         self._verdicts = bank.judge(frames, self._maps)
         self._observations = [
             Observation(frame.camera, frame.stream_time_s, motion, found, features, change)
@@ -160,7 +160,7 @@ class MotionBatch:
 
     def fusion(self) -> None:
         """Evidence, probabilities, one score."""
-        self._bank.motion.judge(self._observations, self._scores)
+        self._bank.motion.judge(self._observations, self._still.heights(self._observations, self._distances))
         self._bank.motion.patch_surprise(self._distances)
 
     def anomaly_maps(self) -> None:

@@ -125,6 +125,8 @@ class ModelConfig(Section):
         method: `motion` judges how a scene looks and what moves in it; `padim` how it looks alone, as published.
         backbone: Which pretrained network.
         weights: File with its weights (`.pth` or `.safetensors`); None takes the packaged or torchvision's own.
+        detector: File with the weights of a torchvision detector, whose boxes replace the regions of motion; None
+            for those.
         reduction: How channels are reduced: `random` (the paper's), `all`, `pca` or `orthogonal`.
         dimensions: D; None takes the backbone's own (100, or 550 for wide_resnet50_2).
         seed: Seed of the channel choice or projection.
@@ -138,6 +140,7 @@ class ModelConfig(Section):
     method: Literal["motion", "padim"] = "motion"
     backbone: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "efficientnet_b5"] = "efficientnet_lite0"
     weights: FilePath | None = None
+    detector: FilePath | None = None
     reduction: Literal["random", "all", "pca", "orthogonal"] = "random"
     dimensions: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)

@@ -17,10 +17,10 @@ from streammon.evaluation.datasets import View, hold_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
 from streammon.ingest import Clip
-from streammon.padim import Backbone, Calibration, as_batch
+from streammon.padim import HOLD_OUT, Backbone, Calibration, as_batch
 from streammon.records import Frame
 
-CALIBRATED_FROM = 0.8  # of a scene's footage: the rest is scored before it is learned
+CALIBRATING_CLIP = 5  # every fifth training clip calibrates; of fewer clips the end of their footage does
 SAVES_PER_WORK = 5  # at least so many times longer is worked than the last save took
 THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
 
@@ -64,8 +64,9 @@ class BankPlan:
 
     Attributes:
         name: The scene, or `all scenes`.
-        training: Clips with their numbers of frames taken.
+        training: Clips with their numbers of frames taken, those that calibrate at the end.
         total: Frames of all of them.
+        border: How many come before calibration begins.
         kept: How many of those are learned.
         test: Clips it scores.
     """
@@ -73,6 +74,7 @@ class BankPlan:
     name: str
     training: tuple[tuple[Clip, int], ...]
     total: int
+    border: int
     kept: int
     test: tuple[LabelledClip, ...]
 
@@ -92,10 +94,17 @@ def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
     for scene in scenes:
         if not test[scene.name]:
             continue
-        counts = tuple((clip, taking.count(clip.counted_frames())) for clip in scene.clips)
+        counts = [(clip, taking.count(clip.counted_frames())) for clip in scene.clips]
         total = sum(count for _, count in counts)
+        learned, held_out = counts, counts[:0]
+        if len(counts) >= CALIBRATING_CLIP:  # whole clips spread over the footage; of few clips, their end
+            held_out = counts[CALIBRATING_CLIP // 2 :: CALIBRATING_CLIP]
+            learned = [
+                each for number, each in enumerate(counts) if number % CALIBRATING_CLIP != CALIBRATING_CLIP // 2
+            ]
+        border = sum(count for _, count in learned) if held_out else round(total * (1 - HOLD_OUT))
         kept = min(total, taking.max_train_frames or total)
-        plans.append(BankPlan(scene.name, counts, total, kept, tuple(test[scene.name])))
+        plans.append(BankPlan(scene.name, (*learned, *held_out), total, border, kept, tuple(test[scene.name])))
     return plans
 
 
@@ -210,11 +219,11 @@ class Harness:
         self, plan: BankPlan, clip: Clip, count: int, first: int, models: Sequence[Model], number: int
     ) -> None:
         """Give one training clip to the models."""
-        decoded, border = 0, round(plan.total * CALIBRATED_FROM)
+        decoded = 0
         kept = (frame for frame in self._decoded(clip) if plan.takes(first + frame.seq))
         try:
             for batch, last in self._batches(kept):
-                if first + last >= border:
+                if first + last >= plan.border:
                     for model in models:
                         if isinstance(model, Calibrated) and number == model.passes - 1:
                             model.begin_calibration()

@@ -2,10 +2,10 @@
 
 What moves is judged cell by cell: how fast it is, how its object looks and how the features there change are each a
 tail probability, and their logarithms add up, since a thing that is abnormal in one is rarely quite normal in the
-others. Looks and change count only beyond what the worst cell of nearly every normal frame shows: new people look
-new each time, and that must not drown the speed. The frame takes its worst cell.
+others. Looks and change are held against the worst cell of each normal frame, and count beyond what one normal frame
+in ten shows: new people look new each time, and that must not drown the speed. The frame takes its worst cell.
 
-Beside that stand other witnesses: the patches' own distances, direction, place, size. Each gives one
+Beside that stand other witnesses: the patches where nothing moves, direction, place, size. Each gives one
 number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal frames
 reach its number. The score is the largest of them after each has paid for its share: a witness that may cause a
 thirtieth of the false alarms must be thirty times more surprising to speak. So one that is noisy on this scene, which
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
-from streammon.motion.tails import LEAST_VALUES, Tail
+from streammon.motion.still import NOISE
+from streammon.motion.tails import LEAST_DECADE, LEAST_VALUES, Tail
 from streammon.records import Channel
 
 WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
@@ -36,8 +37,8 @@ SHARES: Mapping[Channel, float] = {
 }
 """Of the false alarms, which each witness may cause. SPEED stands for what moves."""
 
-GATE = 0.9
-"""Of held-out frames, whose worst cell decides from which surprise on looks and change count."""
+UNREMARKABLE = 1.0  # surprise of the looks and changes of one normal frame in ten
+STRETCH_S = 10.0  # of held-out footage; stretches differ more than frames do
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
 """What is added up in each moving cell."""
@@ -78,33 +79,41 @@ class Judgement:
 
 
 class CellTails:
-    """Surprise of speeds and of looks, cell by cell; none of what held-out footage hardly showed.
+    """Surprise of speed, looks and change, cell by cell; none of what held-out footage hardly showed.
 
     Args:
         held_out: Evidence of held-out normal frames.
+        stretches: Which stretch of the footage each is from.
         parts: What takes part.
     """
 
-    def __init__(self, held_out: Sequence[Evidence], parts: Parts) -> None:
-        looks = np.concatenate([each.looks for each in held_out])
-        speed = np.concatenate([each.speed for each in held_out])
-        seen = looks[looks > 0]
-        self._speed = Tail.of(speed) if parts.speed and len(speed) >= LEAST_VALUES else None
-        self._looks = Tail.of(seen) if parts.objects and len(seen) >= LEAST_VALUES else None
-        changes = np.concatenate([each.change for each in held_out])
-        changes = changes[changes > 0]
-        self._change = Tail.of(changes) if parts.change and len(changes) >= LEAST_VALUES else None
-        self._gates = np.zeros((len(CELL_CHANNELS), 1))
-        worst = [self.surprise(each).max(1) for each in held_out if len(each.cells)]
-        if worst:
-            self._gates[1:, 0] = np.quantile(worst, GATE, axis=0)[1:]
+    def __init__(self, held_out: Sequence[Evidence], stretches: Sequence[int], parts: Parts) -> None:
+        speeds = [(each.speed, stretch) for each, stretch in zip(held_out, stretches, strict=True)]
+        looks = [(_largest(each.looks), stretch) for each, stretch in zip(held_out, stretches, strict=True)]
+        changes = [(_largest(each.change), stretch) for each, stretch in zip(held_out, stretches, strict=True)]
+        taken = ((parts.speed, speeds), (parts.objects, looks), (parts.change, changes))
+        self._tails = [_tail_of(values) if take else None for take, values in taken]
 
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
         """(3, N) of the speed, the looks and the change in each moving cell."""
-        each = ((self._speed, evidence.speed), (self._looks, evidence.looks), (self._change, evidence.change))
         nothing = np.zeros(len(evidence.cells))
+        each = zip(self._tails, (evidence.speed, evidence.looks, evidence.change), strict=True)
         kinds = np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
-        return np.maximum(kinds - self._gates, 0)
+        kinds[1:] = np.maximum(kinds[1:] - UNREMARKABLE, 0)
+        return kinds
+
+
+def _largest(values: NDArray[np.float16]) -> NDArray[np.float16]:
+    """The largest positive value as an array of its own; an empty one where there is none."""
+    return values[values > 0].max(keepdims=True) if (values > 0).any() else values[:0]
+
+
+def _tail_of(values: Sequence[tuple[NDArray[np.float16], int]]) -> Tail | None:
+    """The tail of arrays, each of one stretch; None where they hold too little."""
+    joined = np.concatenate([each for each, _ in values])
+    if len(joined) < LEAST_VALUES:
+        return None
+    return Tail.of(joined, np.concatenate([np.full(len(each), stretch) for each, stretch in values]))
 
 
 def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> dict[Channel, float]:
@@ -112,7 +121,7 @@ def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> d
 
     Args:
         evidence: Of the frame.
-        patches: Its PaDiM frame score.
+        patches: What its patches show where nothing moves.
         worst: (3,) surprise of the worst moving cell: of its speed, its looks, its change.
     """
     return dict(zip(CELL_CHANNELS, worst.tolist(), strict=True)) | {
@@ -148,7 +157,7 @@ class HeldOut:
         stream: Where it came from.
         time_s: When, in the stream's own time.
         clock_s: When, on the clock that calibrates.
-        patches: Its PaDiM frame score.
+        patches: What its patches show where nothing moves.
         sample: (64,) float16, some of its patches' distances.
         evidence: What its motion showed.
     """
@@ -159,6 +168,19 @@ class HeldOut:
     patches: float
     sample: NDArray[np.float16]
     evidence: Evidence
+
+
+def stretches_of(held_out: Sequence[HeldOut]) -> list[int]:
+    """Which stretch of the footage each frame is from: another begins with each stream, and every 10 s of it."""
+    numbers: list[int] = []
+    stream, since_s = None, 0.0
+    for frame in held_out:
+        if frame.stream != stream or not 0 <= frame.time_s - since_s < STRETCH_S:
+            stream, since_s = frame.stream, frame.time_s
+            numbers.append(numbers[-1] + 1 if numbers else 0)
+        else:
+            numbers.append(numbers[-1])
+    return numbers
 
 
 class Fusion:
@@ -177,7 +199,8 @@ class Fusion:
 
     def __init__(self, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
         self._parts = parts or Parts()
-        self._cells = CellTails([each.evidence for each in held_out], self._parts)
+        stretches = stretches_of(held_out)
+        self._cells = CellTails([each.evidence for each in held_out], stretches, self._parts)
         averages: dict[str, Averages] = {}
         smooth = []
         for frame in held_out:
@@ -185,7 +208,11 @@ class Fusion:
             kept = averages.setdefault(frame.stream, self.averages())
             smooth.append(kept.take(shown, frame.time_s))
         self._tails = {
-            channel: Tail.of(np.array([_height(each, channel) for each in smooth]))
+            channel: Tail.of(
+                np.array([_height(each, channel) for each in smooth]),
+                np.array(stretches),
+                NOISE if channel is Channel.LOOKS else LEAST_DECADE,
+            )
             for channel in SHARES
             if channel is Channel.SPEED or channel in self._parts.witnesses
         }
@@ -200,7 +227,7 @@ class Fusion:
 
         Args:
             evidence: What its motion showed.
-            patches: Its PaDiM frame score.
+            patches: What its patches show where nothing moves.
             time_s: Its time in the stream.
             averages: The stream's own.
         """

@@ -23,9 +23,17 @@ class MotionLearner:
         halves: The sums of both halves.
         turns: Which of them the next frames go to.
         held_out: The newest held-out frames.
+        detector: Fingerprint of what found the objects; empty for the regions of motion.
     """
 
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, detector: str | None = "") -> None:
+        """Begin with nothing.
+
+        Args:
+            dimensions: D, of the objects' features.
+            detector: Fingerprint of what finds objects; None takes that of what is loaded.
+        """
+        self.detector = detector
         self.halves = (MotionSums(dimensions), MotionSums(dimensions))
         self.held_out: deque[HeldOut] = deque(maxlen=KEPT_FRAMES)
         self.turns = Halves()
@@ -48,7 +56,7 @@ class MotionLearner:
 
         Args:
             observations: Of them.
-            patches: Their PaDiM frame scores.
+            patches: What their patches show where nothing moves.
             samples: (B, N) some of their patches' distances.
             clock_s: Their times on the clock that calibrates.
         """
@@ -65,8 +73,10 @@ class MotionLearner:
         """Take in another fit of the same scene: half by half, and the held-out frames one after the other.
 
         Raises:
-            ValueError: The two differ in channels.
+            ValueError: The two differ in channels, or in what found the objects.
         """
+        if self.detector != other.detector:
+            raise ValueError("another detector")
         for mine, others in zip(self.halves, other.halves, strict=True):
             mine.merge(others)
         self.held_out.extend(other.held_out)
@@ -101,7 +111,7 @@ class MotionBank:
     def __init__(self, measure: Measure, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
         self.measure = measure
         self._fusion = Fusion(held_out, parts)
-        self.calibration = Calibration.from_scores(self._fusion.scores, [each.clock_s for each in held_out])
+        self.calibration = Calibration.from_surprise(self._fusion.scores, [each.clock_s for each in held_out])
         self._patches = Tail.of(np.concatenate([each.sample for each in held_out]))
         self._averages: dict[str, Averages] = {}
 
@@ -110,7 +120,7 @@ class MotionBank:
 
         Args:
             observations: Of the frames.
-            patches: Their PaDiM frame scores.
+            patches: What their patches show where nothing moves.
         """
         judgements = []
         for seen, score in zip(observations, patches, strict=True):

@@ -57,6 +57,9 @@ class Judge(Protocol):
     def read(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Reading]:
         """Judge B frames, each stream's in their order, by the backbone's maps of them, (B, C, h, w) each."""
 
+    def scores(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[tuple[float, Channel]]:
+        """Score and channel of each, as `read` has them, without drawing its map."""
+
 
 class PatchJudge:
     """PaDiM alone.
@@ -78,6 +81,10 @@ class PatchJudge:
             Reading(score, Channel.LOOKS, picture) for score, picture in zip(scores.tolist(), pictures, strict=True)
         ]
 
+    def scores(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[tuple[float, Channel]]:
+        """Score B frames by their maps alone."""
+        return [(score, Channel.LOOKS) for score in self._bank.score(maps)[1].tolist()]
+
 
 class VideoJudge:
     """PaDiM and motion.
@@ -97,6 +104,10 @@ class VideoJudge:
             Reading(verdict.score, verdict.channel, scaled(anomaly_map, verdict.score))
             for verdict, anomaly_map in zip(verdicts, self._bank.anomaly_maps(verdicts), strict=True)
         ]
+
+    def scores(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[tuple[float, Channel]]:
+        """Score B frames with `detail`, each stream's in their order."""
+        return [(verdict.score, verdict.channel) for verdict in self._bank.judge(frames, maps)]
 
 
 def scaled(anomaly_map: AnomalyMap, score: float) -> AnomalyMap:
@@ -304,10 +315,13 @@ def merged_motion(parts: Sequence[Path]) -> MotionLearner | None:
     joint: MotionLearner | None = None
     for part in parts:
         facts = Bank.load(part).facts
-        learner = MotionLearner(feature_dimensions(ARCHITECTURES[facts.backbone].channels))
+        learner = MotionLearner(feature_dimensions(ARCHITECTURES[facts.backbone].channels), None)
         load_motion(part, learner, facts)
         if joint is None:
             joint = learner
+        elif joint.detector != learner.detector:
+            found = f"its objects were found otherwise than those of {parts[0]}"
+            raise BankError(str(part), found, "fit all parts with the same model.detector")
         else:
             joint.merge(learner)
     return joint

@@ -1,20 +1,19 @@
 """What one frame shows of motion, before anything is known of the scene: the input of learning and of scoring."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streammon.config import ModelConfig
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
+from streammon.motion.detector import Detector, configured_detector
 from streammon.motion.flow import FlowReader, Motion
-from streammon.motion.objects import Box, MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.motion.objects import MovingObject, ObjectFeatures, crop_of, moving_objects
 from streammon.padim import Backbone
-from streammon.records import Frame, Picture
-
-Detector = Callable[[Picture], Sequence[Box]]
-"""Boxes of things in a picture, in its pixels."""
+from streammon.records import Frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,7 @@ class Observer:
 
     Attributes:
         dimensions: D, of the objects' features.
+        detector: Fingerprint of what finds objects; empty for the regions of motion.
     """
 
     def __init__(self, backbone: Backbone, detector: Detector | None = None) -> None:
@@ -55,6 +55,7 @@ class Observer:
         self._features = ObjectFeatures(backbone)
         self._histories: dict[str, EmbeddingHistory] = {}
         self._detector = detector
+        self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
@@ -104,3 +105,12 @@ class Observer:
             return []
         boxes = None if self._detector is None else self._detector(frame.detail.picture)
         return moving_objects(motion, boxes)
+
+
+def configured_observer(model: ModelConfig, backbone: Backbone) -> Observer | None:
+    """What looks at frames as the configuration has it; None where the patches alone are judged.
+
+    Raises:
+        WeightsError: The detector's weights can't be read, or are of something else.
+    """
+    return Observer(backbone, configured_detector(model, backbone)) if model.method == "motion" else None

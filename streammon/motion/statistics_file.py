@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from streammon.errors import BankError
@@ -26,6 +27,7 @@ def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     arrays = {f"held.{name}": array for name, array in held_out_arrays(learner.held_out).items()}
     for number, half in enumerate(learner.halves):
         arrays |= {f"half{number}.{name}": array for name, array in half.arrays().items()}
+    arrays["detector"] = np.frombuffer(f"sha256:{learner.detector}".encode(), np.uint8)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     write_tensors(folder / MOTION_FILE, tensors, facts)
 
@@ -53,11 +55,18 @@ def load_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
         raise BankError(where, found, fit_again)
     arrays = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
     try:
+        detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")
         for number, half in enumerate(learner.halves):
             half.restore(below(arrays, f"half{number}."))
         learner.held_out.extend(held_out_frames(below(arrays, "held.")))
     except (KeyError, ValueError, IndexError, TypeError):
         raise BankError(str(path), "it makes no sense", fit_again) from None
+    if learner.detector is None:
+        learner.detector = detector
+    if learner.detector != detector:
+        fitted = "with another detector" if learner.detector else "with a detector"
+        found = f"its motion was fitted {fitted if detector else 'without a detector'}, against model.detector"
+        raise BankError(where, found, fit_again)
 
 
 def below(arrays: Arrays, prefix: str) -> Arrays:

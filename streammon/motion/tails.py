@@ -5,6 +5,9 @@ reaches the value. Beyond the 98th percentile the mean excess sets the scale of 
 threshold). That scale is itself uncertain; averaged over the uncertainty the exponential becomes
 (1 + excess / (k scale))^-k, as `padim.calibration` has it for whole frames. So surprise goes on growing, ever slower:
 one kind of evidence far out of its range does not outshout the others.
+
+The drift of normal footage from one stretch to the next widens the scale as well. Otherwise the evidence that drifts
+most would seem the surest.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streammon.padim import drift
 
 TAIL_SHARE = 0.02
 KNOTS = 256  # of the empirical part
@@ -27,26 +32,37 @@ class Tail:
 
     Attributes:
         knots: (K,) values, ascending, at evenly spaced probabilities up to the tail's start.
-        scale: Mean excess beyond the last knot.
+        scale: Mean excess beyond the last knot, wider where stretches of footage differ.
     """
 
     knots: NDArray[np.float64]
     scale: float
 
     @classmethod
-    def of(cls, values: NDArray[np.floating]) -> Self:
+    def of(
+        cls,
+        values: NDArray[np.floating],
+        stretches: NDArray[np.int64] | None = None,
+        least_scale: float = LEAST_DECADE,
+    ) -> Self:
         """The tail of values seen in normal footage.
+
+        Args:
+            values: (N,) of them.
+            stretches: (N,) which stretch of the footage each is from; None where that is all one.
+            least_scale: Of the tail: by so much the value wanders by itself.
 
         Raises:
             ValueError: Fewer than 10 values.
         """
-        seen = np.sort(np.asarray(values, np.float64))
+        seen = np.asarray(values, np.float64)
         if len(seen) < LEAST_VALUES:
             raise ValueError(f"{len(seen)} values; a tail needs at least {LEAST_VALUES}")
         knots = np.quantile(seen, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
         beyond = seen[seen > knots[-1]] - knots[-1]
-        scale = float(beyond.mean()) if len(beyond) else 0.0
-        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), LEAST_DECADE))
+        excess = float(beyond.mean()) if len(beyond) else 0.0
+        scale = float(np.hypot(excess, 0.0 if stretches is None else drift(seen, stretches, 1 - TAIL_SHARE)))
+        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale))
 
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""

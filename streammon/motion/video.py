@@ -15,6 +15,7 @@ from streammon.errors import BankError, FootageError
 from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.observe import Observer
 from streammon.motion.statistics_file import load_motion
+from streammon.motion.still import StillPatches
 from streammon.padim import Backbone, Bank, Calibration, MapSmoother, Reduction, SceneLearner, Statistics
 from streammon.records import Channel, Frame
 
@@ -54,6 +55,7 @@ class VideoBank:
         self.motion = motion
         self.calibration: Calibration = motion.calibration
         self._observer = observer
+        self._still = StillPatches()
         self._smoothers: dict[int, MapSmoother] = {}
 
     def judge(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Verdict]:
@@ -64,10 +66,9 @@ class VideoBank:
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
         observations = self._observer.observe(frames, maps)
-        distances = self.patches.distances(maps)
-        _, scores = self.patches.read(distances)
-        judgements = self.motion.judge(observations, scores.tolist())
-        patches = self.motion.patch_surprise(distances.cpu().numpy())
+        distances = self.patches.distances(maps).cpu().numpy()
+        judgements = self.motion.judge(observations, self._still.heights(observations, distances))
+        patches = self.motion.patch_surprise(distances)
         return [
             Verdict(judgement.score, judgement.channel, (patch, judgement.motion))
             for judgement, patch in zip(judgements, patches, strict=True)
@@ -95,7 +96,7 @@ class VideoBank:
         Raises:
             BankError: The motion file is missing, broken, or was fitted with something else.
         """
-        learner = MotionLearner(observer.dimensions)
+        learner = MotionLearner(observer.dimensions, observer.detector)
         load_motion(folder, learner, patches.facts)
         try:
             motion = learner.bank()
@@ -130,9 +131,10 @@ class VideoLearner:
             ConfigError: More channels are to be kept than there are.
         """
         self.patches = SceneLearner(scene, backbone, model, size, None, reduction, earlier)
-        self.motion = MotionLearner(observer.dimensions)
+        self.motion = MotionLearner(observer.dimensions, observer.detector)
         self._scene = scene
         self._observer = observer
+        self._still = StillPatches()
         self._backbone = backbone
 
     @property
@@ -153,9 +155,9 @@ class VideoLearner:
         if distances is None:
             self.motion.learn(observations)
             return
-        scores = self.patches.statistics.scores[-len(frames) :]
-        sample = _spread(distances.flatten(1).cpu().numpy())
-        self.motion.hold_out(observations, scores, sample, times_s)
+        grids = distances.cpu().numpy()
+        heights = self._still.heights(observations, grids)
+        self.motion.hold_out(observations, heights, _spread(grids.reshape(len(grids), -1)), times_s)
 
     def begin_calibration(self) -> None:
         """Fix what was learned; what comes from now on is held out.

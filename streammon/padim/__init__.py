@@ -1,8 +1,9 @@
 """PaDiM (arXiv:2011.08785): from a frame to an anomaly map. The room that computes with torch.
 
 `backbones` turn pictures into maps, `reduction` maps into patch embeddings, `gaussian` fits and measures them,
-`anomaly_map` makes distances a picture and a score, `calibration` makes scores a rate of false alarms,
-`bank` keeps all that was learned about a scene, `learner` learns it.
+`anomaly_map` makes distances a picture and a score, `hold_out` says what calibrates, `calibration` makes scores a
+rate of false alarms, `drift` tells what they can't know; `bank` keeps all that was learned about a scene, `learner`
+learns it.
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
@@ -10,13 +11,16 @@ from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_ba
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
 from streammon.padim.devices import device_memory_bytes
+from streammon.padim.drift import drift
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
-from streammon.padim.learner import HOLD_OUT, SceneLearner, dimensions_kept
+from streammon.padim.hold_out import HOLD_OUT, HoldOut
+from streammon.padim.learner import SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
 from streammon.padim.statistics import Statistics
+from streammon.padim.weights import load_into, load_state, sha256
 
 __all__ = [
     "ARCHITECTURES",
@@ -30,6 +34,7 @@ __all__ = [
     "Bank",
     "BankFacts",
     "Calibration",
+    "HoldOut",
     "MapSmoother",
     "PrincipalComponents",
     "Reduction",
@@ -39,14 +44,18 @@ __all__ = [
     "as_batch",
     "device_memory_bytes",
     "dimensions_kept",
+    "drift",
     "facts_for",
     "frame_scores",
     "hold_writable",
     "load_backbone",
+    "load_into",
+    "load_state",
     "mahalanobis",
     "make_reduction",
     "pack_lower",
     "read_tensors",
+    "sha256",
     "thresholds",
     "unpack_lower",
     "write_scene_file",

@@ -14,7 +14,7 @@ hardly any peak. Little footage promises little.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -28,6 +28,8 @@ QUIET_S = 1.0  # separates two peaks
 LONGEST_GAP_S = 10.0  # between two frames of one recording; a longer one is not time watched
 LEAST_FRAMES = 10
 KEPT_SCORES = 100_000  # the newest; bounds the memory of very long calibrations
+DECADE = 1 / math.log(10)
+CERTAIN_PEAKS = 10**9
 LEAST_SCALE = 1e-3  # of u0: scores of a synthetic, perfectly still picture have no tail
 
 
@@ -41,7 +43,7 @@ class Calibration:
         tail_start: u0.
         tail_rate_per_s: Peaks above u0 a second.
         tail_scale: Mean height of a peak above u0, the ten included.
-        peaks: How many were seen above u0.
+        peaks: How many were seen above u0, which is what the scale is worth.
     """
 
     scores: NDArray[np.float64]
@@ -82,6 +84,17 @@ class Calibration:
         scale = (float(above.sum()) + PRIOR_PEAKS * borrowed) / (len(above) + PRIOR_PEAKS)
         scale = max(scale, LEAST_SCALE * abs(start), 1e-9)
         return cls(np.sort(heights), watched_s, start, rate_per_s, scale, len(above))
+
+    @classmethod
+    def from_surprise(cls, scores: Sequence[float], times_s: Sequence[float]) -> Self:
+        """Calibrate on scores that are -log10 of a probability already: how sure their tails are is in them.
+
+        How often they are surprising was seen; beyond that the rate falls tenfold with each unit.
+
+        Raises:
+            ValueError: As `from_scores`.
+        """
+        return replace(cls.from_scores(scores, times_s), tail_scale=DECADE, peaks=CERTAIN_PEAKS)
 
     def false_alarms_per_day(self, score: float) -> float:
         """How many alerts a day normal footage is expected to raise with the threshold at `score`; falls with it."""

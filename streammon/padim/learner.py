@@ -12,8 +12,6 @@ from streammon.padim.gaussian import RunningGaussian
 from streammon.padim.reduction import Reduction, make_reduction
 from streammon.padim.statistics import Statistics
 
-HOLD_OUT = 0.2  # of the footage, its end
-
 
 class SceneLearner:
     """Takes normal frames in their order and becomes a bank.

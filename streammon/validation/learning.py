@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from streammon.config import ModelConfig
-from streammon.motion import Judge, Learning, Observer
-from streammon.padim import Backbone, Calibration, as_batch
+from streammon.motion import Judge, Learning, configured_observer
+from streammon.padim import Backbone, Calibration, HoldOut, as_batch
 from streammon.records import Channel, Frame
 from streammon.validation.footage import Fold, batches
 
@@ -33,14 +32,13 @@ class FoldBank:
 
     def judge(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
         """Score and channel of each frame of one stream, in their order."""
-        readings = self.judgement.read(frames, self.backbone.maps(as_batch([frame.picture for frame in frames])))
-        return [(reading.score, reading.channel) for reading in readings]
+        return self.judgement.scores(frames, self.backbone.maps(as_batch([frame.picture for frame in frames])))
 
 
 def learn_fold(
     scene: str, learned: Fold, every: int, hold_out: float, backbone: Backbone, model: ModelConfig, counted: Counted
 ) -> FoldBank:
-    """Learn a bank in memory, calibrated on the end of what it is given.
+    """Learn a bank in memory, as `fit` does.
 
     Args:
         scene: Its name.
@@ -54,14 +52,15 @@ def learn_fold(
     Raises:
         FootageError: It can't be read, or is too little.
     """
-    observer = Observer(backbone) if model.method == "motion" else None
+    observer = configured_observer(model, backbone)
     learner = Learning(scene, backbone, model, observer)
-    border = round(sum(len(piece) for piece in learned) * (1 - hold_out))
-    frames = (frame for piece in learned for frame in piece.frames(every))
-    for calibrating, part in ((False, islice(frames, border)), (True, frames)):
-        if calibrating:
+    division = HoldOut(sum(len(piece) for piece in learned), hold_out)
+    for held_out in (False, True):
+        if held_out:
             learner.begin_calibration()
-        _learn(learner, part, backbone, model.batch, counted)
+        frames = enumerate(frame for piece in learned for frame in piece.frames(every))
+        some = (frame for n, frame in frames if division.holds(n) is held_out)
+        _learn(learner, some, backbone, model.batch, counted)
     return FoldBank(learner.finish().judge(backbone, observer), backbone)
 
 

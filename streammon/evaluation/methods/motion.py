@@ -16,7 +16,15 @@ from streammon.evaluation.methods.motion_state import learner_tensors, restore_l
 from streammon.evaluation.methods.observing import Look, OneObserver, look_at
 from streammon.evaluation.methods.padim import Padim
 from streammon.evaluation.methods.training import hold_enough_frames
-from streammon.motion import MotionBank, MotionLearner, Parts, VideoBank, VideoLearner
+from streammon.motion import (
+    MotionBank,
+    MotionLearner,
+    Parts,
+    StillPatches,
+    VideoBank,
+    VideoLearner,
+    detector_fingerprint,
+)
 from streammon.padim import LEAST_FRAMES, Backbone, Calibration, dimensions_kept
 from streammon.records import Channel
 
@@ -52,6 +60,7 @@ class Motion:
 
     Raises:
         ConfigError: The reduction is `pca`.
+        WeightsError: The detector's file can't be read.
     """
 
     def __init__(self, model: ModelConfig, observer: OneObserver | None = None) -> None:
@@ -59,9 +68,9 @@ class Motion:
             remedy = "choose random, orthogonal or all, or give --method padim"
             raise ConfigError("--reduction", "it is 'pca', which takes a pass of its own before motion", remedy)
         self._model = model
-        self._observer = observer or OneObserver()
+        self._observer = observer or OneObserver(model)
         self.name = f"motion beside {Padim(model).name}"
-        self.key = f"{self.name}; {_line(Parts())}; {MOTION_VERSION}"
+        self.key = f"{self.name}; {_line(Parts())}; {MOTION_VERSION}; {detector_fingerprint(model)}"
         self.needs_maps = True
         self.needs_details = True
 
@@ -77,7 +86,7 @@ class Motion:
 
 def motion_seeds(model: ModelConfig, seeds: int) -> list[Motion]:
     """The same with `seeds` channel choices of the patches; what is seen of motion is worked out once for all."""
-    observer = OneObserver()
+    observer = OneObserver(model)
     return [Motion(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
 
 
@@ -108,6 +117,7 @@ class MotionModel:
         self._video: VideoBank | None = None
         self._motion: MotionLearner | None = None
         self._look: Look | None = None
+        self._still = StillPatches()
 
     def learn(self, batch: Batch) -> None:
         """Take in normal frames: learn them or, once calibration began, hold them out."""
@@ -161,7 +171,7 @@ class MotionModel:
         """What a batch shows to all readings; worked out once."""
         if self._look is None or self._look.batch is not batch:
             observer = self._observer.of(self._scene, self._backbone)
-            self._look = look_at(batch, observer, self._finished().patches)
+            self._look = look_at(batch, observer, self._finished().patches, self._still)
         return self._look
 
     def bank_of(self, parts: Parts) -> MotionBank:
@@ -253,7 +263,7 @@ class PartScorer:
     def score(self, batch: Batch) -> Scored:
         """Surprise of each frame; the grid of the patches is left out where they take no part."""
         look = self._model.look(batch)
-        judgements = self._bank.judge(look.observations, look.scores)
+        judgements = self._bank.judge(look.observations, look.still)
         scores = np.array([judgement.score for judgement in judgements], np.float64)
         if self._shares_maps:
             return Scored(scores, ())

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streammon.config import ModelConfig
 from streammon.evaluation.methods.base import Batch
-from streammon.motion import Observation, Observer
+from streammon.motion import Detector, Observation, Observer, StillPatches, configured_detector
 from streammon.padim import Backbone, Bank
 from streammon.records import Frame
 
@@ -16,8 +17,8 @@ from streammon.records import Frame
 class RememberingObserver(Observer):
     """An observer that knows the last frames again: asked twice, it looks once."""
 
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__(backbone)
+    def __init__(self, backbone: Backbone, detector: Detector | None) -> None:
+        super().__init__(backbone, detector)
         self._frames: Sequence[Frame] = ()
         self._seen: list[Observation] = []
 
@@ -30,16 +31,22 @@ class RememberingObserver(Observer):
 
 
 class OneObserver:
-    """The observer of all models of one scene, afresh for the next scene, so that it forgets the clips before."""
+    """The observer of all models of one scene, afresh for the next scene, so that it forgets the clips before.
 
-    def __init__(self) -> None:
+    Args:
+        model: Says what finds objects.
+    """
+
+    def __init__(self, model: ModelConfig) -> None:
+        self._model = model
         self._scene: str | None = None
         self._observer: RememberingObserver | None = None
 
     def of(self, scene: str, backbone: Backbone) -> RememberingObserver:
         """The scene's observer."""
         if self._observer is None or scene != self._scene:
-            self._observer, self._scene = RememberingObserver(backbone), scene
+            self._observer = RememberingObserver(backbone, configured_detector(self._model, backbone))
+            self._scene = scene
         return self._observer
 
 
@@ -51,18 +58,17 @@ class Look:
         batch: It.
         observations: B of them.
         distances: (B, g, g) of the patches.
-        scores: B PaDiM frame scores.
+        still: What B frames' patches show where nothing moves.
     """
 
     batch: Batch
     observations: list[Observation]
     distances: NDArray[np.float32]
-    scores: list[float]
+    still: list[float]
 
 
-def look_at(batch: Batch, observer: Observer, patches: Bank) -> Look:
+def look_at(batch: Batch, observer: Observer, patches: Bank, still: StillPatches) -> Look:
     """Observe a batch and measure its patches."""
-    distances = patches.distances(batch.maps)
-    _, scores = patches.read(distances)
+    distances = patches.distances(batch.maps).cpu().numpy()
     observations = observer.observe(batch.frames, batch.maps)
-    return Look(batch, observations, distances.cpu().numpy(), scores.tolist())
+    return Look(batch, observations, distances, still.heights(observations, distances))

@@ -1,0 +1,107 @@
+"""A detector's boxes instead of the regions of motion: torchvision's, with weights that the user gives.
+
+Two people who walk side by side are one region of motion and two boxes, and who stands still for a moment has a box
+all the same. It costs several times as much as all else, so it is off unless its weights are configured.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+from torchvision.models import detection
+
+from streammon.config import ModelConfig
+from streammon.errors import WeightsError
+from streammon.motion.objects import Box
+from streammon.padim import Backbone, load_into, load_state, sha256
+from streammon.records import Picture
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "ssdlite320_mobilenet_v3_large": detection.ssdlite320_mobilenet_v3_large,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": detection.fasterrcnn_mobilenet_v3_large_320_fpn,
+    "fasterrcnn_resnet50_fpn": detection.fasterrcnn_resnet50_fpn,
+    "fasterrcnn_resnet50_fpn_v2": detection.fasterrcnn_resnet50_fpn_v2,
+}
+"""torchvision's, in the order in which a weights file is tried."""
+
+LEAST_SCORE = 0.5
+REMEDY = f"give torchvision's COCO weights of one of {', '.join(NETWORKS)}"
+
+
+class Detector(Protocol):
+    """Finds things in a picture.
+
+    Attributes:
+        fingerprint: Tells it from every other; what one has learned is refused with another.
+    """
+
+    fingerprint: str
+
+    def __call__(self, picture: Picture) -> Sequence[Box]:
+        """Boxes of the things in a picture, in its pixels."""
+
+
+@dataclass(eq=False)
+class TorchvisionDetector:
+    """One of torchvision's detection networks, trained on COCO.
+
+    Attributes:
+        network: In evaluation mode, on `device`.
+        device: Where it computes.
+        fingerprint: SHA-256 of its weights file.
+    """
+
+    network: nn.Module
+    device: torch.device
+    fingerprint: str
+
+    @torch.inference_mode()
+    def __call__(self, picture: Picture) -> list[Box]:
+        """Boxes of all it is at least half sure of, whatever they hold."""
+        scaled = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).float() / 255
+        (found,) = self.network([scaled])
+        sure = found["boxes"][found["scores"] >= LEAST_SCORE].round().int().tolist()
+        return [(left, top, right - left, bottom - top) for left, top, right, bottom in sure]
+
+
+def load_detector(path: Path, device: torch.device) -> TorchvisionDetector:
+    """The network whose weights a file holds.
+
+    Raises:
+        WeightsError: It can't be read, or holds the weights of none of `NETWORKS`.
+    """
+    state = load_state(path)
+    for build in NETWORKS.values():
+        network = build(weights=None, weights_backbone=None)
+        needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
+        if needed <= state.keys():
+            load_into(network, state, needed, str(path))
+            return TorchvisionDetector(network.to(device).eval(), device, sha256(path))
+    raise WeightsError(str(path), "it holds no detector that is known", REMEDY)
+
+
+def detector_fingerprint(model: ModelConfig) -> str:
+    """Of what `model.detector` asks for; empty for the regions of motion.
+
+    Raises:
+        WeightsError: Its file can't be read.
+    """
+    if model.detector is None:
+        return ""
+    try:
+        return sha256(model.detector)
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise WeightsError(str(model.detector), f"its weights can't be read ({reason})", REMEDY) from None
+
+
+def configured_detector(model: ModelConfig, backbone: Backbone) -> TorchvisionDetector | None:
+    """What `model.detector` asks for, beside the backbone; None for the regions of motion.
+
+    Raises:
+        WeightsError: Its file can't be read, or holds something else.
+    """
+    return None if model.detector is None else load_detector(model.detector, backbone.device)

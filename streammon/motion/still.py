@@ -1,0 +1,107 @@
+"""What the patches show where nothing moves: a bag that was left, someone who stands or lies where nobody does.
+
+What moves is told by its speed and its looks, object by object. Its patches would only add that each new walker
+looks new, which drowns what the patches are best at. So they speak for the rest of the picture, and of what came:
+light and shadows wander with the hours, and no footage has shown all of them. Each place is compared with how it was
+before. A thing that came and stays grows conspicuous within seconds, so that a walker's short halt is no news, and
+remains so for minutes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.motion.observe import Observation
+
+Grid = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+REACH = 1 / 8
+"""Of the picture's side, around what moves: so far a moving thing shows in patches, whose features see wide."""
+
+BLUR = 1 / 64
+"""Of the picture's side, standard deviation; as PaDiM smooths its maps."""
+
+RISE_S = 300.0
+"""In which what came, and stays, becomes how a place was before."""
+
+FALL_S = 1.0
+"""In which a place counts as free again."""
+
+
+NOISE = 2.0
+"""Distance by which a place wanders by itself: patches are normal vectors, whose length does."""
+
+DWELL_S = 3.0
+"""In which what came, and stays, becomes conspicuous."""
+
+
+class StillPatches:
+    """One number a frame: by how much a still place is further from normal than it was before; the largest of all."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Places] = {}
+        self._unread: set[str] = set()
+
+    def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
+        """What B frames show, each stream's in their order.
+
+        Where motion can't be read, as in pictures seconds apart, all places count as still; but not in the first
+        frame and the first after a gap, which are followed by others.
+
+        Args:
+            observations: Of the frames.
+            distances: (B, g, g) of their patches.
+        """
+        return [self._height(seen, grid) for seen, grid in zip(observations, distances, strict=True)]
+
+    def _height(self, seen: Observation, grid: Grid) -> float:
+        still = np.ones(grid.shape, bool)
+        if seen.motion is not None:
+            self._unread.discard(seen.stream)
+            still = ~_reached(seen.motion.cells, len(grid))
+        elif seen.stream not in self._unread:
+            self._unread.add(seen.stream)
+            return 0.0
+        smooth = cv2.GaussianBlur(grid, (0, 0), BLUR * len(grid), borderType=cv2.BORDER_REFLECT)
+        places = self._places.get(seen.stream)
+        if places is None or seen.time_s <= places.time_s:
+            unknown = np.full(grid.shape, np.nan, np.float32)
+            places = self._places[seen.stream] = _Places(seen.time_s, unknown, np.zeros_like(unknown))
+        return places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
+
+
+@dataclass(eq=False)
+class _Places:
+    """How one stream's places were before.
+
+    Attributes:
+        time_s: Of the last frame.
+        before: (g, g) distances; nan where nothing was ever still.
+        dwelling: (g, g) rise over `before` of what stays; what moves nearby hides a place.
+    """
+
+    time_s: float
+    before: Grid
+    dwelling: Grid
+
+    def compare(self, distances: Grid, still: Mask, time_s: float) -> float:
+        """The largest rise over before of what stays, 0 and up; then this frame belongs to before as well."""
+        elapsed_s = time_s - self.time_s
+        rise = np.where(still & ~np.isnan(self.before), distances - self.before, 0)
+        grown = self.dwelling + (1 - np.exp(-elapsed_s / DWELL_S)) * (rise - self.dwelling)
+        self.dwelling = np.where(still, np.minimum(rise, grown), self.dwelling).astype(np.float32)
+        share = 1 - np.exp(-elapsed_s / np.where(rise > 0, RISE_S, FALL_S))
+        begun = np.where(still & np.isnan(self.before), distances, self.before)
+        self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
+        return max(0.0, float(np.where(still, self.dwelling, 0).max()))
+
+
+def _reached(cells: Mask, side: int) -> Mask:
+    """(side, side) where something moves or is within its reach."""
+    moving = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    reach = 2 * round(REACH * side) + 1
+    return np.asarray(cv2.dilate(moving, np.ones((reach, reach), np.uint8)) > 0)

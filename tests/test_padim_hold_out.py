@@ -1,0 +1,51 @@
+"""What is held out to calibrate on, and what it cannot know of footage to come."""
+
+import numpy as np
+import pytest
+
+from streammon.padim import Calibration, HoldOut, drift
+
+
+@pytest.mark.parametrize(("total", "share"), [(30, 0.2), (2550, 0.2), (2550, 0.5), (90_000, 0.1), (7, 0.9)])
+def test_the_share_is_held_out_in_parts_spread_over_all(total: int, share: float) -> None:
+    division = HoldOut(total, share)
+    held = np.array([division.holds(index) for index in range(total)])
+    assert abs(int(held.sum()) - share * total) <= division.parts
+    assert division.learned == total - held.sum()
+    begins = np.flatnonzero(np.diff(held.astype(int), prepend=0) == 1)
+    assert len(begins) == division.parts
+    thirds = np.array_split(held, min(3, division.parts))
+    assert all(third.any() for third in thirds)
+
+
+def test_parts_are_several_or_long() -> None:
+    assert [HoldOut(total).parts for total in (1, 150, 350, 2550, 10_000, 1_000_000)] == [1, 1, 3, 5, 13, 50]
+
+
+def test_hardly_any_footage_is_all_learned() -> None:
+    assert [HoldOut(4, 0.2).holds(index) for index in range(4)] == [False] * 4
+    assert not any(HoldOut(1000, 0.0).holds(index) for index in range(1000))
+
+
+def test_drift_is_how_stretches_differ_and_fades_when_many_were_seen() -> None:
+    rng = np.random.default_rng(0)
+
+    def of(number: int) -> float:
+        stretches = np.repeat(np.arange(number), 200)
+        return drift(5 + rng.normal(size=number)[stretches], stretches, 0.9)
+
+    assert np.mean([of(9) for _ in range(50)]) == pytest.approx(1.5, abs=0.3)  # between the guess and what is seen
+    assert of(1000) == pytest.approx(0.1, rel=0.1)
+
+
+def test_one_stretch_says_nothing_of_drift_and_a_guess_does() -> None:
+    values = 10 + np.random.default_rng(0).normal(size=1000) / 100
+    assert drift(values, np.zeros(1000, np.int64), 0.9) == pytest.approx(4.0, rel=0.01)
+
+
+def test_scores_that_are_surprise_are_taken_at_their_word() -> None:
+    rng = np.random.default_rng(0)
+    surprise = -np.log10(rng.uniform(size=36_000))  # an hour, ten a second
+    found = Calibration.from_surprise(surprise.tolist(), [n / 10 for n in range(36_000)])
+    assert found.score_at_rate(1.0) == pytest.approx(np.log10(864_000), abs=0.25)
+    assert found.score_at_rate(0.1) - found.score_at_rate(1.0) == pytest.approx(1.0, abs=1e-3)

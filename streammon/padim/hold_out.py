@@ -12,7 +12,7 @@ HOLD_OUT = 0.2
 GOOD_PART = 150
 """Frames: of long footage each part has at least so many, 15 s at ten a second."""
 
-LEAST_PART = 20
+LEAST_PART = 50
 """Of short footage each part has at least so many."""
 
 LEAST_PARTS = 5

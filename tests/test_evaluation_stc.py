@@ -41,7 +41,7 @@ def test_what_is_printed_is_what_a_straightforward_computation_gives(
         "01": footage(shared_data / "clips" / "one-by-one-person-detection.mp4"),
         "02": footage(shared_data / "clips" / "car-detection.mp4"),
     }
-    stc_tree(tmp_path / "stc", clips, training_frames=9, test_frames=9, size=SIZE)
+    stc_tree(tmp_path / "stc", clips, training_frames=6, test_frames=6, size=SIZE)
     eval_words = ["eval", "--dataset", "stc", "--root", tmp_path / "stc", "--allow-partial"]
     model_words = ["--method", "padim", "--seeds", "1", "--backbone", "resnet18", "--weights", weights]
     out_words = ["--cache", tmp_path / "cache", "--json", tmp_path / "report.json"]

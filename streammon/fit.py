@@ -10,7 +10,7 @@ import torch
 
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
-from streammon.ingest import Clip, clips
+from streammon.ingest import Clip, batched, clips
 from streammon.motion import Learned, Learning, configured_observer, learned, merged_motion
 from streammon.padim import (
     BANK_FILE,
@@ -126,13 +126,13 @@ def fit_scene(
         if held_out:
             learner.begin_calibration()
         frames = _frames(pieces, options, detail=observer is not None)
-        for batch in batched((frame for n, frame in enumerate(frames) if division.holds(n) is held_out), model.batch):
+        for batch in batched(division.part(frames, held_out=held_out), model.batch):
             maps = backbone.maps(_as_tensor(batch, options.crop))
             learner.learn(batch, maps, [frame.stream_time_s for frame in batch])
             done += len(batch)
             progress(done, total)
         if not held_out and done < division.learned * (1 - options.hold_out):
-            short = f"it announces {total} frames and doesn't have them"
+            short = f"it announces {division.learned} frames to learn from and has {done}"
             raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
     found = learner.finish()
@@ -188,12 +188,6 @@ def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) ->
     """Frames of all clips in order."""
     frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every, detail))
     return islice(frames, options.max_frames)
-
-
-def batched(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
-    """Frames in order, `size` at a time."""
-    while batch := tuple(islice(frames, size)):  # itertools.batched, which Python 3.11 lacks
-        yield batch
 
 
 def _as_tensor(frames: tuple[Frame, ...], crop: int | None) -> torch.Tensor:

@@ -295,7 +295,7 @@ def test_looks_count_beyond_what_the_worst_cell_of_one_frame_in_ten_shows() -> N
         replace(frame, evidence=replace(frame.evidence, looks=rng.gamma(4, size=20).astype(np.float16)))
         for frame in held_out()
     ]
-    tails = CellTails([frame.evidence for frame in frames], stretches_of(frames), Parts())
+    tails = CellTails([frame.evidence for frame in frames], Parts())
     at = {share: float(np.quantile([frame.evidence.looks.max() for frame in frames], share)) for share in (0.9, 0.97)}
     shown = {
         share: tails.surprise(replace(evidence(), looks=np.full(20, value, np.float16)))[1].max()

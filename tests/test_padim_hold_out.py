@@ -12,6 +12,10 @@ def test_the_share_is_held_out_in_parts_spread_over_all(total: int, share: float
     held = np.array([division.holds(index) for index in range(total)])
     assert abs(int(held.sum()) - share * total) <= division.parts
     assert division.learned == total - held.sum()
+    assert [len(list(division.part(range(total), held_out=each))) for each in (True, False)] == [
+        held.sum(),
+        division.learned,
+    ]
     begins = np.flatnonzero(np.diff(held.astype(int), prepend=0) == 1)
     assert len(begins) == division.parts
     thirds = np.array_split(held, min(3, division.parts))

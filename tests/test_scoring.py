@@ -130,7 +130,7 @@ def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder, scene
 
 
-def test_what_moves_is_learned_live_and_who_runs_is_told_by_speed_or_change(
+def test_what_moves_is_learned_live_and_who_runs_is_told_by_the_speed(
     learned: tuple[Path, Scene], backbone: Backbone
 ) -> None:
     _, scene = learned
@@ -139,9 +139,8 @@ def test_what_moves_is_learned_live_and_who_runs_is_told_by_speed_or_change(
     assert len(scores) == 40
     calm, fast = scores[:16], scores[20:36]
     assert max(score.level for score in calm) < min(score.level for score in fast)
-    # twenty seconds promise no alarm a day; that he is ten times rarer than any walker they do tell
-    assert min(score.score for score in fast) > max(score.score for score in calm) + 1
-    assert {score.channel for score in fast} <= {Channel.SPEED, Channel.CHANGE}
+    assert all(score.score > score.threshold for score in fast)
+    assert Channel.SPEED in {score.channel for score in fast} <= {Channel.SPEED, Channel.CHANGE}
     peaks = [(score.score, float(score.anomaly_map.max())) for score in scores]
     assert all(peak == pytest.approx(height, rel=1e-5) for height, peak in peaks)
     hottest = fast[8].anomaly_map

@@ -92,15 +92,16 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         backbone = load_backbone(model)
         scenes = Path(folder) / "scenes"
         scene = scenes / "camera0"
-        fit_fps = _fit(footage, scene, backbone, model)
+        detector = configured_detector(model, backbone)
+        fit_fps = _fit(footage, scene, backbone, model, Observer(backbone, detector))
         began = time.perf_counter()
-        motion = load_judge(scene, backbone, model, _observer(backbone, model))
+        motion = load_judge(scene, backbone, model, Observer(backbone, detector))
         bank_load_s = time.perf_counter() - began
         padim = load_judge(scene, backbone, model, None)
-        bank = VideoBank.beside(scene, Bank.load(scene), backbone, _observer(backbone, model))
+        bank = VideoBank.beside(scene, Bank.load(scene), backbone, Observer(backbone, detector))
         frames = spread_frames(pieces[0])
         stages = padim_stages(pieces[0].path, frames, backbone, bank.patches, model.batch, seconds)
-        stages += motion_stages(frames, backbone, bank, model.batch, seconds)
+        stages += motion_stages(frames, backbone, bank, model.batch, seconds, detector)
         methods = compared(footage, backbone, (padim, motion), model.batch, seconds)
         loads = []
         for method in METHODS:
@@ -149,19 +150,15 @@ def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
     return stages, loads, rest
 
 
-def _observer(backbone: Backbone, model: ModelConfig) -> Observer:
-    return Observer(backbone, configured_detector(model, backbone))
-
-
 def _plaza(folder: Path) -> Path:
     film = folder / "plaza.mp4"
     render_plaza(film, seconds=20, anomaly_at_s=None)
     return film
 
 
-def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
+def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig, observer: Observer) -> float:
     """Fit on at least 128 frames and save; frames a second, decoding included, saving not."""
-    learning = Learning(folder.name, backbone, model, _observer(backbone, model))
+    learning = Learning(folder.name, backbone, model, observer)
     batches = decoded(footage, model.batch, detail=True)
     began, done = time.perf_counter(), 0
     while done < 2 * FRAMES_HELD:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
 from streammon.ingest.detail import CloserLook
-from streammon.motion import Judge, Observation, Observer, StillPatches, VideoBank
+from streammon.motion import Detector, Judge, Observation, Observer, StillPatches, VideoBank
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
@@ -120,12 +120,13 @@ class MotionBatch:
         frames: With details.
         backbone: Where they go through.
         bank: Judges them.
+        detector: Finds objects; None for the regions of motion.
     """
 
-    def __init__(self, frames: list[Frame], backbone: Backbone, bank: VideoBank) -> None:
+    def __init__(self, frames: list[Frame], backbone: Backbone, bank: VideoBank, detector: Detector | None) -> None:
         self._frames = frames
         self._bank = bank
-        self._observer = Observer(backbone)
+        self._observer = Observer(backbone, detector)
         self._still = StillPatches()
         self._maps = backbone.maps(pictures_of(frames))
         self._time_s = 0.0
@@ -178,7 +179,12 @@ MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {
 
 
 def motion_stages(
-    frames: list[Frame], backbone: Backbone, bank: VideoBank, batch: int, seconds: float
+    frames: list[Frame],
+    backbone: Backbone,
+    bank: VideoBank,
+    batch: int,
+    seconds: float,
+    detector: Detector | None = None,
 ) -> list[StageTime]:
     """What motion takes beside PaDiM's stages, over batches spread over the footage.
 
@@ -186,13 +192,13 @@ def motion_stages(
         frames: With details.
         backbone: Where they and their crops go through.
         bank: Judges them.
+        detector: Finds objects; None for the regions of motion.
         batch: The largest.
         seconds: For each measurement.
     """
     size = min(batch, len(frames))
-    batches = [
-        MotionBatch(frames[first : first + size], backbone, bank) for first in range(0, len(frames) - size + 1, size)
-    ]
+    firsts = range(0, len(frames) - size + 1, size)
+    batches = [MotionBatch(frames[first : first + size], backbone, bank, detector) for first in firsts]
     found = []
     for name, stage in MOTION_STAGES.items():
         turns = cycle(batches)

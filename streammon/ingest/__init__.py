@@ -3,11 +3,21 @@
 Live, a `CameraReader` per camera puts frames into `LatestFrames`; offline, `clips` gives every frame of footage.
 """
 
-from streammon.ingest.footage import Clip, clips
+from streammon.ingest.footage import Clip, batched, clips
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
 from streammon.ingest.timing import retry_delay_s
 
-__all__ = ["CameraReader", "Clip", "LatestFrames", "Size", "VideoFormat", "clips", "probe", "retry_delay_s"]
+__all__ = [
+    "CameraReader",
+    "Clip",
+    "LatestFrames",
+    "Size",
+    "VideoFormat",
+    "batched",
+    "clips",
+    "probe",
+    "retry_delay_s",
+]

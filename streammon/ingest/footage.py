@@ -3,8 +3,9 @@
 import logging
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -145,6 +146,13 @@ def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> I
             stream.frames,
             undecodable,
         )
+
+
+def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
+    """Frames in order, `size` at a time, the last batch shorter (itertools.batched, which Python 3.11 lacks)."""
+    waiting = iter(frames)
+    while batch := tuple(islice(waiting, size)):
+        yield batch
 
 
 def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:

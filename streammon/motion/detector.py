@@ -16,7 +16,7 @@ from torchvision.models import detection
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
 from streammon.motion.objects import Box
-from streammon.padim import Backbone, load_into, load_state, sha256
+from streammon.padim import Backbone, load_state, sha256
 from streammon.records import Picture
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -75,10 +75,12 @@ def load_detector(path: Path, device: torch.device) -> TorchvisionDetector:
     """
     state = load_state(path)
     for build in NETWORKS.values():
-        network = build(weights=None, weights_backbone=None)
-        needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
-        if needed <= state.keys():
-            load_into(network, state, needed, str(path))
+        with torch.device("meta"):  # names and shapes, without memory
+            expected = build(weights=None, weights_backbone=None).state_dict()
+        needed = {name: each.shape for name, each in expected.items() if not name.endswith("num_batches_tracked")}
+        if all(name in state and state[name].shape == shape for name, shape in needed.items()):
+            network = build(weights=None, weights_backbone=None)
+            network.load_state_dict(state, strict=False)
             return TorchvisionDetector(network.to(device).eval(), device, sha256(path))
     raise WeightsError(str(path), "it holds no detector that is known", REMEDY)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
 from streammon.motion.still import NOISE
-from streammon.motion.tails import LEAST_DECADE, LEAST_VALUES, Tail
+from streammon.motion.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.records import Channel
 
 WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
@@ -38,6 +38,7 @@ SHARES: Mapping[Channel, float] = {
 """Of the false alarms, which each witness may cause. SPEED stands for what moves."""
 
 UNREMARKABLE = 1.0  # surprise of the looks and changes of one normal frame in ten
+REMARKABLE = 2.0  # surprise of one normal cell in a hundred
 STRETCH_S = 10.0  # of held-out footage; stretches differ more than frames do
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
@@ -69,7 +70,7 @@ class Judgement:
 
     Attributes:
         score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
-        channel: The one that did most for it, over the same moments.
+        channel: What it is called after: the evidence that did most for it, over the same moments.
         motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does.
     """
 
@@ -83,16 +84,15 @@ class CellTails:
 
     Args:
         held_out: Evidence of held-out normal frames.
-        stretches: Which stretch of the footage each is from.
         parts: What takes part.
     """
 
-    def __init__(self, held_out: Sequence[Evidence], stretches: Sequence[int], parts: Parts) -> None:
-        speeds = [(each.speed, stretch) for each, stretch in zip(held_out, stretches, strict=True)]
-        looks = [(_largest(each.looks), stretch) for each, stretch in zip(held_out, stretches, strict=True)]
-        changes = [(_largest(each.change), stretch) for each, stretch in zip(held_out, stretches, strict=True)]
-        taken = ((parts.speed, speeds), (parts.objects, looks), (parts.change, changes))
-        self._tails = [_tail_of(values) if take else None for take, values in taken]
+    def __init__(self, held_out: Sequence[Evidence], parts: Parts) -> None:
+        speeds = [each.speed for each in held_out]
+        looks = [_largest(each.looks) for each in held_out]
+        changes = [_largest(each.change) for each in held_out]
+        taken = ((parts.speed, speeds, EXPONENTIAL), (parts.objects, looks, WEIGHT), (parts.change, changes, WEIGHT))
+        self._tails = [_cell_tail(np.concatenate(values), weight) if take else None for take, values, weight in taken]
 
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
         """(3, N) of the speed, the looks and the change in each moving cell."""
@@ -108,12 +108,9 @@ def _largest(values: NDArray[np.float16]) -> NDArray[np.float16]:
     return values[values > 0].max(keepdims=True) if (values > 0).any() else values[:0]
 
 
-def _tail_of(values: Sequence[tuple[NDArray[np.float16], int]]) -> Tail | None:
-    """The tail of arrays, each of one stretch; None where they hold too little."""
-    joined = np.concatenate([each for each, _ in values])
-    if len(joined) < LEAST_VALUES:
-        return None
-    return Tail.of(joined, np.concatenate([np.full(len(each), stretch) for each, stretch in values]))
+def _cell_tail(values: NDArray[np.float16], weight: float) -> Tail | None:
+    """Their tail; None where they are too few."""
+    return Tail.of(values, weight=weight) if len(values) >= LEAST_VALUES else None
 
 
 def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> dict[Channel, float]:
@@ -200,7 +197,7 @@ class Fusion:
     def __init__(self, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
         self._parts = parts or Parts()
         stretches = stretches_of(held_out)
-        self._cells = CellTails([each.evidence for each in held_out], stretches, self._parts)
+        self._cells = CellTails([each.evidence for each in held_out], self._parts)
         averages: dict[str, Averages] = {}
         smooth = []
         for frame in held_out:
@@ -212,6 +209,7 @@ class Fusion:
                 np.array([_height(each, channel) for each in smooth]),
                 np.array(stretches),
                 NOISE if channel is Channel.LOOKS else LEAST_DECADE,
+                EXPONENTIAL if channel is Channel.SPEED else WEIGHT,
             )
             for channel in SHARES
             if channel is Channel.SPEED or channel in self._parts.witnesses
@@ -244,8 +242,7 @@ class Fusion:
             for witness, tail in self._tails.items()
         }
         loudest = max(paid, key=lambda each: paid[each])
-        speaking = CELL_CHANNELS if loudest is Channel.SPEED else (loudest,)
-        return max(paid[loudest], 0.0), max(speaking, key=lambda each: means[each])
+        return max(paid[loudest], 0.0), _named(means) if loudest is Channel.SPEED else loudest
 
 
 def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -254,6 +251,15 @@ def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(len(surprise))
     worst: NDArray[np.float64] = surprise[:, int(surprise.sum(0).argmax())]
     return worst
+
+
+def _named(means: dict[Channel, float]) -> Channel:
+    """What a moving spot's alert is called: too fast or strange where that alone is remarkable, else what did most.
+
+    The embeddings change more for whatever is wrong, so a change alone says the least.
+    """
+    telling = max((Channel.SPEED, Channel.OBJECT), key=lambda each: means[each])
+    return telling if means[telling] >= REMARKABLE else max(CELL_CHANNELS, key=lambda each: means[each])
 
 
 def _height(shown: dict[Channel, float], witness: Channel) -> float:

@@ -7,9 +7,11 @@ threshold). That scale is itself uncertain; averaged over the uncertainty the ex
 one kind of evidence far out of its range does not outshout the others.
 
 The drift of normal footage from one stretch to the next widens the scale as well. Otherwise the evidence that drifts
-most would seem the surest.
+most would seem the surest. Speed, which drifts least, and the sum of what moves, which is surprise already, have
+plain exponential tails (`EXPONENTIAL`): doubted at every step, a running man could do nothing to be noticed.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,7 +25,8 @@ KNOTS = 256  # of the empirical part
 LEAST_VALUES = 10
 LEAST_SCALE = 1e-3  # of the threshold
 LEAST_DECADE = 0.02  # where normal footage never showed anything at all, something small is still no certainty
-WEIGHT = 10  # peaks that the tail's scale is worth: neighbouring cells and frames are hardly more than one
+WEIGHT = 10.0  # k, peaks that the tail's scale is worth: neighbouring frames are hardly more than one
+EXPONENTIAL = math.inf  # k of a scale that is taken as it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +36,12 @@ class Tail:
     Attributes:
         knots: (K,) values, ascending, at evenly spaced probabilities up to the tail's start.
         scale: Mean excess beyond the last knot, wider where stretches of footage differ.
+        weight: k, how many peaks the scale is worth.
     """
 
     knots: NDArray[np.float64]
     scale: float
+    weight: float = WEIGHT
 
     @classmethod
     def of(
@@ -44,6 +49,7 @@ class Tail:
         values: NDArray[np.floating],
         stretches: NDArray[np.int64] | None = None,
         least_scale: float = LEAST_DECADE,
+        weight: float = WEIGHT,
     ) -> Self:
         """The tail of values seen in normal footage.
 
@@ -51,6 +57,7 @@ class Tail:
             values: (N,) of them.
             stretches: (N,) which stretch of the footage each is from; None where that is all one.
             least_scale: Of the tail: by so much the value wanders by itself.
+            weight: k, how many peaks the scale is worth.
 
         Raises:
             ValueError: Fewer than 10 values.
@@ -62,12 +69,13 @@ class Tail:
         beyond = seen[seen > knots[-1]] - knots[-1]
         excess = float(beyond.mean()) if len(beyond) else 0.0
         scale = float(np.hypot(excess, 0.0 if stretches is None else drift(seen, stretches, 1 - TAIL_SHARE)))
-        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale))
+        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale), weight)
 
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)
         below = np.interp(exact, self.knots, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
         excess = np.maximum(exact - self.knots[-1], 0) / self.scale
-        surprise: NDArray[np.float64] = -np.log10(1 - below) + WEIGHT * np.log10(1 + excess / WEIGHT)
+        slowed = excess if math.isinf(self.weight) else self.weight * np.log1p(excess / self.weight)
+        surprise: NDArray[np.float64] = -np.log10(1 - below) + slowed / math.log(10)
         return surprise

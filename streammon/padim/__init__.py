@@ -20,7 +20,7 @@ from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduc
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
 from streammon.padim.statistics import Statistics
-from streammon.padim.weights import load_into, load_state, sha256
+from streammon.padim.weights import load_state, sha256
 
 __all__ = [
     "ARCHITECTURES",
@@ -49,7 +49,6 @@ __all__ = [
     "frame_scores",
     "hold_writable",
     "load_backbone",
-    "load_into",
     "load_state",
     "mahalanobis",
     "make_reduction",

@@ -4,7 +4,11 @@ Not its end alone: an hour's last minutes are one light and one crowd. Parts spr
 normal footage varies, each long enough that its middle is no neighbour of what was learned.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 HOLD_OUT = 0.2
 """Of the footage."""
@@ -45,6 +49,10 @@ class HoldOut:
     def learned(self) -> int:
         """How many frames are learned."""
         return sum(not self.holds(index) for index in range(self.total))
+
+    def part(self, frames: Iterable[T], *, held_out: bool) -> Iterator[T]:
+        """Of all frames, in order, those that are held out, or those that are learned."""
+        return (frame for index, frame in enumerate(frames) if self.holds(index) is held_out)
 
     def holds(self, index: int) -> bool:
         """Whether the frame of this number is held out: the middle of each of `parts` equal lengths is."""

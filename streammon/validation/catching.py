@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from streammon.ingest import batched
 from streammon.ingest.detail import GAP_S
 from streammon.records import Channel, Detail, Frame, Picture
 from streammon.validation.blind import touched_cells
 from streammon.validation.control import Pasted
-from streammon.validation.footage import Segment, batches
+from streammon.validation.footage import Segment
 
 Judge = Callable[[Sequence[Frame]], list[tuple[float, Channel]]]
 """Frames of one stream in their order → score and channel of each."""
@@ -68,7 +69,7 @@ def outcome(staged: Pasted, segment: Segment, judge: Judge, threshold: float, na
     judged = [index for index, at in enumerate(times_s) if begin_s - LEAD_IN_S <= at <= end_s]
     cells = touched_cells([mask for mask, at in zip(staged.masks, times_s, strict=True) if at <= end_s])
     frames = (staged_frame(staged, segment, index, name) for index in judged)
-    for some in batches(frames, batch):
+    for some in batched(frames, batch):
         for frame, (score, channel) in zip(some, judge(some), strict=True):
             if frame.stream_time_s >= begin_s and score >= threshold:
                 return Outcome(staged.act, cells, frame.stream_time_s - begin_s, channel)

@@ -142,9 +142,3 @@ def read_segment(piece: Piece, every: int, most: int = SEGMENT_FRAMES) -> Segmen
             if len(frames) == most:
                 break
     return Segment(piece.name, frames)
-
-
-def batches(frames: Iterator[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
-    """Frames in order, `size` at a time."""
-    while batch := tuple(islice(frames, size)):
-        yield batch

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from streammon.config import ModelConfig
+from streammon.ingest import batched
 from streammon.motion import Judge, Learning, configured_observer
 from streammon.padim import Backbone, Calibration, HoldOut, as_batch
 from streammon.records import Channel, Frame
-from streammon.validation.footage import Fold, batches
+from streammon.validation.footage import Fold
 
 Counted = Callable[[int], None]
 """Called with the frames done since the last call."""
@@ -58,14 +59,13 @@ def learn_fold(
     for held_out in (False, True):
         if held_out:
             learner.begin_calibration()
-        frames = enumerate(frame for piece in learned for frame in piece.frames(every))
-        some = (frame for n, frame in frames if division.holds(n) is held_out)
-        _learn(learner, some, backbone, model.batch, counted)
+        frames = (frame for piece in learned for frame in piece.frames(every))
+        _learn(learner, division.part(frames, held_out=held_out), backbone, model.batch, counted)
     return FoldBank(learner.finish().judge(backbone, observer), backbone)
 
 
 def _learn(learner: Learning, frames: Iterator[Frame], backbone: Backbone, batch: int, counted: Counted) -> None:
-    for some in batches(frames, batch):
+    for some in batched(frames, batch):
         maps = backbone.maps(as_batch([frame.picture for frame in some]))
         learner.learn(some, maps, [frame.stream_time_s for frame in some])
         counted(len(some))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
-from streammon.ingest import clips
+from streammon.ingest import batched, clips
 from streammon.padim import HOLD_OUT, Backbone, load_backbone
 from streammon.padim.scene_files import write_atomically
 from streammon.records import Picture
@@ -22,7 +22,6 @@ from streammon.validation.footage import (
     LEAST_SEGMENT_FRAMES,
     Fold,
     Segment,
-    batches,
     folds,
     read_segment,
     spots,
@@ -213,7 +212,7 @@ class _Validation:
         for piece in fold:
             scores: list[float] = []
             times_s: list[float] = []
-            for some in batches(piece.frames(self.footage.every), self.model.batch):
+            for some in batched(piece.frames(self.footage.every), self.model.batch):
                 scores += [score for score, _ in bank.judge(some)]
                 times_s += [frame.stream_time_s for frame in some]
                 counted(len(some))

@@ -2,9 +2,11 @@
 # Installs what the tests need into .venv and runs them all; arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/.."
+# the system's packages while pip installs
+{ sh tests/install-rtsp-server.sh && sh tests/install-chromium.sh; } &
+system_packages=$!
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet -e '.[test]'
-sh tests/install-rtsp-server.sh
-sh tests/install-chromium.sh
+wait "$system_packages"
 # two at a time: many tests wait for cameras, servers and clocks
 exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -18,7 +18,7 @@ from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts,
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
 from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
 from streammon.motion.observe import Observation
-from streammon.motion.statistics import MotionSums, direction_bins, log_speeds, object_places, object_shapes
+from streammon.motion.statistics import MotionSums, direction_bins, object_places, object_shapes, top_speeds
 from streammon.motion.still import StillPatches
 from streammon.motion.tails import Tail
 from streammon.records import Channel, Detail
@@ -406,7 +406,7 @@ class TestMeasure:
             empty[n % 2].update(observed(moving(0.0), n / 10))
         seen = Measure(empty).evidence(observed(moving(25.0), 9.0))
         assert seen.place > 1.5
-        assert len(seen.cells) == len(log_speeds(moving(25.0))[0])
+        assert len(seen.cells) == len(top_speeds(moving(25.0))[0])
 
     def test_shapes_are_logarithms_of_pixels(self) -> None:
         found = moving_objects(moving(30.0))

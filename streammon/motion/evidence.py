@@ -16,14 +16,14 @@ from streammon.motion.statistics import (
     DIRECTIONS,
     MotionSums,
     direction_bins,
-    log_speeds,
     moving_places,
     object_places,
     object_shapes,
+    top_speeds,
 )
 
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
-NEIGHBOURHOOD = 3  # cells a side over which speed is averaged: a lone cell is noise
+NEIGHBOURHOOD = 3  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
 PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
@@ -89,7 +89,7 @@ class Measure:
         if seen.motion is None:
             nothing = np.zeros(0, np.float16)
             return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing)
-        cells, speeds = log_speeds(seen.motion)
+        cells, speeds = top_speeds(seen.motion)
         objects = seen.objects
         distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
         if objects:
@@ -114,11 +114,11 @@ class Measure:
         gaussians = self._gaussians["speed"]
         if gaussians is None:
             return np.zeros(len(cells), np.float32)
-        faster = np.full(GRID * GRID, SLOWEST, np.float32)
-        faster[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=SLOWEST)
+        faster, moving = np.zeros((2, GRID * GRID), np.float32)
+        faster[cells], moving[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=SLOWEST), 1.0
         side = (NEIGHBOURHOOD, NEIGHBOURHOOD)
-        smooth = cv2.blur(faster.reshape(GRID, GRID), side).reshape(-1)[cells]
-        return smooth.astype(np.float32, copy=False)
+        near, there = (cv2.blur(each.reshape(GRID, GRID), side).reshape(-1)[cells] for each in (faster, moving))
+        return np.asarray(near / there, np.float32)
 
     def _distances(self, name: str, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
         gaussians = self._gaussians[name]

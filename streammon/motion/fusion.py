@@ -25,7 +25,7 @@ from streammon.motion.still import NOISE
 from streammon.motion.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.records import Channel
 
-WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
+WINDOW_S = 1.0  # over which evidence is averaged; it delays an alert by half of that on average
 GAP_S = 1.0  # after which nothing before counts
 
 SHARES: Mapping[Channel, float] = {
@@ -40,6 +40,11 @@ SHARES: Mapping[Channel, float] = {
 UNREMARKABLE = 1.0  # surprise of the looks and changes of one normal frame in ten
 REMARKABLE = 2.0  # surprise of one normal cell in a hundred
 STRETCH_S = 10.0  # of held-out footage; stretches differ more than frames do
+
+GUESS = 0.15
+"""Decades by which stretches of footage differ in what moves, before any was seen. It is surprise already, so it
+doesn't scale with the scene; and what moves is measured against others that moved there, which wanders less than a
+place's looks."""
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
 """What is added up in each moving cell."""
@@ -210,6 +215,7 @@ class Fusion:
                 np.array(stretches),
                 NOISE if channel is Channel.LOOKS else LEAST_DECADE,
                 EXPONENTIAL if channel is Channel.SPEED else WEIGHT,
+                GUESS if channel is Channel.SPEED else None,
             )
             for channel in SHARES
             if channel is Channel.SPEED or channel in self._parts.witnesses

@@ -50,6 +50,7 @@ class Tail:
         stretches: NDArray[np.int64] | None = None,
         least_scale: float = LEAST_DECADE,
         weight: float = WEIGHT,
+        guess: float | None = None,
     ) -> Self:
         """The tail of values seen in normal footage.
 
@@ -58,6 +59,7 @@ class Tail:
             stretches: (N,) which stretch of the footage each is from; None where that is all one.
             least_scale: Of the tail: by so much the value wanders by itself.
             weight: k, how many peaks the scale is worth.
+            guess: How much stretches differ, before any was seen; None: 0.4 of the tail's start.
 
         Raises:
             ValueError: Fewer than 10 values.
@@ -68,7 +70,7 @@ class Tail:
         knots = np.quantile(seen, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
         beyond = seen[seen > knots[-1]] - knots[-1]
         excess = float(beyond.mean()) if len(beyond) else 0.0
-        scale = float(np.hypot(excess, 0.0 if stretches is None else drift(seen, stretches, 1 - TAIL_SHARE)))
+        scale = float(np.hypot(excess, 0.0 if stretches is None else drift(seen, stretches, 1 - TAIL_SHARE, guess)))
         return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale), weight)
 
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -110,10 +110,9 @@ def auroc(run: Harness, method: Method) -> float:
 def test_a_runner_who_looks_like_the_walkers_is_found_better_by_motion_than_by_patches_alone(
     ran: Harness, whole: Motion
 ) -> None:
-    """He is there for two of three seconds; the mean over one of them, which footage of minutes gains by, is late."""
     padim = next(method for method in ran.methods if isinstance(method, Padim))
-    assert auroc(ran, whole) > 0.88
-    assert auroc(ran, part(ran, "smoothing over time")) > auroc(ran, padim)
+    assert auroc(ran, whole) > 0.9
+    assert auroc(ran, whole) > auroc(ran, padim)
 
 
 def part(ran: Harness, name: str) -> MotionPart:

@@ -18,7 +18,7 @@ from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts,
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
 from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
 from streammon.motion.observe import Observation
-from streammon.motion.statistics import MotionSums, direction_bins, object_places, object_shapes, top_speeds
+from streammon.motion.statistics import MotionSums, cell_speeds, direction_bins, object_places, object_shapes
 from streammon.motion.still import StillPatches
 from streammon.motion.tails import Tail
 from streammon.records import Channel, Detail
@@ -65,6 +65,39 @@ class TestFlow:
         motion = moving(0.0)
         assert not motion.cells.any()
         assert moving_objects(motion) == []
+
+    def test_a_picture_redrawn_by_its_codec_doesnt_move(self) -> None:
+        """A keyframe shifts edges by a fraction of a pixel all over: by a grey level or two."""
+        soft = (128 + (street(100).astype(np.float32) - 128) / 8).round().astype(np.uint8)
+        onto = np.array([[1, 0, 0.5], [0, 1, 0]], np.float32)
+        redrawn = cv2.warpAffine(soft, onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+        assert np.abs(redrawn.astype(int) - soft).max() > 0
+        motion = FlowReader().read(detail_of(soft, redrawn, 0.1))
+        assert motion is not None
+        assert not motion.moving.any()
+
+    def test_light_that_changes_everywhere_doesnt_move_and_hides_nobody(self) -> None:
+        before, after = street(100), street(104)
+        brighter = (after.astype(np.float32) + 4).clip(0, 255).astype(np.uint8)
+        motion = FlowReader().read(detail_of(before, brighter, 0.1))
+        assert motion is not None
+        square = np.zeros((HEIGHT, WIDTH), bool)
+        square[55:105, 95:150] = True
+        assert motion.moving[square].mean() > 0.3
+        assert not motion.moving[~cv2.dilate(square.view(np.uint8), np.ones((25, 25), np.uint8)).view(np.bool_)].any()
+
+    @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (196.0, 116.0), (100.0, 60.0)])
+    def test_flow_is_found_at_the_pictures_edges_too(self, left: float, top: float) -> None:
+        motion = moving(30.0, left=left, top=top)
+        assert np.sort(motion.speed.reshape(-1))[-20:].mean() == pytest.approx(30.0 / WIDTH, rel=0.15)
+        assert not motion.moving[np.abs(np.arange(HEIGHT) - top - 20) > 50].any()
+
+    def test_a_plain_thing_that_differs_at_its_rim_alone_moves_as_a_whole(self) -> None:
+        before, after = street(100), street(103)
+        before[70:90, 110:130] = after[70:90, 113:133] = 90
+        motion = FlowReader().read(detail_of(before, after, 0.1))
+        assert motion is not None
+        assert motion.moving[72:88, 115:131].mean() > 0.9
 
     def test_a_picture_without_an_earlier_one_has_no_motion(self) -> None:
         assert FlowReader().read(None) is None
@@ -406,7 +439,7 @@ class TestMeasure:
             empty[n % 2].update(observed(moving(0.0), n / 10))
         seen = Measure(empty).evidence(observed(moving(25.0), 9.0))
         assert seen.place > 1.5
-        assert len(seen.cells) == len(top_speeds(moving(25.0))[0])
+        assert len(seen.cells) == len(cell_speeds(moving(25.0))[0])
 
     def test_shapes_are_logarithms_of_pixels(self) -> None:
         found = moving_objects(moving(30.0))

@@ -15,15 +15,15 @@ from streammon.motion.observe import Observation
 from streammon.motion.statistics import (
     DIRECTIONS,
     MotionSums,
+    cell_speeds,
     direction_bins,
     moving_places,
     object_places,
     object_shapes,
-    top_speeds,
 )
 
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
-NEIGHBOURHOOD = 3  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
+NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
 PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
@@ -89,7 +89,7 @@ class Measure:
         if seen.motion is None:
             nothing = np.zeros(0, np.float16)
             return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing)
-        cells, speeds = top_speeds(seen.motion)
+        cells, speeds = cell_speeds(seen.motion)
         objects = seen.objects
         distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
         if objects:

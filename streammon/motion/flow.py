@@ -28,11 +28,14 @@ LEAST_DIFFERENCE = 2.0
 AMBIENT = 2.0
 """Times the difference that half of the picture has, which is needed beside: noise and light are everywhere."""
 
-DIFFERENCE_BLUR = 1 / 120  # sigma, of the longer side: a plain coat differs at its rim alone
+DIFFERENCE_BLUR = 1 / 120  # sigma, of the longer side: against the noise of single pixels
+
+REACH = 1 / 45
+"""Of the longer side, around what differs, that counts as differing: a plain coat or a cart does at its rim alone."""
+
 MARGIN_PX = 32  # around what differs: as far as a thing may have come, so that the flow finds where from
 LEAST_SIDE_PX = 128  # of the part that flow is computed for; DIS begins at a coarse scale of it
 DESCENTS = 12  # DIS takes 25; half as many differ by 0.01 pixels on UCSD Ped2's walkers
-MOST_OF_CELL = 0.5  # of its pixels move, where a cell does
 
 Velocities = NDArray[np.float32]
 
@@ -45,7 +48,7 @@ class Motion:
         moving: (H, W) bool, of the detail's size: what moves.
         velocity: (GRID, GRID, 2) rightwards and downwards, longer sides a second, mean of each cell.
         speed: (GRID, GRID) mean length of the velocities in each cell, longer sides a second.
-        cells: (GRID, GRID) bool: cells of which at least half moves.
+        cells: (GRID, GRID) bool: cells in which something moves.
     """
 
     moving: NDArray[np.bool_]
@@ -68,15 +71,14 @@ class FlowReader:
         grey = np.asarray(cv2.cvtColor(detail.picture, cv2.COLOR_RGB2GRAY), np.uint8)
         differs = differing(detail.earlier, grey)
         shift = self._shift(detail.earlier, grey, differs)  # (H, W, 2) pixels
-        length = cv2.magnitude(shift[..., 0], shift[..., 1])
-        moving = differs & (length > LEAST_SHIFT_PX)
-        share = moving.astype(np.float32)
+        length = np.asarray(cv2.magnitude(shift[..., 0], shift[..., 1]), np.float32)
+        mean_length = _by_cell(length)
         per_second = 1 / (max(grey.shape) * detail.step_s)
         return Motion(
-            moving=moving,
-            velocity=_by_cell(shift * share[..., None]) * per_second,
-            speed=_by_cell(length * share) * per_second,
-            cells=_by_cell(share) >= MOST_OF_CELL,
+            moving=differs & (length > LEAST_SHIFT_PX),
+            velocity=_by_cell(shift) * per_second,
+            speed=mean_length * per_second,
+            cells=(mean_length > LEAST_SHIFT_PX) & (_by_cell(differs.astype(np.float32)) >= 0.5),
         )
 
     def _shift(self, earlier: Grey, grey: Grey, differs: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -91,13 +93,15 @@ class FlowReader:
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
-    """(H, W) where two pictures differ by more than a fixed camera's do by themselves."""
+    """(H, W) where two pictures differ by more than a fixed camera's do by themselves, or right beside."""
     height, width = later.shape
     half = (max(1, width // 2), max(1, height // 2))  # what is blurred needs no more pixels
     difference = cv2.resize(cv2.absdiff(earlier, later), half, interpolation=cv2.INTER_AREA).astype(np.float32)
     smooth = cv2.GaussianBlur(difference, (0, 0), DIFFERENCE_BLUR * max(half))
     usual = float(np.median(smooth[::4, ::4]))
+    reach = 2 * round(REACH * max(half)) + 1
     beyond = (smooth > LEAST_DIFFERENCE + AMBIENT * usual).view(np.uint8)
+    beyond = np.asarray(cv2.dilate(beyond, np.ones((reach, reach), np.uint8)), np.uint8)
     return cv2.resize(beyond, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 

@@ -25,7 +25,7 @@ from streammon.motion.still import NOISE
 from streammon.motion.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.records import Channel
 
-WINDOW_S = 1.0  # over which evidence is averaged; it delays an alert by half of that on average
+WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
 GAP_S = 1.0  # after which nothing before counts
 
 SHARES: Mapping[Channel, float] = {

@@ -4,7 +4,6 @@ The footage is dealt into two halves, a quarter of a minute each in turn, so tha
 neighbours can be chosen by the likelihood of one half under the other. Together they are the whole.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,15 +18,14 @@ DIRECTIONS = 8
 TURN_S = 15.0  # a half's turn; long enough that the halves are not each other's neighbours
 
 
-def top_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat indices (N,) of the cells that move, and the speed of the fastest cell at or beside each (N, 1).
+def cell_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Flat indices (N,) of the cells that move, and their speed (N, 1).
 
-    The fastest nearby, since a thing's rim seems slower than the thing; and not its logarithm, since people's paces
-    differ by about a fifth either way, and half of the slow ones are only the edges of something.
+    Not its logarithm: people's paces differ by about a fifth either way, and what seems slow is mostly only the edge
+    of something, of which a logarithm makes much.
     """
     cells = np.flatnonzero(motion.cells)
-    fastest = cv2.dilate(np.where(motion.cells, motion.speed, 0), np.ones((3, 3), np.uint8))
-    return cells, np.asarray(fastest, np.float32).reshape(-1)[cells, None]
+    return cells, motion.speed.reshape(-1)[cells, None]
 
 
 def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -65,7 +63,7 @@ class MotionSums:
 
     Attributes:
         frames: With motion to read, moving or not.
-        speed: Top speeds, by cell.
+        speed: Speeds, by cell.
         looks: Features of moving objects, by place.
         shape: Their shapes.
         change: Differences of embeddings where something moves: where nothing does they are noise, and a place
@@ -94,7 +92,7 @@ class MotionSums:
             places = moving_places(seen.motion)
             self.change.update(places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
         self.frames += 1
-        cells, speeds = top_speeds(seen.motion)
+        cells, speeds = cell_speeds(seen.motion)
         self.speed.update(cells, speeds)
         np.add.at(self.directions.reshape(-1, DIRECTIONS), (cells, direction_bins(seen.motion, cells)), 1.0)
         if seen.objects:

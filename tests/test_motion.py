@@ -228,6 +228,17 @@ class TestTail:
         assert 2.7 < surprise < 3.05
         assert float(tail.surprise(np.array(60.0))) < 60 / math.log(10)  # nobody has seen one in 10^26
 
+    def test_a_smaller_guess_of_the_drift_leaves_more_surprise(self) -> None:
+        values = np.random.default_rng(0).normal(size=400) + 5
+        once = np.zeros(400, np.int64)
+        cautious, keen = Tail.of(values, once), Tail.of(values, once, guess=0.15)
+        start = np.quantile(values, 0.98)
+        excess = (values[values > start] - start).mean()
+        # one stretch: its two guesses and itself, (2 guess^2 + 0) / 2
+        assert cautious.scale == pytest.approx(np.hypot(excess, 0.4 * start), rel=1e-6)
+        assert keen.scale == pytest.approx(np.hypot(excess, 0.15), rel=1e-6)
+        assert keen.surprise(np.array(9.0)) > cautious.surprise(np.array(9.0))
+
     def test_what_drifts_from_stretch_to_stretch_is_less_surprising(self) -> None:
         values = np.random.default_rng(0).normal(size=4000)
         stretches = np.arange(4000) // 1000

@@ -191,6 +191,15 @@ def test_a_stranger_wears_the_looks_it_is_given(one_way: Street) -> None:
     assert (staged.pictures[index][inside] == (0, 255, 0)).all()
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_something_large_goes_where_the_others_go_and_up_to_twice_as_fast(one_way: Street, seed: int) -> None:
+    staged = one_way.surely(Kind.LARGE, seed)
+    assert 3.7 <= pace(staged) <= 8.3
+    areas = [mask.sum() for mask in staged.masks if mask.any()]
+    assert max(areas) > 0.9 * 14 * 30
+    assert max(float(one_way.traffic[mask].max()) for mask in staged.masks if mask.any()) > 0
+
+
 def test_uneven_times_keep_the_speed_per_second(one_way: Street) -> None:
     kept = [index for index in range(FRAMES) if index % 3]  # every third picture is missing
     pictures = [one_way.pictures[index] for index in kept]

@@ -114,7 +114,9 @@ def test_too_little_footage_is_said_plainly() -> None:
     lines = remarks(empty_report())
     assert lines[0] == "30 s of footage are too little to tell how many false alarms there would be"
     assert lines[1] == "1 a day is extrapolated: checking it would take 3 days of normal footage, this is 30 s"
-    assert lines[2].startswith("staged less often than wanted (fast, wrong way, wrong place, standing, stranger, ")
+    assert lines[2].startswith(
+        "staged less often than wanted (fast, wrong way, wrong place, standing, stranger, large, "
+    )
 
 
 def test_more_alarms_than_promised_and_a_control_that_is_caught_are_said() -> None:

@@ -15,7 +15,7 @@ from streammon.staging.company import Company
 from streammon.staging.paths import Path, Pose, footprint, paste
 from streammon.staging.places import QUIET_SHARE, likely_shift, quiet_shifts
 from streammon.staging.scenery import MASKED, Backdrop
-from streammon.staging.strangers import dressed, skin_size, strange_skin
+from streammon.staging.strangers import dressed, oval, skin_size, strange_skin
 
 FADE_S = 0.5
 """What stands appears over this time."""
@@ -34,6 +34,9 @@ ATTEMPTS = 12
 STARTS = 6
 """Moments compared, so that the pasted thing doesn't run through those that are there."""
 
+MOST_WIDER, MOST_HIGHER = 2.0, 1.5
+"""Times a mover's own width and height, that something large has: a cyclist or a cart among walkers."""
+
 MOST_FLICKER = 6.0
 """Grey levels of the place's own flicker that something standing there takes over."""
 
@@ -46,6 +49,7 @@ class Kind(StrEnum):
     WRONG_PLACE = "wrong place"
     STANDING = "standing"
     STRANGER = "stranger"
+    LARGE = "large"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +129,11 @@ def _along(path: Path, begin_s: float, elapsed_s: NDArray[np.float64]) -> list[P
     return [path.pose(begin_s + float(at)) for at in elapsed_s]
 
 
+def _corner(path: Path, moment_s: float, middle: NDArray[np.float64]) -> tuple[float, float]:
+    x, y = path.middle(moment_s) - middle
+    return float(x), float(y)
+
+
 @dataclass(slots=True, eq=False)
 class _Stage:
     """The footage that something is pasted into."""
@@ -157,6 +166,8 @@ class _Stage:
                 return self._standing(mover)
             case Kind.STRANGER:
                 return self._stranger(mover)
+            case Kind.LARGE:
+                return self._large(mover)
 
     def _fast(self, mover: Mover) -> Act | None:
         if self.company.is_as_fast(mover, self.speed):
@@ -240,14 +251,33 @@ class _Stage:
         act = self._moving(partial(_along, path, 0.0), mover.duration_s)
         if act is None:
             return None
-        size = skin_size(mover.mattes)
-        middle = act[1][len(act[1]) // 2].corner
-        top = int(np.clip(round(middle[1]), 0, max(0, self.traffic.shape[0] - size[0])))
-        left = int(np.clip(round(middle[0]), 0, max(0, self.traffic.shape[1] - size[1])))
+        skin = self._skin(skin_size(mover.mattes), act[1][len(act[1]) // 2].corner)
+        return act[0], [dressed(pose, skin) for pose in act[1]]
+
+    def _large(self, mover: Mover) -> Act | None:
+        """A patch of something else, larger than the mover, on its path and up to `speed` times as fast."""
+        path, (height, width) = Path(mover), skin_size(mover.mattes)
+        pace, wider, higher = (float(self.rng.uniform(1, most)) for most in (self.speed, MOST_WIDER, MOST_HIGHER))
+        most_high, most_wide = (side // 2 for side in self.traffic.shape)
+        size = min(round(height * higher), most_high), min(round(width * wider), most_wide)
+        middle = np.array(size[::-1]) / 2
+        patch, matte = self._skin(size, _corner(path, mover.duration_s / 2, middle)), oval(size)
+
+        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+            moments_s = elapsed_s * pace
+            return [
+                Pose(patch, matte, _corner(path, float(at), middle)) for at in moments_s if at <= mover.duration_s
+            ]
+
+        return self._moving(poses, mover.duration_s / pace)
+
+    def _skin(self, size: tuple[int, int], corner: tuple[float, float]) -> Picture:
+        """Looks that stand out from what lies in the picture there."""
+        top = int(np.clip(round(corner[1]), 0, max(0, self.traffic.shape[0] - size[0])))
+        left = int(np.clip(round(corner[0]), 0, max(0, self.traffic.shape[1] - size[1])))
         covered = self.backdrop.picture[top : top + size[0], left : left + size[1]]
         sources = list(self.strangers) or ([self.backdrop.picture] if self.rng.random() < 0.5 else [])
-        skin = strange_skin(size, covered, sources, self.rng)
-        return act[0], [dressed(pose, skin) for pose in act[1]]
+        return strange_skin((covered.shape[0], covered.shape[1]), covered, sources, self.rng)
 
     def _moving(self, poses: Poses, duration_s: float) -> Act | None:
         """Lets something go through at the moment at which it meets the fewest others."""

@@ -85,6 +85,15 @@ def dressed(pose: Pose, skin: Picture) -> Pose:
     return Pose(skin[top : top + h, left : left + w], pose.matte, pose.corner)
 
 
+def oval(size: tuple[int, int]) -> NDArray[np.float32]:
+    """A matte of this height and width: an oval with a soft rim."""
+    height, width = size
+    matte = np.zeros(size, np.float32)
+    axes = max(1, width // 2 - 2), max(1, height // 2 - 2)
+    cv2.ellipse(matte, (width // 2, height // 2), axes, 0, 0, 360, 1.0, -1)
+    return np.asarray(cv2.GaussianBlur(matte, (0, 0), 1.0), np.float32)
+
+
 def skin_size(mattes: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
     """The height and width that cover every matte."""
     return max(matte.shape[0] for matte in mattes), max(matte.shape[1] for matte in mattes)

@@ -1,0 +1,78 @@
+"""A real clip, its first half learned: the other half raises no alarm, and what is staged in it does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streammon.config import ModelConfig
+from streammon.ingest import Clip, batched, clips
+from streammon.padim import HOLD_OUT, load_backbone
+from streammon.records import Channel
+from streammon.staging import movers, traffic
+from streammon.validation.catching import Outcome, outcome
+from streammon.validation.control import CONTROL, pasted
+from streammon.validation.footage import Piece, Segment, read_segment
+from streammon.validation.learning import FoldBank, learn_fold
+
+MODEL = ModelConfig()
+TIMES = 3  # each is staged
+
+
+@pytest.fixture(scope="module")
+def clip(shared_data: Path) -> Clip:
+    (found,) = clips(shared_data / "clips" / "one-by-one-person-detection.mp4")
+    return found
+
+
+@pytest.fixture(scope="module")
+def halves(clip: Clip) -> tuple[Piece, Piece]:
+    frames = clip.counted_frames()
+    return Piece(clip, 0, frames // 2), Piece(clip, frames // 2, frames)
+
+
+@pytest.fixture(scope="module")
+def bank(halves: tuple[Piece, Piece]) -> FoldBank:
+    return learn_fold("hall", [halves[0]], 1, HOLD_OUT, load_backbone(MODEL), MODEL, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def threshold(bank: FoldBank) -> float:
+    return bank.calibration.score_at_rate(1.0)
+
+
+@pytest.fixture(scope="module")
+def segments(halves: tuple[Piece, Piece]) -> list[Segment]:
+    return [read_segment(half, 1, most=len(half)) for half in halves]
+
+
+def outcomes(act: str, segments: list[Segment], bank: FoldBank, threshold: float) -> list[Outcome]:
+    usual = np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
+    cast = [mover for each in segments[::-1] for mover in movers(each.pictures, each.times_s)]
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(TIMES):
+        staged = pasted(act, segments[1], cast, usual, rng)
+        assert staged is not None
+        found.append(outcome(staged, segments[1], bank.judge, threshold, f"{act} {number}", MODEL.batch))
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_people_as_they_were_learned_raise_no_alarm_at_one_a_day(
+    halves: tuple[Piece, Piece], bank: FoldBank, threshold: float
+) -> None:
+    scores = [score for some in batched(halves[1].frames(1), MODEL.batch) for score, _ in bank.judge(some)]
+    assert len(scores) == len(halves[1])
+    assert max(scores) < threshold
+
+
+@pytest.mark.timeout(240)
+def test_people_twice_as_fast_are_mostly_told_by_their_speed_and_people_pasted_in_unchanged_are_not(
+    segments: list[Segment], bank: FoldBank, threshold: float
+) -> None:
+    fast = outcomes("fast", segments, bank, threshold)
+    told = [each.channel for each in fast if each.caught]
+    assert len(told) >= 2
+    assert set(told) == {Channel.SPEED}
+    assert not any(each.caught for each in outcomes(CONTROL, segments, bank, threshold))

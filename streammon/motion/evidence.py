@@ -23,13 +23,7 @@ from streammon.motion.statistics import (
 )
 
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
-NEIGHBOURHOODS = (3, 5, 7, 9, 13)
-"""Cells a side over which the speeds of those that move are averaged; the worst counts. A lone cell is noise, and
-things are near or far, large or small."""
-
-GROWTH = 0.5
-"""Power of the side by which an average over more cells counts for more: noise averages out, a thing doesn't."""
-
+NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
 PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
@@ -122,13 +116,9 @@ class Measure:
             return np.zeros(len(cells), np.float32)
         faster, moving = np.zeros((2, GRID * GRID), np.float32)
         faster[cells], moving[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=SLOWEST), 1.0
-        fastest = np.full(len(cells), -np.inf, np.float32)
-        for side in NEIGHBOURHOODS:
-            near, there = (
-                cv2.blur(each.reshape(GRID, GRID), (side, side)).reshape(-1)[cells] for each in (faster, moving)
-            )
-            fastest = np.maximum(fastest, near / there * np.float32((side / NEIGHBOURHOODS[0]) ** GROWTH))
-        return fastest
+        side = (NEIGHBOURHOOD, NEIGHBOURHOOD)
+        near, there = (cv2.blur(each.reshape(GRID, GRID), side).reshape(-1)[cells] for each in (faster, moving))
+        return np.asarray(near / there, np.float32)
 
     def _distances(self, name: str, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
         gaussians = self._gaussians[name]

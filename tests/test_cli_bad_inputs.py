@@ -599,6 +599,17 @@ def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) 
     )
 
 
+def test_a_motion_file_of_an_earlier_way_to_read_motion_is_refused(watching: Callable[..., str]) -> None:
+    with safe_open(MOTION, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name != "reading"}  # noqa: SIM118
+        header = file.metadata()
+    save_file(tensors, MOTION, header)
+    assert watching() == (
+        "scene 'lobby': its motion was read as another version of streammon does; "
+        "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
 def test_a_bank_without_calibration_is_refused(command: Command) -> None:
     assert command("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0").code == 0
     assert command("run", "clip.mp4", "--scene", "lobby").complaint == (

@@ -12,6 +12,9 @@ from streammon.padim import BankFacts, read_tensors, write_tensors
 
 MOTION_FILE = "motion.safetensors"
 
+READING = 2
+"""How motion is read: sums of differently read motion don't add up. 1, unwritten: logarithms of speeds."""
+
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     """Write what a learner knows.
@@ -28,6 +31,7 @@ def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     for number, half in enumerate(learner.halves):
         arrays |= {f"half{number}.{name}": array for name, array in half.arrays().items()}
     arrays["detector"] = np.frombuffer(f"sha256:{learner.detector}".encode(), np.uint8)
+    arrays["reading"] = np.array([READING], np.int64)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     write_tensors(folder / MOTION_FILE, tensors, facts)
 
@@ -41,7 +45,8 @@ def load_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
         facts: Of the bank beside it.
 
     Raises:
-        BankError: It is missing, broken, or belongs to another bank.
+        BankError: It is missing, broken, belongs to another bank, or an earlier streammon wrote it that read motion
+            otherwise.
     """
     path = folder / MOTION_FILE
     where = f"scene {folder.name!r}"
@@ -54,6 +59,10 @@ def load_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
         found = f"its motion file was fitted with {difference[0]}, its bank with {difference[1]}"
         raise BankError(where, found, fit_again)
     arrays = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
+    reading = arrays.get("reading", np.array([1])).tolist()
+    if reading != [READING]:
+        found = "its motion was read as another version of streammon does"
+        raise BankError(where, found, fit_again)
     try:
         detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")
         for number, half in enumerate(learner.halves):

@@ -277,7 +277,7 @@ class _Stage:
         left = int(np.clip(round(corner[0]), 0, max(0, self.traffic.shape[1] - size[1])))
         covered = self.backdrop.picture[top : top + size[0], left : left + size[1]]
         sources = list(self.strangers) or ([self.backdrop.picture] if self.rng.random() < 0.5 else [])
-        return strange_skin((covered.shape[0], covered.shape[1]), covered, sources, self.rng)
+        return strange_skin(size, covered, sources, self.rng)
 
     def _moving(self, poses: Poses, duration_s: float) -> Act | None:
         """Lets something go through at the moment at which it meets the fewest others."""

@@ -10,7 +10,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gst, GstRtspServer
 Gst.init(None)
-for element in ("qtdemux", "h264parse", "rtph264pay", "appsrc"):
+for element in ("qtdemux", "h264parse", "rtph264pay", "appsrc", "x264enc"):
     assert Gst.ElementFactory.find(element), element
 PY
 }
@@ -28,7 +28,7 @@ fi
 command -v apt-get >/dev/null || fall_back "no apt-get"
 export DEBIAN_FRONTEND=noninteractive
 packages="python3 python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp
-    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly"
 # shellcheck disable=SC2086
 { apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages; } >/dev/null 2>&1 ||
     fall_back "apt-get failed"

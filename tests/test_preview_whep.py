@@ -134,6 +134,9 @@ def test_the_encoder_ends_with_the_last_viewer_and_delete_ends_a_session() -> No
                     assert shown.sessions.count == left
                     assert (await viewer.http.delete(viewer.session_url)).status == 404
             assert shown.pictures.viewers() == {}
+            for thread in threading.enumerate():
+                if thread.name.startswith("streammon-h264"):
+                    await asyncio.to_thread(thread.join, 5)  # it has been told; on a busy machine it is still at work
             assert encoder_threads() == []
 
     asyncio.run(check())

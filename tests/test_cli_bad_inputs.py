@@ -589,10 +589,15 @@ def test_a_motion_file_that_is_none_is_refused(watching: Callable[..., str], kep
     assert watching().startswith(f"scene 'lobby': {MOTION} is {found}")
 
 
-def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) -> None:
+def motion_file() -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """What the scene's holds, and its header."""
     with safe_open(MOTION, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        header = file.metadata()
+        return tensors, file.metadata()
+
+
+def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) -> None:
+    tensors, header = motion_file()
     save_file(tensors | {"half0.directions": torch.zeros(3)}, MOTION, header)
     assert watching() == (
         f"{MOTION}: it makes no sense; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
@@ -600,9 +605,8 @@ def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) 
 
 
 def test_a_motion_file_of_an_earlier_way_to_read_motion_is_refused(watching: Callable[..., str]) -> None:
-    with safe_open(MOTION, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys() if name != "reading"}  # noqa: SIM118
-        header = file.metadata()
+    tensors, header = motion_file()
+    del tensors["reading"]
     save_file(tensors, MOTION, header)
     assert watching() == (
         "scene 'lobby': its motion was read as another version of streammon does; "

@@ -33,6 +33,7 @@ DIFFERENCE_BLUR = 1 / 120  # sigma, of the longer side: against the noise of sin
 REACH = 1 / 45
 """Of the longer side, around what differs, that counts as differing: a plain coat or a cart does at its rim alone."""
 
+MOST_OF_CELL = 0.5  # share of its pixels that differ, where a cell may move
 MARGIN_PX = 32  # around what differs: as far as a thing may have come, so that the flow finds where from
 LEAST_SIDE_PX = 128  # of the part that flow is computed for; DIS begins at a coarse scale of it
 DESCENTS = 12  # DIS takes 25; half as many differ by 0.01 pixels on UCSD Ped2's walkers
@@ -78,7 +79,7 @@ class FlowReader:
             moving=differs & (length > LEAST_SHIFT_PX),
             velocity=_by_cell(shift) * per_second,
             speed=mean_length * per_second,
-            cells=(mean_length > LEAST_SHIFT_PX) & (_by_cell(differs.astype(np.float32)) >= 0.5),
+            cells=(mean_length > LEAST_SHIFT_PX) & (_by_cell(differs.astype(np.float32)) >= MOST_OF_CELL),
         )
 
     def _shift(self, earlier: Grey, grey: Grey, differs: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -93,7 +94,15 @@ class FlowReader:
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
-    """(H, W) where two pictures differ by more than a fixed camera's do by themselves, or right beside."""
+    """Where two pictures differ by more than a fixed camera's do by themselves, or right beside.
+
+    Args:
+        earlier: (H, W) uint8.
+        later: The same camera's, of the same size.
+
+    Returns:
+        (H, W) bool.
+    """
     height, width = later.shape
     half = (max(1, width // 2), max(1, height // 2))  # what is blurred needs no more pixels
     difference = cv2.resize(cv2.absdiff(earlier, later), half, interpolation=cv2.INTER_AREA).astype(np.float32)

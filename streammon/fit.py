@@ -46,7 +46,7 @@ class FitReport:
         bank_bytes: Its size.
         clips: Clips read.
         frames: Frames fitted, those of earlier fits included.
-        calibration_frames: Frames held out, likewise.
+        calibration_frames: Of them, those that calibrated before.
         seconds: How long reading and fitting took.
         frames_per_s: Frames read in this fit a second.
         thresholds: Frame score for each of a few false-alarm rates a day; empty without calibration.
@@ -69,7 +69,7 @@ class FitOptions:
     """How footage is read and kept.
 
     Attributes:
-        hold_out: Share of the footage, spread over it, that calibrates instead of being fitted; 0 for none.
+        hold_out: Share of the footage, spread over it, that calibrates before it is fitted; 0 for none.
         every: Take the first of each so many frames.
         max_frames: Take no more frames than this; None for all.
         crop: Side of a centre crop of the model's input, for PaDiM alone; None for none.
@@ -90,7 +90,7 @@ class FitOptions:
 def fit_scene(
     scene: str, footage: list[Path], folder: Path, model: ModelConfig, options: FitOptions, progress: Progress
 ) -> FitReport:
-    """Learn one scene's bank, and write it: one pass over the footage learns, another reads what was held out.
+    """Learn one scene's bank, and write it: one pass learns most of the footage, another takes what calibrates.
 
     Args:
         scene: Its name.

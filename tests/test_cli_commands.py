@@ -143,7 +143,7 @@ def test_fit_writes_bank_statistics_and_scene_file(fitted: tuple[Ended, Path]) -
     scene = folder / "scenes" / "lobby"
     assert {file.name for file in scene.iterdir()} == {BANK_FILE, MOTION_FILE, SCENE_FILE, STATISTICS_FILE}
     summary = yaml.safe_load((scene / SCENE_FILE).read_text(encoding="utf-8"))
-    assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 12, 12)
+    assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 24, 12)
     assert (summary["method"], summary["streammon"]) == ("motion", __version__)
     with safe_open(scene / BANK_FILE, framework="pt") as file:
         facts = json.loads(file.metadata()["streammon"])
@@ -155,7 +155,7 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
     report = reported(ended)
     assert report["bank"] == "scenes/lobby/bank.safetensors"
     assert report["bank_bytes"] == (folder / report["bank"]).stat().st_size
-    assert (report["clips"], report["frames"], report["calibration_frames"]) == (1, 12, 12)
+    assert (report["clips"], report["frames"], report["calibration_frames"]) == (1, 24, 12)
     assert report["frames_per_s"] == pytest.approx(24 / report["seconds"], rel=0.02)
     rates = [report["thresholds"][rate] for rate in ("24", "1", "0.1")]
     assert rates == sorted(rates)
@@ -166,21 +166,21 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
 def test_fit_without_statistics_leaves_them_out(command: Command) -> None:
     assert command("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--no-statistics", "--json", "fit.json").code == 0
     assert {file.name for file in Path("scenes/lobby").iterdir()} == {BANK_FILE, SCENE_FILE}
-    assert json.loads(Path("fit.json").read_text())["frames"] == 12
+    assert json.loads(Path("fit.json").read_text())["frames"] == 24
 
 
 def test_fit_add_goes_on_and_counts_the_frames_of_both(command: Command) -> None:
     words = ("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--json", "-")
     first, second = reported(command(*words)), reported(command(*words, "--add"))
-    assert (first["frames"], first["calibration_frames"]) == (12, 12)
-    assert (second["frames"], second["calibration_frames"]) == (24, 24)
+    assert (first["frames"], first["calibration_frames"]) == (24, 12)
+    assert (second["frames"], second["calibration_frames"]) == (48, 24)
 
 
 def test_merge_joins_two_fits_of_one_scene(command: Command) -> None:
     for day in ("monday", "tuesday"):
         assert command("fit", "clip.mp4", "--scene", "lobby", "--scenes", day, *SMALL).code == 0
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
-    assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 24, 24)
+    assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 48, 24)
     assert {file.name for file in Path("scenes/hall").iterdir()} == {BANK_FILE, SCENE_FILE, STATISTICS_FILE}
 
 
@@ -202,7 +202,7 @@ def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
     for day in ("monday", "tuesday"):
         assert command(*words, "--scenes", day).code == 0
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
-    assert (report["method"], report["frames"], report["calibration_frames"]) == ("motion", 24, 24)
+    assert (report["method"], report["frames"], report["calibration_frames"]) == ("motion", 48, 24)
     again = reported(command(*words, "--scenes", "tuesday", "--add", "--json", "-"))
     parts, joint = [motion_of(Path("monday/lobby"))] * 2, motion_of(Path("scenes/hall"))
     expected = sums_of(*parts)

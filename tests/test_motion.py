@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
+from streammon.motion.drift import Guess, shifted
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.flow import GRID, FlowReader, Motion
 from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
@@ -231,21 +232,28 @@ class TestTail:
     def test_a_smaller_guess_of_the_drift_leaves_more_surprise(self) -> None:
         values = np.random.default_rng(0).normal(size=400) + 5
         once = np.zeros(400, np.int64)
-        cautious, keen = Tail.of(values, once), Tail.of(values, once, guess=0.15)
-        start = np.quantile(values, 0.98)
-        excess = (values[values > start] - start).mean()
-        # one stretch: its two guesses and itself, (2 guess^2 + 0) / 2
-        assert cautious.scale == pytest.approx(np.hypot(excess, 0.4 * start), rel=1e-6)
-        assert keen.scale == pytest.approx(np.hypot(excess, 0.15), rel=1e-6)
-        assert keen.surprise(np.array(9.0)) > cautious.surprise(np.array(9.0))
+        for relative in (True, False):
+            guesses = [Guess(spread, relative=relative) for spread in (0.5, 0.3, 0.1, 0.001)]
+            surprises = [float(Tail.of(values, once, guess=each).surprise(np.array(9.0))) for each in guesses]
+            assert surprises == sorted(surprises)
+            assert surprises[-1] == pytest.approx(float(Tail.of(values).surprise(np.array(9.0))), rel=0.05)
 
-    def test_what_drifts_from_stretch_to_stretch_is_less_surprising(self) -> None:
-        values = np.random.default_rng(0).normal(size=4000)
-        stretches = np.arange(4000) // 1000
-        drifting = values + np.array([0.0, 2.0, -2.0, 1.0])[stretches]
-        steady, wide = Tail.of(values, stretches), Tail.of(drifting, stretches)
-        assert float(wide.surprise(wide.knots[-1] + 3.0)) < 0.75 * float(steady.surprise(steady.knots[-1] + 3.0))
-        assert wide.scale > 1.5 * Tail.of(drifting).scale
+    @pytest.mark.parametrize("few", [2, 5, 12])
+    def test_footage_that_drifts_keeps_what_a_few_stretches_of_it_promised(self, few: int) -> None:
+        """Stretches differ by as much as frames do. What is due once in a thousand frames comes no more often."""
+        rng = np.random.default_rng(0)
+        came: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(60):
+            stretches = np.arange(100 * (few + 12)) // 100
+            values = 5 + rng.normal(size=few + 12)[stretches] + rng.normal(size=len(stretches))
+            seen, coming = values[: 100 * few], values[100 * few :]
+            for knows in came:
+                tail = Tail.of(
+                    seen, stretches[: 100 * few] if knows else None, weight=math.inf, guess=Guess(1.0, relative=False)
+                )
+                came[knows].append(float((tail.surprise(coming) >= 3.0).mean()))
+        assert np.mean(came[True]) < 1e-3
+        assert np.mean(came[False]) > 2e-3
 
     def test_few_values_have_no_tail(self) -> None:
         with pytest.raises(ValueError, match="at least 10"):
@@ -355,10 +363,36 @@ def test_another_stretch_begins_every_10_s_and_with_each_stream() -> None:
     assert np.bincount(stretches_of(frames)).tolist() == [100, 100, 50, 20]
 
 
+class TestDrift:
+    """Of values that are all one number within a stretch, so that what is likely shows the shifts alone."""
+
+    def spread(self, stretches: int, rng: np.random.Generator) -> float:
+        numbers = np.repeat(np.arange(stretches), 200)
+        values = 5 + 2 * rng.normal(size=stretches)[numbers]
+        likely = shifted(values, numbers, 0.9, Guess(1.0, relative=False)).reshape(-1, 41)
+        return float(likely.std(axis=1).mean())
+
+    def test_new_footage_differs_as_stretches_do_and_less_when_many_were_seen(self) -> None:
+        rng = np.random.default_rng(0)
+        assert self.spread(1, rng) == pytest.approx(math.sqrt(2), rel=0.2)  # of the guess and itself
+        assert np.mean([self.spread(9, rng) for _ in range(50)]) == pytest.approx(1.75, rel=0.15)
+        assert self.spread(1000, rng) == pytest.approx(0.2, rel=0.1)
+
+    def test_distances_differ_by_a_factor(self) -> None:
+        for size in (0.01, 10.0):
+            likely = shifted(np.full(10, size), np.zeros(10, np.int64), 0.9, Guess(0.3))
+            assert likely.min() > 0
+            assert np.log(likely / size).std() == pytest.approx(0.3 * math.sqrt(2), rel=0.2)
+
+    def test_where_nothing_was_ever_seen_nothing_is_shifted(self) -> None:
+        assert not shifted(np.zeros(10), np.zeros(10, np.int64), 0.9).any()
+
+
 class TestStillPatches:
     """Frames ten a second: a square that moves in the middle, and something in a corner."""
 
     CORNER, MIDDLE = (56, 6), (30, 30)
+    EVERYWHERE = np.ones((GRID, GRID), np.float32)
 
     def distances(self, place: tuple[int, int], height: float = 30.0) -> np.ndarray:
         grid = np.full((1, GRID, GRID), 5, np.float32)
@@ -377,28 +411,41 @@ class TestStillPatches:
         motion = moving(30.0)
         rows, columns = np.nonzero(motion.cells)
         walker = self.distances((int(rows.mean()), int(columns.mean())))
-        assert max(self.heights(StillPatches(), motion, [self.distances(self.MIDDLE, 5), walker, walker])) < 0.1
+        assert (
+            max(self.heights(StillPatches(self.EVERYWHERE), motion, [self.distances(self.MIDDLE, 5), walker, walker]))
+            < 0.1
+        )
 
     def test_what_comes_and_stays_is_seen_for_minutes_and_what_was_there_is_not(self) -> None:
         empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
-        still, motion = StillPatches(), moving(30.0)
+        still, motion = StillPatches(self.EVERYWHERE), moving(30.0)
         came = self.heights(still, motion, [empty, *[bag] * 600])
         assert came[0] == 0
         assert max(came[:6]) < 0.2 * max(came)  # half a second is no news
         assert came[100] == pytest.approx(24, rel=0.15)
         assert came[100] > came[600] > 0.75 * came[100]
         assert self.heights(still, motion, [bag] * 30, start_s=1e4)[29] < 0.1 * came[100]
-        assert max(self.heights(StillPatches(), motion, [bag] * 50)) == 0
+        assert max(self.heights(StillPatches(self.EVERYWHERE), motion, [bag] * 50)) == 0
+
+    def test_where_things_seldom_move_what_stays_counts_for_more(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        came, rarity = [empty, *[bag] * 100], self.EVERYWHERE.copy()
+        everywhere = self.heights(StillPatches(rarity), moving(30.0), came)
+        for busy, share in ((0.5, 0.5), (0.0, 0.1)):
+            rarity[40:] = busy
+            there = self.heights(StillPatches(rarity), moving(30.0), came)
+            assert there[100] == pytest.approx(share * everywhere[100], rel=0.05)
+        assert max(self.heights(StillPatches(0 * rarity), moving(30.0), came)) == pytest.approx(0.1 * max(everywhere))
 
     def test_a_place_that_is_free_again_is_soon_guarded_again(self) -> None:
         empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
-        seen = self.heights(StillPatches(), moving(30.0), [bag, *[empty] * 40, *[bag] * 40])
+        seen = self.heights(StillPatches(self.EVERYWHERE), moving(30.0), [bag, *[empty] * 40, *[bag] * 40])
         assert max(seen[:41]) < 0.1
         assert seen[80] > 15
 
     def test_where_motion_cannot_be_read_all_patches_speak_from_the_second_frame_on(self) -> None:
         empty, walker = self.distances(self.MIDDLE, 5), self.distances(self.MIDDLE)
-        still = StillPatches()
+        still = StillPatches(self.EVERYWHERE)
         assert self.heights(still, None, [walker, *[empty] * 20, *[walker] * 40])[60] > 10
         assert self.heights(still, moving(30.0), [empty], start_s=7.0) == [0.0]
         assert self.heights(still, None, [walker], start_s=7.1) == [0.0]

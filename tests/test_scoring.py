@@ -79,9 +79,10 @@ def test_a_scene_fits_then_calibrates_then_watches(tmp_path: Path, backbone: Bac
         yard.see("one", step)
     progress = [outcome for outcome in yard.outcomes if isinstance(outcome, SceneProgress)]
     assert [outcome.done for outcome in progress] == [False] * (len(progress) - 1) + [True]
-    # 0.8 of 20 s is reached with frame 16, the 17th; then as many frames as a calibration takes, to frame 26
+    # 0.8 of 20 s is reached with frame 16, the 17th; then as many frames as a calibration takes, to frame 26;
+    # they are learned as well
     facts = Bank.load(tmp_path / "yard").facts
-    assert (facts.frames, facts.calibration_frames) == (17, LEAST_FRAMES)
+    assert (facts.frames, facts.calibration_frames) == (27, LEAST_FRAMES)
     scores = [outcome for outcome in yard.outcomes if isinstance(outcome, FrameScore)]
     assert [score.seq for score in scores] == [27]
     assert scores[0].threshold == yard.scene.threshold > 0

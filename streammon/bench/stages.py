@@ -127,7 +127,7 @@ class MotionBatch:
         self._frames = frames
         self._bank = bank
         self._observer = Observer(backbone, detector)
-        self._still = StillPatches()
+        self._still = StillPatches(bank.motion.measure.rarity)
         self._maps = backbone.maps(pictures_of(frames))
         self._time_s = 0.0
         self._motions = self.flow()

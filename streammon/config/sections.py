@@ -38,7 +38,7 @@ class CameraConfig(Section):
         play: A file plays at its own pace (`realtime`) or as fast as it decodes (`fast`).
         loop: Start a file again when it ends.
         image_fps: Pace of a folder of images.
-        learn_for: How long a scene without a bank is learned from the live picture, held-out part included.
+        learn_for: How long a scene without a bank is learned from the live picture, with the part that calibrates.
     """
 
     url: SecretStr

@@ -59,6 +59,10 @@ class Measure:
 
     Args:
         halves: What was learned. Where nothing ever moved, whatever moves later is out of place.
+
+    Attributes:
+        widths: Cells, standard deviation of the kernel that each kind of Gaussian is pooled with.
+        rarity: (GRID, GRID) how rare it is that something moves at each place: -log10 of its share of the frames.
     """
 
     def __init__(self, halves: tuple[MotionSums, MotionSums]) -> None:
@@ -82,7 +86,7 @@ class Measure:
             -1, DIRECTIONS
         )
         share = (moves + PRIOR_FRAMES) / (whole.frames + 2 * PRIOR_FRAMES)
-        self._presence = -np.log10(share.clip(max=1.0)).reshape(-1)
+        self.rarity = np.asarray(-np.log10(share.clip(max=1.0))[..., 0], np.float32)
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
@@ -106,7 +110,7 @@ class Measure:
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
             direction=_worst_object(objects, cells, surprising),
-            place=_worst_object(objects, cells, self._presence[cells]),
+            place=_worst_object(objects, cells, self.rarity.reshape(-1)[cells]),
             shape=float(shapes.max(initial=0.0)),
         )
 
@@ -137,7 +141,7 @@ class Measure:
         return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
 
 
-def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float64]) -> float:
+def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.floating]) -> float:
     """The largest mean surprise over the moving cells of one object; 0 without objects."""
     grid = np.full(GRID * GRID, math.nan)
     grid[cells] = surprise

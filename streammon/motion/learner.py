@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,13 @@ KEPT_FRAMES = 20_000  # held out, the newest: about 10 to 50 MB
 
 
 class MotionLearner:
-    """Takes normal frames in their order: first into the sums, then, held out, as evidence that calibrates.
+    """Takes normal frames in their order into the sums; the last of them calibrate, measured against those before.
 
     Attributes:
         halves: The sums of both halves.
         turns: Which of them the next frames go to.
-        held_out: The newest held-out frames.
+        held_out: The newest frames that calibrate.
+        calibrating_halves: The sums that those are measured against; None before.
         detector: Fingerprint of what found the objects; empty for the regions of motion.
     """
 
@@ -37,13 +39,14 @@ class MotionLearner:
         self.halves = (MotionSums(dimensions), MotionSums(dimensions))
         self.held_out: deque[HeldOut] = deque(maxlen=KEPT_FRAMES)
         self.turns = Halves()
+        self.calibrating_halves: tuple[MotionSums, MotionSums] | None = None
         self._measure: Measure | None = None
 
     def learn(self, observations: Sequence[Observation]) -> None:
         """Take in frames, in order, before any is held out."""
         assert self._measure is None
         for seen in observations:
-            self.halves[self.turns.turn(seen)].update(seen)
+            self._learn(seen)
 
     def hold_out(
         self,
@@ -52,7 +55,7 @@ class MotionLearner:
         samples: NDArray[np.float16],
         clock_s: Sequence[float],
     ) -> None:
-        """Measure B frames that are not learned, in order.
+        """Measure B frames, in order, before they are learned as well.
 
         Args:
             observations: Of them.
@@ -64,10 +67,17 @@ class MotionLearner:
         for seen, score, sample, clock in zip(observations, patches, samples, clock_s, strict=True):
             evidence = self._measure.evidence(seen)
             self.held_out.append(HeldOut(seen.stream, seen.time_s, clock, score, sample, evidence))
+            self._learn(seen)
 
-    def begin_calibration(self) -> None:
-        """Fix the sums; what comes from now on is held out."""
-        self._measure = Measure(self.halves)
+    def begin_calibration(self) -> Measure:
+        """Measure what comes from now on against what was learned so far, which this returns."""
+        return self.calibrate_by(deepcopy(self.halves))
+
+    def calibrate_by(self, halves: tuple[MotionSums, MotionSums]) -> Measure:
+        """Measure what comes from now on against these sums, which are kept as they are."""
+        self.calibrating_halves = halves
+        self._measure = Measure(halves)
+        return self._measure
 
     def merge(self, other: "MotionLearner") -> None:
         """Take in another fit of the same scene: half by half, and the held-out frames one after the other.
@@ -89,8 +99,10 @@ class MotionLearner:
         """
         if not self.held_out:
             raise ValueError("nothing was held out")
-        measure = self._measure or Measure(self.halves)
-        return MotionBank(measure, list(self.held_out), parts)
+        return MotionBank(Measure(self.halves), list(self.held_out), parts)
+
+    def _learn(self, seen: Observation) -> None:
+        self.halves[self.turns.turn(seen)].update(seen)
 
 
 class MotionBank:

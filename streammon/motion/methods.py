@@ -192,7 +192,7 @@ class Learning:
     """One scene while it is learned.
 
     Attributes:
-        patches: Learns the patches, and knows what was held out.
+        patches: Learns the patches, and knows what calibrates.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class Learning:
             self._video.learn(frames, maps, times_s)
 
     def begin_calibration(self) -> None:
-        """Fix what was learned; what comes from now on is held out.
+        """Judge what comes from now on by what was learned so far, before it is learned as well.
 
         Raises:
             FootageError: Fewer than 2 frames were seen.

@@ -12,8 +12,9 @@ from streammon.padim import BankFacts, read_tensors, write_tensors
 
 MOTION_FILE = "motion.safetensors"
 
-READING = 2
-"""How motion is read: sums of differently read motion don't add up. 1, unwritten: logarithms of speeds."""
+READING = 3
+"""How motion is read: what was read in different ways doesn't add up. 1, unwritten: logarithms of speeds; 2: what
+stays counted alike everywhere."""
 
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:

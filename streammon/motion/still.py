@@ -5,6 +5,8 @@ looks new, which drowns what the patches are best at. So they speak for the rest
 light and shadows wander with the hours, and no footage has shown all of them. Each place is compared with how it was
 before. A thing that came and stays grows conspicuous within seconds, so that a walker's short halt is no news, and
 remains so for minutes.
+
+It counts by how rarely anything moves there: someone who waits where people walk is one of them, on the lawn not.
 """
 
 from collections.abc import Sequence
@@ -31,18 +33,26 @@ RISE_S = 300.0
 FALL_S = 1.0
 """In which a place counts as free again."""
 
-
 NOISE = 2.0
 """Distance by which a place wanders by itself: patches are normal vectors, whose length does."""
 
 DWELL_S = 3.0
 """In which what came, and stays, becomes conspicuous."""
 
+LEAST_WEIGHT = 0.1
+"""Of a place where things move all the time, against one where nothing ever did."""
+
 
 class StillPatches:
-    """One number a frame: by how much a still place is further from normal than it was before; the largest of all."""
+    """One number a frame: by how much a still place is further from normal than it was before; the largest of all.
 
-    def __init__(self) -> None:
+    Args:
+        rarity: (G, G) how rare it is that something moves at each place, -log10 of its share of normal frames. Each
+            rise is multiplied by its share of the rarest.
+    """
+
+    def __init__(self, rarity: Grid) -> None:
+        self._weights = np.maximum(rarity / (float(rarity.max()) or 1.0), LEAST_WEIGHT).astype(np.float32)
         self._places: dict[str, _Places] = {}
         self._unread: set[str] = set()
 
@@ -71,7 +81,9 @@ class StillPatches:
         if places is None or seen.time_s <= places.time_s:
             unknown = np.full(grid.shape, np.nan, np.float32)
             places = self._places[seen.stream] = _Places(seen.time_s, unknown, np.zeros_like(unknown))
-        return places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
+        dwelling = places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
+        weights = cv2.resize(self._weights, dwelling.shape[::-1], interpolation=cv2.INTER_AREA)
+        return max(0.0, float((weights * dwelling).max()))
 
 
 @dataclass(eq=False)
@@ -88,8 +100,8 @@ class _Places:
     before: Grid
     dwelling: Grid
 
-    def compare(self, distances: Grid, still: Mask, time_s: float) -> float:
-        """The largest rise over before of what stays, 0 and up; then this frame belongs to before as well."""
+    def compare(self, distances: Grid, still: Mask, time_s: float) -> Grid:
+        """The rise over before of what stays, 0 where something moves; then this frame belongs to before as well."""
         elapsed_s = time_s - self.time_s
         rise = np.where(still & ~np.isnan(self.before), distances - self.before, 0)
         grown = self.dwelling + (1 - np.exp(-elapsed_s / DWELL_S)) * (rise - self.dwelling)
@@ -97,7 +109,7 @@ class _Places:
         share = 1 - np.exp(-elapsed_s / np.where(rise > 0, RISE_S, FALL_S))
         begun = np.where(still & np.isnan(self.before), distances, self.before)
         self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
-        return max(0.0, float(np.where(still, self.dwelling, 0).max()))
+        return np.where(still, self.dwelling, 0).astype(np.float32)
 
 
 def _reached(cells: Mask, side: int) -> Mask:

@@ -6,9 +6,12 @@ threshold). That scale is itself uncertain; averaged over the uncertainty the ex
 (1 + excess / (k scale))^-k, as `padim.calibration` has it for whole frames. So surprise goes on growing, ever slower:
 one kind of evidence far out of its range does not outshout the others.
 
-The drift of normal footage from one stretch to the next widens the scale as well. Otherwise the evidence that drifts
-most would seem the surest. Speed, which drifts least, and the sum of what moves, which is surprise already, have
-plain exponential tails (`EXPONENTIAL`): doubted at every step, a running man could do nothing to be noticed.
+Normal footage drifts from one stretch to the next. So the values seen are shifted by all that is likely of footage
+to come (`motion.drift`), and the tail is that of the whole: otherwise the evidence that drifts most would seem the
+surest.
+Speed, which drifts least, the sum of what moves, which is surprise already, and what stays, which is measured against
+how its place was before, have plain exponential tails (`EXPONENTIAL`): doubted at every step, a running man could do
+nothing to be noticed.
 """
 
 import math
@@ -18,7 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.padim import drift
+from streammon.motion.drift import DISTANCES, Guess, shifted
 
 TAIL_SHARE = 0.02
 KNOTS = 256  # of the empirical part
@@ -35,7 +38,7 @@ class Tail:
 
     Attributes:
         knots: (K,) values, ascending, at evenly spaced probabilities up to the tail's start.
-        scale: Mean excess beyond the last knot, wider where stretches of footage differ.
+        scale: Mean excess beyond the last knot.
         weight: k, how many peaks the scale is worth.
     """
 
@@ -50,7 +53,7 @@ class Tail:
         stretches: NDArray[np.int64] | None = None,
         least_scale: float = LEAST_DECADE,
         weight: float = WEIGHT,
-        guess: float | None = None,
+        guess: Guess = DISTANCES,
     ) -> Self:
         """The tail of values seen in normal footage.
 
@@ -59,7 +62,7 @@ class Tail:
             stretches: (N,) which stretch of the footage each is from; None where that is all one.
             least_scale: Of the tail: by so much the value wanders by itself.
             weight: k, how many peaks the scale is worth.
-            guess: How much stretches differ, before any was seen; None: 0.4 of the tail's start.
+            guess: How much stretches differ, before any was seen.
 
         Raises:
             ValueError: Fewer than 10 values.
@@ -67,10 +70,11 @@ class Tail:
         seen = np.asarray(values, np.float64)
         if len(seen) < LEAST_VALUES:
             raise ValueError(f"{len(seen)} values; a tail needs at least {LEAST_VALUES}")
+        if stretches is not None:
+            seen = shifted(seen, stretches, 1 - TAIL_SHARE, guess)
         knots = np.quantile(seen, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
         beyond = seen[seen > knots[-1]] - knots[-1]
-        excess = float(beyond.mean()) if len(beyond) else 0.0
-        scale = float(np.hypot(excess, 0.0 if stretches is None else drift(seen, stretches, 1 - TAIL_SHARE, guess)))
+        scale = float(beyond.mean()) if len(beyond) else 0.0
         return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale), weight)
 
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:

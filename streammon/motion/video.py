@@ -14,6 +14,7 @@ from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
 from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.observe import Observer
+from streammon.motion.statistics import MotionSums
 from streammon.motion.statistics_file import load_motion
 from streammon.motion.still import StillPatches
 from streammon.padim import Backbone, Bank, Calibration, MapSmoother, Reduction, SceneLearner, Statistics
@@ -55,7 +56,7 @@ class VideoBank:
         self.motion = motion
         self.calibration: Calibration = motion.calibration
         self._observer = observer
-        self._still = StillPatches()
+        self._still = StillPatches(motion.measure.rarity)
         self._smoothers: dict[int, MapSmoother] = {}
 
     def judge(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Verdict]:
@@ -134,12 +135,12 @@ class VideoLearner:
         self.motion = MotionLearner(observer.dimensions, observer.detector)
         self._scene = scene
         self._observer = observer
-        self._still = StillPatches()
+        self._still: StillPatches | None = None  # of what is held out
         self._backbone = backbone
 
     @property
     def calibrating(self) -> bool:
-        """Whether frames are held out now."""
+        """Whether frames calibrate now."""
         return self.patches.calibrating
 
     def learn(self, frames: Sequence[Frame], maps: list[Tensor], times_s: list[float]) -> None:
@@ -155,18 +156,24 @@ class VideoLearner:
         if distances is None:
             self.motion.learn(observations)
             return
+        assert self._still is not None
         grids = distances.cpu().numpy()
         heights = self._still.heights(observations, grids)
         self.motion.hold_out(observations, heights, _spread(grids.reshape(len(grids), -1)), times_s)
 
     def begin_calibration(self) -> None:
-        """Fix what was learned; what comes from now on is held out.
+        """Judge what comes from now on by what was learned so far, before it is learned as well.
 
         Raises:
             FootageError: Fewer than 2 frames were seen.
         """
         self.patches.begin_calibration()
-        self.motion.begin_calibration()
+        self._still = StillPatches(self.motion.begin_calibration().rarity)
+
+    def go_on_calibrating(self, judge: Bank, halves: tuple[MotionSums, MotionSums]) -> None:
+        """Go on where another learner calibrated, by what it judged by: its patches' bank, and its sums of motion."""
+        self.patches.judge = judge
+        self._still = StillPatches(self.motion.calibrate_by(halves).rarity)
 
     def bank(self) -> VideoBank:
         """The finished bank, ready to judge.

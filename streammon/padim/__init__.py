@@ -2,8 +2,7 @@
 
 `backbones` turn pictures into maps, `reduction` maps into patch embeddings, `gaussian` fits and measures them,
 `anomaly_map` makes distances a picture and a score, `hold_out` says what calibrates, `calibration` makes scores a
-rate of false alarms, `drift` tells what they can't know; `bank` keeps all that was learned about a scene, `learner`
-learns it.
+rate of false alarms; `bank` keeps all that was learned about a scene, `learner` learns it.
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
@@ -11,7 +10,6 @@ from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_ba
 from streammon.padim.bank import Bank
 from streammon.padim.calibration import LEAST_FRAMES, Calibration
 from streammon.padim.devices import device_memory_bytes
-from streammon.padim.drift import drift
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.hold_out import HOLD_OUT, HoldOut
@@ -44,7 +42,6 @@ __all__ = [
     "as_batch",
     "device_memory_bytes",
     "dimensions_kept",
-    "drift",
     "facts_for",
     "frame_scores",
     "hold_writable",

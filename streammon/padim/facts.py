@@ -29,7 +29,7 @@ class BankFacts:
         frame_score: How a map becomes one score; the calibration holds for it alone.
         epsilon: Added to each variance.
         frames: Frames fitted.
-        calibration_frames: Frames held out for the calibration.
+        calibration_frames: Of them, those that calibrated before they were learned.
         precision: Precision of the backbone while fitting.
         version: The streammon that wrote it.
         format: Of the file.

@@ -1,4 +1,4 @@
-"""Which part of normal footage is held out of the fit, to calibrate on.
+"""Which part of normal footage is held out until the rest is learned, to calibrate on; then it is learned too.
 
 Not its end alone: an hour's last minutes are one light and one crowd. Parts spread over all of it show how much
 normal footage varies, each long enough that its middle is no neighbour of what was learned.

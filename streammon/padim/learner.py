@@ -16,11 +16,13 @@ from streammon.padim.statistics import Statistics
 class SceneLearner:
     """Takes normal frames in their order and becomes a bank.
 
-    The first part goes into the running Gaussians; `begin_calibration` fixes the bank, and the frames after it
-    are held out: only their scores are kept, for the calibration.
+    The first part goes into the running Gaussians; `begin_calibration` fixes a bank of it that scores the frames
+    after it, for the calibration. Once scored they are learned as well, so the finished bank knows all of the
+    footage: it finds normal footage a little more normal than it was calibrated for, which errs on the quiet side.
 
     Attributes:
         statistics: All that was learned so far.
+        judge: Scores what calibrates; None before that begins.
     """
 
     def __init__(
@@ -51,37 +53,35 @@ class SceneLearner:
             fresh.merge(earlier, f"scene {scene!r}")
         self.statistics = fresh
         self._device = backbone.device
-        self._bank: Bank | None = None  # scores what is held out
-        self._cholesky: Tensor | None = None  # of the Gaussians once they are fixed
+        self.judge: Bank | None = None
 
     @property
     def calibrating(self) -> bool:
-        """Whether frames are held out now."""
-        return self._bank is not None
+        """Whether frames calibrate now."""
+        return self.judge is not None
 
     def learn(self, maps: list[Tensor], times_s: list[float]) -> Tensor | None:
         """Take in B frames' maps, in order, and the frames' times.
 
         Returns:
-            (B, h, w) distances of frames that are held out; None of frames that are learned.
+            (B, h, w) distances of frames that calibrate; None before.
         """
-        if self._bank is None:
-            self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
-            return None
-        distances = self._bank.distances(maps)
-        _, scores = self._bank.read(distances)
-        self.statistics.hold_out(scores.tolist(), times_s)
+        distances = None
+        if self.judge is not None:
+            distances = self.judge.distances(maps)
+            _, scores = self.judge.read(distances)
+            self.statistics.hold_out(scores.tolist(), times_s)
+        self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
         return distances
 
     def begin_calibration(self) -> None:
-        """Fix the Gaussians; what is learned from now on is held out.
+        """Score what is learned from now on by what was learned so far.
 
         Raises:
             FootageError: Fewer than 2 frames were seen.
         """
         self._hold_enough_frames()
-        self._cholesky = self.statistics.gaussian.cholesky()
-        self._bank = self.statistics.bank(self._cholesky, calibrated=False).prepare(self._device)
+        self.judge = self.statistics.bank(calibrated=False).prepare(self._device)
 
     def bank(self) -> Bank:
         """The finished bank, not yet prepared for a device.
@@ -94,10 +94,9 @@ class SceneLearner:
             found = f"{len(self.statistics.scores)} frames are left to calibrate on"
             remedy = f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0"
             raise FootageError(self._where, found, remedy)
-        self._bank = None  # frees its memory before the next one is made
-        cholesky, self._cholesky = self._cholesky, None  # more learning would make it another
+        self.judge = None  # frees its memory before the next one is made
         try:
-            return self.statistics.bank(cholesky)
+            return self.statistics.bank()
         except ValueError as error:
             remedy = "take frames closer in time, or --hold-out 0"
             raise FootageError(self._where, f"it can't be calibrated ({error})", remedy) from None

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from torch import Tensor
 
 from streammon import __version__
 from streammon.errors import BankError
@@ -69,11 +68,10 @@ class Statistics:
         """Make it the statistics of a scene of another name."""
         self.facts = replace(self.facts, scene=scene)
 
-    def bank(self, cholesky: Tensor | None = None, *, calibrated: bool = True) -> Bank:
+    def bank(self, *, calibrated: bool = True) -> Bank:
         """The bank of what was taken in so far.
 
         Args:
-            cholesky: (P, D, D) L of the Gaussians as they are now, where it is at hand; None computes it.
             calibrated: Calibrate on the held-out frames, if there are any.
 
         Raises:
@@ -82,8 +80,7 @@ class Statistics:
         held_out = calibrated and len(self.scores)
         calibration = Calibration.from_scores(self.scores, self.times_s) if held_out else None
         facts = replace(self.facts, frames=self.gaussian.count, calibration_frames=held_out, version=__version__)
-        factor = self.gaussian.cholesky() if cholesky is None else cholesky
-        return Bank(facts, self.reduction, self.gaussian.mean.float(), factor, calibration)
+        return Bank(facts, self.reduction, self.gaussian.mean.float(), self.gaussian.cholesky(), calibration)
 
     def save(self, folder: Path) -> None:
         """Write `statistics.safetensors` into a scene's folder.

@@ -99,8 +99,7 @@ def delay_fact() -> str:
 class MotionModel:
     """What one scene taught.
 
-    As live, what comes after `begin_calibration` is held out and never learned, so the finished bank knows four
-    fifths of the footage.
+    As live, what comes after `begin_calibration` is judged by what was learned before, and then learned as well.
 
     Attributes:
         passes: 1.
@@ -117,14 +116,14 @@ class MotionModel:
         self._video: VideoBank | None = None
         self._motion: MotionLearner | None = None
         self._look: Look | None = None
-        self._still = StillPatches()
+        self._still: StillPatches | None = None
 
     def learn(self, batch: Batch) -> None:
-        """Take in normal frames: learn them or, once calibration began, hold them out."""
+        """Take in normal frames; once calibration began, judge them first."""
         self._learning().learn(batch.frames, batch.maps, batch.times_s)
 
     def begin_calibration(self) -> None:
-        """Hold out what comes from now on; more calls change nothing."""
+        """Calibrate on what comes from now on; more calls change nothing."""
         learner = self._learning()
         if not learner.calibrating and learner.patches.statistics.gaussian.count >= 2:
             learner.begin_calibration()
@@ -171,7 +170,10 @@ class MotionModel:
         """What a batch shows to all readings; worked out once."""
         if self._look is None or self._look.batch is not batch:
             observer = self._observer.of(self._scene, self._backbone)
-            self._look = look_at(batch, observer, self._finished().patches, self._still)
+            video = self._finished()
+            if self._still is None:
+                self._still = StillPatches(video.motion.measure.rarity)
+            self._look = look_at(batch, observer, video.patches, self._still)
         return self._look
 
     def bank_of(self, parts: Parts) -> MotionBank:
@@ -180,7 +182,7 @@ class MotionModel:
         return self._motion.bank(parts)
 
     def state(self) -> dict[str, Tensor]:
-        """The sums of patches and of motion, and what was held out; empty before the first frame."""
+        """The sums of patches and of motion, and what calibrates; empty before the first frame."""
         return {} if self._learner is None else learner_tensors(self._learner)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import cv2
@@ -17,6 +18,7 @@ from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.flow import GRID, FlowReader, Motion
 from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
+from streammon.motion.learner import MotionLearner
 from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
 from streammon.motion.observe import Observation
 from streammon.motion.statistics import MotionSums, cell_speeds, direction_bins, object_places, object_shapes
@@ -361,6 +363,45 @@ def test_another_stretch_begins_every_10_s_and_with_each_stream() -> None:
     frames = held_out(250)  # 25 s
     frames += [replace(frame, stream="yard") for frame in frames[:20]]
     assert np.bincount(stretches_of(frames)).tolist() == [100, 100, 50, 20]
+
+
+LEFTS = range(10, 190, 15)
+
+
+@cache
+def crossing(way: int, speed: float, top: float) -> list[Motion]:
+    """A square that crosses the lane: to the right, or with -1 to the left."""
+    return [moving(way * speed, left=left, top=top) for left in LEFTS[::way]]
+
+
+class TestOneWay:
+    """A lane in which a hundred squares passed, all to the right."""
+
+    def passing(self, way: int, start_s: float, rng: np.random.Generator) -> list[Observation]:
+        seen = []
+        for number, motion in enumerate(crossing(way, float(rng.choice([26, 30, 34])), float(rng.choice([58, 62])))):
+            objects = moving_objects(motion)
+            features = rng.normal(size=(len(objects), DIMENSIONS)).astype(np.float32)
+            seen.append(Observation("lane", start_s + number / 10, motion, objects, features))
+        return seen
+
+    def test_who_goes_the_other_way_is_told_by_the_direction_at_one_a_day(self) -> None:
+        rng, learner = np.random.default_rng(0), MotionLearner(DIMENSIONS)
+        passers = [self.passing(1, 2.0 * number, rng) for number in range(100)]
+        for seen in passers[:80]:
+            learner.learn(seen)
+        learner.begin_calibration()
+        for seen in passers[80:]:
+            nothing = [0.0] * len(seen), np.zeros((len(seen), 4), np.float16)
+            learner.hold_out(seen, *nothing, [each.time_s for each in seen])
+        bank = learner.bank()
+        threshold = bank.calibration.score_at_rate(1.0)
+        worst = {}
+        for way, start_s in ((1, 300.0), (-1, 400.0)):
+            judged = bank.judge(self.passing(way, start_s, rng), [0.0] * len(LEFTS))
+            worst[way] = max(judged, key=lambda each: each.score)
+        assert worst[1].score < threshold < worst[-1].score
+        assert worst[-1].channel is Channel.DIRECTION
 
 
 class TestDrift:

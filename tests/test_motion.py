@@ -64,6 +64,17 @@ class TestFlow:
         fastest = np.sort(motion.speed.reshape(-1))[-20:].mean()
         assert fastest == pytest.approx(30.0 / WIDTH, rel=0.15)
 
+    def test_several_read_at_once_are_what_each_is_alone(self) -> None:
+        details = [detail_of(street(100), street(100 + shift), 0.1) for shift in range(-4, 5)]
+        together = FlowReader(threads=3).read_all([*details, None])
+        assert together[-1] is None
+        for one, detail in zip(together[:-1], details, strict=True):
+            alone = FlowReader().read(detail)
+            assert one is not None
+            assert alone is not None
+            np.testing.assert_array_equal(one.velocity, alone.velocity)
+            np.testing.assert_array_equal(one.moving, alone.moving)
+
     def test_what_stands_still_doesnt_move(self) -> None:
         motion = moving(0.0)
         assert not motion.cells.any()

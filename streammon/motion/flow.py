@@ -10,7 +10,10 @@ more than compression, noise and a change of light do; and flow is only computed
 camera are few.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import local
 
 import cv2
 import numpy as np
@@ -59,11 +62,19 @@ class Motion:
 
 
 class FlowReader:
-    """Reads motion from details. Holds OpenCV's buffers, so each thread needs its own."""
+    """Reads motion from details, several at a time: OpenCV hardly spreads one small flow over cores.
 
-    def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flow.setGradientDescentIterations(DESCENTS)
+    Args:
+        threads: That read at once.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._own = local()  # OpenCV's buffers
+        self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
+
+    def read_all(self, details: Sequence[Detail | None]) -> list[Motion | None]:
+        """The motion in each frame."""
+        return list(map(self.read, details) if self._pool is None else self._pool.map(self.read, details))
 
     def read(self, detail: Detail | None) -> Motion | None:
         """The motion in a frame; None where no earlier picture is at hand (the first frames, after a gap)."""
@@ -88,9 +99,18 @@ class FlowReader:
         if differs.any():
             part = _reach(np.any(differs, axis=1)), _reach(np.any(differs, axis=0))
             pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
-            flow = self._flow.calc(*pair, None)  # type: ignore[call-overload]  # None: no first guess
+            flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no first guess
             shift[part] = cv2.GaussianBlur(flow, (0, 0), BLUR * max(grey.shape))
         return shift
+
+    @property
+    def _dis(self) -> cv2.DISOpticalFlow:
+        """This thread's."""
+        if not hasattr(self._own, "flow"):
+            self._own.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            self._own.flow.setGradientDescentIterations(DESCENTS)
+        flow: cv2.DISOpticalFlow = self._own.flow
+        return flow
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from streammon.motion.flow import FlowReader, Motion
 from streammon.motion.objects import MovingObject, ObjectFeatures, crop_of, moving_objects
 from streammon.padim import Backbone
 from streammon.records import Frame
+
+MOST_THREADS = 8
+"""That read flow at once, of those that torch may use: a batch has hardly more frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,7 @@ class Observer:
     """
 
     def __init__(self, backbone: Backbone, detector: Detector | None = None) -> None:
-        self._flow = FlowReader()
+        self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
         self._histories: dict[str, EmbeddingHistory] = {}
@@ -75,7 +79,7 @@ class Observer:
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
         """What moves in each frame."""
-        return [self._flow.read(frame.detail) for frame in frames]
+        return self._flow.read_all([frame.detail for frame in frames])
 
     def closer_looks(
         self, frames: Sequence[Frame], motions: Sequence[Motion | None]

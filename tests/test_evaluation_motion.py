@@ -27,6 +27,13 @@ TRAINING = (50, 50, 60)  # frames of each clip; the last fifth of them all is he
 TEST_FRAMES, RUN_FROM, RUN_TO = 34, 8, 30
 
 
+READINGS = {
+    "nothing": Parts(),
+    "looks and change": Parts(objects=False, change=False),
+    "speed, looks and change": Parts(speed=False, objects=False, change=False),
+}
+
+
 def quiet(_what: str, _done: int, _total: int) -> None:
     """Nobody looks."""
 
@@ -94,8 +101,8 @@ def ran(
 ) -> Harness:
     """The whole method twice, the ablation of the first and PaDiM, in one run."""
     whole, another = draws
-    everything = MotionPart(whole, "nothing", Parts())
-    methods: list[Method] = [another, everything, *motion_parts(whole), whole, Padim(MODEL)]
+    readings = [MotionPart(whole, name, parts) for name, parts in READINGS.items()]
+    methods: list[Method] = [another, *readings, *motion_parts(whole), whole, Padim(MODEL)]
     run = harness(dataset, backbone, tmp_path_factory.mktemp("cache"), methods)
     run.run()
     return run
@@ -120,10 +127,15 @@ def part(ran: Harness, name: str) -> MotionPart:
 
 
 def test_every_part_can_be_taken_away(ran: Harness) -> None:
-    removed = {method.part for method in ran.methods if isinstance(method, MotionPart)} - {"nothing"}
+    removed = {method.part for method in ran.methods if isinstance(method, MotionPart)} - set(READINGS)
     parts = {"speed", "objects", "change", "patches", "direction", "place", "shape", "smoothing over time"}
     assert removed == parts
     assert len({method.key for method in ran.methods}) == len(ran.methods)
+
+
+def test_speed_by_itself_finds_the_runner_and_nothing_does_without_speed_looks_and_change(ran: Harness) -> None:
+    assert auroc(ran, part(ran, "looks and change")) > 0.9
+    assert auroc(ran, part(ran, "speed, looks and change")) < 0.6
 
 
 @pytest.mark.parametrize("name", ["speed", "change", "smoothing over time"])
@@ -141,7 +153,7 @@ def test_taking_nothing_away_changes_nothing(ran: Harness, whole: Motion) -> Non
 
 def test_parts_that_the_maps_do_not_show_are_given_none_of_their_own(ran: Harness, whole: Motion) -> None:
     localising = {method.part for method in ran.methods if isinstance(method, MotionPart) and not method.shares_maps}
-    assert localising == {"speed", "objects", "change", "patches"}
+    assert localising - set(READINGS) == {"speed", "objects", "change", "patches"}
     grids = {name: len(result(ran, part(ran, name)).grids) for name in ("speed", "patches", "place")}
     assert grids == {"speed": 2, "patches": 1, "place": 0}
     patches, motion = result(ran, whole).grids

@@ -463,10 +463,8 @@ class TestStillPatches:
         motion = moving(30.0)
         rows, columns = np.nonzero(motion.cells)
         walker = self.distances((int(rows.mean()), int(columns.mean())))
-        assert (
-            max(self.heights(StillPatches(self.EVERYWHERE), motion, [self.distances(self.MIDDLE, 5), walker, walker]))
-            < 0.1
-        )
+        came = [self.distances(self.MIDDLE, 5), walker, walker]
+        assert max(self.heights(StillPatches(self.EVERYWHERE), motion, came)) < 0.1
 
     def test_what_comes_and_stays_is_seen_for_minutes_and_what_was_there_is_not(self) -> None:
         empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)

@@ -70,6 +70,20 @@ def test_map_equals_scipys_mahalanobis_with_numpys_covariance(backbone: Backbone
             assert float(distances[b, position]) == pytest.approx(expected, rel=1e-3)
 
 
+def test_what_calibrates_is_judged_by_what_was_learned_before_it_and_then_learned(backbone: Backbone) -> None:
+    learner = learned(backbone, pictures(30), 0)
+    gaussian = learner.statistics.gaussian
+    gaussian.mean = gaussian.mean.float()  # as where a device has no float64
+    learner.begin_calibration()
+    maps, mean = backbone.maps(pictures(8, seed=5)), gaussian.mean.clone()
+    first, second = (learner.learn(maps, [start + n / 5 for n in range(8)]) for start in (0, 10))
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, second)
+    assert gaussian.count == 46
+    assert not torch.equal(gaussian.mean, mean)
+
+
 def test_a_saved_bank_scores_as_the_one_in_memory(backbone: Backbone, tmp_path: Path) -> None:
     bank = learned(backbone, pictures(40), 12).bank()
     bank.save(tmp_path / "plaza")

@@ -53,7 +53,7 @@ def shifted(
         guess: Of the stretches' differences.
 
     Returns:
-        (41 N,) equally likely values.
+        (41 N,) equally likely values; the values themselves where they are distances and nothing was ever seen.
     """
     unit = float(np.quantile(values, quantile)) if guess.relative else 1.0
     if unit <= 0:

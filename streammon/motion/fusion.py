@@ -213,9 +213,9 @@ class Fusion:
             channel: Tail.of(
                 np.array([_height(each, channel) for each in smooth]),
                 np.array(stretches),
-                NOISE if channel is Channel.LOOKS else LEAST_DECADE,
-                EXPONENTIAL if channel in (Channel.SPEED, Channel.LOOKS) else WEIGHT,
-                GUESS if channel is Channel.SPEED else DISTANCES,
+                least_scale=NOISE if channel is Channel.LOOKS else LEAST_DECADE,
+                weight=EXPONENTIAL if channel in (Channel.SPEED, Channel.LOOKS) else WEIGHT,
+                guess=GUESS if channel is Channel.SPEED else DISTANCES,
             )
             for channel in SHARES
             if channel is Channel.SPEED or channel in self._parts.witnesses

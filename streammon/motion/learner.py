@@ -91,7 +91,7 @@ class MotionLearner:
             mine.merge(others)
         self.held_out.extend(other.held_out)
 
-    def bank(self, parts: Parts | None = None) -> "MotionBank":
+    def bank(self) -> "MotionBank":
         """What judges frames from now on.
 
         Raises:
@@ -99,7 +99,7 @@ class MotionLearner:
         """
         if not self.held_out:
             raise ValueError("nothing was held out")
-        return MotionBank(Measure(self.halves), list(self.held_out), parts)
+        return MotionBank(Measure(self.halves), list(self.held_out))
 
     def _learn(self, seen: Observation) -> None:
         self.halves[self.turns.turn(seen)].update(seen)

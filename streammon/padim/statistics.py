@@ -80,7 +80,8 @@ class Statistics:
         held_out = calibrated and len(self.scores)
         calibration = Calibration.from_scores(self.scores, self.times_s) if held_out else None
         facts = replace(self.facts, frames=self.gaussian.count, calibration_frames=held_out, version=__version__)
-        return Bank(facts, self.reduction, self.gaussian.mean.float(), self.gaussian.cholesky(), calibration)
+        mean = self.gaussian.mean.to(torch.float32, copy=True)  # learning may go on, in place
+        return Bank(facts, self.reduction, mean, self.gaussian.cholesky(), calibration)
 
     def save(self, folder: Path) -> None:
         """Write `statistics.safetensors` into a scene's folder.

@@ -21,6 +21,20 @@ from streammon.padim import (
 )
 
 
+def judge_tensors(judge: Bank) -> dict[str, Tensor]:
+    """A prepared bank that calibrates, to be kept beside what is learned meanwhile."""
+    assert judge.whitening is not None, "prepare() comes first"
+    return {"judge_mean": judge.mean.clone(), "judge_whitening": pack_lower(judge.whitening)}
+
+
+def restored_judge(facts: BankFacts, reduction: Reduction, state: Mapping[str, Tensor], device: torch.device) -> Bank:
+    """The bank that `judge_tensors` was given."""
+    mean = state["judge_mean"].clone()
+    factor = unpack_lower(state["judge_whitening"].to(device), facts.dimensions)
+    whole = replace(facts, grid=_square(len(mean)))
+    return Bank(whole, reduction, mean, torch.empty(0), None, whitening=factor).prepare(device)
+
+
 class BankInTheMaking:
     """Running Gaussians that can be saved, restored and made a `padim.Bank`, the scorer of live cameras.
 
@@ -58,9 +72,7 @@ class BankInTheMaking:
         """
         hold_enough_frames(self._facts.scene, self.frames, 2)
         assert self._statistics is not None
-        bank = self._statistics.bank(calibrated=False).prepare(self._device)
-        bank.mean = bank.mean.clone()  # where the device has no float64, it is the running mean itself
-        return bank
+        return self._statistics.bank(calibrated=False).prepare(self._device)
 
     def last_bank(self) -> Bank:
         """`bank`, letting go of the statistics before the whitening is solved for: the three are of one size.
@@ -74,11 +86,9 @@ class BankInTheMaking:
         self._statistics = None
         return unprepared.prepare(self._device)
 
-    def restored_bank(self, mean: Tensor, whitening: Tensor) -> Bank:
-        """A bank made earlier, from its (P, D) mean and its whitening as `pack_lower` packs it."""
-        facts = replace(self._facts, grid=_square(len(mean)))
-        factor = unpack_lower(whitening.to(self._device), self._facts.dimensions)
-        return Bank(facts, self.reduction, mean, torch.empty(0), None, whitening=factor).prepare(self._device)
+    def restored_judge(self, state: Mapping[str, Tensor]) -> Bank:
+        """A bank made earlier, of which `judge_tensors` kept this."""
+        return restored_judge(self._facts, self.reduction, state, self._device)
 
     def state(self) -> dict[str, Tensor]:
         """Counts, means, and the lower triangles of the scatters; empty before the first frame."""

@@ -179,7 +179,7 @@ class MotionModel:
     def bank_of(self, parts: Parts) -> MotionBank:
         """The motion bank of the same footage with some parts alone."""
         assert self._motion is not None, "finish() comes first"
-        return self._motion.bank(parts)
+        return MotionBank(self._finished().motion.measure, list(self._motion.held_out), parts)
 
     def state(self) -> dict[str, Tensor]:
         """The sums of patches and of motion, and what calibrates; empty before the first frame."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from streammon.config import ModelConfig
 from streammon.evaluation.methods.base import Batch, Progress, Scored
-from streammon.evaluation.methods.gaussians import BankInTheMaking, scored_by
+from streammon.evaluation.methods.gaussians import BankInTheMaking, judge_tensors, scored_by
 from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
 from streammon.padim import (
     ARCHITECTURES,
@@ -19,7 +19,6 @@ from streammon.padim import (
     dimensions_kept,
     facts_for,
     make_reduction,
-    pack_lower,
 )
 from streammon.padim.calibration import KEPT_SCORES
 
@@ -173,8 +172,7 @@ class PadimModel:
         state["scores"] = torch.tensor(self._scores, dtype=torch.float64)
         state["times_s"] = torch.tensor(self._times_s, dtype=torch.float64)
         if self._judge is not None:
-            assert self._judge.whitening is not None
-            state |= {"judge_mean": self._judge.mean.clone(), "judge_whitening": pack_lower(self._judge.whitening)}
+            state |= judge_tensors(self._judge)
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -187,7 +185,7 @@ class PadimModel:
         fit.restore(state)
         self._scores, self._times_s = state["scores"].tolist(), state["times_s"].tolist()
         if "judge_mean" in state:
-            self._judge = fit.restored_bank(state["judge_mean"].clone(), state["judge_whitening"])
+            self._judge = fit.restored_judge(state)
 
     def scoring_bytes(self) -> int:
         """Memory of the means, their whitening and the reduction."""

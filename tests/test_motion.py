@@ -516,13 +516,24 @@ def observed(motion: Motion, time_s: float) -> Observation:
     return Observation("street", time_s, motion, objects, features, flat(0.0))
 
 
-@pytest.fixture(scope="module")
-def measure() -> Measure:
-    """A street on which things go to the right at 20 to 30 pixels a second, along its middle."""
+def learned_street(turns_each: int) -> Measure:
+    """A street on which things go to the right at 20 to 30 pixels a second, along its middle: 24 frames of it.
+
+    Args:
+        turns_each: Quarter minutes that each half's 12 frames are from.
+    """
     halves = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
     for n in range(24):
         halves[n % 2].update(observed(moving(20.0 + n % 11, left=20 + 7 * n), n / 10))
+    for half in halves:
+        half.turns = turns_each
     return Measure(halves)
+
+
+@pytest.fixture(scope="module")
+def measure() -> Measure:
+    """That street, each frame from another quarter minute."""
+    return learned_street(12)
 
 
 class TestMeasure:
@@ -541,10 +552,18 @@ class TestMeasure:
         aside = measure.evidence(observed(moving(25.0, top=4), 9.0))
         assert aside.place > usual.place + 0.5
 
+    def test_many_frames_of_one_quarter_minute_make_no_place_certain(self, measure: Measure) -> None:
+        aside = observed(moving(25.0, top=4), 9.0)
+        surprise = [learned_street(turns).evidence(aside).place for turns in (1, 3, 12)]
+        assert surprise == sorted(surprise)
+        assert surprise[0] < np.log10(4.1)  # two turns with nothing there, and one of either kind beforehand
+        assert surprise[2] == measure.evidence(aside).place > np.log10(20)
+
     def test_footage_in_which_nothing_moved_makes_every_motion_rare(self) -> None:
         empty = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
         for n in range(40):
             empty[n % 2].update(observed(moving(0.0), n / 10))
+            empty[n % 2].turns += 1
         seen = Measure(empty).evidence(observed(moving(25.0), 9.0))
         assert seen.place > 1.5
         assert len(seen.cells) == len(cell_speeds(moving(25.0))[0])

@@ -27,6 +27,11 @@ NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are a
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
 PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
+
+PRIOR_TURNS = 1.0
+"""Of something moving at each place, and of nothing, before any was seen: someone who walks all through a quarter of
+a minute is one passer-by, however many frames show him. So minutes of footage make no place certain."""
+
 LEAST_WIDTHS = {"speed": 3.0}
 """Cells, of kernels that pool: cells finer than the things that move see a thing's edges, not its speed."""
 
@@ -85,8 +90,9 @@ class Measure:
         self._directions = -np.log10((near + PRIOR_MOVES) / (moves + PRIOR_MOVES * DIRECTIONS)).reshape(
             -1, DIRECTIONS
         )
-        share = (moves + PRIOR_FRAMES) / (whole.frames + 2 * PRIOR_FRAMES)
-        self.rarity = np.asarray(-np.log10(share.clip(max=1.0))[..., 0], np.float32)
+        self.rarity = _surprise_of_motion(moves[..., 0], whole.frames, PRIOR_FRAMES)
+        per_turn = whole.frames / max(whole.turns, 1)
+        self._places = _surprise_of_motion(moves[..., 0], whole.frames, max(PRIOR_TURNS * per_turn, PRIOR_FRAMES))
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
@@ -110,7 +116,7 @@ class Measure:
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
             direction=_worst_object(objects, cells, surprising),
-            place=_worst_object(objects, cells, self.rarity.reshape(-1)[cells]),
+            place=_worst_object(objects, cells, self._places.reshape(-1)[cells]),
             shape=float(shapes.max(initial=0.0)),
         )
 
@@ -139,6 +145,12 @@ class Measure:
             distances[places] = self._distances("change", places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
         per = GRID // CHANGE_GRID
         return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
+
+
+def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -> NDArray[np.float32]:
+    """(GRID, GRID) -log10 of the share of frames in which something moves, `prior` more of either kind beside."""
+    share = (moves + prior) / (frames + 2 * prior)
+    return np.asarray(-np.log10(share.clip(max=1.0)), np.float32)
 
 
 def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.floating]) -> float:

@@ -102,7 +102,9 @@ class MotionLearner:
         return MotionBank(Measure(self.halves), list(self.held_out))
 
     def _learn(self, seen: Observation) -> None:
-        self.halves[self.turns.turn(seen)].update(seen)
+        number, begins = self.turns.turn(seen)
+        self.halves[number].turns += begins
+        self.halves[number].update(seen)
 
 
 class MotionBank:

@@ -63,6 +63,7 @@ class MotionSums:
 
     Attributes:
         frames: With motion to read, moving or not.
+        turns: Quarter minutes that they are from, or what there was of them.
         speed: Speeds, by cell.
         looks: Features of moving objects, by place.
         shape: Their shapes.
@@ -73,6 +74,7 @@ class MotionSums:
 
     def __init__(self, dimensions: int) -> None:
         self.frames = 0
+        self.turns = 0
         self.speed = PlacedSums(GRID, 1)
         self.looks = PlacedSums(OBJECT_GRID, dimensions)
         self.shape = PlacedSums(OBJECT_GRID, 3)
@@ -107,13 +109,18 @@ class MotionSums:
             ValueError: The two differ in channels.
         """
         self.frames += other.frames
+        self.turns += other.turns
         for name, sums in self.placed.items():
             sums.merge(other.placed[name])
         self.directions += other.directions
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """All of it by name, for a file."""
-        named = {"frames": np.array(float(self.frames)), "directions": self.directions}
+        named = {
+            "frames": np.array(float(self.frames)),
+            "turns": np.array(float(self.turns)),
+            "directions": self.directions,
+        }
         for name, sums in self.placed.items():
             named |= {f"{name}.count": sums.count, f"{name}.total": sums.total, f"{name}.products": sums.products}
         return named
@@ -129,7 +136,7 @@ class MotionSums:
             if named[name].shape != mine.shape:
                 raise ValueError(f"its {name} is {named[name].shape}, not {mine.shape}")
             mine[...] = named[name]
-        self.frames = int(named["frames"])
+        self.frames, self.turns = int(named["frames"]), int(named["turns"])
 
 
 class Halves:
@@ -144,10 +151,11 @@ class Halves:
         self._stream: str | None = None
         self._since_s = 0.0
 
-    def turn(self, seen: Observation) -> int:
-        """0 or 1: the half that a frame goes to."""
+    def turn(self, seen: Observation) -> tuple[int, bool]:
+        """The half that a frame goes to, 0 or 1, and whether its turn begins."""
         elapsed = seen.time_s - self._since_s
-        if seen.stream != self._stream or not 0 <= elapsed < TURN_S:
+        begins = seen.stream != self._stream or not 0 <= elapsed < TURN_S
+        if begins:
             self.last = 1 - self.last
             self._stream, self._since_s = seen.stream, seen.time_s
-        return self.last
+        return self.last, begins

@@ -12,9 +12,9 @@ from streammon.padim import BankFacts, read_tensors, write_tensors
 
 MOTION_FILE = "motion.safetensors"
 
-READING = 3
+READING = 4
 """How motion is read: what was read in different ways doesn't add up. 1, unwritten: logarithms of speeds; 2: what
-stays counted alike everywhere."""
+stays counted alike everywhere; 3: turns weren't counted."""
 
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:

@@ -25,8 +25,13 @@ from streammon.motion.statistics import (
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
 NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
-PRIOR_MOVES = 2.0  # of each direction at each place, before any was seen
+PRIOR_WAYS = 0.5  # steps at pace in each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
+
+PACE = 0.5
+"""Of the mean speed at which distance is covered in a scene. Directions count by speed against that: who stands sways
+every way, a thousand frames long, and has gone nowhere."""
+
 
 PRIOR_TURNS = 1.0
 """Of something moving at each place, and of nothing, before any was seen: someone who walks all through a quarter of
@@ -45,8 +50,10 @@ class Evidence:
         speed: (N,) float16, how many standard deviations too fast.
         looks: (N,) float16, Mahalanobis distance of the object there; 0 where no object is.
         change: (N,) float16, Mahalanobis distance of the embeddings' difference there; 0 without a difference.
-        direction: Of the object that moves most against the rule, -log10 of its direction's probability.
-        place: Likewise of something moving there at all.
+        direction: Of the object that goes most against the rule, the mean over its cells of how much rarer than any
+            direction theirs is there, in decades, times their speed against the scene's pace; 0 where none does.
+        place: Of the object in the rarest place, the mean over its cells of -log10 of the probability that something
+            moves there at all.
         shape: Of the object of the strangest size and shape, its Mahalanobis distance.
     """
 
@@ -85,14 +92,14 @@ class Measure:
             )
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
-        near = cv2.GaussianBlur(whole.directions, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT)
-        moves = near.sum(-1, keepdims=True)
-        self._directions = -np.log10((near + PRIOR_MOVES) / (moves + PRIOR_MOVES * DIRECTIONS)).reshape(
-            -1, DIRECTIONS
-        )
-        self.rarity = _surprise_of_motion(moves[..., 0], whole.frames, PRIOR_FRAMES)
+        covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
+        self._pace = PACE * squares / covered if covered else 1.0
+        ways = _pooled(whole.directions) / self._pace + PRIOR_WAYS
+        self._directions = -np.log10(ways / ways.mean(-1, keepdims=True)).reshape(-1, DIRECTIONS)
+        moves = _pooled(whole.speed.count)
+        self.rarity = _surprise_of_motion(moves, whole.frames, PRIOR_FRAMES)
         per_turn = whole.frames / max(whole.turns, 1)
-        self._places = _surprise_of_motion(moves[..., 0], whole.frames, max(PRIOR_TURNS * per_turn, PRIOR_FRAMES))
+        self._places = _surprise_of_motion(moves, whole.frames, max(PRIOR_TURNS * per_turn, PRIOR_FRAMES))
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
@@ -109,13 +116,13 @@ class Measure:
         looks = np.zeros(GRID * GRID, np.float32)
         for each, distance in zip(objects, distances, strict=True):
             looks[each.cells] = np.maximum(looks[each.cells], distance)
-        surprising = self._directions[cells, direction_bins(seen.motion, cells)]
+        against = self._directions[cells, direction_bins(seen.motion, cells)] * speeds[:, 0] / self._pace
         return Evidence(
             cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
-            direction=_worst_object(objects, cells, surprising),
+            direction=_worst_object(objects, cells, against),
             place=_worst_object(objects, cells, self._places.reshape(-1)[cells]),
             shape=float(shapes.max(initial=0.0)),
         )
@@ -145,6 +152,11 @@ class Measure:
             distances[places] = self._distances("change", places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
         per = GRID // CHANGE_GRID
         return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
+
+
+def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each place and its neighbours; (GRID, GRID) or (GRID, GRID, …)."""
+    return np.asarray(cv2.GaussianBlur(counts, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
 def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -> NDArray[np.float32]:

@@ -88,8 +88,8 @@ class FlowReader:
         per_second = 1 / (max(grey.shape) * detail.step_s)
         return Motion(
             moving=differs & (length > LEAST_SHIFT_PX),
-            velocity=_by_cell(shift) * per_second,
-            speed=mean_length * per_second,
+            velocity=_rounded(_by_cell(shift) * per_second),
+            speed=_rounded(mean_length * per_second),
             cells=(mean_length > LEAST_SHIFT_PX) & (_by_cell(differs.astype(np.float32)) >= MOST_OF_CELL),
         )
 
@@ -144,6 +144,11 @@ def _reach(lines: NDArray[np.bool_]) -> slice:
     first, last = int(inside[0]) - MARGIN_PX, int(inside[-1]) + 1 + MARGIN_PX
     widen = max(0, LEAST_SIDE_PX - (last - first))
     return slice(max(0, first - widen // 2), min(len(lines), last + widen - widen // 2))
+
+
+def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To half a thousandth of each: OpenCV's last bits vary with where in memory a picture lies."""
+    return values.astype(np.float16).astype(np.float32)
 
 
 def _by_cell(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,6 +46,9 @@ GUESS = Guess(spread=0.5, relative=False)
 """Decades by which stretches of footage differ in what moves: it is surprise already, which doesn't scale with the
 scene. On Ped2's training clips they differed by 0.5 to 0.7, on two emptier scenes by 1."""
 
+PLAIN = (Channel.SPEED, Channel.LOOKS, Channel.DIRECTION)
+"""Witnesses whose tails are taken as they are (`motion.tails` says why)."""
+
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
 """What is added up in each moving cell."""
 
@@ -214,7 +217,7 @@ class Fusion:
                 np.array([_height(each, channel) for each in smooth]),
                 np.array(stretches),
                 least_scale=NOISE if channel is Channel.LOOKS else LEAST_DECADE,
-                weight=EXPONENTIAL if channel in (Channel.SPEED, Channel.LOOKS) else WEIGHT,
+                weight=EXPONENTIAL if channel in PLAIN else WEIGHT,
                 guess=GUESS if channel is Channel.SPEED else DISTANCES,
             )
             for channel in SHARES

@@ -69,7 +69,7 @@ class MotionSums:
         shape: Their shapes.
         change: Differences of embeddings where something moves: where nothing does they are noise, and a place
             that was still while it was learned would find every walker strange.
-        directions: (G, G, 8) how often a cell moved which way.
+        directions: (G, G, 8) the cells' speeds in the frames in which they moved that way, added up.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -96,7 +96,8 @@ class MotionSums:
         self.frames += 1
         cells, speeds = cell_speeds(seen.motion)
         self.speed.update(cells, speeds)
-        np.add.at(self.directions.reshape(-1, DIRECTIONS), (cells, direction_bins(seen.motion, cells)), 1.0)
+        ways = cells, direction_bins(seen.motion, cells)
+        np.add.at(self.directions.reshape(-1, DIRECTIONS), ways, speeds[:, 0].astype(np.float64))
         if seen.objects:
             places = object_places(seen.objects)
             self.looks.update(places, seen.features)

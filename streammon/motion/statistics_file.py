@@ -14,7 +14,7 @@ MOTION_FILE = "motion.safetensors"
 
 READING = 4
 """How motion is read: what was read in different ways doesn't add up. 1, unwritten: logarithms of speeds; 2: what
-stays counted alike everywhere; 3: turns weren't counted."""
+stays counted alike everywhere; 3: directions were counted by frames."""
 
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:

@@ -16,7 +16,7 @@ from streammon.motion.statistics import (
     DIRECTIONS,
     MotionSums,
     cell_speeds,
-    direction_bins,
+    eighths,
     moving_places,
     object_places,
     object_shapes,
@@ -116,7 +116,7 @@ class Measure:
         looks = np.zeros(GRID * GRID, np.float32)
         for each, distance in zip(objects, distances, strict=True):
             looks[each.cells] = np.maximum(looks[each.cells], distance)
-        against = self._directions[cells, direction_bins(seen.motion, cells)] * speeds[:, 0] / self._pace
+        against = self._against(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
         return Evidence(
             cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
@@ -126,6 +126,13 @@ class Measure:
             place=_worst_object(objects, cells, self._places.reshape(-1)[cells]),
             shape=float(shapes.max(initial=0.0)),
         )
+
+    def _against(self, ways: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N,) decades by which each cell's way is rarer than any, between the two directions next to it."""
+        before = np.floor(ways).astype(np.int64)
+        share = ways - before
+        first, second = self._directions[cells, before % DIRECTIONS], self._directions[cells, (before + 1) % DIRECTIONS]
+        return np.asarray((1 - share) * first + share * second, np.float32)
 
     def _speed(self, cells: NDArray[np.int64], speeds: NDArray[np.float32]) -> NDArray[np.float32]:
         gaussians = self._gaussians["speed"]

@@ -28,11 +28,15 @@ def cell_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]
     return cells, motion.speed.reshape(-1)[cells, None]
 
 
-def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) which eighth of the circle each cell moves in; 0 is rightwards, 2 downwards."""
+def eighths(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) which way each cell moves, in eighths of the circle, -4 to 4; 0 is rightwards, 2 downwards."""
     velocity = motion.velocity.reshape(-1, 2)[cells]
-    eighths = np.round(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS)
-    bins: NDArray[np.int64] = eighths.astype(np.int64) % DIRECTIONS
+    return np.asarray(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS, np.float32)
+
+
+def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) in which of the 8 directions each cell moves; 0 is rightwards, 2 downwards."""
+    bins: NDArray[np.int64] = np.round(eighths(motion, cells)).astype(np.int64) % DIRECTIONS
     return bins
 
 

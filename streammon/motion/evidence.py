@@ -25,8 +25,8 @@ from streammon.motion.statistics import (
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
 NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
 COUNT_WIDTH = 1.5  # cells, pooling directions and presence
-PRIOR_WAYS = 0.5  # steps at pace in each direction at each place, before any was seen
 PRIOR_FRAMES = 1.0
+LEAST_PRIOR = 1e-6  # where nothing ever went any way
 
 PACE = 0.5
 """Of the mean speed at which distance is covered in a scene. Directions count by speed against that: who stands sways
@@ -34,8 +34,9 @@ every way, a thousand frames long, and has gone nowhere."""
 
 
 PRIOR_TURNS = 1.0
-"""Of something moving at each place, and of nothing, before any was seen: someone who walks all through a quarter of
-a minute is one passer-by, however many frames show him. So minutes of footage make no place certain."""
+"""Of something moving at each place, and of nothing, and of the scene's usual traffic going every way, before any was
+seen: someone who walks all through a quarter of a minute is one passer-by, however many frames show him. So minutes
+of footage make no place and no way certain."""
 
 LEAST_WIDTHS = {"speed": 3.0}
 """Cells, of kernels that pool: cells finer than the things that move see a thing's edges, not its speed."""
@@ -92,14 +93,15 @@ class Measure:
             )
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
+        turns = max(whole.turns, 1)
         covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
         self._pace = PACE * squares / covered if covered else 1.0
-        ways = _pooled(whole.directions) / self._pace + PRIOR_WAYS
+        ways = _pooled(whole.directions)
+        ways += max(PRIOR_TURNS * _usual(ways.sum(-1)) / turns / DIRECTIONS, LEAST_PRIOR)
         self._directions = -np.log10(ways / ways.mean(-1, keepdims=True)).reshape(-1, DIRECTIONS)
         moves = _pooled(whole.speed.count)
         self.rarity = _surprise_of_motion(moves, whole.frames, PRIOR_FRAMES)
-        per_turn = whole.frames / max(whole.turns, 1)
-        self._places = _surprise_of_motion(moves, whole.frames, max(PRIOR_TURNS * per_turn, PRIOR_FRAMES))
+        self._places = _surprise_of_motion(moves, whole.frames, max(PRIOR_TURNS * whole.frames / turns, PRIOR_FRAMES))
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
@@ -131,7 +133,10 @@ class Measure:
         """(N,) decades by which each cell's way is rarer than any, between the two directions next to it."""
         before = np.floor(ways).astype(np.int64)
         share = ways - before
-        first, second = self._directions[cells, before % DIRECTIONS], self._directions[cells, (before + 1) % DIRECTIONS]
+        first, second = (
+            self._directions[cells, before % DIRECTIONS],
+            self._directions[cells, (before + 1) % DIRECTIONS],
+        )
         return np.asarray((1 - share) * first + share * second, np.float32)
 
     def _speed(self, cells: NDArray[np.int64], speeds: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -164,6 +169,12 @@ class Measure:
 def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of each place and its neighbours; (GRID, GRID) or (GRID, GRID, …)."""
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT), np.float64)
+
+
+def _usual(traffic: NDArray[np.float64]) -> float:
+    """The traffic of a place where it goes: the mean over all that goes, not over all places."""
+    total = float(traffic.sum())
+    return float((traffic**2).sum()) / total if total else 0.0
 
 
 def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -> NDArray[np.float32]:

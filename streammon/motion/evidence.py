@@ -124,7 +124,7 @@ class Measure:
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
-            direction=_worst_object(objects, cells, against),
+            direction=max(0.0, _worst_object(objects, cells, against)),
             place=_worst_object(objects, cells, self._places.reshape(-1)[cells]),
             shape=float(shapes.max(initial=0.0)),
         )
@@ -133,11 +133,8 @@ class Measure:
         """(N,) decades by which each cell's way is rarer than any, between the two directions next to it."""
         before = np.floor(ways).astype(np.int64)
         share = ways - before
-        first, second = (
-            self._directions[cells, before % DIRECTIONS],
-            self._directions[cells, (before + 1) % DIRECTIONS],
-        )
-        return np.asarray((1 - share) * first + share * second, np.float32)
+        lower, upper = (self._directions[cells, each % DIRECTIONS] for each in (before, before + 1))
+        return np.asarray((1 - share) * lower + share * upper, np.float32)
 
     def _speed(self, cells: NDArray[np.int64], speeds: NDArray[np.float32]) -> NDArray[np.float32]:
         gaussians = self._gaussians["speed"]

@@ -516,15 +516,18 @@ def observed(motion: Motion, time_s: float) -> Observation:
     return Observation("street", time_s, motion, objects, features, flat(0.0))
 
 
-def learned_street(turns_each: int) -> Measure:
+def learned_street(turns_each: int, swaying: int = 0) -> Measure:
     """A street on which things go to the right at 20 to 30 pixels a second, along its middle: 24 frames of it.
 
     Args:
-        turns_each: Quarter minutes that each half's 12 frames are from.
+        turns_each: Quarter minutes that each half's frames are from.
+        swaying: Frames in which something sways there, to and fro.
     """
     halves = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
     for n in range(24):
         halves[n % 2].update(observed(moving(20.0 + n % 11, left=20 + 7 * n), n / 10))
+    for n in range(swaying):
+        halves[n // 2 % 2].update(observed(moving(1.0 if n % 2 else -1.0, step_s=0.5), n / 10))
     for half in halves:
         half.turns = turns_each
     return Measure(halves)
@@ -546,6 +549,18 @@ class TestMeasure:
         usual = measure.evidence(observed(moving(25.0), 9.0))
         against = measure.evidence(observed(moving(-25.0), 9.0))
         assert against.direction > usual.direction + 0.6
+
+    def test_who_sways_has_gone_nowhere_and_hides_no_one_who_goes_the_other_way(self, measure: Measure) -> None:
+        swaying = learned_street(12, swaying=10).evidence  # as many frames as there is something that passes
+        alone = measure.evidence(observed(moving(-25.0), 9.0)).direction
+        assert swaying(observed(moving(-25.0), 9.0)).direction > 0.4 * alone
+        assert swaying(observed(moving(-1.0, step_s=0.5), 9.0)).direction < 0.05 * alone
+
+    def test_many_frames_of_one_quarter_minute_make_no_way_certain(self, measure: Measure) -> None:
+        against = observed(moving(-25.0), 9.0)
+        surprise = [learned_street(turns).evidence(against).direction for turns in (1, 3, 12)]
+        assert surprise == sorted(surprise)
+        assert surprise[0] < 0.7 * surprise[2] == 0.7 * measure.evidence(against).direction
 
     def test_where_nothing_went_is_a_rare_place(self, measure: Measure) -> None:
         usual = measure.evidence(observed(moving(25.0), 9.0))

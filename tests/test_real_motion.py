@@ -77,6 +77,15 @@ def test_people_who_stand_where_nobody_does_are_mostly_told_by_their_looks(
 
 
 @pytest.mark.timeout(240)
+def test_people_who_go_the_other_way_are_mostly_told_by_their_direction(
+    segments: list[Segment], bank: FoldBank, threshold: float
+) -> None:
+    told = [each.channel for each in outcomes("wrong way", segments, bank, threshold) if each.caught]
+    assert len(told) >= 2
+    assert set(told) == {Channel.DIRECTION}
+
+
+@pytest.mark.timeout(240)
 def test_people_twice_as_fast_are_mostly_told_by_their_speed_and_people_pasted_in_unchanged_are_not(
     segments: list[Segment], bank: FoldBank, threshold: float
 ) -> None:

@@ -413,6 +413,7 @@ class TestOneWay:
             worst[way] = max(judged, key=lambda each: each.score)
         assert worst[1].score < threshold < worst[-1].score
         assert worst[-1].channel is Channel.DIRECTION
+        assert worst[-1].motion.max() > worst[-1].score  # the map shows where, though each cell is usual by itself
 
 
 class TestDrift:
@@ -555,6 +556,20 @@ class TestMeasure:
         alone = measure.evidence(observed(moving(-25.0), 9.0)).direction
         assert swaying(observed(moving(-25.0), 9.0)).direction > 0.4 * alone
         assert swaying(observed(moving(-1.0, step_s=0.5), 9.0)).direction < 0.05 * alone
+
+    def test_of_two_the_one_that_goes_the_other_way_is_the_culprit(self, measure: Measure) -> None:
+        usual, against = moving(25.0, left=30), moving(-25.0, left=180)
+        both = Motion(
+            usual.moving | against.moving,
+            usual.velocity + against.velocity,
+            usual.speed + against.speed,
+            usual.cells | against.cells,
+        )
+        culprit = np.zeros(GRID * GRID, bool)
+        culprit[measure.culprit(observed(both, 9.0), Channel.DIRECTION)] = True
+        moves = culprit & both.cells.reshape(-1)
+        assert np.array_equal(moves.reshape(GRID, GRID), against.cells)
+        assert len(measure.culprit(observed(moving(0.0), 9.0), Channel.DIRECTION)) == 0
 
     def test_many_frames_of_one_quarter_minute_make_no_way_certain(self, measure: Measure) -> None:
         against = observed(moving(-25.0), 9.0)

@@ -21,6 +21,7 @@ from streammon.motion.statistics import (
     object_places,
     object_shapes,
 )
+from streammon.records import Channel
 
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
 NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
@@ -37,6 +38,9 @@ PRIOR_TURNS = 1.0
 """Of something moving at each place, and of nothing, and of the scene's usual traffic going every way, before any was
 seen: someone who walks all through a quarter of a minute is one passer-by, however many frames show him. So minutes
 of footage make no place and no way certain."""
+
+WHOLE_OBJECTS = (Channel.DIRECTION, Channel.PLACE, Channel.SHAPE)
+"""What is told of whole objects, not cell by cell."""
 
 LEAST_WIDTHS = {"speed": 3.0}
 """Cells, of kernels that pool: cells finer than the things that move see a thing's edges, not its speed."""
@@ -109,25 +113,41 @@ class Measure:
             nothing = np.zeros(0, np.float16)
             return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing)
         cells, speeds = cell_speeds(seen.motion)
-        objects = seen.objects
-        distances, shapes = np.zeros(len(objects), np.float32), np.zeros(len(objects), np.float32)
-        if objects:
-            places = object_places(objects)
-            distances = self._distances("looks", places, seen.features)
-            shapes = self._distances("shape", places, object_shapes(objects))
         looks = np.zeros(GRID * GRID, np.float32)
-        for each, distance in zip(objects, distances, strict=True):
-            looks[each.cells] = np.maximum(looks[each.cells], distance)
-        against = self._against(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
+        if seen.objects:
+            distances = self._distances("looks", object_places(seen.objects), seen.features)
+            for each, distance in zip(seen.objects, distances, strict=True):
+                looks[each.cells] = np.maximum(looks[each.cells], distance)
+        strangest = {channel: float(each.max(initial=0)) for channel, each in self._of_objects(seen).items()}
         return Evidence(
             cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
             change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
-            direction=max(0.0, _worst_object(objects, cells, against)),
-            place=_worst_object(objects, cells, self._places.reshape(-1)[cells]),
-            shape=float(shapes.max(initial=0.0)),
+            direction=strangest[Channel.DIRECTION],
+            place=strangest[Channel.PLACE],
+            shape=strangest[Channel.SHAPE],
         )
+
+    def culprit(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
+        """(N,) the cells of the object that direction, place or shape speak of; those of none where there is none."""
+        if not seen.objects:
+            return np.zeros(0, np.int64)
+        return seen.objects[int(self._of_objects(seen)[channel].argmax())].cells
+
+    def _of_objects(self, seen: Observation) -> dict[Channel, NDArray[np.float32]]:
+        """What is told of whole objects: (N,) for each channel."""
+        assert seen.motion is not None
+        objects = seen.objects
+        if not objects:
+            return dict.fromkeys(WHOLE_OBJECTS, np.zeros(0, np.float32))
+        cells, speeds = cell_speeds(seen.motion)
+        against = self._against(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
+        return {
+            Channel.DIRECTION: _means(objects, cells, against),
+            Channel.PLACE: _means(objects, cells, self._places.reshape(-1)[cells]),
+            Channel.SHAPE: self._distances("shape", object_places(objects), object_shapes(objects)),
+        }
 
     def _against(self, ways: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
         """(N,) decades by which each cell's way is rarer than any, between the two directions next to it."""
@@ -180,13 +200,11 @@ def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -
     return np.asarray(-np.log10(share.clip(max=1.0)), np.float32)
 
 
-def _worst_object(objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.floating]) -> float:
-    """The largest mean surprise over the moving cells of one object; 0 without objects."""
-    grid = np.full(GRID * GRID, math.nan)
+def _means(
+    objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(N,) of N objects, each the mean surprise over its moving cells; 0 where it has none."""
+    grid = np.full(GRID * GRID, math.nan, np.float32)
     grid[cells] = surprise
-    means = [float(inside.mean()) for each in objects if len(inside := _known(grid[each.cells]))]
-    return max(means, default=0.0)
-
-
-def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values[~np.isnan(values)]
+    known = (inside[~np.isnan(inside)] for inside in (grid[each.cells] for each in objects))
+    return np.array([inside.mean() if len(inside) else 0.0 for inside in known], np.float32)

@@ -79,7 +79,8 @@ class Judgement:
     Attributes:
         score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
         channel: What it is called after: the evidence that did most for it, over the same moments.
-        motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does.
+        motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does. An object that direction,
+            place or shape told of stands out by the score.
     """
 
     score: float

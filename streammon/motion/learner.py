@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.motion.evidence import Measure
+from streammon.motion.evidence import WHOLE_OBJECTS, Measure
 from streammon.motion.fusion import Averages, Fusion, HeldOut, Judgement, Parts
 from streammon.motion.observe import Observation
 from streammon.motion.statistics import Halves, MotionSums
@@ -140,8 +141,16 @@ class MotionBank:
         for seen, score in zip(observations, patches, strict=True):
             averages = self._averages.setdefault(seen.stream, self._fusion.averages())
             evidence = self.measure.evidence(seen)
-            judgements.append(self._fusion.judge(evidence, score, seen.time_s, averages))
+            judgements.append(self._pointed(self._fusion.judge(evidence, score, seen.time_s, averages), seen))
         return judgements
+
+    def _pointed(self, judgement: Judgement, seen: Observation) -> Judgement:
+        """With the object that was told as a whole standing out by the score: its cells may be quite usual."""
+        if judgement.channel not in WHOLE_OBJECTS or seen.motion is None:
+            return judgement
+        motion = judgement.motion.copy()
+        motion.reshape(-1)[self.measure.culprit(seen, judgement.channel)] += judgement.score
+        return replace(judgement, motion=motion)
 
     def patch_surprise(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
         """Surprise of (B, g, g) patch distances: -log10 of the share of normal patches that reach each."""

@@ -540,6 +540,19 @@ def measure() -> Measure:
     return learned_street(12)
 
 
+def test_a_turn_is_a_quarter_minute_of_a_stream_and_turns_go_to_the_halves_by_turns() -> None:
+    learner, street = MotionLearner(DIMENSIONS), observed(moving(25.0), 0.0)
+    times = {"street": (0.0, 5.0, 14.9, 15.0, 29.0, 31.0, 100.0), "lane": (0.0, 1.0)}
+    for stream, each in times.items():
+        learner.learn([replace(street, stream=stream, time_s=time_s) for time_s in each])
+    assert [half.turns for half in learner.halves] == [3, 2]  # from 0, 31 and the lane's; from 15 and 100
+    assert [half.frames for half in learner.halves] == [6, 3]
+    merged = MotionSums(DIMENSIONS)
+    for half in learner.halves:
+        merged.merge(half)
+    assert (merged.turns, merged.frames) == (5, 9)
+
+
 class TestMeasure:
     def test_twice_the_usual_speed_stands_out(self, measure: Measure) -> None:
         usual = measure.evidence(observed(moving(25.0), 9.0))

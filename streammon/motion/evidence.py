@@ -31,8 +31,7 @@ LEAST_PRIOR = 1e-6  # where nothing ever went any way
 
 PACE = 0.5
 """Of the mean speed at which distance is covered in a scene. Directions count by speed against that: who stands sways
-every way, a thousand frames long, and has gone nowhere."""
-
+every way, a thousand frames long, and has gone nowhere. (So do things far away, which cross the picture slowly.)"""
 
 PRIOR_TURNS = 1.0
 """Of something moving at each place, and of nothing, and of the scene's usual traffic going every way, before any was

@@ -235,6 +235,13 @@ class TestTail:
         low, high = tail.surprise(np.array([value, value + more]))
         assert 0 <= low <= high < math.inf
 
+    def test_what_many_frames_showed_is_as_usual_as_all_of_them_make_it(self) -> None:
+        mostly_nothing = Tail.of(np.concatenate([np.zeros(600), np.linspace(0, 1, 402)[1:-1]]))
+        np.testing.assert_allclose(mostly_nothing.surprise(np.array([0.0, 0.01])), [0, -math.log10(0.4)], atol=5e-3)
+        never_anything = Tail.of(np.zeros(100))
+        assert never_anything.surprise(np.array(0.0)) == 0
+        assert never_anything.surprise(np.array(1e-9)) == pytest.approx(-math.log10(0.02), rel=1e-3)
+
     def test_beyond_it_an_exponential_is_continued_with_care(self) -> None:
         values = np.random.default_rng(0).exponential(size=200_000)
         tail = Tail.of(values)

@@ -135,9 +135,8 @@ class RedisPublisher:
         Returns:
             How many alert messages stay in the spool for the next start.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._deliver_all()
+        with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
+            await asyncio.wait_for(self._deliver_all(), timeout_s)
         return len(self._spool)
 
     async def _deliver_all(self) -> None:

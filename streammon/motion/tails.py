@@ -79,7 +79,9 @@ class Tail:
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)
-        below = np.interp(exact, self.knots, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
+        steps, first = np.unique(self.knots, return_index=True)  # of what many frames showed, all but those below did
+        below = np.interp(exact, steps, first * (1 - TAIL_SHARE) / (KNOTS - 1))
+        below = np.where(exact > self.knots[-1], 1 - TAIL_SHARE, below)
         excess = np.maximum(exact - self.knots[-1], 0) / self.scale
         slowed = excess if math.isinf(self.weight) else self.weight * np.log1p(excess / self.weight)
         surprise: NDArray[np.float64] = -np.log10(1 - below) + slowed / math.log(10)

@@ -117,7 +117,9 @@ class Measure:
             distances = self._distances("looks", object_places(seen.objects), seen.features)
             for each, distance in zip(seen.objects, distances, strict=True):
                 looks[each.cells] = np.maximum(looks[each.cells], distance)
-        strangest = {channel: float(each.max(initial=0)) for channel, each in self._of_objects(seen).items()}
+        strangest = {
+            channel: float(each.max(initial=0)) for channel, each in self._of_objects(seen, cells, speeds).items()
+        }
         return Evidence(
             cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
@@ -130,17 +132,19 @@ class Measure:
 
     def culprit(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
         """(N,) the cells of the object that direction, place or shape speak of; those of none where there is none."""
-        if not seen.objects:
+        if seen.motion is None or not seen.objects:
             return np.zeros(0, np.int64)
-        return seen.objects[int(self._of_objects(seen)[channel].argmax())].cells
+        each = self._of_objects(seen, *cell_speeds(seen.motion))[channel]
+        return seen.objects[int(each.argmax())].cells
 
-    def _of_objects(self, seen: Observation) -> dict[Channel, NDArray[np.float32]]:
-        """What is told of whole objects: (N,) for each channel."""
+    def _of_objects(
+        self, seen: Observation, cells: NDArray[np.int64], speeds: NDArray[np.float32]
+    ) -> dict[Channel, NDArray[np.float32]]:
+        """What is told of whole objects, (N,) for each channel, by their moving cells."""
         assert seen.motion is not None
         objects = seen.objects
         if not objects:
             return dict.fromkeys(WHOLE_OBJECTS, np.zeros(0, np.float32))
-        cells, speeds = cell_speeds(seen.motion)
         against = self._against(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
         return {
             Channel.DIRECTION: _means(objects, cells, against),

@@ -146,7 +146,7 @@ class MotionBank:
 
     def _pointed(self, judgement: Judgement, seen: Observation) -> Judgement:
         """With the object that was told as a whole standing out by the score: its cells may be quite usual."""
-        if judgement.channel not in WHOLE_OBJECTS or seen.motion is None:
+        if judgement.channel not in WHOLE_OBJECTS:
             return judgement
         motion = judgement.motion.copy()
         motion.reshape(-1)[self.measure.culprit(seen, judgement.channel)] += judgement.score

@@ -15,6 +15,7 @@ could do nothing to be noticed.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -79,10 +80,14 @@ class Tail:
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)
-        steps, first = np.unique(self.knots, return_index=True)  # of what many frames showed, all but those below did
-        below = np.interp(exact, steps, first * (1 - TAIL_SHARE) / (KNOTS - 1))
-        below = np.where(exact > self.knots[-1], 1 - TAIL_SHARE, below)
+        below = np.where(exact > self.knots[-1], 1 - TAIL_SHARE, np.interp(exact, *self._below))
         excess = np.maximum(exact - self.knots[-1], 0) / self.scale
         slowed = excess if math.isinf(self.weight) else self.weight * np.log1p(excess / self.weight)
         surprise: NDArray[np.float64] = -np.log10(1 - below) + slowed / math.log(10)
         return surprise
+
+    @cached_property
+    def _below(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The knots, each once, and the share of normal footage below it: what many frames showed, all they reach."""
+        steps, first = np.unique(self.knots, return_index=True)
+        return steps, first * (1 - TAIL_SHARE) / (KNOTS - 1)

@@ -113,9 +113,8 @@ class Preview:
         if self._listener is not None:
             self._listener.close()
         self.pictures.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await asyncio.gather(self._board.close(), self._whep.close())
+        with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
+            await asyncio.wait_for(asyncio.gather(self._board.close(), self._whep.close()), CLOSE_S)
         await self._runner.cleanup()
 
     def on_event(self, event: Event) -> None:

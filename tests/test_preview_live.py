@@ -74,12 +74,15 @@ def configured(folder: Path, scenes: Path, server: RtspServer) -> Path:
 
 
 async def opened_alerts(address: str, heard: Callable[[dict[str, Any], float], None]) -> None:
-    """Tell every alert that opens, and when its message came."""
-    async with redis.asyncio.Redis.from_url(address, socket_timeout=None) as client, client.pubsub() as channel:
-        await channel.subscribe("streammon:v1:alerts")
-        async for message in channel.listen():
-            if message["type"] == "message" and (alert := json.loads(message["data"]))["event"] == "open":
-                heard(alert, time.monotonic())
+    """Tell every alert that opens or has opened before, and when its message came."""
+    async with redis.asyncio.Redis.from_url(address, socket_timeout=None) as client:
+        last: str | bytes = "0"
+        while True:
+            streams: Any = await client.xread({"streammon:v1:alerts:log": last}, block=1000)
+            for entry, fields in (each for _, entries in streams for each in entries):
+                last = entry
+                if (alert := json.loads(fields[b"json"]))["event"] == "open":
+                    heard(alert, time.monotonic())
 
 
 async def log_in(page: Page, token: str) -> None:
@@ -90,7 +93,7 @@ async def log_in(page: Page, token: str) -> None:
 
 
 async def watched(page: Page, url: str, address: str) -> None:
-    """Log in, see four cameras play, and find a Redis alert in the feed."""
+    """Log in, see four cameras play, and find Redis' alerts in the feed: those from before, and those that come."""
     alerts: asyncio.Queue[tuple[dict[str, Any], float]] = asyncio.Queue()
     listener = asyncio.create_task(opened_alerts(address, lambda alert, at_s: alerts.put_nowait((alert, at_s))))
     try:
@@ -105,14 +108,15 @@ async def watched(page: Page, url: str, address: str) -> None:
         await page.until(f"{SCREENS}.filter(([range, at]) => range > 60 && at > 0.5).length === 4", 60)
         clocks = [at for _, at in await page.evaluate(SCREENS)]
         await page.until(f"{SCREENS}.every(([range, at], i) => range > 60 && at > {clocks}[i] + 0.5)")
-        while True:
+        playing_s, cameras, live = time.monotonic(), set(), False
+        while "moved" not in cameras or not live:  # one that opened before the page did may stay open
             alert, at_s = await asyncio.wait_for(alerts.get(), 60)
+            cameras.add(alert["camera"])
+            live = live or at_s > playing_s
             shown = (
                 f"[...document.querySelectorAll('.card')].some((card) => card.dataset.alertId === '{alert['id']}')"
             )
             await page.until(shown, max(0.1, SHOWN_S - (time.monotonic() - at_s)))
-            if alert["camera"] == "moved":
-                break
     finally:
         listener.cancel()
 

@@ -27,6 +27,7 @@ class Channel(StrEnum):
     PLACE = "place"
     SHAPE = "shape"
     OBJECT = "object"
+    VIEW = "view"
 
     @property
     def reason(self) -> str:
@@ -46,6 +47,7 @@ REASONS = {
     Channel.PLACE: "moves where nothing moves",
     Channel.SHAPE: "has an unusual size or shape here",
     Channel.OBJECT: "what moves here looks unusual",
+    Channel.VIEW: "shows another view than was learned",
 }
 
 

@@ -128,7 +128,7 @@ def part(ran: Harness, name: str) -> MotionPart:
 
 def test_every_part_can_be_taken_away(ran: Harness) -> None:
     removed = {method.part for method in ran.methods if isinstance(method, MotionPart)} - set(READINGS)
-    parts = {"speed", "objects", "change", "patches", "direction", "place", "shape", "smoothing over time"}
+    parts = {"speed", "objects", "change", "patches", "direction", "place", "shape", "view", "smoothing over time"}
     assert removed == parts
     assert len({method.key for method in ran.methods}) == len(ran.methods)
 

@@ -24,6 +24,7 @@ from streammon.motion.observe import Observation
 from streammon.motion.statistics import MotionSums, cell_speeds, direction_bins, object_places, object_shapes
 from streammon.motion.still import StillPatches
 from streammon.motion.tails import Tail
+from streammon.motion.view import View
 from streammon.records import Channel, Detail
 
 WIDTH, HEIGHT = 240, 160
@@ -309,10 +310,36 @@ class TestChange:
             ]
 
 
-def evidence(speed: float = 0.0, place: float = 0.0) -> Evidence:
+class TestView:
+    def picture(self, seed: int) -> np.ndarray:
+        noise = np.random.default_rng(seed).uniform(0, 1, (CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS))
+        return noise.astype(np.float32)
+
+    def test_the_learned_view_is_known_in_any_light_and_another_is_not(self) -> None:
+        sums, learned = MotionSums(DIMENSIONS), self.picture(0)
+        for number in range(20):
+            frame = learned + np.float32(0.1) * self.picture(number + 10)
+            sums.update(Observation("yard", number / 10, None, embedding=frame))
+        view = View(sums.view)
+        assert view.likeness(learned) > 0.95
+        for gain, offset in ((0.2, 0.0), (3.0, 0.0), (1.0, 5.0)):
+            assert view.likeness(np.float32(gain) * learned + np.float32(offset)) == pytest.approx(
+                view.likeness(learned), abs=1e-4
+            )
+        assert abs(view.likeness(self.picture(1))) < 0.1
+        assert abs(view.likeness(flat(0.0))) < 0.1
+
+    def test_half_hidden_it_is_still_known(self) -> None:
+        hidden = self.picture(0)
+        hidden[:, : CHANGE_GRID // 2] = 0.5
+        assert View(self.picture(0).astype(np.float64)).likeness(hidden) > 0.5
+
+
+def evidence(speed: float = 0.0, place: float = 0.0, likeness: float = 0.8) -> Evidence:
     cells = np.arange(20, dtype=np.int16)
     values = np.full(20, speed, np.float16)
-    return Evidence(cells, values, np.full(20, 5, np.float16), np.full(20, 5, np.float16), place=place)
+    looks = np.full(20, 5, np.float16)
+    return Evidence(cells, values, looks, looks, place=place, likeness=likeness)
 
 
 def held_out(frames: int = 300) -> list[HeldOut]:
@@ -340,6 +367,16 @@ class TestFusion:
         assert score > 3
         assert self.judged(fusion, evidence(place=6.0))[1] is Channel.PLACE
         assert self.judged(fusion, evidence(), patches=40.0)[1] is Channel.LOOKS
+        assert self.judged(fusion, evidence(likeness=0.05))[1] is Channel.VIEW
+
+    def test_what_hides_the_view_for_moments_is_no_other_view(self) -> None:
+        fusion = Fusion(held_out())
+        averages = fusion.averages()
+        likeness = [0.8] * 50 + [0.0] * 30 + [0.8] * 50 + [0.0] * 60  # hidden for 3 s, and another for 6
+        judged = [fusion.judge(evidence(likeness=like), 10.0, n / 10, averages) for n, like in enumerate(likeness)]
+        assert max(each.score for each in judged[:140]) < 3
+        assert judged[-1].score > 6
+        assert judged[-1].channel is Channel.VIEW
 
     def test_a_part_that_is_left_out_is_silent(self) -> None:
         quiet = Fusion(held_out(), Parts(speed=False, witnesses=frozenset()))
@@ -514,6 +551,8 @@ def test_averages_reach_back_by_time_and_not_over_a_gap() -> None:
     steady = [averages.take({Channel.SPEED: float(n)}, n / 10)[Channel.SPEED] for n in range(10)]
     assert steady[2] == pytest.approx(1.0)
     assert steady[9] == pytest.approx(np.mean([4, 5, 6, 7, 8, 9]))
+    views = Averages(0.6)
+    assert [views.take({Channel.VIEW: float(n)}, n / 10)[Channel.VIEW] for n in range(80)][-1] == pytest.approx(54.5)
     assert averages.take({Channel.SPEED: 50.0}, 30.0)[Channel.SPEED] == 50.0
     assert averages.take({Channel.SPEED: 7.0}, 2.0)[Channel.SPEED] == 7.0
 

@@ -1,5 +1,8 @@
 """A real clip, its first half learned: the other half raises no alarm, and what is staged in it does."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 from streammon.config import ModelConfig
 from streammon.ingest import Clip, batched, clips
 from streammon.padim import HOLD_OUT, load_backbone
-from streammon.records import Channel
+from streammon.records import Channel, Frame
 from streammon.staging import movers, traffic
 from streammon.validation.catching import Outcome, outcome
 from streammon.validation.control import CONTROL, pasted
@@ -58,11 +61,23 @@ def outcomes(act: str, segments: list[Segment], bank: FoldBank, threshold: float
     return found
 
 
+def scored(frames: Iterable[Frame], bank: FoldBank) -> list[tuple[float, Channel]]:
+    return [each for some in batched(frames, MODEL.batch) for each in bank.judge(some)]
+
+
+def darkened(frame: Frame) -> Frame:
+    detail = frame.detail
+    assert detail is not None
+    earlier = None if detail.earlier is None else detail.earlier // 2
+    dark = replace(detail, picture=detail.picture // 2, earlier=earlier)
+    return replace(frame, camera=f"{frame.camera} dark", picture=frame.picture // 2, detail=dark)
+
+
 @pytest.mark.timeout(240)
 def test_people_as_they_were_learned_raise_no_alarm_at_one_a_day(
     halves: tuple[Piece, Piece], bank: FoldBank, threshold: float
 ) -> None:
-    scores = [score for some in batched(halves[1].frames(1), MODEL.batch) for score, _ in bank.judge(some)]
+    scores = [score for score, _ in scored(halves[1].frames(1), bank)]
     assert len(scores) == len(halves[1])
     assert max(scores) < threshold
 
@@ -83,3 +98,24 @@ def test_people_who_do_what_nobody_did_are_mostly_told_and_by_the_right_channel(
 @pytest.mark.timeout(240)
 def test_people_pasted_in_unchanged_raise_no_alarm(segments: list[Segment], bank: FoldBank, threshold: float) -> None:
     assert not any(each.caught for each in outcomes(CONTROL, segments, bank, threshold))
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("another", ["bottle-detection.mp4", "car-detection.mp4"])
+def test_a_camera_that_shows_another_view_says_so_at_once_and_as_long_as_it_does(
+    another: str, shared_data: Path, bank: FoldBank, threshold: float
+) -> None:
+    (turned,) = clips(shared_data / "clips" / another)
+    found = scored(Piece(turned, 0, 60).frames(4), bank)
+    assert len(found) == 60
+    assert min(score for score, _ in found) >= threshold
+    assert found[0][1] is Channel.VIEW
+
+
+@pytest.mark.timeout(240)
+def test_at_half_the_light_it_is_the_view_that_was_learned(
+    halves: tuple[Piece, Piece], bank: FoldBank, threshold: float
+) -> None:
+    found = scored((darkened(frame) for frame in islice(halves[1].frames(1), None, None, 4)), bank)
+    assert len(found) > 100
+    assert not any(channel is Channel.VIEW and score >= threshold for score, channel in found)

@@ -157,7 +157,7 @@ class MotionBatch:
             for n, frame in zip(step, self._frames, strict=True)
         ]
         self._time_s = timed[-1].stream_time_s
-        return self._observer.changes(timed, self._maps)
+        return self._observer.changes(timed, self._observer.embeddings(self._maps))
 
     def fusion(self) -> None:
         """Evidence, probabilities, one score."""

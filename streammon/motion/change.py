@@ -17,7 +17,7 @@ GAP_S = 1.0  # between two frames; after a longer one nothing is said until a la
 CHANGE_GRID = 16
 CHANGE_CHANNELS = 32
 Embedding = NDArray[np.float32]
-"""(16, 16, 32)."""
+"""(16, 16, 32), or (B, 16, 16, 32)."""
 
 
 class CoarseEmbedding:
@@ -39,13 +39,13 @@ class CoarseEmbedding:
             first += count
 
     @torch.inference_mode()
-    def of(self, maps: list[Tensor]) -> NDArray[np.float32]:
+    def of(self, maps: list[Tensor]) -> Embedding:
         """(B, 16, 16, 32) from three maps (B, C, h, w)."""
         pooled = [
             F.adaptive_avg_pool2d(each[:, channels.to(each.device)], CHANGE_GRID)
             for each, channels in zip(maps, self._channels, strict=True)
         ]
-        result: NDArray[np.float32] = torch.cat(pooled, 1).permute(0, 2, 3, 1).float().cpu().numpy()
+        result: Embedding = torch.cat(pooled, 1).permute(0, 2, 3, 1).float().cpu().numpy()
         return result
 
 

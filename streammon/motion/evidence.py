@@ -21,6 +21,7 @@ from streammon.motion.statistics import (
     object_places,
     object_shapes,
 )
+from streammon.motion.view import View
 from streammon.records import Channel
 
 SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
@@ -59,6 +60,7 @@ class Evidence:
         place: Of the object in the rarest place, the mean over its cells of -log10 of the probability that something
             moves there at all.
         shape: Of the object of the strangest size and shape, its Mahalanobis distance.
+        likeness: To the view that was learned, as `View` has it; 1 where nobody looked.
     """
 
     cells: NDArray[np.int16]
@@ -68,6 +70,7 @@ class Evidence:
     direction: float = 0.0
     place: float = 0.0
     shape: float = 0.0
+    likeness: float = 1.0
 
 
 class Measure:
@@ -96,6 +99,7 @@ class Measure:
             )
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
+        self._view = View(whole.view)
         turns = max(whole.turns, 1)
         covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
         self._pace = PACE * squares / covered if covered else 1.0
@@ -108,9 +112,10 @@ class Measure:
 
     def evidence(self, seen: Observation) -> Evidence:
         """Measure one frame."""
+        likeness = 1.0 if seen.embedding is None else self._view.likeness(seen.embedding)
         if seen.motion is None:
             nothing = np.zeros(0, np.float16)
-            return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing)
+            return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing, likeness=likeness)
         cells, speeds = cell_speeds(seen.motion)
         looks = np.zeros(GRID * GRID, np.float32)
         if seen.objects:
@@ -128,6 +133,7 @@ class Measure:
             direction=strangest[Channel.DIRECTION],
             place=strangest[Channel.PLACE],
             shape=strangest[Channel.SHAPE],
+            likeness=likeness,
         )
 
     def culprit(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ class Observation:
         objects: N moving objects, the largest first.
         features: (N, D) how they look.
         change: (16, 16, 32) difference of embeddings a second; None where the stream isn't known for long enough.
+        embedding: (16, 16, 32) of the whole picture; None where nobody looked.
     """
 
     stream: str
@@ -39,6 +40,7 @@ class Observation:
     objects: list[MovingObject] = field(default_factory=list)
     features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     change: Embedding | None = None
+    embedding: Embedding | None = None
 
 
 class Observer:
@@ -69,12 +71,18 @@ class Observer:
             frames: With `detail`, without which nothing moves.
             maps: Of the backbone, (B, C, h, w) each.
         """
-        motions, changes = self.motions(frames), self.changes(frames, maps)
+        motions, embeddings = self.motions(frames), self.embeddings(maps)
+        each = zip(
+            frames,
+            motions,
+            self.closer_looks(frames, motions),
+            self.changes(frames, embeddings),
+            embeddings,
+            strict=True,
+        )
         return [
-            Observation(frame.camera, frame.stream_time_s, motion, *closer, change)
-            for frame, motion, closer, change in zip(
-                frames, motions, self.closer_looks(frames, motions), changes, strict=True
-            )
+            Observation(frame.camera, frame.stream_time_s, motion, *closer, change, embedding)
+            for frame, motion, closer, change, embedding in each
         ]
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
@@ -96,12 +104,16 @@ class Observer:
         ends = np.cumsum([len(found) for found in objects])
         return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
 
-    def changes(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Embedding | None]:
+    def embeddings(self, maps: list[Tensor]) -> Embedding:
+        """(B, 16, 16, 32), the whole pictures."""
+        return self._embedding.of(maps)
+
+    def changes(self, frames: Sequence[Frame], embeddings: Embedding) -> list[Embedding | None]:
         """How the embeddings of each frame differ from those of its stream a moment before."""
         histories = [self._histories.setdefault(frame.camera, EmbeddingHistory()) for frame in frames]
         return [
             history.change(embedding, frame.stream_time_s)
-            for history, embedding, frame in zip(histories, self._embedding.of(maps), frames, strict=True)
+            for history, embedding, frame in zip(histories, embeddings, frames, strict=True)
         ]
 
     def _objects(self, frame: Frame, motion: Motion | None) -> list[MovingObject]:

@@ -74,6 +74,7 @@ class MotionSums:
         change: Differences of embeddings where something moves: where nothing does they are noise, and a place
             that was still while it was learned would find every walker strange.
         directions: (G, G, 8) the cells' speeds in the frames in which they moved that way, added up.
+        view: (16, 16, 32) the embeddings of all frames, added up.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -84,6 +85,7 @@ class MotionSums:
         self.shape = PlacedSums(OBJECT_GRID, 3)
         self.change = PlacedSums(CHANGE_GRID, CHANGE_CHANNELS)
         self.directions = np.zeros((GRID, GRID, DIRECTIONS))
+        self.view = np.zeros((CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS))
 
     @property
     def placed(self) -> dict[str, PlacedSums]:
@@ -92,6 +94,8 @@ class MotionSums:
 
     def update(self, seen: Observation) -> None:
         """Take in one normal frame."""
+        if seen.embedding is not None:
+            self.view += seen.embedding
         if seen.motion is None:
             return
         if seen.change is not None:
@@ -118,6 +122,7 @@ class MotionSums:
         for name, sums in self.placed.items():
             sums.merge(other.placed[name])
         self.directions += other.directions
+        self.view += other.view
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """All of it by name, for a file."""
@@ -125,6 +130,7 @@ class MotionSums:
             "frames": np.array(float(self.frames)),
             "turns": np.array(float(self.turns)),
             "directions": self.directions,
+            "view": self.view,
         }
         for name, sums in self.placed.items():
             named |= {f"{name}.count": sums.count, f"{name}.total": sums.total, f"{name}.products": sums.products}

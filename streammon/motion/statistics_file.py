@@ -12,9 +12,9 @@ from streammon.padim import BankFacts, read_tensors, write_tensors
 
 MOTION_FILE = "motion.safetensors"
 
-READING = 4
+READING = 5
 """How motion is read: what was read in different ways doesn't add up. 1, unwritten: logarithms of speeds; 2: what
-stays counted alike everywhere; 3: directions were counted by frames."""
+stays counted alike everywhere; 3: directions were counted by frames; 4: the view as a whole wasn't looked at."""
 
 
 def save_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:

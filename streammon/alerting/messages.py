@@ -4,8 +4,8 @@ Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. N
 a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`, and
 for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a day
 expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that spoke loudest
-(`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). Fields and channels are
-only ever added: a message that an earlier version wrote has no `channel`, which means `looks`.
+(`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). Fields and channels
+are only ever added: a message that an earlier version wrote has no `channel`, which means `looks`.
 
 **score**, one for each scored frame that could be published:
 `scene`; `seq`, the number of the frame at its camera; `time`, when it was decoded; `stream_time_s`, since the

@@ -135,9 +135,9 @@ class MotionBatch:
         self._distances = bank.patches.distances(self._maps).cpu().numpy()
         self._verdicts = bank.judge(frames, self._maps)
         self._observations = [
-            Observation(frame.camera, frame.stream_time_s, motion, found, features, change)
-            for frame, motion, (found, features), change in zip(
-                frames, self._motions, self._found, self.change(), strict=True
+            Observation(frame.camera, frame.stream_time_s, motion, found, features, change, embedding)
+            for frame, motion, (found, features), change, embedding in zip(
+                frames, self._motions, self._found, self.change(), self._observer.embeddings(self._maps), strict=True
             )
         ]
 

@@ -589,6 +589,17 @@ def test_a_motion_file_that_is_none_is_refused(watching: Callable[..., str], kep
     assert watching().startswith(f"scene 'lobby': {MOTION} is {found}")
 
 
+def test_a_motion_file_of_an_earlier_fit_is_refused(watching: Callable[..., str], command: Command) -> None:
+    earlier = MOTION.read_bytes()
+    words = ["--dimensions", "4", "--hold-out", "0.5", "--max-frames", "20"]
+    assert command("fit", "clip.mp4", "--scene", "lobby", *words).code == 0
+    MOTION.write_bytes(earlier)
+    assert watching() == (
+        "scene 'lobby': its motion was learned from 24 frames, its bank from 20; "
+        "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
 def motion_file() -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """What the scene's holds, and its header."""
     with safe_open(MOTION, framework="pt") as file:

@@ -43,7 +43,7 @@ def load_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     Args:
         folder: The scene's.
         learner: Made for the same backbone.
-        facts: Of the bank beside it.
+        facts: Of the bank beside it, or of a learner that goes on.
 
     Raises:
         BankError: It is missing, broken, belongs to another bank, or an earlier streammon wrote it that read motion
@@ -58,6 +58,9 @@ def load_motion(folder: Path, learner: MotionLearner, facts: BankFacts) -> None:
     difference = stored.mismatch(facts)
     if difference:
         found = f"its motion file was fitted with {difference[0]}, its bank with {difference[1]}"
+        raise BankError(where, found, fit_again)
+    if facts.frames and stored.frames != facts.frames:  # a learner that goes on has none yet
+        found = f"its motion was learned from {stored.frames:,} frames, its bank from {facts.frames:,}"
         raise BankError(where, found, fit_again)
     arrays = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
     reading = arrays.get("reading", np.array([1])).tolist()

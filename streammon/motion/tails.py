@@ -8,9 +8,9 @@ one kind of evidence far out of its range does not outshout the others.
 
 Normal footage drifts from one stretch to the next. So the values seen are shifted by all that is likely of footage
 to come (`motion.drift`), and the tail is that of the whole: otherwise the evidence that drifts most would seem the
-surest. What is measured against others that moved there, against how its own place was before or against the learned view,
-and the sum of what moves, which is surprise already, have plain exponential tails (`EXPONENTIAL`): doubted at every
-step, a running man could do nothing to be noticed.
+surest. What is measured against others that moved there, against how its own place was before or against the learned
+view, and the sum of what moves, which is surprise already, have plain exponential tails (`EXPONENTIAL`): doubted at
+every step, a running man could do nothing to be noticed.
 """
 
 import math

@@ -368,6 +368,7 @@ class TestFusion:
         assert self.judged(fusion, evidence(place=6.0))[1] is Channel.PLACE
         assert self.judged(fusion, evidence(), patches=40.0)[1] is Channel.LOOKS
         assert self.judged(fusion, evidence(likeness=0.05))[1] is Channel.VIEW
+        assert self.judged(fusion, evidence(speed=90.0, likeness=0.05))[1] is Channel.VIEW
 
     def test_what_hides_the_view_for_moments_is_no_other_view(self) -> None:
         fusion = Fusion(held_out())

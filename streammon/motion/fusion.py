@@ -57,6 +57,9 @@ and by 0.4 where cars fill the picture."""
 LEAST_SCALES: Mapping[Channel, float] = {Channel.LOOKS: NOISE, Channel.VIEW: 0.1}
 """Of tails: by so much a witness wanders by itself."""
 
+ANOTHER_VIEW = 5.0
+"""Surprise of the view from which on a frame is called after it, whatever speaks louder."""
+
 LEAST_LIKENESS = 0.01
 """Of a view: what is less like it isn't it, and no more can be said."""
 
@@ -272,7 +275,10 @@ class Fusion:
             for witness, tail in self._tails.items()
         }
         loudest = max(paid, key=lambda each: paid[each])
-        return max(paid[loudest], 0.0), _named(means) if loudest is Channel.SPEED else loudest
+        score = max(paid[loudest], 0.0)
+        if paid.get(Channel.VIEW, 0.0) >= ANOTHER_VIEW:  # what else is seen there was never learned
+            return score, Channel.VIEW
+        return score, _named(means) if loudest is Channel.SPEED else loudest
 
 
 def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
-SCORER_JOIN_S = 1.0  # the three and a second for the preview are less than the 5 s a service manager waits
-DRAIN_S = 2.0
+SCORER_JOIN_S = 1.0  # the three and a second for the preview are well below the 5 s a service manager waits
+DRAIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
 

@@ -58,7 +58,7 @@ LEAST_SCALES: Mapping[Channel, float] = {Channel.LOOKS: NOISE, Channel.VIEW: 0.1
 """Of tails: by so much a witness wanders by itself."""
 
 ANOTHER_VIEW = 5.0
-"""Surprise of the view from which on a frame is called after it, whatever speaks louder."""
+"""Surprise of the view, its share paid, from which on a frame is called after it, whatever speaks louder."""
 
 LEAST_LIKENESS = 0.01
 """Of a view: what is less like it isn't it, and no more can be said."""
@@ -95,7 +95,8 @@ class Judgement:
 
     Attributes:
         score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
-        channel: What it is called after: the evidence that did most for it, over the same moments.
+        channel: What it is called after: the evidence that did most for it, over the same moments; the view before
+            all else where that is another.
         motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does. An object that direction,
             place or shape told of stands out by the score.
     """
@@ -157,7 +158,11 @@ def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> d
 
 
 class Averages:
-    """Each channel's mean over the last moments of one stream: causal, by time, afresh after a gap."""
+    """Each channel's mean over the last moments of one stream: causal, by time, afresh after a gap.
+
+    Args:
+        window_s: Of all channels but the view, whose window is 5 s; 0 for the newest frame alone.
+    """
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
@@ -171,10 +176,9 @@ class Averages:
         while time_s - self._past[0][0] >= max(self._window_s, VIEW_WINDOW_S) - 1e-6 and len(self._past) > 1:
             self._past.popleft()
         recent = [each for past_s, each in self._past if time_s - past_s < self._window_s - 1e-6] or [shown]
-        longer = [each for _, each in self._past]
+        windows = {Channel.VIEW: [each for _, each in self._past]}
         return {
-            channel: float(np.mean([each[channel] for each in (longer if channel is Channel.VIEW else recent)]))
-            for channel in shown
+            channel: float(np.mean([each[channel] for each in windows.get(channel, recent)])) for channel in shown
         }
 
 

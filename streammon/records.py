@@ -162,7 +162,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrameScore:
+class ScoredFrame:
     """One scored frame.
 
     Attributes:
@@ -178,6 +178,7 @@ class FrameScore:
         anomaly_map: (H, W) float32 distances.
         source_size: Width and height of the camera's own picture.
         channel: The evidence that speaks loudest in this frame.
+        basis_s: Seconds of normal footage that the level rests on.
     """
 
     camera: str
@@ -191,6 +192,7 @@ class FrameScore:
     anomaly_map: AnomalyMap
     source_size: tuple[int, int]
     channel: Channel = Channel.LOOKS
+    basis_s: float = 0.0
 
 
 class AlertEvent(StrEnum):
@@ -220,6 +222,8 @@ class Alert:
         peak_level: Largest level so far.
         boxes: Abnormal regions: of the peak frame on close, else of the frame at `time_s`; the worst first.
         channel: The evidence that spoke loudest in the peak frame so far.
+        basis_s: Seconds of normal footage that the peak's level rests on.
+        provisional: The asked rate of false alarms is rarer than those seconds can show.
     """
 
     id: str
@@ -236,6 +240,8 @@ class Alert:
     peak_level: float
     boxes: tuple[Box, ...] = ()
     channel: Channel = Channel.LOOKS
+    basis_s: float = 0.0
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,5 +355,5 @@ class CameraFigures:
         }
 
 
-Event = CameraStatus | Alert | FrameScore | RedisStatus | SpoolStatus | Notice
+Event = CameraStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | Notice
 """What a monitor tells as it happens."""

@@ -12,16 +12,16 @@ import redis as redis_client
 from redis_server import RedisServer
 from streammon.alerting import RedisPublisher, Spool, alert_from_json
 from streammon.config import RedisConfig
-from streammon.records import Alert, AlertEvent, FrameScore, RedisStatus, SpoolStatus
+from streammon.records import Alert, AlertEvent, RedisStatus, ScoredFrame, SpoolStatus
 
 CAMERAS = ("lobby", "gate", "yard", "dock")
 Name = tuple[str, int]
 """An alert's id and a message's part."""
 
 
-def scored(camera: str = "lobby", seq: int = 0, level: float = 1.0) -> FrameScore:
+def scored(camera: str = "lobby", seq: int = 0, level: float = 1.0) -> ScoredFrame:
     anomaly_map = np.full((8, 8), 4.0, np.float32)
-    return FrameScore(camera, "hall", seq, time.time(), seq / 5, 4.0, level, 8.0, anomaly_map, (640, 360))
+    return ScoredFrame(camera, "hall", seq, time.time(), seq / 5, 4.0, level, 8.0, anomaly_map, (640, 360))
 
 
 def message(alert_id: str, part: int, camera: str = "lobby", last: int = 9) -> Alert:

@@ -24,9 +24,9 @@ from streammon.config import ModelConfig
 from streammon.evaluation.datasets import View
 from streammon.evaluation.labelled import Mask
 from streammon.evaluation.metrics import PixelLevel
-from streammon.fit import FitOptions, fit_scene
 from streammon.ingest import Clip, clips
 from streammon.padim import BANK_FILE, INPUT_SIZE, Backbone, Bank, as_batch, load_backbone
+from streammon.scene.fit import FitOptions, fit_scene
 
 CHUNK = 32  # frames between switching from one to the other
 

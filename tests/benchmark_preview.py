@@ -254,8 +254,8 @@ def read_and_scored(shown: Preview, url: str) -> Iterator[list[float]]:
     """A camera read and scored as the monitor does it; gives how long each batch of frames took from decoding on."""
     from streammon.config import Config
     from streammon.ingest import CameraReader, LatestFrames
+    from streammon.live.scorer import ScorerThread
     from streammon.padim import INPUT_SIZE, load_backbone
-    from streammon.scoring import ScorerThread
 
     latest, batches = LatestFrames(), list[float]()
     loop = asyncio.get_running_loop()

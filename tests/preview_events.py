@@ -22,7 +22,7 @@ from streammon.records import (
     CameraStatus,
     Channel,
     Event,
-    FrameScore,
+    ScoredFrame,
 )
 
 SIZE = (640, 360)
@@ -56,10 +56,10 @@ def anomaly_map(ratio: float) -> NDArray[np.float32]:
     return calm
 
 
-def scored(camera: str, ratio: float = 0.5, seq: int = 0, time_s: float | None = None) -> FrameScore:
+def scored(camera: str, ratio: float = 0.5, seq: int = 0, time_s: float | None = None) -> ScoredFrame:
     now = time.time() if time_s is None else time_s
     level = 3 * (ratio - 1)
-    return FrameScore(
+    return ScoredFrame(
         camera, camera, seq, now, seq / 5, ratio * THRESHOLD, level, THRESHOLD, anomaly_map(ratio), SIZE
     )
 

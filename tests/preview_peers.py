@@ -23,7 +23,7 @@ from streammon.preview.ice import candidates_of
 from streammon.preview.pictures import LivePictures
 from streammon.preview.stills import still_routes
 from streammon.preview.whep import WhepSessions
-from streammon.records import FrameScore
+from streammon.records import ScoredFrame
 
 LOOPBACK = ["127.0.0.1"]
 
@@ -35,9 +35,9 @@ def picture_of(number: int, size: tuple[int, int] = (320, 240), pixels: str = "y
     return frame
 
 
-def score_of(camera: str, anomaly_map: NDArray[np.float32], threshold: float = 10.0) -> FrameScore:
+def score_of(camera: str, anomaly_map: NDArray[np.float32], threshold: float = 10.0) -> ScoredFrame:
     """A scored frame with this map."""
-    return FrameScore(camera, camera, 0, time.time(), 0.0, 5.0, 0.0, threshold, anomaly_map, (320, 240))
+    return ScoredFrame(camera, camera, 0, time.time(), 0.0, 5.0, 0.0, threshold, anomaly_map, (320, 240))
 
 
 def hot_left(level: float = 2.0) -> NDArray[np.float32]:

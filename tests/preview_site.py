@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 
 from streammon.config import Config
 from streammon.preview import Gauges, Preview
-from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, FrameScore
+from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, ScoredFrame
 
 TOKEN = "a-token-of-many-letters"
 PASSWORD = "correct horse battery"
@@ -42,9 +42,9 @@ def new_figures(config: Config) -> dict[str, CameraFigures]:
     return {status.camera: CameraFigures(status) for status in statuses}
 
 
-def scored(camera: str = "lobby", age_s: float = 0.0) -> FrameScore:
+def scored(camera: str = "lobby", age_s: float = 0.0) -> ScoredFrame:
     anomaly_map = np.full((64, 64), 4.0, np.float32)
-    return FrameScore(camera, "lobby", 1, time.time() - age_s, 0.2, 4.0, 1.0, 8.0, anomaly_map, (320, 240))
+    return ScoredFrame(camera, "lobby", 1, time.time() - age_s, 0.2, 4.0, 1.0, 8.0, anomaly_map, (320, 240))
 
 
 def alert_message(event: AlertEvent = AlertEvent.OPEN) -> Alert:

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from alerting_samples import message
 from streammon.alerting import alert_json
-from streammon.display import JsonDisplay, LineDisplay, TableDisplay
+from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay
+from streammon.live.watch import update_figures
 from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Channel, Notice
-from streammon.watch import update_figures
 
 ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED)
 

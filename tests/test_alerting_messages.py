@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.alerting import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
-from streammon.records import Alert, AlertEvent, Box, CameraState, CameraStatus, Channel, FrameScore
+from streammon.records import Alert, AlertEvent, Box, CameraState, CameraStatus, Channel, ScoredFrame
 
 NO_MAP = np.zeros((1, 1), np.float32)
-SCORE = FrameScore(
+SCORE = ScoredFrame(
     "lobby", "hall", 7, 1700000000.12345, 12.3456, 14.23456789, 1.5, 12.0, NO_MAP, (1, 1), Channel.PLACE
 )
 ALERT = Alert(
@@ -110,7 +110,7 @@ def test_a_level_beyond_all_measure_is_still_a_finite_number(level: float) -> No
 
 
 @pytest.mark.parametrize("score", [replace(SCORE, score=math.nan), replace(SCORE, level=math.nan)])
-def test_what_is_not_a_number_is_refused(score: FrameScore) -> None:
+def test_what_is_not_a_number_is_refused(score: ScoredFrame) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         score_json(score, None)
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from streammon.alerting import AlertRule
 from streammon.alerting.rule import alert_id
 from streammon.config import AlertingConfig
-from streammon.records import Alert, AlertEvent, Channel, FrameScore
+from streammon.records import Alert, AlertEvent, Channel, ScoredFrame
 
 QUIET, FADING, ABNORMAL = -3.0, -0.5, 1.0  # with one false alarm a day alerts open at level 0 and close below -1
 
 
-def scored(time_s: float, level: float, channel: Channel = Channel.LOOKS) -> FrameScore:
+def scored(time_s: float, level: float, channel: Channel = Channel.LOOKS) -> ScoredFrame:
     anomaly_map = np.full((4, 4), 1.0, np.float32)
     anomaly_map[1, 2] = 10.0 + level
-    return FrameScore("lobby", "hall", 0, time_s, time_s, 10.0 + level, level, 10.0, anomaly_map, (40, 40), channel)
+    return ScoredFrame("lobby", "hall", 0, time_s, time_s, 10.0 + level, level, 10.0, anomaly_map, (40, 40), channel)
 
 
 def alerting(**settings: float) -> AlertingConfig:

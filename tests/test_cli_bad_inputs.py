@@ -23,7 +23,7 @@ from commands import Command, command_apart, command_here
 from numbered_footage import encode
 from redis_server import HOST, RedisServer
 from streammon.config import ModelConfig
-from streammon.fit import FitOptions, fit_scene
+from streammon.scene.fit import FitOptions, fit_scene
 
 PASSWORD = "s3cr3t-Pa55"
 FOOTAGE_REMEDY = "give a video file, a folder of images, or a folder of such clips"

@@ -33,10 +33,14 @@ from streammon import __version__
 from streammon.alerting import Spool
 from streammon.cli import commands
 from streammon.config import Config
-from streammon.motion import MOTION_FILE, MotionLearner, load_motion
 from streammon.motion.objects import feature_dimensions
 from streammon.padim import ARCHITECTURES, BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
 from streammon.records import CameraState, CameraStatus
+from streammon.scene import (
+    MOTION_FILE,
+    MotionLearner,
+    load_motion,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cr3t-Pa55"

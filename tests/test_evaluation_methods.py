@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
 from method_batches import SIDE, batches, give, pictures, untold
+from streammon.calibration import Calibration
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.evaluation.methods import (
@@ -26,13 +27,11 @@ from streammon.evaluation.methods import (
     padim_seeds,
 )
 from streammon.evaluation.methods.training import SpreadPictures
-from streammon.fit import FitOptions, fit_scene
 from streammon.ingest import clips
 from streammon.padim import (
     INPUT_SIZE,
     Backbone,
     Bank,
-    Calibration,
     MapSmoother,
     SceneLearner,
     as_batch,
@@ -41,6 +40,7 @@ from streammon.padim import (
 )
 from streammon.padim.devices import one_cpu_thread
 from streammon.padim.gaussian import EPSILON
+from streammon.scene.fit import FitOptions, fit_scene
 
 REDUCTIONS = ("random", "all", "pca", "orthogonal")
 

@@ -18,8 +18,10 @@ from streammon.evaluation.harness import Harness, Taking
 from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import Method, Motion, MotionPart, Padim, motion_parts, motion_seeds
 from streammon.evaluation.metrics import micro_auroc
-from streammon.motion import Parts
 from streammon.padim import Backbone, load_backbone
+from streammon.scene import (
+    Parts,
+)
 
 MODEL = ModelConfig(dimensions=8)
 WALK, RUN = 4.0, 13.0  # pixels a frame

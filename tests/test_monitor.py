@@ -19,8 +19,7 @@ from courtyard import FPS, LASTING_S, courtyard, encode
 from redis_server import RedisServer
 from streammon.alerting import Spool, subscribe
 from streammon.config import Config, ModelConfig
-from streammon.fit import FitOptions, fit_scene
-from streammon.monitor import Monitor
+from streammon.live.monitor import Monitor
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -28,10 +27,11 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
-    FrameScore,
     Notice,
     RedisStatus,
+    ScoredFrame,
 )
+from streammon.scene.fit import FitOptions, fit_scene
 
 SCENE = "courtyard"
 E = TypeVar("E", bound=Event)
@@ -66,7 +66,7 @@ class Events:
                     self._more.clear()
                     await self._more.wait()
         except TimeoutError:
-            rest = [event for event in self.told if not isinstance(event, FrameScore)]
+            rest = [event for event in self.told if not isinstance(event, ScoredFrame)]
             raise AssertionError(f"not within {within_s} s; the last events were {rest[-8:]}") from None
 
     async def wait_for_state(self, camera: str, state: CameraState, within_s: float = 20.0) -> CameraStatus:
@@ -164,7 +164,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
             listening = asyncio.create_task(listen(), name="subscriber")
             await events.wait_for_alert(AlertEvent.CLOSE, within_s=40)
             closed_at = len(events.told)
-            await events.wait_for(FrameScore, lambda score: True, start=closed_at)  # by now the close is published
+            await events.wait_for(ScoredFrame, lambda score: True, start=closed_at)  # by now the close is published
             listening.cancel()
         return events
 
@@ -186,7 +186,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     assert len({alert.id for alert in alerts}) == 1
     assert [alert.part for alert in alerts] == list(range(len(alerts)))
     assert [alert.event for alert in alerts] == ["open", *["update"] * (len(alerts) - 2), "close"]
-    first_s = min(score.wall_time_s - score.stream_time_s for score in events.of(FrameScore))
+    first_s = min(score.wall_time_s - score.stream_time_s for score in events.of(ScoredFrame))
     assert alerts[0].opened_s - first_s == pytest.approx(11, abs=0.5)
     assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 3, abs=0.5)
     worst = alerts[0].boxes[0]  # it lies around the box's rows, in the camera's own pixels
@@ -230,7 +230,7 @@ def test_fast_footage_loses_no_frame_and_the_monitor_ends_by_itself(
     monitor = Monitor(config, events)
     asyncio.run(monitor.run())
     for camera in ("one", "two"):
-        scores = [score for score in events.of(FrameScore) if score.camera == camera]
+        scores = [score for score in events.of(ScoredFrame) if score.camera == camera]
         assert [score.seq for score in scores] == list(range(12 * FPS))
         alerts = [alert for alert in events.of(Alert) if alert.camera == camera]
         assert alerts[0].opened_s - scores[0].wall_time_s == pytest.approx(4.0)  # on the footage's own clock
@@ -265,12 +265,12 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
 
     async def scenario() -> tuple[dict[str, CameraFigures], Events]:
         async with watching(configured(cameras, model={"batch": 1})) as (monitor, events):
-            await events.wait_for(FrameScore, lambda score: score.camera == "slow" and score.seq >= 8, within_s=40)
+            await events.wait_for(ScoredFrame, lambda score: score.camera == "slow" and score.seq >= 8, within_s=40)
         return monitor.figures, events
 
     figures, events = asyncio.run(scenario())
     for camera, row in figures.items():
-        seqs = [score.seq for score in events.of(FrameScore) if score.camera == camera]
+        seqs = [score.seq for score in events.of(ScoredFrame) if score.camera == camera]
         assert all(before < after for before, after in pairwise(seqs))
         assert row.scored == len(seqs)
         if camera != "slow":
@@ -296,7 +296,7 @@ def test_with_redis_away_scoring_goes_on_and_every_alert_arrives_once(
             await events.wait_for_alert(AlertEvent.CLOSE, start=left_at)
             reopened = await events.wait_for_alert(AlertEvent.OPEN, start=left_at)
             await events.wait_for_alert(AlertEvent.CLOSE, start=events.told.index(reopened))
-            assert sum(isinstance(event, FrameScore) for event in events.told[left_at:]) > 30
+            assert sum(isinstance(event, ScoredFrame) for event in events.told[left_at:]) > 30
             await asyncio.to_thread(redis.start)
             await events.wait_for(RedisStatus, lambda status: status.online)
         return events
@@ -424,7 +424,7 @@ def test_10_monitors_come_and_go_without_leaving_threads_or_files(
 
     async def come_and_go() -> None:
         async with watching(config) as (monitor, events):
-            await events.wait_for(FrameScore, lambda score: score.seq >= 1)
+            await events.wait_for(ScoredFrame, lambda score: score.seq >= 1)
             await events.wait_for_state("gone", CameraState.OFFLINE)
         assert monitor.blocked_threads == []
 
@@ -454,7 +454,7 @@ def test_a_bank_that_cannot_be_saved_serves_until_the_end(
             shutil.rmtree(folder)
             folder.touch()  # a file where the folder was
             await events.wait_for_state("yard", CameraState.ENDED)
-            await events.wait_for(FrameScore, lambda score: score.seq == 16 * FPS - 1)
+            await events.wait_for(ScoredFrame, lambda score: score.seq == 16 * FPS - 1)
         return events
 
     notices = [notice.text for notice in asyncio.run(scenario()).of(Notice)]

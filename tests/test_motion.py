@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
+from streammon.calibration.drift import Guess, shifted
+from streammon.calibration.tails import Tail
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
-from streammon.motion.drift import Guess, shifted
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.flow import GRID, FlowReader, Motion
-from streammon.motion.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
-from streammon.motion.learner import MotionLearner
 from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
 from streammon.motion.observe import Observation
 from streammon.motion.statistics import MotionSums, cell_speeds, direction_bins, object_places, object_shapes
 from streammon.motion.still import StillPatches
-from streammon.motion.tails import Tail
 from streammon.motion.view import View
 from streammon.records import Channel, Detail
+from streammon.scene.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
+from streammon.scene.motion_learner import MotionLearner
 
 WIDTH, HEIGHT = 240, 160
 DIMENSIONS = 4

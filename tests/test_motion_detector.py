@@ -10,11 +10,19 @@ from torchvision.models import detection
 
 from streammon.config import ModelConfig
 from streammon.errors import BankError, WeightsError
-from streammon.motion import MotionLearner, Observer, configured_detector, configured_observer, save_motion
-from streammon.motion.detector import load_detector
-from streammon.motion.statistics_file import load_motion
+from streammon.motion import (
+    Observer,
+)
 from streammon.padim import Backbone, BankFacts, facts_for, load_backbone, make_reduction
 from streammon.records import Detail, Frame
+from streammon.scene import (
+    MotionLearner,
+    configured_detector,
+    configured_observer,
+    save_motion,
+)
+from streammon.scene.detector import load_detector
+from streammon.scene.motion_file import load_motion
 
 CPU = torch.device("cpu")
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
+from streammon.calibration.rates import KEPT_SCORES
 from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
 from streammon.padim import Backbone, Bank, SceneLearner, Statistics, as_batch, load_backbone
-from streammon.padim.calibration import KEPT_SCORES
 from streammon.padim.gaussian import EPSILON
 
 SIZE = 64  # an 8x8 grid for efficientnet_lite0: small and quick

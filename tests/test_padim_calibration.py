@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.padim.calibration import Calibration
+from streammon.calibration.rates import Calibration
 
 FPS = 5.0
 

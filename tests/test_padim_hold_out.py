@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streammon.padim import Calibration, HoldOut
+from streammon.calibration import Calibration, HoldOut
 
 
 @pytest.mark.parametrize(("total", "share"), [(30, 0.2), (2550, 0.2), (2550, 0.5), (90_000, 0.1), (7, 0.9)])

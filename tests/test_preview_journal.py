@@ -23,7 +23,7 @@ from streammon.preview.board import Board
 from streammon.preview.journal import ALERTS, FRAMES
 from streammon.preview.openapi import describe
 from streammon.preview.pictures import LivePictures
-from streammon.records import CameraState, Channel, FrameScore
+from streammon.records import CameraState, Channel, ScoredFrame
 
 OWN_PAGE = {"X-Streammon": "1"}
 
@@ -44,7 +44,7 @@ class Site:
         self.tell(scored("lobby", ratio))
 
     def tell(self, event: Any) -> None:
-        if isinstance(event, FrameScore):
+        if isinstance(event, ScoredFrame):
             self.pictures.put_score(event)
         self.board.on_event(event)
 

@@ -16,7 +16,7 @@ from cameras import RtspServer
 from chromium import Chromium, Page, find_chromium
 from commands import RunningCommand
 from streammon.config import ModelConfig
-from streammon.fit import FitOptions, fit_scene
+from streammon.scene.fit import FitOptions, fit_scene
 
 TOKEN = "a-token-of-many-letters"
 SHOWN_S = 2.0  # how soon an alert is in the feed after its Redis message

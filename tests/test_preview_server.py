@@ -25,7 +25,7 @@ from courtyard import courtyard, encode
 from preview_site import new_figures, routes_of, serving, site_config, told_on_socket, watch_lobby
 from streammon.config import Config
 from streammon.errors import ConfigError
-from streammon.monitor import Monitor
+from streammon.live.monitor import Monitor
 from streammon.preview import Preview
 from streammon.records import CameraState, CameraStatus, Event, Notice
 
@@ -178,7 +178,7 @@ def test_an_address_of_another_machine_is_told(tmp_path: Path, host: str, compla
 
 
 def test_without_a_preview_nothing_of_it_is_loaded() -> None:
-    script = "import sys, streammon.cli, streammon.monitor, streammon.check; print(*sys.modules)"
+    script = "import sys, streammon.cli, streammon.live.monitor, streammon.live.check; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())
     assert "torch" in loaded

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.ingest import Clip, batched, clips
-from streammon.padim import HOLD_OUT, load_backbone
+from streammon.padim import (
+    load_backbone,
+)
 from streammon.records import Channel, Frame
-from streammon.staging import movers, traffic
 from streammon.validation.catching import Outcome, outcome
 from streammon.validation.control import CONTROL, pasted
 from streammon.validation.footage import Piece, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
+from streammon.validation.staging import movers, traffic
 
 MODEL = ModelConfig()
 TIMES = 3  # each is staged

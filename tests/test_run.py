@@ -20,8 +20,8 @@ from cameras import Recorder, RtspServer
 from courtyard import FPS, LASTING_S, courtyard, encode
 from redis_server import RedisServer
 from streammon.config import ModelConfig
-from streammon.fit import FitOptions, fit_scene
 from streammon.records import Channel
+from streammon.scene.fit import FitOptions, fit_scene
 
 STOP_WITHIN_S = 5.0
 START_WITHIN_S = 60.0

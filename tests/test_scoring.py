@@ -7,13 +7,25 @@ import numpy as np
 import pytest
 
 from staging_street import WALK_Y, Walker
+from streammon.calibration import LEAST_FRAMES
 from streammon.config import Config
 from streammon.errors import BankError, ConfigError
 from streammon.ingest import LatestFrames
-from streammon.motion import MOTION_FILE, Observer
-from streammon.padim import INPUT_SIZE, LEAST_FRAMES, Backbone, Bank, as_batch, load_backbone
-from streammon.records import Channel, Frame, FrameScore, SceneProgress
-from streammon.scoring import Outcome, Scene, ScorerThread
+from streammon.live.scorer import Outcome, Scene, ScorerThread
+from streammon.motion import (
+    Observer,
+)
+from streammon.padim import (
+    INPUT_SIZE,
+    Backbone,
+    Bank,
+    as_batch,
+    load_backbone,
+)
+from streammon.records import Channel, Frame, SceneProgress, ScoredFrame
+from streammon.scene import (
+    MOTION_FILE,
+)
 from walking_frames import frames_of, walking
 
 LEARN_S = 20.0
@@ -83,7 +95,7 @@ def test_a_scene_fits_then_calibrates_then_watches(tmp_path: Path, backbone: Bac
     # they are learned as well
     facts = Bank.load(tmp_path / "yard").facts
     assert (facts.frames, facts.calibration_frames) == (27, LEAST_FRAMES)
-    scores = [outcome for outcome in yard.outcomes if isinstance(outcome, FrameScore)]
+    scores = [outcome for outcome in yard.outcomes if isinstance(outcome, ScoredFrame)]
     assert [score.seq for score in scores] == [27]
     assert scores[0].threshold == yard.scene.threshold > 0
     assert (yard.scene.learning, yard.scene.progress) == (False, 1.0)
@@ -110,8 +122,8 @@ def take_all(scene: Scene, frames: list[Frame], backbone: Backbone) -> list[Outc
     return outcomes
 
 
-def scores_of(outcomes: list[Outcome]) -> list[FrameScore]:
-    return [outcome for outcome in outcomes if isinstance(outcome, FrameScore)]
+def scores_of(outcomes: list[Outcome]) -> list[ScoredFrame]:
+    return [outcome for outcome in outcomes if isinstance(outcome, ScoredFrame)]
 
 
 def street_scene(folder: Path, backbone: Backbone) -> Scene:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from staging_street import HEIGHT, WALK_Y, WIDTH, Walker, street, times_s
 from streammon.records import Picture
-from streammon.staging import Kind, Mover, Staged, background, movers, stage, traffic
+from streammon.validation.staging import Kind, Mover, Staged, background, movers, stage, traffic
 
 FRAMES = 80
 WALKERS = [Walker(4, 10, WALK_Y, 4.0), Walker(40, 20, WALK_Y + 4, 4.0)]

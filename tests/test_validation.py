@@ -7,11 +7,10 @@ import pytest
 from scipy.stats import poisson
 
 from staging_street import HEIGHT, WALK_Y, WIDTH, Walker, street, times_s
+from streammon.calibration import Calibration
 from streammon.errors import FootageError
 from streammon.ingest import Clip
-from streammon.padim import Calibration
 from streammon.records import Channel, Detail, Frame
-from streammon.staging import movers
 from streammon.validation import ValidationOptions, hold_enough_footage
 from streammon.validation.blind import COLUMNS, ROWS, BlindMap, touched_cells
 from streammon.validation.catching import Outcome, outcome, staged_frame, with_difference
@@ -19,6 +18,7 @@ from streammon.validation.control import CONTROL, Pasted, unchanged
 from streammon.validation.footage import Piece, Segment, folds, spots
 from streammon.validation.rates import PROMISES_PER_HOUR, Watch, poisson_interval, rate_check, runs_above
 from streammon.validation.report import ValidationReport, act_report, act_reports
+from streammon.validation.staging import movers
 from streammon.validation.terminal import remarks
 
 NOWHERE = np.zeros((ROWS, COLUMNS), np.bool_)

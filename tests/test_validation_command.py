@@ -11,10 +11,10 @@ import torch
 from commands import Command, command_here
 from staging_street import WALK_Y, Walker, street
 from streammon.padim import BANK_FILE
-from streammon.staging import Kind
 from streammon.validation.blind import COLUMNS, ROWS
 from streammon.validation.control import CONTROL
 from streammon.validation.run import VALIDATION_PICTURE
+from streammon.validation.staging import Kind
 
 FRAMES = 44
 LITTLE = (

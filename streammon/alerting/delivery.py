@@ -9,7 +9,7 @@ from streammon.alerting.link import RedisLink
 from streammon.alerting.messages import alert_json
 from streammon.alerting.spool import Spool, SpooledAlert
 from streammon.config import RedisConfig
-from streammon.records import Alert, FrameScore
+from streammon.records import Alert, ScoredFrame
 
 SEEN_TTL_S = 3 * 24 * 3600  # a repeated delivery is known even after an outage over a long weekend
 
@@ -65,10 +65,10 @@ class AlertDelivery:
         self._link = link
         self._spool = spool
         self._counts = counts
-        self._frames: dict[str, FrameScore] = {}  # whose heatmap goes ahead of the camera's next message
+        self._frames: dict[str, ScoredFrame] = {}  # whose heatmap goes ahead of the camera's next message
         self._one_at_a_time = asyncio.Lock()
 
-    def put(self, alert: Alert, score: FrameScore | None) -> None:
+    def put(self, alert: Alert, score: ScoredFrame | None) -> None:
         """Put a message into the spool, and its frame aside while Redis is there."""
         message = alert_json(alert, self._link.keys.heatmap(alert.camera))
         self._spool.put(alert.id, alert.part, alert.event, alert.camera, message)
@@ -108,6 +108,6 @@ class AlertDelivery:
         return "EVAL", DELIVER, len(names), *names, message.part, message.json, self._redis.log_length, SEEN_TTL_S
 
 
-def heatmap_command(keys: Keys, score: FrameScore, ttl_s: int) -> tuple[str | bytes | int, ...]:
+def heatmap_command(keys: Keys, score: ScoredFrame, ttl_s: int) -> tuple[str | bytes | int, ...]:
     """What stores a frame's heatmap under its camera's key."""
     return "SET", keys.heatmap(score.camera), heatmap_png(score.anomaly_map, score.threshold), "EX", ttl_s

@@ -33,7 +33,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, FrameScore
+from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, ScoredFrame
 
 VERSION = 1
 LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
@@ -49,7 +49,7 @@ def false_alarms_per_day(level: float) -> float:
     return math.pow(10.0, -_bounded(level))
 
 
-def score_json(score: FrameScore, heatmap_key: str | None) -> str:
+def score_json(score: ScoredFrame, heatmap_key: str | None) -> str:
     """A score message.
 
     Args:

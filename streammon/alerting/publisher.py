@@ -12,7 +12,7 @@ from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink, s
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
-from streammon.records import Alert, CameraStatus, FrameScore, RedisStatus, SpoolStatus
+from streammon.records import Alert, CameraStatus, RedisStatus, ScoredFrame, SpoolStatus
 
 HEATMAP_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
@@ -55,7 +55,7 @@ class RedisPublisher:
         self._delivery = AlertDelivery(redis, self._link, spool, self.counts)
         self._keys = self._link.keys
         self._spool_losses = (0, 0, "")
-        self._scores: dict[str, FrameScore] = {}
+        self._scores: dict[str, ScoredFrame] = {}
         self._statuses: dict[str, tuple[CameraStatus, Mapping[str, float] | None]] = {}
         self._untold: set[str] = set()  # cameras whose latest status Redis doesn't have
         self._heatmap_at_s: dict[str, float] = {}
@@ -101,7 +101,7 @@ class RedisPublisher:
             group.create_task(self._publish_newest(), name="redis scores")
             group.create_task(self._repeat_statuses(), name="redis statuses")
 
-    def publish_score_nowait(self, score: FrameScore) -> None:
+    def publish_score_nowait(self, score: ScoredFrame) -> None:
         """Hand over a scored frame; it takes the place of its camera's unsent one."""
         if not self._link.online:
             self.counts.scores_lost += 1
@@ -117,7 +117,7 @@ class RedisPublisher:
         self._untold.add(status.camera)
         self._something_new.set()
 
-    def publish_alerts_nowait(self, alerts: Iterable[Alert], score: FrameScore | None = None) -> None:
+    def publish_alerts_nowait(self, alerts: Iterable[Alert], score: ScoredFrame | None = None) -> None:
         """Hand over alert messages, in order; they are on disk when this returns.
 
         Args:
@@ -191,7 +191,7 @@ class RedisPublisher:
             raise
         self.counts.scores_published += len(scores)
 
-    def _score_commands(self, score: FrameScore) -> list[tuple[Any, ...]]:
+    def _score_commands(self, score: ScoredFrame) -> list[tuple[Any, ...]]:
         now = time.monotonic()
         heatmap_key = None
         commands: list[tuple[Any, ...]] = []

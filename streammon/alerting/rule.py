@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from streammon.alerting.regions import regions
 from streammon.config import AlertingConfig
-from streammon.records import Alert, AlertEvent, FrameScore
+from streammon.records import Alert, AlertEvent, ScoredFrame
 
 MAX_GAP_S = 10.0
 MAX_GAP_FRAMES = 3
@@ -26,7 +26,7 @@ class _Episode:
 
     opened_s: float
     abnormal_s: float
-    peak: FrameScore
+    peak: ScoredFrame
     alert_id: str = ""
     parts: int = 0
     told_s: float = 0.0
@@ -57,7 +57,7 @@ class AlertRule:
         self._alerting = alerting
         self._max_gap_s = max(MAX_GAP_S, alerting.close_after_s, MAX_GAP_FRAMES * frame_interval_s)
         self._episode: _Episode | None = None
-        self._latest: FrameScore | None = None
+        self._latest: ScoredFrame | None = None
         self._quiet_until_s = float("-inf")
 
     @property
@@ -65,7 +65,7 @@ class AlertRule:
         """Whether an alert is open now."""
         return self._episode is not None and bool(self._episode.alert_id)
 
-    def step(self, score: FrameScore) -> list[Alert]:
+    def step(self, score: ScoredFrame) -> list[Alert]:
         """Take the camera's next scored frame.
 
         Returns:
@@ -100,7 +100,7 @@ class AlertRule:
         self._episode = None
         return alerts
 
-    def _bridged(self, score: FrameScore) -> tuple[list[Alert], float]:
+    def _bridged(self, score: ScoredFrame) -> tuple[list[Alert], float]:
         """What ends because of the time since the last frame, and the frame's time, which never runs back.
 
         A clock set back by more than a gap starts the rule afresh: waiting for it to catch up could take hours.
@@ -116,7 +116,7 @@ class AlertRule:
             self._quiet_until_s = float("-inf")
         return alerts, score.wall_time_s
 
-    def _opening(self, score: FrameScore) -> list[Alert]:
+    def _opening(self, score: ScoredFrame) -> list[Alert]:
         now = score.wall_time_s
         if score.level < self._alerting.open_level or now < self._quiet_until_s:
             self._episode = None

@@ -27,8 +27,17 @@ from streammon.bench.stages import (
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
 from streammon.ingest import clips
-from streammon.motion import MOTION_FILE, Learning, Observer, VideoBank, configured_detector, load_judge
+from streammon.motion import (
+    Observer,
+)
 from streammon.padim import BANK_FILE, Backbone, Bank, load_backbone
+from streammon.scene import (
+    MOTION_FILE,
+    Learning,
+    VideoBank,
+    configured_detector,
+    load_judge,
+)
 
 METHODS = ("padim", "motion")
 CALIBRATION_FRAMES = 24

@@ -9,9 +9,9 @@ import psutil
 
 from streammon.config import Config, ModelConfig
 from streammon.ingest import LatestFrames
+from streammon.live.scorer import Outcome, ScorerThread
 from streammon.padim import Backbone
-from streammon.records import Frame, FrameScore
-from streammon.scoring import Outcome, ScorerThread
+from streammon.records import Frame, ScoredFrame
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def camera_load(
         nonlocal scored
         scored += len(outcomes)
         for outcome in outcomes:
-            if isinstance(outcome, FrameScore):  # each scene has its bank, so every outcome is one
+            if isinstance(outcome, ScoredFrame):  # each scene has its bank, so every outcome is one
                 put(outcome.camera, scored)
 
     def put(name: str, number: int) -> None:

@@ -15,12 +15,21 @@ from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
 from streammon.ingest.detail import CloserLook
-from streammon.motion import Detector, Judge, Observation, Observer, StillPatches, VideoBank
+from streammon.motion import (
+    Detector,
+    Observation,
+    Observer,
+    StillPatches,
+)
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
 from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
 from streammon.records import Frame
+from streammon.scene import (
+    Judge,
+    VideoBank,
+)
 
 FRAMES_HELD = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5

@@ -16,7 +16,7 @@ from streammon.alerting import subscribe
 from streammon.config import Config, RedisConfig
 from streammon.demo.camera import plaza_camera
 from streammon.demo.plaza import CROSSING_S, render_plaza
-from streammon.monitor import Monitor, redis_for
+from streammon.live.monitor import Monitor, redis_for
 from streammon.records import CameraState, CameraStatus, Event, Notice
 
 CAMERA = "plaza"

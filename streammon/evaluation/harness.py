@@ -11,13 +11,17 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from streammon.calibration import HOLD_OUT, Calibration
 from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, hold_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
 from streammon.ingest import Clip
-from streammon.padim import HOLD_OUT, Backbone, Calibration, as_batch
+from streammon.padim import (
+    Backbone,
+    as_batch,
+)
 from streammon.records import Frame
 
 CALIBRATING_CLIP = 5  # every fifth training clip calibrates; of fewer clips the end of their footage does

@@ -6,6 +6,7 @@ it is cut into windows about as wide as high, and one much higher than wide like
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streammon.motion.flow import GRID, Motion
-from streammon.padim import Backbone
 from streammon.records import Picture
 
 CROP_SIDE = 64  # pixels of a crop: a quarter of the model's input, a sixteenth of its cost
@@ -128,6 +128,38 @@ def feature_dimensions(channels: tuple[int, int, int]) -> int:
     return min(channels[0], 64)
 
 
+class Architecture(Protocol):
+    """The shape of a backbone's feature maps.
+
+    Attributes:
+        channels: Of each of its three maps.
+    """
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Of each of its three maps."""
+
+
+class FeatureNetwork(Protocol):
+    """What motion needs of a backbone: `padim.Backbone` is one.
+
+    Attributes:
+        architecture: The shape of its maps.
+        device: Where it computes.
+    """
+
+    @property
+    def architecture(self) -> Architecture:
+        """The shape of its maps."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
+        """Feature maps (B, C, h, w) of (B, H, W, 3) uint8 pictures, of the first `stages` stages."""
+
+
 class ObjectFeatures:
     """The backbone's first stage, averaged over each object: texture and parts at a finer scale than the frame's.
 
@@ -138,7 +170,7 @@ class ObjectFeatures:
         backbone: Which network.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: FeatureNetwork) -> None:
         self._backbone = backbone
         self.dimensions = feature_dimensions(backbone.architecture.channels)
 

@@ -2,22 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streammon.config import ModelConfig
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
-from streammon.motion.detector import Detector, configured_detector
 from streammon.motion.flow import FlowReader, Motion
-from streammon.motion.objects import MovingObject, ObjectFeatures, crop_of, moving_objects
-from streammon.padim import Backbone
-from streammon.records import Frame
+from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
 """That read flow at once, of those that torch may use: a batch has hardly more frames."""
+
+
+class Detector(Protocol):
+    """Finds things in a picture.
+
+    Attributes:
+        fingerprint: Tells it from every other; what one has learned is refused with another.
+    """
+
+    fingerprint: str
+
+    def __call__(self, picture: Picture) -> Sequence[Box]:
+        """Boxes of the things in a picture, in its pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +66,7 @@ class Observer:
         detector: Fingerprint of what finds objects; empty for the regions of motion.
     """
 
-    def __init__(self, backbone: Backbone, detector: Detector | None = None) -> None:
+    def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None) -> None:
         self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
@@ -121,12 +132,3 @@ class Observer:
             return []
         boxes = None if self._detector is None else self._detector(frame.detail.picture)
         return moving_objects(motion, boxes)
-
-
-def configured_observer(model: ModelConfig, backbone: Backbone) -> Observer | None:
-    """What looks at frames as the configuration has it; None where the patches alone are judged.
-
-    Raises:
-        WeightsError: The detector's weights can't be read, or are of something else.
-    """
-    return Observer(backbone, configured_detector(model, backbone)) if model.method == "motion" else None

@@ -8,11 +8,9 @@ rate of false alarms; `bank` keeps all that was learned about a scene, `learner`
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
 from streammon.padim.bank import Bank
-from streammon.padim.calibration import LEAST_FRAMES, Calibration
 from streammon.padim.devices import device_memory_bytes
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
-from streammon.padim.hold_out import HOLD_OUT, HoldOut
 from streammon.padim.learner import SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
@@ -23,16 +21,12 @@ from streammon.padim.weights import load_state, sha256
 __all__ = [
     "ARCHITECTURES",
     "BANK_FILE",
-    "HOLD_OUT",
     "INPUT_SIZE",
-    "LEAST_FRAMES",
     "SCENE_FILE",
     "STATISTICS_FILE",
     "Backbone",
     "Bank",
     "BankFacts",
-    "Calibration",
-    "HoldOut",
     "MapSmoother",
     "PrincipalComponents",
     "Reduction",

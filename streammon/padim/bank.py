@@ -8,10 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from streammon.calibration.rates import Calibration
 from streammon.errors import BankError
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import Backbone
-from streammon.padim.calibration import Calibration
 from streammon.padim.facts import BankFacts, facts_for
 from streammon.padim.gaussian import pack_lower, unpack_lower, whitened_distance, whitening
 from streammon.padim.reduction import Reduction

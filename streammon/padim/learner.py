@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
+from streammon.calibration.rates import LEAST_FRAMES
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.padim.backbones import Backbone
 from streammon.padim.bank import Bank
-from streammon.padim.calibration import LEAST_FRAMES
 from streammon.padim.facts import facts_for
 from streammon.padim.gaussian import RunningGaussian
 from streammon.padim.reduction import Reduction, make_reduction

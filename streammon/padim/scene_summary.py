@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from streammon import __version__
-from streammon.padim.calibration import Calibration
+from streammon.calibration.rates import Calibration
 from streammon.padim.facts import BankFacts
 from streammon.padim.scene_files import write_text
 

@@ -7,9 +7,9 @@ from typing import Self
 import torch
 
 from streammon import __version__
+from streammon.calibration.rates import KEPT_SCORES, Calibration
 from streammon.errors import BankError
 from streammon.padim.bank import Bank
-from streammon.padim.calibration import KEPT_SCORES, Calibration
 from streammon.padim.facts import BankFacts
 from streammon.padim.gaussian import RunningGaussian, pack_lower, unpack_lower
 from streammon.padim.reduction import Reduction

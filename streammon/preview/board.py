@@ -19,9 +19,9 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
-    FrameScore,
     Notice,
     RedisStatus,
+    ScoredFrame,
     SpoolStatus,
 )
 
@@ -70,7 +70,7 @@ class Board:
         """Take what the monitor tells; on the event loop, never blocks."""
         self.journal.start_nowait()
         match event:
-            case FrameScore():
+            case ScoredFrame():
                 self._on_score(event)
             case CameraStatus():
                 self.journal.watch(event.camera, event.state in SENDING)
@@ -102,7 +102,7 @@ class Board:
             "notices": list(self._notices),
         }
 
-    def _on_score(self, score: FrameScore) -> None:
+    def _on_score(self, score: ScoredFrame) -> None:
         self.journal.on_score(score)
         change = self._cameras[score.camera].take_score(score, asyncio.get_running_loop().time())
         if change is not None:
@@ -134,7 +134,7 @@ class _Camera:
         self.status = status
         return {"name": self.name, **self._status()}
 
-    def take_score(self, score: FrameScore, now_s: float) -> dict[str, Any] | None:
+    def take_score(self, score: ScoredFrame, now_s: float) -> dict[str, Any] | None:
         """What a page is told of a scored frame; None for those between, whose peak goes with the next."""
         level, ratio = shown_level(score.level), threshold_ratio(score)
         self.size, self._level, self._ratio = score.source_size, level, ratio

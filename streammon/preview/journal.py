@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from streammon.preview.normal_footage import keep_as_normal
 from streammon.preview.timeline import shown_level
-from streammon.records import Alert, AlertEvent, Box, FrameScore
+from streammon.records import Alert, AlertEvent, Box, ScoredFrame
 
 ALERTS = 200
 SHOWN = ("picture", "blended")
@@ -116,7 +116,7 @@ class Journal:
         self._on_change = on_change
         self._open: dict[str, Entry] = {}  # camera → its open alert
         self._before: dict[str, deque[bytes]] = {}  # of the cameras that send pictures now
-        self._wanted: dict[str, FrameScore | Alert] = {}  # camera → why a picture of it shall be taken
+        self._wanted: dict[str, ScoredFrame | Alert] = {}  # camera → why a picture of it shall be taken
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, "streammon-journal")
@@ -147,7 +147,7 @@ class Journal:
         else:
             self._before.pop(camera, None)
 
-    def on_score(self, score: FrameScore) -> None:
+    def on_score(self, score: ScoredFrame) -> None:
         """Take a scored frame: while its camera's alert is open, its picture is kept."""
         entry = self._open.get(score.camera)
         if entry is None:
@@ -203,7 +203,7 @@ class Journal:
                 self._on_change(entry)
         return entry.normal_frames
 
-    def _want(self, camera: str, reason: FrameScore | Alert) -> None:
+    def _want(self, camera: str, reason: ScoredFrame | Alert) -> None:
         self._wanted[camera] = reason
         self._wake.set()
 
@@ -240,7 +240,7 @@ class Journal:
         elif (picture := await self._still(camera, "picture", KEPT_QUALITY, KEPT_WIDTH)) is not None:
             pictures.append(picture)
 
-    async def _take_for_alert(self, camera: str, reason: FrameScore | Alert) -> None:
+    async def _take_for_alert(self, camera: str, reason: ScoredFrame | Alert) -> None:
         entry = self._open.get(camera)
         if entry is None and isinstance(reason, Alert):  # one that closed at once
             entry = self.entries.get(reason.id)

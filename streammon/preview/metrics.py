@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from streammon.config import Config
-from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, FrameScore
+from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, ScoredFrame
 
 CLOSED_WORDS = "Alerts closed, by the evidence that spoke loudest at their peak"
 LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
@@ -85,7 +85,7 @@ class Metrics:
 
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""
-        if isinstance(event, FrameScore) and event.camera in self._timed:
+        if isinstance(event, ScoredFrame) and event.camera in self._timed:
             self._latency.labels(event.camera).observe(max(0.0, time.time() - event.wall_time_s))
         if isinstance(event, Alert) and event.event is AlertEvent.CLOSE:
             self._closed[event.camera, event.channel] += 1

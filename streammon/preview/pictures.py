@@ -11,7 +11,7 @@ from streammon.config import PreviewConfig
 from streammon.preview.compose import Composer, Heat, Moment, jpeg
 from streammon.preview.encoder import H264Encoder, JpegEncoder
 from streammon.preview.fanout import SharedStream, Viewer
-from streammon.records import FrameScore
+from streammon.records import ScoredFrame
 
 STREAMS = ("picture", "blended", "heatmap")
 """What can be watched of each camera."""
@@ -64,7 +64,7 @@ class LivePictures:
         for shared in view.watched:
             shared.wake()
 
-    def put_score(self, score: FrameScore) -> None:
+    def put_score(self, score: ScoredFrame) -> None:
         """Show a scored frame's anomaly map over the pictures that follow."""
         self._cameras[score.camera].heat = Heat(score.anomaly_map, score.threshold)
 

@@ -25,7 +25,7 @@ from streammon.preview.pictures import LivePictures
 from streammon.preview.stills import still_routes
 from streammon.preview.tls import tls_context
 from streammon.preview.whep import WhepSessions
-from streammon.records import CameraFigures, CameraState, CameraStatus, Event, FrameScore
+from streammon.records import CameraFigures, CameraState, CameraStatus, Event, ScoredFrame
 
 CLOSE_S = 0.5  # for viewers and pages to be told, then for requests to end: twice at worst
 BACKLOG = 128
@@ -120,7 +120,7 @@ class Preview:
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""
         match event:
-            case FrameScore():
+            case ScoredFrame():
                 self.pictures.put_score(event)
             case CameraStatus() if event.state not in SENDING:
                 self.pictures.clear(event.camera)

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from streammon.records import Alert, FrameScore
+from streammon.records import Alert, ScoredFrame
 
 POINTS = 240  # a tile is about 350 pixels wide
 MAX_RATIO = 99.0  # a bank of one repeated picture has a threshold of next to nothing
@@ -78,7 +78,7 @@ class Timeline:
         ]
 
 
-def threshold_ratio(score: FrameScore) -> float:
+def threshold_ratio(score: ScoredFrame) -> float:
     """A frame's score in multiples of the threshold at which an alert opens, 0 to 99."""
     ratio = score.score / max(score.threshold, MIN_THRESHOLD)
     return 0.0 if math.isnan(ratio) else round(min(max(ratio, 0.0), MAX_RATIO), 3)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging import Kind, Mover, stage
-from streammon.staging.paths import Path, Pose, paste
-from streammon.staging.scenery import Backdrop
-from streammon.staging.stage import LEAST_SHOWN, LEAST_SHOWN_S, RAMP_S, STARTS
 from streammon.validation.footage import Segment
+from streammon.validation.staging import Kind, Mover, stage
+from streammon.validation.staging.paths import Path, Pose, paste
+from streammon.validation.staging.scenery import Backdrop
+from streammon.validation.staging.stage import LEAST_SHOWN, LEAST_SHOWN_S, RAMP_S, STARTS
 
 CONTROL = "unchanged"
 """The control's name among the kinds."""

@@ -3,11 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from streammon.calibration import Calibration, HoldOut
 from streammon.config import ModelConfig
 from streammon.ingest import batched
-from streammon.motion import Judge, Learning, configured_observer
-from streammon.padim import Backbone, Calibration, HoldOut, as_batch
+from streammon.padim import (
+    Backbone,
+    as_batch,
+)
 from streammon.records import Channel, Frame
+from streammon.scene import (
+    Judge,
+    Learning,
+    configured_observer,
+)
 from streammon.validation.footage import Fold
 
 Counted = Callable[[int], None]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import chi2
 
-from streammon.padim import Calibration
-from streammon.padim.calibration import LONGEST_GAP_S, QUIET_S
+from streammon.calibration import Calibration
+from streammon.calibration.rates import LONGEST_GAP_S, QUIET_S
 
 SECONDS_PER_HOUR = 3600.0
 PER_DAY = 1 / 24

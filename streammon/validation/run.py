@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.ingest import batched, clips
-from streammon.padim import HOLD_OUT, Backbone, load_backbone
+from streammon.padim import (
+    Backbone,
+    load_backbone,
+)
 from streammon.padim.scene_files import write_atomically
 from streammon.records import Picture
-from streammon.staging import background, movers, traffic
 from streammon.validation.blind import BlindMap, png
 from streammon.validation.catching import Outcome, outcome
 from streammon.validation.control import ACTS, CONTROL, pasted
@@ -29,6 +32,7 @@ from streammon.validation.footage import (
 from streammon.validation.learning import Counted, FoldBank, learn_fold
 from streammon.validation.rates import LEAST_EXPECTED, PER_DAY, SECONDS_PER_HOUR, Watch
 from streammon.validation.report import ValidationReport, act_reports
+from streammon.validation.staging import background, movers, traffic
 
 VALIDATION_PICTURE = "validation.png"
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from streammon.calibration import LEAST_FRAMES, Calibration
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.evaluation.methods.base import Batch, Model, Progress, Scored
@@ -17,16 +18,21 @@ from streammon.evaluation.methods.observing import Look, OneObserver, look_at
 from streammon.evaluation.methods.padim import Padim
 from streammon.evaluation.methods.training import hold_enough_frames
 from streammon.motion import (
+    StillPatches,
+)
+from streammon.padim import (
+    Backbone,
+    dimensions_kept,
+)
+from streammon.records import Channel
+from streammon.scene import (
     MotionBank,
     MotionLearner,
     Parts,
-    StillPatches,
     VideoBank,
     VideoLearner,
     detector_fingerprint,
 )
-from streammon.padim import LEAST_FRAMES, Backbone, Calibration, dimensions_kept
-from streammon.records import Channel
 
 READ_BY = (("streammon.motion", ""), ("streammon.ingest", "detail.py"))
 """Packages, or modules of them, whose code says what motion is."""

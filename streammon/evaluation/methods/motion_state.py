@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from streammon.evaluation.methods.gaussians import judge_tensors, restored_judge
-from streammon.motion import VideoLearner
-from streammon.motion.held_out import held_out_arrays, held_out_frames
-from streammon.motion.statistics_file import below
 from streammon.padim import pack_lower, unpack_lower
+from streammon.scene import (
+    VideoLearner,
+)
+from streammon.scene.held_out import held_out_arrays, held_out_frames
+from streammon.scene.motion_file import below
 
 
 def learner_tensors(learner: VideoLearner) -> dict[str, Tensor]:

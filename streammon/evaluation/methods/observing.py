@@ -9,9 +9,17 @@ from torch import Tensor
 
 from streammon.config import ModelConfig
 from streammon.evaluation.methods.base import Batch
-from streammon.motion import Detector, Observation, Observer, StillPatches, configured_detector
+from streammon.motion import (
+    Detector,
+    Observation,
+    Observer,
+    StillPatches,
+)
 from streammon.padim import Backbone, Bank
 from streammon.records import Frame
+from streammon.scene import (
+    configured_detector,
+)
 
 
 class RememberingObserver(Observer):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from streammon.calibration import Calibration
+from streammon.calibration.rates import KEPT_SCORES
 from streammon.config import ModelConfig
 from streammon.evaluation.methods.base import Batch, Progress, Scored
 from streammon.evaluation.methods.gaussians import BankInTheMaking, judge_tensors, scored_by
@@ -13,14 +15,12 @@ from streammon.padim import (
     ARCHITECTURES,
     Backbone,
     Bank,
-    Calibration,
     PrincipalComponents,
     Reduction,
     dimensions_kept,
     facts_for,
     make_reduction,
 )
-from streammon.padim.calibration import KEPT_SCORES
 
 PCA_FRAMES = 400  # at most, at least half of them: 200 frames of 4,096 patches fix 448 directions well
 PCA_BATCH = 8

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
 from streammon.ingest import CameraReader, LatestFrames, probe
+from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
 from streammon.records import (
     Alert,
@@ -21,11 +22,10 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
-    FrameScore,
     Notice,
     SceneProgress,
+    ScoredFrame,
 )
-from streammon.scoring import Outcome, ScorerThread, missing_banks
 
 if TYPE_CHECKING:
     from streammon.preview import Preview
@@ -288,7 +288,7 @@ class Monitor:
             if self.config.scene_of(camera) == progress.scene:
                 self._tell_status(camera)
 
-    def _on_score(self, score: FrameScore) -> None:
+    def _on_score(self, score: ScoredFrame) -> None:
         assert self._publisher is not None
         figures = self.figures[score.camera]
         figures.score, figures.level = score.score, score.level
@@ -300,7 +300,7 @@ class Monitor:
             alerts += rule.close_now(score.wall_time_s)
         self._tell_alerts(alerts, score)
 
-    def _tell_alerts(self, alerts: list[Alert], score: FrameScore | None = None) -> None:
+    def _tell_alerts(self, alerts: list[Alert], score: ScoredFrame | None = None) -> None:
         assert self._publisher is not None
         if not alerts:
             return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.staging.cast import Mover
+from streammon.validation.staging.cast import Mover
 
 USUAL_SHARE = 0.2
 """A way or a speed that more than this share of the moves nearby have is usual, and staging it shows nothing odd."""

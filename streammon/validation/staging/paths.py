@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.cast import Mover
-from streammon.staging.scenery import MASKED
+from streammon.validation.staging.cast import Mover
+from streammon.validation.staging.scenery import MASKED
 
 WHOLE_PIXEL = 0.05
 """Offsets nearer than this to a whole pixel are rounded, so that nothing is softened without need."""

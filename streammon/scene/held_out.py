@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.motion.evidence import Evidence
-from streammon.motion.fusion import HeldOut
+from streammon.scene.fusion import HeldOut
 
 NUMBERS = ("time_s", "clock_s", "patches")  # of a frame, beside its stream, its sample and its evidence
 

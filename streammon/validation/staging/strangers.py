@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.paths import Pose
+from streammon.validation.staging.paths import Pose
 
 LEAST_STRANGENESS = 30.0
 """Mean difference in grey levels from what it covers: a stranger nobody could see is none."""

@@ -21,9 +21,9 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
-    FrameScore,
     Notice,
     RedisStatus,
+    ScoredFrame,
     SpoolStatus,
 )
 
@@ -77,7 +77,7 @@ def event_text(event: Event) -> str:
             return f"alert spool: {event.waiting} messages wait{reason}; {lost}"
         case Notice():
             return event.text
-        case FrameScore():
+        case ScoredFrame():
             return f"camera '{event.camera}': frame {event.seq} scores {event.score:.1f}, level {event.level:+.2f}"
 
 
@@ -126,7 +126,7 @@ class LineDisplay:
 
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, FrameScore) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event):
             return
         stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._print(f"{stamp} {event_text(event)}")
@@ -164,7 +164,7 @@ class JsonDisplay(LineDisplay):
 
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, FrameScore) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event):
             return
         reason = {"reason": event.channel.reason} if isinstance(event, Alert) else {}
         self.write(self.NAMES[type(event)], asdict(event) | reason)

@@ -13,9 +13,9 @@ from streammon.alerting import Spool, check_redis
 from streammon.config import Config, redacted
 from streammon.errors import StreammonError
 from streammon.ingest import probe
-from streammon.monitor import hold_banks_writable, redis_for
+from streammon.live.monitor import hold_banks_writable, redis_for
+from streammon.live.scorer import Scene, observer_for
 from streammon.padim import Backbone, load_backbone
-from streammon.scoring import Scene, observer_for
 
 AT_ONCE = 16  # cameras opened at the same time
 

@@ -4,8 +4,8 @@ What moves through the footage is cut out and pasted back in at another speed, t
 elsewhere, standing still or with strange looks; no label is needed and no footage of anything abnormal.
 """
 
-from streammon.staging.cast import Mover, movers
-from streammon.staging.scenery import background, traffic
-from streammon.staging.stage import Kind, Staged, stage
+from streammon.validation.staging.cast import Mover, movers
+from streammon.validation.staging.scenery import background, traffic
+from streammon.validation.staging.stage import Kind, Staged, stage
 
 __all__ = ["Kind", "Mover", "Staged", "background", "movers", "stage", "traffic"]

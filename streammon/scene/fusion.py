@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.motion.drift import DISTANCES, Guess
+from streammon.calibration.drift import DISTANCES, Guess
+from streammon.calibration.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
 from streammon.motion.still import NOISE
-from streammon.motion.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.records import Channel
 
 WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average

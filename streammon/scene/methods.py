@@ -11,25 +11,25 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from streammon.calibration import Calibration
 from streammon.config import ModelConfig
 from streammon.errors import BankError, StorageError
-from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.objects import feature_dimensions
 from streammon.motion.observe import Observer
-from streammon.motion.statistics_file import MOTION_FILE, load_motion, save_motion
-from streammon.motion.video import VideoBank, VideoLearner, motion_bank
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
     Backbone,
     Bank,
-    Calibration,
     Reduction,
     SceneLearner,
     Statistics,
     write_scene_file,
 )
 from streammon.records import AnomalyMap, Channel, Frame
+from streammon.scene.motion_file import MOTION_FILE, load_motion, save_motion
+from streammon.scene.motion_learner import MotionBank, MotionLearner
+from streammon.scene.video import VideoBank, VideoLearner, motion_bank
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any
 from rich.live import Live
 
 from streammon.alerting import alert_from_json, subscribe
+from streammon.cli.display import LineDisplay, TableDisplay
 from streammon.config import RedisConfig
-from streammon.display import LineDisplay, TableDisplay
 from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, Event, Notice, RedisStatus
 
 REFRESH_PER_S = 4

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import torch
 
+from streammon.calibration import HOLD_OUT, HoldOut
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
 from streammon.ingest import Clip, batched, clips
-from streammon.motion import Learned, Learning, configured_observer, learned, merged_motion
 from streammon.padim import (
     BANK_FILE,
-    HOLD_OUT,
     INPUT_SIZE,
     Backbone,
-    HoldOut,
     PrincipalComponents,
     Reduction,
     Statistics,
@@ -28,6 +26,8 @@ from streammon.padim import (
     thresholds,
 )
 from streammon.records import Frame
+from streammon.scene.detector import configured_observer
+from streammon.scene.methods import Learned, Learning, learned, merged_motion
 
 PCA_FRAMES = 200  # spread over the footage; 200 frames of 4,096 patches fix 448 directions well
 

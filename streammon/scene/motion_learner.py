@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import Calibration
+from streammon.calibration.tails import Tail
 from streammon.motion.evidence import WHOLE_OBJECTS, Measure
-from streammon.motion.fusion import Averages, Fusion, HeldOut, Judgement, Parts
 from streammon.motion.observe import Observation
 from streammon.motion.statistics import Halves, MotionSums
-from streammon.motion.tails import Tail
-from streammon.padim import Calibration
+from streammon.scene.fusion import Averages, Fusion, HeldOut, Judgement, Parts
 
 KEPT_FRAMES = 20_000  # held out, the newest: about 10 to 50 MB
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.scenery import Backdrop
-from streammon.staging.tracks import Sighting, Track, filled, smooth_path, tracks
+from streammon.validation.staging.scenery import Backdrop
+from streammon.validation.staging.tracks import Sighting, Track, filled, smooth_path, tracks
 
 LEAST_PACE = 0.3
 """Of its own size per second: what is slower lingers."""

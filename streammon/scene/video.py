@@ -10,15 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streammon.calibration import Calibration
 from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
-from streammon.motion.learner import MotionBank, MotionLearner
 from streammon.motion.observe import Observer
 from streammon.motion.statistics import MotionSums
-from streammon.motion.statistics_file import load_motion
 from streammon.motion.still import StillPatches
-from streammon.padim import Backbone, Bank, Calibration, MapSmoother, Reduction, SceneLearner, Statistics
+from streammon.padim import (
+    Backbone,
+    Bank,
+    MapSmoother,
+    Reduction,
+    SceneLearner,
+    Statistics,
+)
 from streammon.records import Channel, Frame
+from streammon.scene.motion_file import load_motion
+from streammon.scene.motion_learner import MotionBank, MotionLearner
 
 PATCH_SAMPLE = 64  # distances of a held-out frame that are kept, evenly spread over the picture
 

@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.motion.drift import DISTANCES, Guess, shifted
+from streammon.calibration.drift import DISTANCES, Guess, shifted
 
 TAIL_SHARE = 0.02
 KNOTS = 256  # of the empirical part

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.cast import Mover
-from streammon.staging.company import Company
-from streammon.staging.paths import Path, Pose, footprint, paste
-from streammon.staging.places import QUIET_SHARE, likely_shift, quiet_shifts
-from streammon.staging.scenery import MASKED, Backdrop
-from streammon.staging.strangers import dressed, oval, skin_size, strange_skin
+from streammon.validation.staging.cast import Mover
+from streammon.validation.staging.company import Company
+from streammon.validation.staging.paths import Path, Pose, footprint, paste
+from streammon.validation.staging.places import QUIET_SHARE, likely_shift, quiet_shifts
+from streammon.validation.staging.scenery import MASKED, Backdrop
+from streammon.validation.staging.strangers import dressed, oval, skin_size, strange_skin
 
 FADE_S = 0.5
 """What stands appears over this time."""

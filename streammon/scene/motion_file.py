@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from streammon.errors import BankError
-from streammon.motion.held_out import Arrays, held_out_arrays, held_out_frames
-from streammon.motion.learner import MotionLearner
 from streammon.padim import BankFacts, read_tensors, write_tensors
+from streammon.scene.held_out import Arrays, held_out_arrays, held_out_frames
+from streammon.scene.motion_learner import MotionLearner
 
 MOTION_FILE = "motion.safetensors"
 

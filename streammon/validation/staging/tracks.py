@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.staging.scenery import LEAST_CONTRAST, MASKED, Backdrop, most_of_colours
+from streammon.validation.staging.scenery import LEAST_CONTRAST, MASKED, Backdrop, most_of_colours
 
 LEAST_AREA = 0.0005
 MOST_AREA = 0.15

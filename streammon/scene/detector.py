@@ -4,10 +4,9 @@ Two people who walk side by side are one region of motion and two boxes, and who
 all the same. It costs several times as much as all else, so it is off unless its weights are configured.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from torchvision.models import detection
 
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
-from streammon.motion.objects import Box
+from streammon.motion import Box, Observer
 from streammon.padim import Backbone, load_state, sha256
 from streammon.records import Picture
 
@@ -29,19 +28,6 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 LEAST_SCORE = 0.5
 REMEDY = f"give torchvision's COCO weights of one of {', '.join(NETWORKS)}"
-
-
-class Detector(Protocol):
-    """Finds things in a picture.
-
-    Attributes:
-        fingerprint: Tells it from every other; what one has learned is refused with another.
-    """
-
-    fingerprint: str
-
-    def __call__(self, picture: Picture) -> Sequence[Box]:
-        """Boxes of the things in a picture, in its pixels."""
 
 
 @dataclass(eq=False)
@@ -107,3 +93,12 @@ def configured_detector(model: ModelConfig, backbone: Backbone) -> TorchvisionDe
         WeightsError: Its file can't be read, or holds something else.
     """
     return None if model.detector is None else load_detector(model.detector, backbone.device)
+
+
+def configured_observer(model: ModelConfig, backbone: Backbone) -> Observer | None:
+    """What looks at frames as the configuration has it; None where the patches alone are judged.
+
+    Raises:
+        WeightsError: The detector's weights can't be read, or are of something else.
+    """
+    return Observer(backbone, configured_detector(model, backbone)) if model.method == "motion" else None

@@ -7,18 +7,31 @@ from pathlib import Path
 
 from torch import Tensor
 
+from streammon.calibration import HOLD_OUT, LEAST_FRAMES
 from streammon.config import CameraConfig, Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
-from streammon.motion import Judge, Learning, Observer, configured_observer, load_judge
-from streammon.padim import BANK_FILE, HOLD_OUT, LEAST_FRAMES, Backbone, as_batch
-from streammon.records import Frame, FrameScore, SceneProgress
+from streammon.motion import (
+    Observer,
+)
+from streammon.padim import (
+    BANK_FILE,
+    Backbone,
+    as_batch,
+)
+from streammon.records import Frame, SceneProgress, ScoredFrame
+from streammon.scene import (
+    Judge,
+    Learning,
+    configured_observer,
+    load_judge,
+)
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
 LONGEST_STEP_S = 10.0  # between two frames; more is a pause, in which nothing is learned, nor calibrated
 PROGRESS_STEP = 0.01
 
-Outcome = FrameScore | SceneProgress
+Outcome = ScoredFrame | SceneProgress
 
 
 class Scene:
@@ -85,7 +98,7 @@ class Scene:
         if self._judge is None:
             return self._learn(frames, maps)
         return [
-            FrameScore(
+            ScoredFrame(
                 camera=frame.camera,
                 scene=self.name,
                 seq=frame.seq,

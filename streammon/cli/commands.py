@@ -24,11 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from streammon import __version__
-from streammon.config import (
-    MultipleConfigError,
-)
-from streammon.errors import ConfigError, InputError, StorageError, StreammonError
-from streammon.options import (
+from streammon.cli.options import (
     Between,
     config_option,
     evaluation_options,
@@ -45,6 +41,10 @@ from streammon.options import (
     validation_options,
     watched_redis,
 )
+from streammon.config import (
+    MultipleConfigError,
+)
+from streammon.errors import ConfigError, InputError, StorageError, StreammonError
 
 EXIT_WORK_FAILED = 1
 EXIT_INPUT_WRONG = 2
@@ -157,8 +157,8 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
-    from streammon.display import WorkBar, print_report
-    from streammon.fit import FitOptions, fit_scene
+    from streammon.cli.display import WorkBar, print_report
+    from streammon.scene.fit import FitOptions, fit_scene
 
     if validation is not None:
         from streammon.validation import ValidationOptions, hold_enough_footage, print_validation, validate_scene
@@ -190,8 +190,8 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
     folder = scene_folder(scenes, loaded(None), scene)
-    from streammon.display import print_report
-    from streammon.fit import merge_scenes
+    from streammon.cli.display import print_report
+    from streammon.scene.fit import merge_scenes
 
     report = merge_scenes(scene, list(parts), folder)
     print_report(report, f"scene {scene}", _console(json_file))
@@ -216,8 +216,8 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
     Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
     """
     config = run_config(urls, options)
-    from streammon.display import JsonDisplay, LineDisplay, TableDisplay
-    from streammon.monitor import Monitor
+    from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay
+    from streammon.live.monitor import Monitor
 
     if log_json or not sys.stdout.isatty():
         lines = JsonDisplay() if log_json else LineDisplay()
@@ -242,7 +242,7 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
     Example: streammon watch --redis redis://10.0.0.5
     """
     address = watched_redis(redis, config_file)
-    from streammon.watch import watch_messages
+    from streammon.live.watch import watch_messages
 
     _until_signal(watch_messages(address, cameras or None, as_json))
 
@@ -270,7 +270,7 @@ def check(config_file: Path | None, json_file: str | None) -> int:
     config = loaded(config_file)
     if config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
-    from streammon.check import check_all, findings_table
+    from streammon.live.check import check_all, findings_table
 
     findings = check_all(config)
     _console(json_file).print(findings_table(findings))
@@ -288,8 +288,8 @@ def demo(json_file: str | None) -> int:
     started_s = time.time()
     if json_file not in (None, "-"):
         raise ConfigError("--json", f"it is {json_file!r}", "the demo writes its events to - (standard output) only")
+    from streammon.cli.display import JsonDisplay, LineDisplay, print_report
     from streammon.demo.run import run_demo
-    from streammon.display import JsonDisplay, LineDisplay, print_report
 
     display = JsonDisplay() if json_file else LineDisplay()
     report = _until_signal(run_demo(display.show, started_s))
@@ -313,7 +313,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     Example: streammon eval --dataset stc --root shanghaitech --report page
     """
     config = loaded(options.pop("config_file"))
-    from streammon.display import WorkBar
+    from streammon.cli.display import WorkBar
     from streammon.evaluation.options import study_options
     from streammon.evaluation.report import ANOTHER_FOLDER, report_json, report_tables, write_page
     from streammon.evaluation.run import evaluate_paper, evaluate_study

@@ -3,7 +3,7 @@
 import platform
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -14,7 +14,6 @@ from streammon import __version__
 from streammon.bench.loads import CameraLoad, PeakMemory, camera_load
 from streammon.bench.stages import (
     FRAMES_HELD,
-    STEP_S,
     Comparison,
     StageTime,
     compared,
@@ -27,20 +26,19 @@ from streammon.bench.stages import (
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
 from streammon.ingest import clips
-from streammon.motion import (
-    Observer,
-)
-from streammon.padim import BANK_FILE, Backbone, Bank, load_backbone
+from streammon.padim import BANK_FILE, Backbone, load_backbone
 from streammon.scene import (
     MOTION_FILE,
-    Learning,
-    VideoBank,
+    SceneLearner,
+    SceneScorer,
     configured_detector,
-    load_judge,
+    configured_observer,
+    load_scene,
+    save_scene,
 )
 
 METHODS = ("padim", "motion")
-CALIBRATION_FRAMES = 24
+LEARNED_STEP_S = 0.2  # between the frames that are learned: 5 a second
 
 
 @dataclass(frozen=True)
@@ -102,15 +100,14 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scenes = Path(folder) / "scenes"
         scene = scenes / "camera0"
         detector = configured_detector(model, backbone)
-        fit_fps = _fit(footage, scene, backbone, model, Observer(backbone, detector))
+        fit_fps = _fit(footage, scene, backbone, model)
         began = time.perf_counter()
-        motion = load_judge(scene, backbone, model, Observer(backbone, detector))
+        motion = _scorer(scene, backbone, model)
         bank_load_s = time.perf_counter() - began
-        padim = load_judge(scene, backbone, model, None)
-        bank = VideoBank.beside(scene, Bank.load(scene), backbone, Observer(backbone, detector))
+        padim = _scorer(scene, backbone, model.model_copy(update={"method": "padim"}))
         frames = spread_frames(pieces[0])
-        stages = padim_stages(pieces[0].path, frames, backbone, bank.patches, model.batch, seconds)
-        stages += motion_stages(frames, backbone, bank, model.batch, seconds, detector)
+        stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
+        stages += motion_stages(frames, backbone, motion, model.batch, seconds, detector)
         methods = compared(footage, backbone, (padim, motion), model.batch, seconds)
         loads = []
         for method in METHODS:
@@ -165,22 +162,23 @@ def _plaza(folder: Path) -> Path:
     return film
 
 
-def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig, observer: Observer) -> float:
-    """Fit on at least 128 frames and save; frames a second, decoding included, saving not."""
-    learning = Learning(folder.name, backbone, model, observer)
+def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer:
+    observer = configured_observer(model, backbone)
+    detector = None if observer is None else observer.detector
+    return SceneScorer(load_scene(folder, backbone, model, detector), backbone, observer)
+
+
+def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
+    """Learn at least 128 frames with motion, half of them held out, and save; frames a second, decoding included."""
+    total_s, step_s = 2 * FRAMES_HELD * LEARNED_STEP_S, LEARNED_STEP_S
+    observer = configured_observer(model.model_copy(update={"method": "motion"}), backbone)
+    learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=1 / step_s)
     batches = decoded(footage, model.batch, detail=True)
     began, done = time.perf_counter(), 0
-    while done < 2 * FRAMES_HELD:
-        frames = next(batches)
-        learning.learn(frames, backbone.maps(pictures_of(frames)), [0.0] * len(frames))
+    while done < 2 * FRAMES_HELD + model.batch:
+        frames = [replace(f, stream_time_s=(done + n) * step_s) for n, f in enumerate(next(batches))]
+        learner.learn(frames, backbone.maps(pictures_of(frames)))
         done += len(frames)
     fps = done / (time.perf_counter() - began)
-    learning.begin_calibration()
-    held_out = 0
-    while held_out < CALIBRATION_FRAMES:
-        frames = next(batches)
-        times_s = [STEP_S * (held_out + i) for i in range(len(frames))]
-        learning.learn(frames, backbone.maps(pictures_of(frames)), times_s)
-        held_out += len(frames)
-    learning.finish().save(folder, [str(footage)])
+    save_scene(folder, learner.finish(), ["the benchmark"])
     return fps

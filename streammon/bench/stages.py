@@ -15,21 +15,13 @@ from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
 from streammon.ingest.detail import CloserLook
-from streammon.motion import (
-    Detector,
-    Observation,
-    Observer,
-    StillPatches,
-)
+from streammon.motion import Detector, Observation, Observer
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
 from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
 from streammon.records import Frame
-from streammon.scene import (
-    Judge,
-    VideoBank,
-)
+from streammon.scene import Fused, SceneScorer
 
 FRAMES_HELD = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5
@@ -128,27 +120,27 @@ class MotionBatch:
     Args:
         frames: With details.
         backbone: Where they go through.
-        bank: Judges them.
+        scorer: Of their scene.
         detector: Finds objects; None for the regions of motion.
     """
 
-    def __init__(self, frames: list[Frame], backbone: Backbone, bank: VideoBank, detector: Detector | None) -> None:
+    def __init__(
+        self, frames: list[Frame], backbone: Backbone, scorer: SceneScorer, detector: Detector | None
+    ) -> None:
         self._frames = frames
-        self._bank = bank
+        self._scorer = scorer
         self._observer = Observer(backbone, detector)
-        self._still = StillPatches(bank.motion.measure.rarity)
         self._maps = backbone.maps(pictures_of(frames))
         self._time_s = 0.0
         self._motions = self.flow()
         self._found = self.objects()
-        self._distances = bank.patches.distances(self._maps).cpu().numpy()
-        self._verdicts = bank.judge(frames, self._maps)
         self._observations = [
             Observation(frame.camera, frame.stream_time_s, motion, found, features, change, embedding)
             for frame, motion, (found, features), change, embedding in zip(
                 frames, self._motions, self._found, self.change(), self._observer.embeddings(self._maps), strict=True
             )
         ]
+        self._fused = self.fusion()
 
     def flow(self) -> list[Motion | None]:
         """What moves, and how fast."""
@@ -168,21 +160,20 @@ class MotionBatch:
         self._time_s = timed[-1].stream_time_s
         return self._observer.changes(timed, self._observer.embeddings(self._maps))
 
-    def fusion(self) -> None:
-        """Evidence, probabilities, one score."""
-        self._bank.motion.judge(self._observations, self._still.heights(self._observations, self._distances))
-        self._bank.motion.patch_surprise(self._distances)
+    def fusion(self) -> list[Fused]:
+        """Distances of patches, evidence, one score."""
+        return self._scorer.fuse(self._frames, self._scorer.measure.measure(self._maps, self._observations))
 
     def anomaly_maps(self) -> None:
         """The maps, upsampled and blurred."""
-        self._bank.anomaly_maps(self._verdicts)
+        self._scorer.anomaly_maps(self._fused)
 
 
 MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {
     "flow": MotionBatch.flow,
     "objects and their crops": MotionBatch.objects,
     "change": MotionBatch.change,
-    "evidence and fusion": MotionBatch.fusion,
+    "distances, evidence and fusion": MotionBatch.fusion,
     "map of surprise": MotionBatch.anomaly_maps,
 }
 
@@ -190,7 +181,7 @@ MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {
 def motion_stages(
     frames: list[Frame],
     backbone: Backbone,
-    bank: VideoBank,
+    scorer: SceneScorer,
     batch: int,
     seconds: float,
     detector: Detector | None = None,
@@ -200,14 +191,14 @@ def motion_stages(
     Args:
         frames: With details.
         backbone: Where they and their crops go through.
-        bank: Judges them.
+        scorer: Of their scene.
         detector: Finds objects; None for the regions of motion.
         batch: The largest.
         seconds: For each measurement.
     """
     size = min(batch, len(frames))
     firsts = range(0, len(frames) - size + 1, size)
-    batches = [MotionBatch(frames[first : first + size], backbone, bank, detector) for first in firsts]
+    batches = [MotionBatch(frames[first : first + size], backbone, scorer, detector) for first in firsts]
     found = []
     for name, stage in MOTION_STAGES.items():
         turns = cycle(batches)
@@ -260,14 +251,14 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
 
 
 def compared(
-    footage: Path, backbone: Backbone, judges: tuple[Judge, Judge], batch: int, seconds: float
+    footage: Path, backbone: Backbone, scorers: tuple[SceneScorer, SceneScorer], batch: int, seconds: float
 ) -> Comparison:
     """Either method from the file to its frame scores and maps, in turn.
 
     Args:
         footage: What both read.
         backbone: Where frames go through.
-        judges: PaDiM alone, and motion.
+        scorers: PaDiM alone, and motion.
         batch: Frames at once.
         seconds: For each.
     """
@@ -275,10 +266,10 @@ def compared(
     times: tuple[list[float], list[float]] = ([], [])
     end = time.perf_counter() + 2 * seconds
     while len(times[1]) < LEAST_ROUNDS or time.perf_counter() < end:
-        for judge, reader, taken in zip(judges, readers, times, strict=True):
+        for scorer, reader, taken in zip(scorers, readers, times, strict=True):
             began = time.perf_counter()
             frames = next(reader)
-            judge.read(frames, backbone.maps(pictures_of(frames)))
+            scorer.score(frames, backbone.maps(pictures_of(frames)))
             taken.append((time.perf_counter() - began) / batch)
     padim_ms, motion_ms = (1000 * statistics.median(taken) for taken in times)
     return Comparison(round(padim_ms, 2), round(motion_ms, 2), round(motion_ms / padim_ms, 2))

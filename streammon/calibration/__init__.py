@@ -1,7 +1,23 @@
-"""From scores of normal footage to false alarms a day: numpy and scipy, no torch and no video."""
+"""From scores of normal footage to false alarms a day: numpy and scipy, no torch and no video.
+
+`recordings` says what belongs together in time, `hold_out` which footage calibrates, `tails` (with `drift`) how rare
+a value is, `rates` how many false alarms a day a threshold costs.
+"""
 
 from streammon.calibration.hold_out import HOLD_OUT, HoldOut
 from streammon.calibration.rates import LEAST_FRAMES, Calibration
+from streammon.calibration.recordings import FootageClock, RecentRecordings, peaks_above, stretches, watched_s
 from streammon.calibration.tails import Tail
 
-__all__ = ["HOLD_OUT", "LEAST_FRAMES", "Calibration", "HoldOut", "Tail"]
+__all__ = [
+    "HOLD_OUT",
+    "LEAST_FRAMES",
+    "Calibration",
+    "FootageClock",
+    "HoldOut",
+    "RecentRecordings",
+    "Tail",
+    "peaks_above",
+    "stretches",
+    "watched_s",
+]

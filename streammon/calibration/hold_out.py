@@ -1,63 +1,45 @@
-"""Which part of normal footage is held out until the rest is learned, to calibrate on; then it is learned too.
+"""Which footage calibrates: each stretch is scored by what was learned before it, and then learned as well.
 
-Not its end alone: an hour's last minutes are one light and one crowd. Parts spread over all of it show how much
-normal footage varies, each long enough that its middle is no neighbour of what was learned.
+Watching is always of what comes after learning, so this measures what will be met: new light, other people, and a
+bank that knows only the past. One pass is enough, and footage on disk, a live camera and an evaluation are alike.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
-T = TypeVar("T")
+HOLD_OUT = 0.5
+"""Share of the footage, its end, that is scored before it is learned."""
 
-HOLD_OUT = 0.2
-"""Of the footage."""
-
-GOOD_PART = 150
-"""Frames: of long footage each part has at least so many, 15 s at ten a second."""
-
-LEAST_PART = 50
-"""Of short footage each part has at least so many."""
-
-LEAST_PARTS = 5
-MOST_PARTS = 50
+STEPS = 2
+"""Parts of it, of equal length. Each is scored by what was learned of all footage before it."""
 
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Divides footage whose length is known.
+    """When to solve anew for what scores the footage to come.
 
-    Attributes:
-        total: Frames of it.
-        share: Of them, held out.
+    Args:
+        total_s: Seconds of footage there will be.
+        share: Of it, that is scored before it is learned; 0 for none.
 
-    >>> division = HoldOut(total=10, share=0.2)
-    >>> [index for index in range(10) if division.holds(index)]
-    [4, 5]
+    >>> HoldOut(total_s=600.0).begins_s
+    (300.0, 450.0)
     """
 
-    total: int
+    total_s: float
     share: float = HOLD_OUT
 
     @property
-    def parts(self) -> int:
-        """How many are held out."""
-        held_out = int(self.total * self.share)
-        return max(1, min(LEAST_PARTS, held_out // LEAST_PART), min(MOST_PARTS, held_out // GOOD_PART))
+    def begins_s(self) -> tuple[float, ...]:
+        """Seconds of footage after which the next part of what is held out begins."""
+        if self.share <= 0:
+            return ()
+        learned_s = self.total_s * (1 - self.share)
+        return tuple(learned_s + (self.total_s - learned_s) * step / STEPS for step in range(STEPS))
 
-    @property
-    def learned(self) -> int:
-        """How many frames are learned."""
-        return sum(not self.holds(index) for index in range(self.total))
+    def step(self, seconds: float) -> int:
+        """How many parts have begun after so many seconds of footage.
 
-    def part(self, frames: Iterable[T], *, held_out: bool) -> Iterator[T]:
-        """Of all frames, in order, those that are held out, or those that are learned."""
-        return (frame for index, frame in enumerate(frames) if self.holds(index) is held_out)
-
-    def holds(self, index: int) -> bool:
-        """Whether the frame of this number is held out: the middle of each of `parts` equal lengths is."""
-        if self.total * self.share < 1:
-            return False
-        period = self.total / self.parts
-        within = (index + 0.5) % period / period
-        return (1 - self.share) / 2 <= within < (1 + self.share) / 2
+        >>> [HoldOut(total_s=600.0).step(seconds) for seconds in (0.0, 300.0, 599.0)]
+        [0, 1, 2]
+        """
+        return sum(seconds >= begin_s for begin_s in self.begins_s)

@@ -13,12 +13,14 @@ hardly any peak. Little footage promises little.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streammon.calibration.recordings import peaks_above, watched_s
 
 SECONDS_PER_DAY = 86400.0
 TAIL_QUANTILE = 0.9  # u0: high enough for a tail, low enough to leave peaks above it
@@ -54,47 +56,50 @@ class Calibration:
     peaks: int
 
     @classmethod
-    def from_scores(cls, scores: Sequence[float], times_s: Sequence[float]) -> Self:
+    def from_scores(cls, scores: NDArray[np.float64], recordings: Sequence[str], times_s: Sequence[float]) -> Self:
         """Calibrate on held-out normal frames.
 
         Args:
-            scores: (N,) frame scores in order of time.
-            times_s: (N,) their times; a step back or of more than 10 s begins another recording.
+            scores: (N,) frame scores.
+            recordings: (N,) ids of the frames' recordings.
+            times_s: (N,) their times there.
 
         Raises:
             ValueError: Fewer than 10 frames, or frames that take no time.
         """
         heights = np.asarray(scores, dtype=np.float64)
-        times = np.asarray(times_s, dtype=np.float64)
         if len(heights) < LEAST_FRAMES:
             raise ValueError(f"{len(heights)} held-out frames; a calibration needs at least {LEAST_FRAMES}")
-        steps = np.diff(times)
-        within = (steps > 0) & (steps <= LONGEST_GAP_S)
-        if not within.any():
+        seconds = watched_s(recordings, times_s)
+        if not seconds:
             raise ValueError("the held-out frames carry no time")
-        watched_s = float(steps[within].sum() + np.median(steps[within]))  # the last frame lasts a step too
         start = float(np.quantile(heights, TAIL_QUANTILE))
-        peaks = _peaks(heights, times, start)
+        peaks = peaks_above(heights, recordings, times_s, start)
         if len(peaks) >= ENOUGH_PEAKS:  # the upper half is further out in the tail, and the rate follows
             start = float(np.median(peaks))
         above = peaks[peaks > start] - start
-        rate_per_s = max(1, len(above)) / watched_s
+        rate_per_s = max(1, len(above)) / seconds
         every_frame = heights[heights > start] - start
         borrowed = float(every_frame.mean()) if len(every_frame) else 0.0
         scale = (float(above.sum()) + PRIOR_PEAKS * borrowed) / (len(above) + PRIOR_PEAKS)
         scale = max(scale, LEAST_SCALE * abs(start), 1e-9)
-        return cls(np.sort(heights), watched_s, start, rate_per_s, scale, len(above))
+        return cls(np.sort(heights), seconds, start, rate_per_s, scale, len(above))
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """All of it by name, for a file."""
+        numbers = (self.watched_s, self.tail_start, self.tail_rate_per_s, self.tail_scale, self.peaks)
+        return {"scores": self.scores, "tail": np.array(numbers, np.float64)}
 
     @classmethod
-    def from_surprise(cls, scores: Sequence[float], times_s: Sequence[float]) -> Self:
-        """Calibrate on scores that are -log10 of a probability already: how sure their tails are is in them.
-
-        How often they are surprising was seen; beyond that the rate falls tenfold with each unit.
+    def of_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+        """The calibration that `arrays` were made of.
 
         Raises:
-            ValueError: As `from_scores`.
+            KeyError: One is missing.
+            ValueError: One has another length.
         """
-        return replace(cls.from_scores(scores, times_s), tail_scale=DECADE, peaks=CERTAIN_PEAKS)
+        seconds, start, rate_per_s, scale, peaks = arrays["tail"].tolist()
+        return cls(arrays["scores"], seconds, start, rate_per_s, scale, int(peaks))
 
     def false_alarms_per_day(self, score: float) -> float:
         """How many alerts a day normal footage is expected to raise with the threshold at `score`; falls with it."""
@@ -131,13 +136,3 @@ class Calibration:
     @property
     def _frames_in_tail(self) -> int:
         return max(1, len(self.scores) - int(np.searchsorted(self.scores, self.tail_start)))
-
-
-def _peaks(heights: NDArray[np.float64], times: NDArray[np.float64], start: float) -> NDArray[np.float64]:
-    """The highest score of each run above `start`; a second of quiet, or another recording, ends a run."""
-    indices = np.flatnonzero(heights > start)
-    if not len(indices):
-        return np.empty(0)
-    gaps = np.diff(times[indices])
-    begins = np.flatnonzero((gaps > QUIET_S) | (gaps <= 0)) + 1
-    return np.maximum.reduceat(heights[indices], np.concatenate([[0], begins]))

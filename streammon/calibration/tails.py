@@ -77,6 +77,16 @@ class Tail:
         scale = float(beyond.mean()) if len(beyond) else 0.0
         return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale), weight)
 
+    def array(self) -> NDArray[np.float64]:
+        """(K + 2,) the scale, the weight and the knots, for a file."""
+        return np.concatenate([[self.scale, self.weight], self.knots])
+
+    @classmethod
+    def of_array(cls, array: NDArray[np.float64]) -> Self:
+        """The tail that `array` was made of."""
+        scale, weight, *knots = array.tolist()
+        return cls(np.array(knots), scale, weight)
+
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)

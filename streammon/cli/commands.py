@@ -37,6 +37,7 @@ from streammon.cli.options import (
     run_config,
     scene_folder,
     scene_name,
+    scored_rate,
     validation_of,
     validation_options,
     watched_redis,
@@ -131,7 +132,10 @@ def _console(json_file: str | None) -> Console:
 @click.option("--reduction", help="random (default), all, pca, orthogonal.")
 @click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
 @click.option("--seed", help="Of the channel choice. Default: 0.")
-@click.option("--hold-out", type=Between(0, 0.9), default=0.2, show_default=True, help="Share that calibrates.")
+@click.option(
+    "--hold-out", type=Between(0, 0.9), default=0.5, show_default=True, help="Share that calibrates, the end."
+)
+@click.option("--score-fps", type=Between(0.2, 240), help="Frames learned a second. Default: its camera's, or 5.")
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
 )
@@ -153,6 +157,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     config = loaded(options.pop("config_file"))
     folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
+    reading["score_fps"] = options.pop("score_fps") or scored_rate(config, scene)
     asked = {name: options.pop(name) for name in ("false_alarms_per_day", "folds", "staged")}
     validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")

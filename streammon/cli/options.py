@@ -13,6 +13,7 @@ from streammon.config import (
     NAME,
     OPTIONS,
     PATTERN_RULES,
+    CameraConfig,
     Config,
     ModelConfig,
     RedisConfig,
@@ -122,7 +123,7 @@ def validation_of(
         raise ConfigError("--validate", "it looks at whole pictures, and --crop is given", "leave one of them out")
     if config is not None:
         given.setdefault("false_alarms_per_day", config.alerting.false_alarms_per_day)
-    return given | {name: reading[name] for name in ("hold_out", "every", "max_frames", "image_fps")}
+    return given | {name: reading[name] for name in ("hold_out", "score_fps", "every", "max_frames", "image_fps")}
 
 
 def evaluation_options(command: Command) -> Command:
@@ -145,6 +146,7 @@ def evaluation_options(command: Command) -> Command:
         click.option("--seed", help="The first random choice. Default: 0."),
         click.option("--seeds", type=click.IntRange(1, 100), help="How many of them. Default: 5; motion 1."),
         click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
+        click.option("--score-fps", type=Between(0.2, 240), help="Score N frames a second. Default: all."),
         click.option("--max-train-frames", type=click.IntRange(2), help="Learn at most N a bank, evenly spread."),
         click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
         click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
@@ -190,6 +192,12 @@ def loaded(config_file: Path | None) -> Config | None:
 def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
     """The folder of one scene."""
     return (scenes or (config.scenes if config else Path("scenes"))) / scene
+
+
+def scored_rate(config: Config | None, scene: str) -> float:
+    """Frames a second at which the scene's cameras will be scored; the default without a configuration."""
+    cameras = [] if config is None else [c for name, c in config.cameras.items() if config.scene_of(name) == scene]
+    return cameras[0].score_fps if cameras else float(CameraConfig.model_fields["score_fps"].default)
 
 
 def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.localisation import Localisation, localisation
-from streammon.evaluation.methods import MotionPart, Progress
+from streammon.evaluation.methods import Progress
 from streammon.evaluation.metrics import PostProcessing, average_precision, macro_auroc, micro_auroc
 from streammon.evaluation.results import PlainTable
 
@@ -38,10 +38,8 @@ def ablation_table(
     pixels = _pixels(found)
     rows = [("the whole", *_frames(whole[0], post), pixels)]
     for name, draws in parts.items():
-        method = draws[0].method
-        same_maps = isinstance(method, MotionPart) and method.shares_maps
-        own = pixels if same_maps else _pixels(localisation(draws, progress, regions=False, nulls=False))
-        rows.append((name, *_frames(draws[0], post), own))
+        own = localisation(draws, progress, regions=False, nulls=False)
+        rows.append((name, *_frames(draws[0], post), _pixels(own)))
     return PlainTable("Ablation: what each part is worth", ("", *FIGURES, "pixel AUROC"), tuple(rows), NOTE)
 
 

@@ -25,11 +25,14 @@ def dataset_facts(dataset: Dataset, taking: Taking) -> dict[str, str]:
     learned, there = sum(plan.kept for plan in plans), sum(plan.total for plan in plans)
     what = "images" if dataset.is_still else "frames"
     taken = "all" if taking.every == 1 else f"the first of every {taking.every}"
+    if taking.score_fps is not None:
+        taken += f", at most {taking.score_fps:g} a second scored; the others have the score of the last one"
+    rate = "" if dataset.is_still else f" ({dataset.fps / taking.every:g} frames a second)"
     return {
         "data set": f"{dataset.name} in {dataset.root}",
         "test": f"{len(dataset.clips)} clips, {frames:,} {what}, {abnormal:,} abnormal; masks for {masked} clips",
         "training": f"{sum(len(plan.training) for plan in plans)} clips, {there:,} {what}, {learned:,} learned",
-        "frames taken": taken,
+        "frames taken": f"{taken}{rate}",
         "banks": f"{len(plans)}" + (" (one for all scenes)" if taking.global_bank else " (one a scene)"),
         "fingerprint": dataset.fingerprint,
     }

@@ -3,6 +3,7 @@
 Results go to the cache as soon as a clip is done, and what is there already is not done again.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from streammon.calibration import HOLD_OUT, Calibration
+from streammon.calibration import Calibration
 from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, hold_frame_count
@@ -23,8 +24,8 @@ from streammon.padim import (
     as_batch,
 )
 from streammon.records import Frame
+from streammon.scene import SCORING_SOURCE
 
-CALIBRATING_CLIP = 5  # every fifth training clip calibrates; of fewer clips the end of their footage does
 SAVES_PER_WORK = 5  # at least so many times longer is worked than the last save took
 THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
 
@@ -33,8 +34,8 @@ THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
 class Calibrated(Protocol):
     """A model that can tell what its scores mean in false alarms."""
 
-    def begin_calibration(self) -> None:
-        """Score what comes from now on before learning it."""
+    def expect(self, total_s: float, score_fps: float | None) -> None:
+        """Prepare for so many seconds of footage, of which so many frames a second come; None for its own rate."""
 
     @property
     def calibration(self) -> Calibration | None:
@@ -47,18 +48,23 @@ class Taking:
 
     Attributes:
         every: The first of each so many, in training and test.
+        score_fps: Of those at most so many a second, as a live camera is thinned; None for all.
         max_train_frames: At most so many training frames a bank, evenly spread; None for all.
         batch: Frames through the backbone at once.
         global_bank: One bank for all scenes instead of one for each.
     """
 
     every: int = 1
+    score_fps: float | None = None
     max_train_frames: int | None = None
     batch: int = 8
     global_bank: bool = False
 
     def count(self, frames: int) -> int:
-        """How many of a clip's frames are taken."""
+        """How many of a clip's frames are measured: those that `every` leaves.
+
+        With `score_fps` a frame that is not scored has the score of the last one that was.
+        """
         return -(-frames // self.every)
 
 
@@ -68,17 +74,17 @@ class BankPlan:
 
     Attributes:
         name: The scene, or `all scenes`.
-        training: Clips with their numbers of frames taken, those that calibrate at the end.
+        training: Clips with their numbers of frames taken.
         total: Frames of all of them.
-        border: How many come before calibration begins.
-        kept: How many of those are learned.
+        total_s: Seconds of all of them; 0 for still images.
+        kept: How many of the frames are learned.
         test: Clips it scores.
     """
 
     name: str
     training: tuple[tuple[Clip, int], ...]
     total: int
-    border: int
+    total_s: float
     kept: int
     test: tuple[LabelledClip, ...]
 
@@ -100,15 +106,9 @@ def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
             continue
         counts = [(clip, taking.count(clip.counted_frames())) for clip in scene.clips]
         total = sum(count for _, count in counts)
-        learned, held_out = counts, counts[:0]
-        if len(counts) >= CALIBRATING_CLIP:  # whole clips spread over the footage; of few clips, their end
-            held_out = counts[CALIBRATING_CLIP // 2 :: CALIBRATING_CLIP]
-            learned = [
-                each for number, each in enumerate(counts) if number % CALIBRATING_CLIP != CALIBRATING_CLIP // 2
-            ]
-        border = sum(count for _, count in learned) if held_out else round(total * (1 - HOLD_OUT))
+        total_s = total * taking.every / dataset.fps if dataset.fps else 0.0
         kept = min(total, taking.max_train_frames or total)
-        plans.append(BankPlan(scene.name, (*learned, *held_out), total, border, kept, tuple(test[scene.name])))
+        plans.append(BankPlan(scene.name, tuple(counts), total, total_s, kept, tuple(test[scene.name])))
     return plans
 
 
@@ -194,6 +194,9 @@ class Harness:
     def _learned(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
         """The methods' models of one bank, learned from where they were left."""
         models = {method: method.model(plan.name, self.backbone, self.view.side) for method in methods}
+        for model in models.values():
+            if isinstance(model, Calibrated):
+                model.expect(plan.total_s, self.taking.score_fps)
         positions = dict.fromkeys(methods, Position(0, 0))
         for method, model in models.items():
             if kept := self.methods[method].fit(plan.name):
@@ -207,7 +210,7 @@ class Harness:
                 here = Position(number, index)
                 eager = [method for method in learning if positions[method] <= here]
                 if eager:
-                    self._learn(plan, clip, count, first, [models[method] for method in eager], number)
+                    self._learn(plan, clip, count, first, [models[method] for method in eager])
                     positions |= dict.fromkeys(eager, Position(number, index + 1))
                     saver.save(positions)
                 first += count
@@ -219,48 +222,53 @@ class Harness:
             model.finish(self.progress)
         return models
 
-    def _learn(
-        self, plan: BankPlan, clip: Clip, count: int, first: int, models: Sequence[Model], number: int
-    ) -> None:
+    def _learn(self, plan: BankPlan, clip: Clip, count: int, first: int, models: Sequence[Model]) -> None:
         """Give one training clip to the models."""
         decoded = 0
         kept = (frame for frame in self._decoded(clip) if plan.takes(first + frame.seq))
         try:
             for batch, last in self._batches(kept):
-                if first + last >= plan.border:
-                    for model in models:
-                        if isinstance(model, Calibrated) and number == model.passes - 1:
-                            model.begin_calibration()
                 for model in models:
                     model.learn(batch)
                 self._advance(f"learning {plan.name}", len(batch.times_s))
                 decoded = last + 1
             if self.dataset.name != "folder" and plan.kept == plan.total:
-                hold_frame_count(clip.name, clip.path, count, decoded)
+                hold_frame_count(clip.name, clip.path, count, decoded, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
 
     def _score(self, clip: LabelledClip, models: Mapping[Method, Scorer]) -> None:
         """Score one test clip and keep the results."""
         parts: dict[Method, list[Scored]] = {method: [] for method in models}
-        decoded = 0
+        numbers: list[int] = []
+        total = self._frames(clip)
         try:
             for batch, _ in self._batches(self._decoded(clip.clip)):
                 for method, model in models.items():
                     parts[method].append(model.score(batch))
-                decoded += len(batch.times_s)
-                self._advance(f"scoring {clip.name}", len(batch.times_s))
-            hold_frame_count(clip.name, clip.clip.path, self._frames(clip), decoded)
+                numbers += [frame.seq for frame in batch.frames]
+                self._advance(f"scoring {clip.name}", len(batch.frames))
+            hold_frame_count(clip.name, clip.clip.path, total, numbers[-1] + 1 if numbers else 0, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
             return
+        latest = np.searchsorted(numbers, np.arange(total), side="right") - 1  # the last scored frame, of each frame
         for method, scored in parts.items():
-            grids = tuple(np.concatenate(grids) for grids in zip(*(part.grids for part in scored), strict=True))
-            scores = np.concatenate([part.scores for part in scored])
+            kinds = zip(*(part.grids for part in scored), strict=True)
+            grids = tuple(np.concatenate(kind)[latest] for kind in kinds)
+            scores = np.concatenate([part.scores for part in scored])[latest]
             self.methods[method].keep_result(clip.name, ClipResult(scores, grids))
 
     def _decoded(self, clip: Clip) -> Iterator[Frame]:
-        return self.view.frames(clip, self.taking.every, any(method.needs_details for method in self.methods))
+        details = any(method.needs_details for method in self.methods)
+        return self.view.frames(clip, self.taking.every, details, self.taking.score_fps)
+
+    @property
+    def _slack(self) -> int:
+        """Frames that may be missing at a clip's end because thinning leaves them out."""
+        if self.taking.score_fps is None or not self.dataset.fps:
+            return 0
+        return math.ceil(self.dataset.fps / self.taking.every / self.taking.score_fps)
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
         """Batches, each with the number of its last frame in the clip."""
@@ -327,6 +335,7 @@ def cache_context(
     """All that the scores of every method depend on."""
     return (
         version,
+        SCORING_SOURCE,
         dataset.name,
         dataset.fingerprint,
         *(scene.name for scene in dataset.scenes),

@@ -31,7 +31,7 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
     own = {name: given.pop(name) for name in named}
     own["cache"] = given.pop("cache") or default_cache()
     own["post_processing"] = parse(given.pop("smoothing"), given.pop("minmax"))
-    taken = {name: given.pop(name) for name in ("every", "max_train_frames", "global_bank")}
+    taken = {name: given.pop(name) for name in ("every", "score_fps", "max_train_frames", "global_bank")}
     values = (model.model_dump() if model else {}) | {
         name: value for name, value in given.items() if value is not None
     }

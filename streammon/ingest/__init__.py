@@ -3,7 +3,7 @@
 Live, a `CameraReader` per camera puts frames into `LatestFrames`; offline, `clips` gives every frame of footage.
 """
 
-from streammon.ingest.footage import Clip, batched, clips
+from streammon.ingest.footage import Clip, Pace, batched, clips
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.probe import VideoFormat, probe
@@ -14,6 +14,7 @@ __all__ = [
     "CameraReader",
     "Clip",
     "LatestFrames",
+    "Pace",
     "Size",
     "VideoFormat",
     "batched",

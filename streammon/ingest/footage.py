@@ -17,7 +17,7 @@ from streammon.ingest.detail import CloserLook
 from streammon.ingest.faults import StreamFault, translated
 from streammon.ingest.images import Scaler, Size, decode_image, images_in, is_image, natural_key
 from streammon.ingest.stream import video_stream
-from streammon.ingest.timing import StreamClock
+from streammon.ingest.timing import FrameThinning, StreamClock
 from streammon.records import Frame
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"))
@@ -71,11 +71,29 @@ class Clip:
         count = self.frame_count()
         return sum(1 for _ in self.frames(16)) if count is None else count
 
-    def frames(self, size: Size, every: int = 1, detail: bool = False) -> Iterator[Frame]:
+    def seconds(self) -> float:
+        """About how long it lasts: its frames at its announced rate.
+
+        Raises:
+            FootageError: The file can't be opened as video.
+        """
+        if self.images:
+            return len(self.images) / self.image_fps
+        try:
+            with translated(av.open, str(self.path.absolute())) as container:
+                rate = video_stream(container).average_rate
+                if container.duration is not None:
+                    return container.duration / 1_000_000
+        except StreamFault as fault:
+            raise _unreadable(self.path, fault) from None
+        return self.counted_frames() / float(rate or DEFAULT_IMAGE_FPS)
+
+    def frames(self, size: Size, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
 
-        `Frame.seq` counts the frames given, from 0. With `detail` each carries its `Detail`, whose earlier picture
-        may be one of those that `every` skips.
+        With `fps` at most so many of them a second, thinned as a live camera's are. `Frame.seq` counts the frames
+        that `every` leaves, from 0, those thinned out included. With `detail` each carries its `Detail`, whose
+        earlier picture may be one of those left out.
 
         Raises:
             FootageError: A file can't be read as video or picture.
@@ -86,8 +104,11 @@ class Clip:
         scaler = Scaler(size)
         look = CloserLook() if detail else None
         pictures = self._image_pictures(every, look) if self.images else self._video_pictures(every, look)
+        thinning = None if fps is None else FrameThinning(fps)
         try:
             for seq, (picture, time_s) in enumerate(pictures):
+                if thinning is not None and not thinning.keeps(time_s):
+                    continue
                 yield Frame(
                     camera=self.name,
                     seq=seq,
@@ -146,6 +167,28 @@ def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> I
             stream.frames,
             undecodable,
         )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Which frames of footage are taken.
+
+    Attributes:
+        every: The first of each so many.
+        fps: Of those at most so many a second; None for all.
+    """
+
+    every: int = 1
+    fps: float | None = None
+
+    def count(self, frames: int, seconds: float) -> int:
+        """About how many frames are taken of so many in so many seconds.
+
+        >>> Pace(fps=5.0).count(frames=100, seconds=4.0), Pace(every=3).count(frames=100, seconds=4.0)
+        (20, 34)
+        """
+        left = -(-frames // self.every)
+        return left if self.fps is None else min(left, max(1, round(self.fps * seconds)))
 
 
 def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:

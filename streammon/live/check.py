@@ -14,8 +14,9 @@ from streammon.config import Config, redacted
 from streammon.errors import StreammonError
 from streammon.ingest import probe
 from streammon.live.monitor import hold_banks_writable, redis_for
-from streammon.live.scorer import Scene, observer_for
+from streammon.live.scorer import LiveScene
 from streammon.padim import Backbone, load_backbone
+from streammon.scene import configured_observer
 
 AT_ONCE = 16  # cameras opened at the same time
 
@@ -83,7 +84,7 @@ def _scenes(config: Config, backbone: Backbone) -> Iterator[Finding]:
 
 def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
     camera = next(camera for name, camera in config.cameras.items() if config.scene_of(name) == scene)
-    loaded = Scene(scene, config, camera, backbone, observer_for(config, backbone))
+    loaded = LiveScene(scene, config, backbone, configured_observer(config.model, backbone))
     if loaded.learning:
         return f"no bank yet; it will be learned live for {camera.learn_for:.0f} s"
     return f"bank fits; alerts open at score {loaded.threshold:.1f}"

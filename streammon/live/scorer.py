@@ -7,53 +7,45 @@ from pathlib import Path
 
 from torch import Tensor
 
-from streammon.calibration import HOLD_OUT, LEAST_FRAMES
-from streammon.config import CameraConfig, Config
+from streammon.calibration import LEAST_FRAMES
+from streammon.config import Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
-from streammon.motion import (
-    Observer,
-)
-from streammon.padim import (
-    BANK_FILE,
-    Backbone,
-    as_batch,
-)
+from streammon.motion import Observer
+from streammon.padim import BANK_FILE, Backbone, as_batch, rate_words
 from streammon.records import Frame, SceneProgress, ScoredFrame
 from streammon.scene import (
-    Judge,
-    Learning,
+    Scene,
+    SceneLearner,
+    SceneScorer,
     configured_observer,
-    load_judge,
+    load_scene,
+    save_scene,
+    save_statistics,
 )
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
-LONGEST_STEP_S = 10.0  # between two frames; more is a pause, in which nothing is learned, nor calibrated
 PROGRESS_STEP = 0.01
 
 Outcome = ScoredFrame | SceneProgress
 
 
-class Scene:
-    """One scene while the monitor runs: it learns until it has a bank, then it watches.
+class LiveScene:
+    """One scene while the monitor runs: learned until it has a bank, then scored.
 
     Attributes:
         name: Its name.
-        folder: Where its bank is kept.
-        threshold: Frame score at which its alerts open; nan while it learns.
+        folder: Where its files are.
     """
 
-    def __init__(
-        self, name: str, config: Config, camera: CameraConfig, backbone: Backbone, observer: Observer | None
-    ) -> None:
+    def __init__(self, name: str, config: Config, backbone: Backbone, observer: Observer | None) -> None:
         """Load the scene's bank, or begin to learn it where it has none.
 
         Args:
             name: Its name.
             config: The whole configuration.
-            camera: One of its cameras.
             backbone: Whose maps come with the frames.
-            observer: What looks at the frames; None where `model.method` is padim.
+            observer: Finds what moves; None where `model.method` is padim.
 
         Raises:
             BankError: Its bank is broken, uncalibrated, or was fitted with something else.
@@ -63,30 +55,52 @@ class Scene:
         self._backbone = backbone
         self._observer = observer
         self._open_level = config.alerting.open_level
-        self._judge: Judge | None = None
-        self._learner: Learning | None = None
-        self.threshold = float("nan")
+        self._scorer: SceneScorer | None = None
+        self._learner: SceneLearner | None = None
+        cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
+        self._learn_for_s, score_fps = cameras[0].learn_for, cameras[0].score_fps
+        self._announced = -1.0
         if (self.folder / BANK_FILE).exists():
-            self._watch_with(load_judge(self.folder, backbone, config.model, observer))
-        else:
-            if config.model.reduction == "pca":
-                found, remedy = "it has no bank, and pca can't be learned live", "fit it first with `streammon fit`"
-                raise BankError(f"scene {name!r}", found, remedy)
-            self._learner = Learning(name, backbone, config.model, observer)
-        self._learn_for_s = camera.learn_for
-        self._learned_s = 0.0
-        self._told = -1.0
-        self._clock_s = float("-inf")  # of the newest frame learned from
+            detector = None if observer is None else observer.detector
+            found = load_scene(self.folder, backbone, config.model, detector)
+            require_rate(found, score_fps)
+            self._watch(found)
+            return
+        if config.model.reduction == "pca":
+            found_nothing, remedy = (
+                "it has no bank, and pca can't be learned live",
+                "fit it first with `streammon fit`",
+            )
+            raise BankError(f"scene {name!r}", found_nothing, remedy)
+        self._learner = SceneLearner(
+            name,
+            backbone,
+            config.model,
+            observer,
+            total_s=self._learn_for_s,
+            cameras=len(cameras),
+            score_fps=score_fps,
+        )
 
     @property
     def learning(self) -> bool:
         """Whether it has no bank yet."""
-        return self._judge is None
+        return self._scorer is None
+
+    @property
+    def threshold(self) -> float:
+        """Frame score at which its alerts open; nan while it learns."""
+        return float("nan") if self._scorer is None else self._scorer.threshold
+
+    @property
+    def basis_s(self) -> float:
+        """Seconds of normal footage that its levels rest on; 0 while it learns."""
+        return 0.0 if self._scorer is None else self._scorer.calibration.watched_s
 
     @property
     def progress(self) -> float:
         """Fraction of the learning done; 1 once it watches."""
-        return min(self._learned_s / self._learn_for_s, 0.999) if self.learning else 1.0
+        return 1.0 if self._learner is None else min(self._learner.seconds / self._learn_for_s, 0.999)
 
     def take(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
         """Score frames, or learn from them.
@@ -95,66 +109,49 @@ class Scene:
             frames: B frames of this scene's cameras.
             maps: Their feature maps, (B, C, h, w) each.
         """
-        if self._judge is None:
-            return self._learn(frames, maps)
-        return [
-            ScoredFrame(
-                camera=frame.camera,
-                scene=self.name,
-                seq=frame.seq,
-                wall_time_s=frame.wall_time_s,
-                stream_time_s=frame.stream_time_s,
-                score=reading.score,
-                level=self._judge.calibration.level(reading.score),
-                threshold=self.threshold,
-                anomaly_map=reading.anomaly_map,
-                source_size=frame.source_size,
-                channel=reading.channel,
-            )
-            for frame, reading in zip(frames, self._judge.read(frames, maps), strict=True)
-        ]
-
-    def _learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
+        if self._scorer is not None:
+            return list(self._scorer.score(frames, maps))
         assert self._learner is not None
-        self._learner.learn(frames, maps, [frame.wall_time_s for frame in frames])
-        self._advance(max(frame.wall_time_s for frame in frames))
-        patches = self._learner.patches
-        if not patches.calibrating:
-            if self._learned_s >= (1 - HOLD_OUT) * self._learn_for_s and patches.statistics.gaussian.count >= 2:
-                self._learner.begin_calibration()
-        elif self._learned_s >= self._learn_for_s and len(patches.statistics.scores) >= LEAST_FRAMES:
-            return [self._finish(frames[-1].camera)]
-        if self.progress - self._told < PROGRESS_STEP:
+        self._learner.learn(frames, maps)
+        if self._learner.seconds >= self._learn_for_s and len(self._learner.held_out) >= LEAST_FRAMES:
+            return [self._finish(self._learner, frames[-1].camera)]
+        if self.progress - self._announced < PROGRESS_STEP:
             return []
-        self._told = self.progress
+        self._announced = self.progress
         return [SceneProgress(self.name, self.progress)]
 
-    def _advance(self, now_s: float) -> None:
-        """Count the time learned: the scene's, which two cameras on it don't make run twice as fast."""
-        step_s = now_s - self._clock_s
-        if 0 < step_s <= LONGEST_STEP_S:
-            self._learned_s += step_s
-        if step_s > 0 or step_s < -LONGEST_STEP_S:  # else a frame of another camera was newer
-            self._clock_s = now_s
-
-    def _finish(self, camera: str) -> SceneProgress:
-        assert self._learner is not None
-        learned, self._learner = self._learner.finish(), None
+    def _finish(self, learner: SceneLearner, camera: str) -> SceneProgress:
+        learned, self._learner = learner.finish(), None
         trouble = ""
         try:
-            learned.save(self.folder, [f"camera {camera}"])
+            save_scene(self.folder, learned, [f"camera {camera}"])
+            save_statistics(self.folder, learner)
         except StorageError as error:  # watching goes on with the bank in memory
             trouble = str(error)
-        self._watch_with(learned.judge(self._backbone, self._observer))
+        self._watch(learned)
         return SceneProgress(self.name, 1.0, trouble)
 
-    def _watch_with(self, judge: Judge) -> None:
-        self.threshold = judge.calibration.score_at(self._open_level)
-        self._judge = judge
+    def _watch(self, scene: Scene) -> None:
+        self._scorer = SceneScorer(scene, self._backbone, self._observer, self._open_level)
+
+
+def require_rate(scene: Scene, score_fps: float) -> None:
+    """Refuse to score frames at another rate than they were learned at: averages over time would differ.
+
+    Raises:
+        BankError: The rates differ; both are named.
+    """
+    facts = scene.bank.facts
+    if facts.score_fps != score_fps:
+        found = f"it was learned at {rate_words(facts.score_fps)}, its cameras are scored at {rate_words(score_fps)}"
+        remedy = (
+            f"fit it again with `streammon fit --scene {facts.scene} --score-fps {score_fps:g}`, or set score_fps"
+        )
+        raise BankError(f"scene {facts.scene!r}", found, remedy)
 
 
 class ScorerThread:
-    """Owns the device. Takes the newest frames, batches them across cameras and scenes, hands on what they say.
+    """Owns the device. Takes the newest frames, batches them across cameras and scenes, hands on their scores.
 
     Attributes:
         scenes: By name.
@@ -187,7 +184,7 @@ class ScorerThread:
         self._latest = latest
         self._deliver = deliver
         self._failed = failed
-        self.scenes = _scenes(config, backbone)
+        self.scenes = live_scenes(config, backbone)
         self.scored: Counter[str] = Counter()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streammon-scorer", daemon=True)
@@ -228,25 +225,28 @@ class ScorerThread:
         return outcomes
 
 
-def observer_for(config: Config, backbone: Backbone) -> Observer | None:
-    """What looks at the frames of one scoring thread; None where the patches alone are judged."""
-    return configured_observer(config.model, backbone)
+def live_scenes(config: Config, backbone: Backbone) -> dict[str, LiveScene]:
+    """The scenes of all cameras, by name.
 
-
-def _scenes(config: Config, backbone: Backbone) -> dict[str, Scene]:
-    observer = observer_for(config, backbone)
+    Raises:
+        BankError: A scene's bank can't be used.
+        ConfigError: Two cameras of one scene ask for different things.
+    """
+    observer = configured_observer(config.model, backbone)
     first: dict[str, str] = {}  # scene → its first camera
-    scenes: dict[str, Scene] = {}
     for name, camera in config.cameras.items():
-        scene = config.scene_of(name)
-        if scene in scenes:
-            if scenes[scene].learning and camera.learn_for != config.cameras[first[scene]].learn_for:
-                found = f"it and cameras.{first[scene]} learn scene {scene!r} for different times"
-                raise ConfigError(f"cameras.{name}.learn_for", found, "give both the same")
-            continue
-        first[scene] = name
-        scenes[scene] = Scene(scene, config, camera, backbone, observer)
-    return scenes
+        other = first.setdefault(config.scene_of(name), name)
+        for key, words in (("score_fps", "score"), ("learn_for", "learn")):
+            mine, others = getattr(camera, key), getattr(config.cameras[other], key)
+            if mine != others and not (key == "learn_for" and _has_bank(config, name)):
+                times = "at different rates" if key == "score_fps" else "for different times"
+                found = f"it and cameras.{other} {words} scene {config.scene_of(name)!r} {times}"
+                raise ConfigError(f"cameras.{name}.{key}", found, "give both the same")
+    return {scene: LiveScene(scene, config, backbone, observer) for scene in first}
+
+
+def _has_bank(config: Config, camera: str) -> bool:
+    return (config.scenes / config.scene_of(camera) / BANK_FILE).exists()
 
 
 def missing_banks(config: Config) -> list[Path]:

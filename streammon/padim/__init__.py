@@ -1,17 +1,15 @@
 """PaDiM (arXiv:2011.08785): from a frame to an anomaly map. The room that computes with torch.
 
 `backbones` turn pictures into maps, `reduction` maps into patch embeddings, `gaussian` fits and measures them,
-`anomaly_map` makes distances a picture and a score, `hold_out` says what calibrates, `calibration` makes scores a
-rate of false alarms; `bank` keeps all that was learned about a scene, `learner` learns it.
+`anomaly_map` makes distances a picture and a score; `statistics` are the running sums, `bank` what scores.
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
-from streammon.padim.bank import Bank
+from streammon.padim.bank import Bank, restored_bank, scoring_tensors
 from streammon.padim.devices import device_memory_bytes
-from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for
+from streammon.padim.facts import INPUT_SIZE, BankFacts, dimensions_kept, facts_for, rate_words
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
-from streammon.padim.learner import SceneLearner, dimensions_kept
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
@@ -31,7 +29,6 @@ __all__ = [
     "PrincipalComponents",
     "Reduction",
     "RunningGaussian",
-    "SceneLearner",
     "Statistics",
     "as_batch",
     "device_memory_bytes",
@@ -44,7 +41,10 @@ __all__ = [
     "mahalanobis",
     "make_reduction",
     "pack_lower",
+    "rate_words",
     "read_tensors",
+    "restored_bank",
+    "scoring_tensors",
     "sha256",
     "thresholds",
     "unpack_lower",

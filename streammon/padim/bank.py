@@ -1,14 +1,13 @@
 """What was learned about one scene: the Gaussian of every position, and how to read its distances."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from streammon.calibration.rates import Calibration
+from streammon.calibration import Calibration
 from streammon.errors import BankError
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import Backbone
@@ -18,10 +17,10 @@ from streammon.padim.reduction import Reduction
 from streammon.padim.scene_files import (
     BANK_FILE,
     FIT_AGAIN,
-    hold_shapes,
     read_tensors,
     reduction_of,
     reduction_tensors,
+    require_shapes,
     write_tensors,
 )
 
@@ -114,9 +113,9 @@ class Bank:
         if self.calibration is None:
             write_tensors(folder / BANK_FILE, tensors, self.facts)
             return
-        tail = {name: value for name, value in asdict(self.calibration).items() if name != "scores"}
-        tensors["calibration_scores"] = torch.from_numpy(self.calibration.scores)
-        write_tensors(folder / BANK_FILE, tensors, self.facts, calibration=tail)
+        arrays = self.calibration.arrays()
+        tensors |= {f"calibration.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+        write_tensors(folder / BANK_FILE, tensors, self.facts)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -126,22 +125,22 @@ class Bank:
             BankError: It is missing, broken, or of another format.
         """
         path = folder / BANK_FILE
-        facts, tensors, header = read_tensors(path)
+        facts, tensors, _ = read_tensors(path)
         positions, dimensions = facts.grid[0] * facts.grid[1], facts.dimensions
         triangle = dimensions * (dimensions + 1) // 2
-        hold_shapes(path, tensors, {"mean": (positions, dimensions), "cholesky": (positions, triangle)})
-        calibration = None
-        if "calibration_scores" in tensors:
-            try:
-                scores = tensors["calibration_scores"].clone().double().numpy()
-                calibration = Calibration(scores, **header["calibration"])
-            except (KeyError, TypeError):
-                raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
+        require_shapes(path, tensors, {"mean": (positions, dimensions), "cholesky": (positions, triangle)})
+        prefix = "calibration."
+        kept = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
+        try:
+            arrays = {name: each.numpy().copy() for name, each in kept.items()}
+            calibration = Calibration.of_arrays(arrays) if arrays else None
+        except (KeyError, ValueError, TypeError):
+            raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
         reduction = reduction_of(path, facts, tensors)
         mean = tensors["mean"].clone()  # else it would keep the whole mapped file in memory
         return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)
 
-    def hold_fit(self, backbone: Backbone, size: int, crop: int) -> None:
+    def require_fit(self, backbone: Backbone, size: int, crop: int) -> None:
         """Refuse to score with a backbone this bank wasn't fitted with.
 
         Raises:
@@ -154,3 +153,15 @@ class Bank:
                 f"its bank was fitted with {difference[0]}, the config asks for {difference[1]}",
                 f"fit it again with `streammon fit --scene {self.facts.scene}`",
             )
+
+
+def scoring_tensors(bank: Bank) -> dict[str, Tensor]:
+    """What a prepared bank scores by, to be kept while a scene is learned."""
+    assert bank.whitening is not None, "prepare() comes first"
+    return {"mean": bank.mean.clone(), "whitening": pack_lower(bank.whitening)}
+
+
+def restored_bank(facts: BankFacts, reduction: Reduction, kept: Mapping[str, Tensor], device: torch.device) -> Bank:
+    """The bank that `scoring_tensors` were of."""
+    factor = unpack_lower(kept["whitening"].to(device), facts.dimensions)
+    return Bank(facts, reduction, kept["mean"].clone(), torch.empty(0), None, whitening=factor).prepare(device)

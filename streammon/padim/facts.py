@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from streammon import __version__
+from streammon.config import ModelConfig
+from streammon.errors import ConfigError
 from streammon.padim.backbones import Backbone
 from streammon.padim.gaussian import EPSILON
 from streammon.padim.reduction import Reduction
 
-FORMAT = 1
+FORMAT = 2
 INPUT_SIZE = 256  # side of the model's input, in pixels (PaDiM, section IV-B, and its video setting)
 
 
@@ -30,6 +32,7 @@ class BankFacts:
         epsilon: Added to each variance.
         frames: Frames fitted.
         calibration_frames: Of them, those that calibrated before they were learned.
+        score_fps: Frames a second it was learned at; None for the footage's own rate.
         precision: Precision of the backbone while fitting.
         version: The streammon that wrote it.
         format: Of the file.
@@ -48,6 +51,7 @@ class BankFacts:
     frame_score: str
     frames: int = 0
     calibration_frames: int = 0
+    score_fps: float | None = None
     epsilon: float = EPSILON
     precision: str = "float32"
     version: str = __version__
@@ -67,6 +71,15 @@ class BankFacts:
         return f"{self.backbone} ({self.grid[0]}x{self.grid[1]} positions)"
 
 
+def rate_words(score_fps: float | None) -> str:
+    """A rate in words.
+
+    >>> rate_words(5.0), rate_words(None)
+    ('5 frames a second', 'the rate of its footage')
+    """
+    return "the rate of its footage" if score_fps is None else f"{score_fps:g} frames a second"
+
+
 def _short(value: object) -> str:
     return value[:12] if isinstance(value, str) else str(value)
 
@@ -79,6 +92,7 @@ def facts_for(
     crop: int,
     seed: int = 0,
     frame_score: str = "max",
+    score_fps: float | None = None,
 ) -> BankFacts:
     """The facts of a bank that this backbone and reduction make."""
     architecture = backbone.architecture
@@ -95,5 +109,21 @@ def facts_for(
         dimensions=reduction.dimensions,
         seed=seed,
         frame_score=frame_score,
+        score_fps=score_fps,
         precision=backbone.precision,
     )
+
+
+def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
+    """D: how many channels the configured reduction keeps of this backbone's.
+
+    Raises:
+        ConfigError: More are asked for than there are.
+    """
+    channels = sum(backbone.architecture.channels)
+    if model.reduction == "all":
+        return channels
+    if model.dimensions is not None and model.dimensions > channels:
+        found = f"it is {model.dimensions}, and {backbone.name} has {channels} channels"
+        raise ConfigError("model.dimensions", found, "keep fewer, or set reduction to all")
+    return model.dimensions or backbone.architecture.dimensions

@@ -122,7 +122,7 @@ def _looks_pickled(path: Path) -> bool:
     return head[:1] == b"\x80" or head == b"PK"  # a pickle's protocol mark, or torch.save's zip
 
 
-def hold_shapes(path: Path, tensors: dict[str, Tensor], wanted: dict[str, tuple[int, ...]]) -> None:
+def require_shapes(path: Path, tensors: dict[str, Tensor], wanted: dict[str, tuple[int, ...]]) -> None:
     """Refuse a file whose tensors aren't what its header says.
 
     Raises:

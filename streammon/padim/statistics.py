@@ -1,106 +1,121 @@
-"""The running statistics of a scene: what `fit --add` goes on with and `streammon merge` joins."""
+"""The running statistics of a scene's patches: what `fit --add` goes on with and `streammon merge` joins."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from streammon import __version__
-from streammon.calibration.rates import KEPT_SCORES, Calibration
+from streammon.calibration import Calibration
 from streammon.errors import BankError
 from streammon.padim.bank import Bank
-from streammon.padim.facts import BankFacts
+from streammon.padim.facts import BankFacts, rate_words
 from streammon.padim.gaussian import RunningGaussian, pack_lower, unpack_lower
 from streammon.padim.reduction import Reduction
 from streammon.padim.scene_files import (
     STATISTICS_FILE,
-    hold_shapes,
     read_tensors,
     reduction_of,
     reduction_tensors,
+    require_shapes,
     write_tensors,
 )
 
 
 @dataclass(eq=False)
 class Statistics:
-    """The running Gaussian of a scene with the facts that make it mergeable, and the held-out scores.
+    """The running Gaussian of a scene with the facts that make it mergeable.
 
     Attributes:
         facts: What it was fitted with.
         reduction: How channels were reduced.
         gaussian: Counts, means and scatters.
-        scores: Held-out frame scores, the newest 100,000.
-        times_s: Their times.
     """
 
     facts: BankFacts
     reduction: Reduction
     gaussian: RunningGaussian
-    scores: list[float] = field(default_factory=list)
-    times_s: list[float] = field(default_factory=list)
 
     def merge(self, other: "Statistics", where: str) -> None:
-        """Take in another fit of the same scene: the Gaussians exactly, the held-out scores one after the other.
+        """Take in another fit of the same scene, exactly.
 
         Raises:
-            BankError: Fitted with something else (backbone, weights, grid, channels, frame score).
+            BankError: Fitted with something else (backbone, weights, grid, channels, frame score, frame rate).
         """
-        difference = other.facts.mismatch(self.facts)
-        if difference:
-            raise BankError(where, f"it was fitted with {difference[0]}, the other with {difference[1]}", "fit alike")
-        if other.facts.frame_score != self.facts.frame_score:
-            found = f"its frames were scored by {other.facts.frame_score}, the other's by {self.facts.frame_score}"
-            raise BankError(where, found, "fit both with the same --frame-score")
+        self.require_alike(other.facts, where)
         if not _same_reduction(self.reduction, other.reduction):
             raise BankError(where, "it kept other channels", "fit both with the same reduction, dimensions and seed")
         self.gaussian.merge(other.gaussian)
-        self.hold_out(other.scores, other.times_s)
 
-    def hold_out(self, scores: list[float], times_s: list[float]) -> None:
-        """Add held-out frames' scores and times; only the newest 100,000 are kept, so memory is bounded."""
-        for kept, new in ((self.scores, scores), (self.times_s, times_s)):
-            kept.extend(new)
-            del kept[:-KEPT_SCORES]
+    def require_alike(self, facts: BankFacts, where: str) -> None:
+        """Refuse another fit that cannot be added to this one.
+
+        Args:
+            facts: Of the other.
+            where: What the message begins with.
+
+        Raises:
+            BankError: It was fitted with something else (backbone, weights, grid, frame score, frame rate).
+        """
+        difference = facts.mismatch(self.facts)
+        if difference:
+            raise BankError(where, f"it was fitted with {difference[0]}, the other with {difference[1]}", "fit alike")
+        if facts.frame_score != self.facts.frame_score:
+            found = f"its frames were scored by {facts.frame_score}, the other's by {self.facts.frame_score}"
+            raise BankError(where, found, "fit both with the same --frame-score")
+        if facts.score_fps != self.facts.score_fps:
+            rates = [rate_words(each.score_fps) for each in (facts, self.facts)]
+            found = f"it was learned at {rates[0]}, the other at {rates[1]}"
+            raise BankError(where, found, "fit both with the same --score-fps")
 
     def rename(self, scene: str) -> None:
         """Make it the statistics of a scene of another name."""
         self.facts = replace(self.facts, scene=scene)
 
-    def bank(self, *, calibrated: bool = True) -> Bank:
+    def bank(self, calibration: Calibration | None, calibration_frames: int = 0) -> Bank:
         """The bank of what was taken in so far.
 
         Args:
-            calibrated: Calibrate on the held-out frames, if there are any.
+            calibration: Of its frame score; None without.
+            calibration_frames: Frames that calibrated before they were learned.
 
         Raises:
-            ValueError: Fewer than 2 frames, or held-out frames that are too few or carry no time.
+            ValueError: Fewer than 2 frames.
         """
-        held_out = calibrated and len(self.scores)
-        calibration = Calibration.from_scores(self.scores, self.times_s) if held_out else None
-        facts = replace(self.facts, frames=self.gaussian.count, calibration_frames=held_out, version=__version__)
+        facts = replace(
+            self.facts, frames=self.gaussian.count, calibration_frames=calibration_frames, version=__version__
+        )
         mean = self.gaussian.mean.to(torch.float32, copy=True)  # learning may go on, in place
         return Bank(facts, self.reduction, mean, self.gaussian.cholesky(), calibration)
 
-    def save(self, folder: Path) -> None:
-        """Write `statistics.safetensors` into a scene's folder.
+    def tensors(self) -> dict[str, Tensor]:
+        """All but the facts, for a file."""
+        return {
+            "mean": self.gaussian.mean.clone(),
+            "scatter": pack_lower(self.gaussian.scatter),
+            "count": torch.tensor(self.gaussian.count),
+        } | reduction_tensors(self.reduction)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from the `tensors` of statistics made alike: exactly, since nothing reads the upper triangles."""
+        self.gaussian.count = int(tensors["count"])
+        self.gaussian.mean = tensors["mean"].to(self.gaussian.mean, copy=True)
+        self.gaussian.scatter = unpack_lower(tensors["scatter"].to(self.gaussian.scatter), self.facts.dimensions)
+
+    def save(self, folder: Path, more: Mapping[str, Tensor]) -> None:
+        """Write `statistics.safetensors` into a scene's folder, with further tensors.
 
         Raises:
             StorageError: It can't be written.
         """
-        tensors = {
-            "mean": self.gaussian.mean,
-            "scatter": pack_lower(self.gaussian.scatter),
-            "count": torch.tensor(self.gaussian.count),
-            "scores": torch.tensor(self.scores, dtype=torch.float64),
-            "times_s": torch.tensor(self.times_s, dtype=torch.float64),
-        }
-        write_tensors(folder / STATISTICS_FILE, tensors | reduction_tensors(self.reduction), self.facts)
+        write_tensors(folder / STATISTICS_FILE, self.tensors() | dict(more), self.facts)
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> Self:
-        """Read `statistics.safetensors` from a scene's folder.
+    def load(cls, folder: Path, device: torch.device | None = None) -> tuple[Self, dict[str, Tensor]]:
+        """Read `statistics.safetensors` from a scene's folder; with it, all tensors of the file.
 
         Raises:
             BankError: It is missing or broken.
@@ -110,15 +125,10 @@ class Statistics:
         dimensions, positions = facts.dimensions, facts.grid[0] * facts.grid[1]
         triangle = dimensions * (dimensions + 1) // 2
         shapes = {"mean": (positions, dimensions), "scatter": (positions, triangle), "count": ()}
-        held_out = tuple(tensors["scores"].shape) if "scores" in tensors else (0,)
-        hold_shapes(path, tensors, shapes | {"scores": held_out, "times_s": held_out})
-        gaussian = RunningGaussian(positions, dimensions, device)
-        gaussian.count = int(tensors["count"])
-        gaussian.mean = tensors["mean"].to(gaussian.mean)
-        lower = unpack_lower(tensors["scatter"].to(gaussian.scatter), dimensions)
-        gaussian.scatter = lower + lower.tril(-1).mT
-        scores, times_s = tensors["scores"].tolist(), tensors["times_s"].tolist()
-        return cls(facts, reduction_of(path, facts, tensors), gaussian, scores, times_s)
+        require_shapes(path, tensors, shapes)
+        found = cls(facts, reduction_of(path, facts, tensors), RunningGaussian(positions, dimensions, device))
+        found.restore(tensors)
+        return found, tensors
 
 
 def _same_reduction(one: Reduction, other: Reduction) -> bool:

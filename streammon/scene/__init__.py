@@ -1,32 +1,38 @@
-"""A scene: what one camera's view looks like and how things move in it, learned, kept and scored."""
+"""A scene: what one camera's view looks like and how things move in it, learned, kept and scored.
+
+`SceneLearner` learns one and `SceneScorer` scores its frames, with what moves or without, for every command.
+`measure` compares frames with what was learned, `held_out` keeps what normal frames showed before they were learned,
+`fusion` makes one score of it, `learned` calibrates it; `files` are a scene's folder, `fit` learns from footage.
+"""
 
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
-from streammon.scene.fusion import SHARES, Judgement, Parts
-from streammon.scene.methods import Judge, Learned, Learning, Reading, learned, load_judge, merged_motion
-from streammon.scene.motion_file import MOTION_FILE, load_motion, save_motion
-from streammon.scene.motion_learner import MotionBank, MotionLearner
-from streammon.scene.video import Verdict, VideoBank, VideoLearner
+from streammon.scene.files import MOTION_FILE, load_scene, merge_folders, save_scene, save_statistics
+from streammon.scene.fusion import SHARES, Parts
+from streammon.scene.learned import Scene, motion_of
+from streammon.scene.learner import SceneLearner
+from streammon.scene.measure import Measured
+from streammon.scene.scorer import Fused, SceneScorer
+from streammon.scene.state import learner_tensors, restore_learner
+from streammon.scene.version import SCORING_SOURCE
 
 __all__ = [
     "MOTION_FILE",
+    "SCORING_SOURCE",
     "SHARES",
-    "Judge",
-    "Judgement",
-    "Learned",
-    "Learning",
-    "MotionBank",
-    "MotionLearner",
+    "Fused",
+    "Measured",
     "Parts",
-    "Reading",
-    "Verdict",
-    "VideoBank",
-    "VideoLearner",
+    "Scene",
+    "SceneLearner",
+    "SceneScorer",
     "configured_detector",
     "configured_observer",
     "detector_fingerprint",
-    "learned",
-    "load_judge",
-    "load_motion",
-    "merged_motion",
-    "save_motion",
+    "learner_tensors",
+    "load_scene",
+    "merge_folders",
+    "motion_of",
+    "restore_learner",
+    "save_scene",
+    "save_statistics",
 ]

@@ -1,4 +1,4 @@
-"""Learning a scene from footage on disk: ingest, padim and motion wired together, and the scene's folder written."""
+"""Learning a scene from footage on disk, and its folder written."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,17 +8,16 @@ from pathlib import Path
 
 import torch
 
-from streammon.calibration import HOLD_OUT, HoldOut
+from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
-from streammon.ingest import Clip, batched, clips
+from streammon.ingest import Clip, Pace, batched, clips
 from streammon.padim import (
     BANK_FILE,
     INPUT_SIZE,
     Backbone,
     PrincipalComponents,
     Reduction,
-    Statistics,
     as_batch,
     dimensions_kept,
     hold_writable,
@@ -27,9 +26,12 @@ from streammon.padim import (
 )
 from streammon.records import Frame
 from streammon.scene.detector import configured_observer
-from streammon.scene.methods import Learned, Learning, learned, merged_motion
+from streammon.scene.files import go_on, merge_folders, save_scene, save_statistics
+from streammon.scene.learned import Scene
+from streammon.scene.learner import SceneLearner
 
 PCA_FRAMES = 200  # spread over the footage; 200 frames of 4,096 patches fix 448 directions well
+LEAST_SHARE_READ = 0.8  # of the frames that the files announce; with fewer the footage is damaged
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames there are."""
@@ -46,10 +48,13 @@ class FitReport:
         bank_bytes: Its size.
         clips: Clips read.
         frames: Frames fitted, those of earlier fits included.
-        calibration_frames: Of them, those that calibrated before.
+        score_fps: Frames a second that were learned, at most; None for all.
+        calibration_frames: Of the frames, those that calibrated before they were learned.
+        calibration_s: Seconds of normal footage that the false-alarm rates rest on.
         seconds: How long reading and fitting took.
         frames_per_s: Frames read in this fit a second.
         thresholds: Frame score for each of a few false-alarm rates a day; empty without calibration.
+        expected: False alarms to expect, in words.
     """
 
     scene: str
@@ -58,10 +63,13 @@ class FitReport:
     bank_bytes: int
     clips: int
     frames: int
+    score_fps: float | None
     calibration_frames: int
+    calibration_s: float
     seconds: float
     frames_per_s: float
     thresholds: dict[str, float]
+    expected: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,9 @@ class FitOptions:
     """How footage is read and kept.
 
     Attributes:
-        hold_out: Share of the footage, spread over it, that calibrates before it is fitted; 0 for none.
-        every: Take the first of each so many frames.
+        score_fps: Frames a second that are learned, at most: the rate at which the camera will be scored.
+        hold_out: Share of the footage, its end, that calibrates before it is learned; 0 for none.
+        every: Take the first of each so many frames, before `score_fps`.
         max_frames: Take no more frames than this; None for all.
         crop: Side of a centre crop of the model's input, for PaDiM alone; None for none.
         add: Go on from the scene's running statistics.
@@ -78,6 +87,7 @@ class FitOptions:
         image_fps: Pace of folders of images.
     """
 
+    score_fps: float | None = 5.0
     hold_out: float = HOLD_OUT
     every: int = 1
     max_frames: int | None = None
@@ -86,11 +96,16 @@ class FitOptions:
     keep_statistics: bool = True
     image_fps: float = 25.0
 
+    @property
+    def pace(self) -> Pace:
+        """Which frames are taken."""
+        return Pace(self.every, self.score_fps)
+
 
 def fit_scene(
     scene: str, footage: list[Path], folder: Path, model: ModelConfig, options: FitOptions, progress: Progress
 ) -> FitReport:
-    """Learn one scene's bank, and write it: one pass learns most of the footage, another takes what calibrates.
+    """Learn one scene in one pass over its footage, and write its files.
 
     Args:
         scene: Its name.
@@ -98,73 +113,68 @@ def fit_scene(
         folder: The scene's folder.
         model: Method, backbone and reduction.
         options: How to read.
-        progress: Told after each batch.
+        progress: Called after each batch.
 
     Raises:
         InputError: The footage, the weights or the folder is wrong.
     """
     if options.crop is not None and model.method == "motion":
-        raise ConfigError(
-            "--crop", "motion is learned of the whole picture", "fit with --method padim, or leave it out"
-        )
+        remedy = "fit with --method padim, or leave it out"
+        raise ConfigError("--crop", "motion is learned of the whole picture", remedy)
     started = time.monotonic()
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
-    total = _frames_in_all(pieces, options)
+    total, total_s = _length(pieces, options)
     backbone = load_backbone(model)
-    earlier = Statistics.load(folder, backbone.device) if options.add else None
     hold_writable(folder)
     reduction = None
-    if model.reduction == "pca" and earlier is None:
+    if model.reduction == "pca" and not options.add:
         reduction = _principal_reduction(pieces, total, backbone, model, options)
-    observer = configured_observer(model, backbone)
-    learner = Learning(scene, backbone, model, observer, options.crop, reduction, earlier)
-    if earlier is not None:
-        learner.add_motion(folder)
-    division = HoldOut(total, options.hold_out)
+    learner = SceneLearner(
+        scene,
+        backbone,
+        model,
+        configured_observer(model, backbone),
+        total_s=total_s,
+        hold_out=options.hold_out,
+        score_fps=options.score_fps,
+        crop=options.crop,
+        reduction=reduction,
+    )
+    if options.add:
+        go_on(learner, folder)
     done = 0
-    for held_out in (False, True) if options.hold_out else (False,):
-        if held_out:
-            learner.begin_calibration()
-        frames = _frames(pieces, options, detail=observer is not None)
-        for batch in batched(division.part(frames, held_out=held_out), model.batch):
-            maps = backbone.maps(_as_tensor(batch, options.crop))
-            learner.learn(batch, maps, [frame.stream_time_s for frame in batch])
-            done += len(batch)
-            progress(done, total)
-        if not held_out and done < division.learned * (1 - options.hold_out):
-            short = f"it announces {division.learned} frames to learn from and has {done}"
-            raise FootageError(str(footage[0]), short, "cut off the damaged end")
+    for batch in batched(_frames(pieces, options, detail=model.method == "motion"), model.batch):
+        learner.learn(batch, backbone.maps(_as_tensor(batch, options.crop)))
+        done += len(batch)
+        progress(min(done, total), total)
+    if done < total * LEAST_SHARE_READ:
+        short = f"it announces {total} frames to learn from and has {done}"
+        raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
     found = learner.finish()
-    found.save(folder, [str(path) for path in footage])
+    save_scene(folder, found, [str(path) for path in footage])
     if options.keep_statistics:
-        learner.patches.statistics.save(folder)
+        save_statistics(folder, learner)
     return _report(found, folder, len(pieces), done, seconds)
 
 
 def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
-    """Join fits of one scene, made on different days or machines: the Gaussians exactly, the held-out scores in turn.
-
-    The held-out scores were measured by the parts' own banks, which knew less: the thresholds err on the quiet side.
+    """Join fits of one scene, made on different days or machines, and write its files.
 
     Raises:
         BankError: A part has no statistics, or was fitted with something else.
         StorageError: The folder can't be written.
     """
     started = time.monotonic()
-    joint = Statistics.load(parts[0])
     hold_writable(folder)
-    for part in parts[1:]:
-        joint.merge(Statistics.load(part), str(part))
-    joint.rename(scene)
-    found = learned(scene, joint.bank(), merged_motion(parts))
-    found.save(folder, [str(part) for part in parts])
-    joint.save(folder)
-    return _report(found, folder, len(parts), found.patches.facts.frames, time.monotonic() - started)
+    found, statistics, more = merge_folders(scene, parts)
+    save_scene(folder, found, [str(part) for part in parts])
+    statistics.save(folder, more)
+    return _report(found, folder, len(parts), found.bank.facts.frames, time.monotonic() - started)
 
 
-def _report(found: Learned, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
-    file, facts = folder / BANK_FILE, found.patches.facts
+def _report(found: Scene, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
+    file, facts, calibration = folder / BANK_FILE, found.bank.facts, found.calibration
     return FitReport(
         scene=facts.scene,
         method=found.method,
@@ -172,21 +182,31 @@ def _report(found: Learned, folder: Path, pieces: int, done: int, seconds: float
         bank_bytes=file.stat().st_size,
         clips=pieces,
         frames=facts.frames,
+        score_fps=facts.score_fps,
         calibration_frames=facts.calibration_frames,
+        calibration_s=0.0 if calibration is None else round(calibration.watched_s, 1),
         seconds=round(seconds, 3),
         frames_per_s=round(done / seconds, 2),
-        thresholds=thresholds(found.calibration),
+        thresholds=thresholds(calibration),
     )
 
 
-def _frames_in_all(pieces: list[Clip], options: FitOptions) -> int:
-    total = sum(-(-clip.counted_frames() // options.every) for clip in pieces)
-    return total if options.max_frames is None else min(total, options.max_frames)
+def _length(pieces: list[Clip], options: FitOptions) -> tuple[int, float]:
+    """Frames that will be taken, about, and the seconds they are from."""
+    total, total_s = 0, 0.0
+    for clip in pieces:
+        frames, seconds = clip.counted_frames(), clip.seconds()
+        total += options.pace.count(frames, seconds)
+        total_s += seconds
+    if options.max_frames is None or total <= options.max_frames:
+        return total, total_s
+    return options.max_frames, total_s * options.max_frames / total
 
 
 def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) -> Iterator[Frame]:
     """Frames of all clips in order."""
-    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, options.every, detail))
+    taken = (options.every, detail, options.score_fps)
+    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, *taken))
     return islice(frames, options.max_frames)
 
 

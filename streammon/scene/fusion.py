@@ -16,16 +16,19 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import RecentRecordings
 from streammon.calibration.drift import DISTANCES, Guess
 from streammon.calibration.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
 from streammon.motion.still import NOISE
 from streammon.records import Channel
+from streammon.scene.held_out import Arrays, Stretch
 
 WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
 VIEW_WINDOW_S = 5.0  # the same of the view: what drives by hides it for moments
@@ -43,7 +46,6 @@ SHARES: Mapping[Channel, float] = {
 
 UNREMARKABLE = 1.0  # surprise of the looks and changes of one normal frame in ten
 REMARKABLE = 2.0  # surprise of one normal cell in a hundred
-STRETCH_S = 10.0  # of held-out footage; stretches differ more than frames do
 
 GUESSES: Mapping[Channel, Guess] = {
     Channel.SPEED: Guess(spread=0.5, relative=False),
@@ -89,42 +91,29 @@ class Parts:
     window_s: float = WINDOW_S
 
 
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """What one frame comes to.
+class CellTails:
+    """Surprise of speed, looks and change in each moving cell; 0 for a kind that held-out footage hardly showed.
 
     Attributes:
-        score: Surprise: -log10 of the share of normal frames that reach this, divided by the witness's share.
-        channel: What it is called after: the evidence that did most for it, over the same moments; the view before
-            all else where that is another.
-        motion: (GRID, GRID) float32, surprise of what moves, 0 where nothing does. An object that direction,
-            place or shape told of stands out by the score.
+        tails: Of the three, in this order; None for one that takes no part.
     """
 
-    score: float
-    channel: Channel
-    motion: NDArray[np.float32]
+    def __init__(self, tails: Sequence[Tail | None]) -> None:
+        self.tails = tuple(tails)
 
-
-class CellTails:
-    """Surprise of speed, looks and change, cell by cell; none of what held-out footage hardly showed.
-
-    Args:
-        held_out: Evidence of held-out normal frames.
-        parts: What takes part.
-    """
-
-    def __init__(self, held_out: Sequence[Evidence], parts: Parts) -> None:
+    @classmethod
+    def of(cls, held_out: Sequence[Evidence], parts: Parts) -> Self:
+        """The tails of held-out normal frames: speed of all cells, looks and change of each frame's largest."""
         speeds = [each.speed for each in held_out]
         looks = [_largest(each.looks) for each in held_out]
         changes = [_largest(each.change) for each in held_out]
         taken = ((parts.speed, speeds, EXPONENTIAL), (parts.objects, looks, WEIGHT), (parts.change, changes, WEIGHT))
-        self._tails = [_cell_tail(np.concatenate(values), weight) if take else None for take, values, weight in taken]
+        return cls([_cell_tail(np.concatenate(values), weight) if take else None for take, values, weight in taken])
 
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
         """(3, N) of the speed, the looks and the change in each moving cell."""
         nothing = np.zeros(len(evidence.cells))
-        each = zip(self._tails, (evidence.speed, evidence.looks, evidence.change), strict=True)
+        each = zip(self.tails, (evidence.speed, evidence.looks, evidence.change), strict=True)
         kinds = np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
         kinds[1:] = np.maximum(kinds[1:] - UNREMARKABLE, 0)
         return kinds
@@ -182,107 +171,122 @@ class Averages:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """One held-out normal frame.
-
-    Attributes:
-        stream: Where it came from.
-        time_s: When, in the stream's own time.
-        clock_s: When, on the clock that calibrates.
-        patches: What its patches show where nothing moves.
-        sample: (64,) float16, some of its patches' distances.
-        evidence: What its motion showed.
-    """
-
-    stream: str
-    time_s: float
-    clock_s: float
-    patches: float
-    sample: NDArray[np.float16]
-    evidence: Evidence
-
-
-def stretches_of(held_out: Sequence[HeldOut]) -> list[int]:
-    """Which stretch of the footage each frame is from: another begins with each stream, and every 10 s of it."""
-    numbers: list[int] = []
-    stream, since_s = None, 0.0
-    for frame in held_out:
-        if frame.stream != stream or not 0 <= frame.time_s - since_s < STRETCH_S:
-            stream, since_s = frame.stream, frame.time_s
-            numbers.append(numbers[-1] + 1 if numbers else 0)
-        else:
-            numbers.append(numbers[-1])
-    return numbers
-
-
 class Fusion:
-    """Turns evidence into judgements, by what held-out normal footage showed.
+    """Fuses evidence of one frame into one score, by tails of held-out normal footage.
 
-    Args:
-        held_out: Frames in order.
-        parts: What takes part.
+    score = max over channels of (surprise of the channel's mean over the last moments + log10 of its share), >= 0.
 
     Attributes:
-        scores: (N,) the held-out frames' own scores, for the calibration.
-
-    Raises:
-        ValueError: Too few frames.
+        parts: What takes part.
+        cells: Tails of what is measured in each moving cell.
+        tails: Tail of each channel.
     """
 
-    def __init__(self, held_out: Sequence[HeldOut], parts: Parts | None = None) -> None:
-        self._parts = parts or Parts()
-        stretches = stretches_of(held_out)
-        self._cells = CellTails([each.evidence for each in held_out], self._parts)
-        averages: dict[str, Averages] = {}
-        smooth = []
-        for frame in held_out:
-            shown = heights(frame.evidence, frame.patches, _worst(self._cells.surprise(frame.evidence)))
-            kept = averages.setdefault(frame.stream, self.averages())
-            smooth.append(kept.take(shown, frame.time_s))
-        self._tails = {
+    def __init__(self, parts: Parts, cells: CellTails, tails: Mapping[Channel, Tail]) -> None:
+        self.parts = parts
+        self.cells = cells
+        self.tails = dict(tails)
+        self._averages = RecentRecordings[Averages]()
+
+    @classmethod
+    def of(cls, held_out: Sequence[Stretch], parts: Parts | None = None) -> Self:
+        """The tails of held-out footage.
+
+        Raises:
+            ValueError: Fewer than 10 frames.
+        """
+        parts = parts or Parts()
+        cells = CellTails.of([frame.evidence for stretch in held_out for frame in stretch.frames], parts)
+        means = _means(held_out, cells, parts.window_s)
+        numbers = np.repeat(np.arange(len(held_out)), [len(stretch.frames) for stretch in held_out])
+        tails = {
             channel: Tail.of(
-                np.array([_height(each, channel) for each in smooth]),
-                np.array(stretches),
+                np.array([_height(each, channel) for each in means]),
+                numbers,
                 least_scale=LEAST_SCALES.get(channel, LEAST_DECADE),
                 weight=EXPONENTIAL if channel in PLAIN else WEIGHT,
                 guess=GUESSES.get(channel, DISTANCES),
             )
             for channel in SHARES
-            if channel is Channel.SPEED or channel in self._parts.witnesses
+            if channel is Channel.SPEED or channel in parts.witnesses
         }
-        self.scores = [self._fused(each)[0] for each in smooth]
+        return cls(parts, cells, tails)
 
-    def averages(self) -> Averages:
-        """Fresh averages for one stream."""
-        return Averages(self._parts.window_s)
+    def scores(self, held_out: Sequence[Stretch]) -> NDArray[np.float64]:
+        """(N,) scores of frames measured before, stretch by stretch."""
+        means = _means(held_out, self.cells, self.parts.window_s)
+        return np.array([self._fused(each)[0] for each in means], np.float64)
 
-    def judge(self, evidence: Evidence, patches: float, time_s: float, averages: Averages) -> Judgement:
-        """One frame of a stream.
+    def fuse(
+        self, evidence: Evidence, still: float, recording: str, time_s: float
+    ) -> tuple[float, Channel, NDArray[np.float32]]:
+        """Fuse one frame's evidence, the frames of each recording in their order.
 
         Args:
-            evidence: What its motion showed.
-            patches: What its patches show where nothing moves.
-            time_s: Its time in the stream.
-            averages: The stream's own.
+            evidence: Of what moves.
+            still: Of its patches where nothing moves.
+            recording: Which it is of.
+            time_s: Its time there.
+
+        Returns:
+            Its score, the channel that contributes most, and (GRID, GRID) surprise of what moves, 0 where nothing
+            does.
         """
-        surprise = self._cells.surprise(evidence)
-        motion = np.zeros(GRID * GRID, np.float32)
-        motion[evidence.cells] = surprise.sum(0)
-        score, channel = self._fused(averages.take(heights(evidence, patches, _worst(surprise)), time_s))
-        return Judgement(score, channel, motion.reshape(GRID, GRID))
+        surprise = self.cells.surprise(evidence)
+        moving = np.zeros(GRID * GRID, np.float32)
+        moving[evidence.cells] = surprise.sum(0)
+        averages = self._averages.get(recording)
+        if averages is None:
+            averages = self._averages[recording] = Averages(self.parts.window_s)
+        score, channel = self._fused(averages.take(heights(evidence, still, _worst(surprise)), time_s))
+        return score, channel, moving.reshape(GRID, GRID)
+
+    def arrays(self) -> Arrays:
+        """Its tails by name, for a file."""
+        named = {f"cells.{channel}": tail for channel, tail in zip(CELL_CHANNELS, self.cells.tails, strict=True)}
+        named |= {f"frames.{channel}": tail for channel, tail in self.tails.items()}
+        return {name: tail.array() for name, tail in named.items() if tail is not None}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The fusion, with all parts, that `arrays` were made of.
+
+        Raises:
+            KeyError: A channel has no tail.
+        """
+        cells = [_tail_of(arrays.get(f"cells.{channel}")) for channel in CELL_CHANNELS]
+        tails = {channel: Tail.of_array(arrays[f"frames.{channel}"]) for channel in SHARES}
+        return cls(Parts(), CellTails(cells), tails)
 
     def _fused(self, means: dict[Channel, float]) -> tuple[float, Channel]:
-        """The score, and the channel that did most for it."""
+        """The score, and the channel that contributes most."""
         paid = {
-            witness: float(tail.surprise(np.array(_height(means, witness)))) + float(np.log10(SHARES[witness]))
-            for witness, tail in self._tails.items()
+            channel: float(tail.surprise(np.array(_height(means, channel)))) + float(np.log10(SHARES[channel]))
+            for channel, tail in self.tails.items()
         }
         loudest = max(paid, key=lambda each: paid[each])
         score = max(paid[loudest], 0.0)
         if paid.get(Channel.VIEW, 0.0) >= ANOTHER_VIEW:  # what else is seen there was never learned
             return score, Channel.VIEW
         return score, _named(means) if loudest is Channel.SPEED else loudest
+
+
+def _means(held_out: Sequence[Stretch], cells: CellTails, window_s: float) -> list[dict[Channel, float]]:
+    """What each frame's channels show, averaged over the last moments of its recording."""
+    averages = RecentRecordings[Averages]()
+    means = []
+    for stretch in held_out:
+        own = averages.get(stretch.recording)
+        if own is None:
+            own = averages[stretch.recording] = Averages(window_s)
+        for frame in stretch.frames:
+            shown = heights(frame.evidence, frame.still, _worst(cells.surprise(frame.evidence)))
+            means.append(own.take(shown, frame.time_s))
+    return means
+
+
+def _tail_of(array: NDArray[np.float64] | None) -> Tail | None:
+    return None if array is None else Tail.of_array(array)
 
 
 def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,66 +1,191 @@
-"""Held-out frames as arrays and back: what a scene's motion file and an interrupted evaluation keep of them."""
+"""Normal frames that were scored before they were learned: what a scene's tails and its false-alarm rate come from.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+Their number is bounded. What is kept is drawn evenly from all footage, in stretches of ten seconds: each stretch has
+a random number made of its name and its beginning, and those with the smallest stay. So two fits that are merged keep
+what one fit of all their footage would have kept.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.motion.evidence import Evidence
-from streammon.scene.fusion import HeldOut
+from streammon.calibration import RecentRecordings
+from streammon.motion import Evidence
 
-NUMBERS = ("time_s", "clock_s", "patches")  # of a frame, beside its stream, its sample and its evidence
+MOST_FRAMES = 20_000
+"""An hour at 5 a second; 10 to 50 MB with motion."""
+
+STRETCH_S = 10.0
+"""Stretches differ more than the frames within one do."""
+
+PATCH_SAMPLE = 64
+"""Patch distances kept of each frame, evenly spread over the picture."""
+
+NO_SAMPLE = np.zeros(0, np.float16)
+NO_EVIDENCE = Evidence(np.zeros(0, np.int16), *(np.zeros(0, np.float16) for _ in range(3)))
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def held_out_arrays(frames: Sequence[HeldOut]) -> Arrays:
-    """Frames as arrays by name; their evidence field by field, arrays of several lengths one behind the other."""
-    if not frames:
-        return {}
-    streams = list(dict.fromkeys(frame.stream for frame in frames))
-    number = {stream: index for index, stream in enumerate(streams)}
-    arrays: Arrays = {
-        "names": np.frombuffer("\n".join(streams).encode(), np.uint8).copy(),
-        "streams": np.array([number[frame.stream] for frame in frames], np.int64),
-        "samples": np.stack([frame.sample for frame in frames]),
-    }
-    for name in NUMBERS:
-        arrays[name] = np.array([getattr(frame, name) for frame in frames], np.float64)
-    for field in fields(Evidence):
-        values = [getattr(frame.evidence, field.name) for frame in frames]
-        if isinstance(values[0], np.ndarray):
-            arrays[f"lengths.{field.name}"] = np.array([len(value) for value in values], np.int64)
-            arrays[f"arrays.{field.name}"] = np.concatenate(values)
-        else:
-            arrays[f"numbers.{field.name}"] = np.array(values, np.float64)
-    return arrays
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What one normal frame showed, measured by what was learned of the footage before it.
 
-
-def held_out_frames(arrays: Mapping[str, NDArray[Any]]) -> list[HeldOut]:
-    """The frames that `held_out_arrays` made arrays of.
-
-    Raises:
-        KeyError: An array is missing.
-        ValueError: Two don't fit one another.
-        IndexError: A frame names a stream that there isn't.
+    Attributes:
+        recording: Its id.
+        time_s: When, in the recording's own time.
+        looks: PaDiM's frame score.
+        still: What its patches show where nothing moves (`motion.StillPatches`); 0 without motion.
+        sample: (64,) float16 of its patches' distances; empty without motion.
+        evidence: Of what moves; empty without motion.
     """
-    if not arrays:
-        return []
-    names = bytes(arrays["names"].tolist()).decode().split("\n")
-    evidence: dict[str, Sequence[Any]] = {}
-    for field in fields(Evidence):
-        if f"lengths.{field.name}" not in arrays:
-            evidence[field.name] = arrays[f"numbers.{field.name}"].tolist()
+
+    recording: str
+    time_s: float
+    looks: float
+    still: float = 0.0
+    sample: NDArray[np.float16] = field(default_factory=lambda: NO_SAMPLE)
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(eq=False)
+class Stretch:
+    """Up to ten seconds of one recording.
+
+    Attributes:
+        recording: Its id.
+        frames: In order.
+        kept: Whether it is; the rest of one that was let go is not kept either.
+    """
+
+    recording: str
+    frames: list[HeldOut]
+    kept: bool = True
+
+    @cached_property
+    def draw(self) -> int:
+        """A random number that this stretch has in every run."""
+        name = f"{self.recording}\n{self.frames[0].time_s:.3f}"
+        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
+
+
+class HeldOutFrames:
+    """Held-out frames of all footage, at most 20,000.
+
+    Args:
+        most: Frames kept.
+    """
+
+    def __init__(self, most: int = MOST_FRAMES) -> None:
+        self._most = most
+        self._stretches: list[Stretch] = []
+        self._open = RecentRecordings[Stretch]()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[HeldOut]:
+        """All frames, stretch by stretch, the stretches of a recording in their order."""
+        return (frame for stretch in self.stretches for frame in stretch.frames)
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """All stretches, those of each recording together and in their order."""
+        first: dict[str, int] = {}
+        for stretch in self._stretches:
+            first.setdefault(stretch.recording, len(first))
+        return sorted(self._stretches, key=lambda stretch: first[stretch.recording])
+
+    def add(self, frame: HeldOut) -> None:
+        """Take in the next frame of its recording."""
+        stretch = self._open.get(frame.recording)
+        if stretch is None or not 0 <= frame.time_s - stretch.frames[0].time_s < STRETCH_S:
+            stretch = Stretch(frame.recording, [])
+            self._stretches.append(stretch)
+            self._open[frame.recording] = stretch
+        if stretch.kept:
+            stretch.frames.append(frame)
+            self._count += 1
+            self._let_go()
+
+    def merge(self, other: "HeldOutFrames") -> None:
+        """Take in what another fit held out."""
+        self._stretches += other._stretches
+        self._count += len(other)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        while self._count > self._most and len(self._stretches) > 1:
+            largest = max(self._stretches, key=lambda stretch: stretch.draw)
+            self._stretches.remove(largest)
+            self._count -= len(largest.frames)
+            largest.kept = False
+            del largest.frames[1:]
+
+    def arrays(self) -> Arrays:
+        """All of it as arrays by name; evidence of several lengths one behind the other."""
+        frames, stretches = list(self), self.stretches
+        if not frames:
+            return {}
+        recordings = list(dict.fromkeys(stretch.recording for stretch in stretches))
+        number = {recording: index for index, recording in enumerate(recordings)}
+        arrays: Arrays = {
+            "names": np.frombuffer("\n".join(recordings).encode(), np.uint8).copy(),
+            "recordings": np.array([number[stretch.recording] for stretch in stretches], np.int64),
+            "lengths": np.array([len(stretch.frames) for stretch in stretches], np.int64),
+            "samples": np.stack([frame.sample for frame in frames]),
+        }
+        for name in ("time_s", "looks", "still"):
+            arrays[name] = np.array([getattr(frame, name) for frame in frames], np.float64)
+        for each in fields(Evidence):
+            values = [getattr(frame.evidence, each.name) for frame in frames]
+            if isinstance(values[0], np.ndarray):
+                arrays[f"lengths.{each.name}"] = np.array([len(value) for value in values], np.int64)
+                arrays[f"arrays.{each.name}"] = np.concatenate(values)
+            else:
+                arrays[f"numbers.{each.name}"] = np.array(values, np.float64)
+        return arrays
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "HeldOutFrames":
+        """The frames that `arrays` were made of.
+
+        Raises:
+            KeyError: An array is missing.
+            ValueError: Two don't fit one another.
+            IndexError: A stretch names a recording that there isn't.
+        """
+        kept = cls()
+        if not arrays:
+            return kept
+        names = bytes(arrays["names"].tolist()).decode().split("\n")
+        evidence = _evidence(arrays)
+        times_s, looks, still = (arrays[name].tolist() for name in ("time_s", "looks", "still"))
+        rows = zip(times_s, looks, still, arrays["samples"], evidence, strict=True)
+        for recording, length in zip(arrays["recordings"].tolist(), arrays["lengths"].tolist(), strict=True):
+            frames = [HeldOut(names[recording], *row) for row in islice(rows, length)]
+            kept._stretches.append(Stretch(names[recording], frames))
+        kept._count = len(times_s)
+        if sum(len(stretch.frames) for stretch in kept._stretches) != kept._count:
+            raise ValueError(f"its stretches don't add up to {kept._count} frames")
+        return kept
+
+
+def _evidence(arrays: Mapping[str, NDArray[Any]]) -> Iterable[Evidence]:
+    columns: dict[str, Sequence[Any]] = {}
+    for each in fields(Evidence):
+        if f"lengths.{each.name}" not in arrays:
+            columns[each.name] = arrays[f"numbers.{each.name}"].tolist()
             continue
-        ends, joined = np.cumsum(arrays[f"lengths.{field.name}"]), arrays[f"arrays.{field.name}"]
+        ends, joined = np.cumsum(arrays[f"lengths.{each.name}"]), arrays[f"arrays.{each.name}"]
         if len(ends) and ends[-1] != len(joined):
-            raise ValueError(f"its {field.name} are {len(joined)} of {ends[-1]}")
-        evidence[field.name] = np.split(joined, ends[:-1])
-    shown = [Evidence(**dict(zip(evidence, values, strict=True))) for values in zip(*evidence.values(), strict=True)]
-    columns = [arrays[name].tolist() for name in ("streams", *NUMBERS)]
-    return [
-        HeldOut(names[stream], time_s, clock_s, patches, sample, each)
-        for stream, time_s, clock_s, patches, sample, each in zip(*columns, arrays["samples"], shown, strict=True)
-    ]
+            raise ValueError(f"its {each.name} are {len(joined)} of {ends[-1]}")
+        columns[each.name] = np.split(joined, ends[:-1])
+    return [Evidence(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]

@@ -15,6 +15,9 @@ SEGMENT_FRAMES = 400
 
 LEAST_SEGMENT_FRAMES = 40
 
+BLOCK_S = 300.0
+"""Of very long footage a part of each such block is taken: gaps are then too long to count as watched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -38,12 +41,38 @@ class Piece:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def frames(self, every: int) -> Iterator[Frame]:
-        """Its frames with their details, a stream of their own that begins at 0 s."""
+    def seconds(self, taken: "Taken") -> float:
+        """About how many seconds of it are taken."""
+        frames = -(-self.clip.counted_frames() // taken.every)
+        return self.clip.seconds() * len(self) / max(1, frames) * taken.share
+
+    def frames(self, taken: "Taken") -> Iterator[Frame]:
+        """Its frames with their details, a recording of their own that begins at 0 s."""
         start_s = None
-        for frame in islice(self.clip.frames(INPUT_SIZE, every, detail=True), self.first, self.last):
+        for frame in self.clip.frames(INPUT_SIZE, taken.every, detail=True, fps=taken.fps):
+            if frame.seq >= self.last:
+                return
+            if frame.seq < self.first:
+                continue
             start_s = frame.stream_time_s if start_s is None else start_s
-            yield replace(frame, camera=self.name, stream_time_s=frame.stream_time_s - start_s)
+            time_s = frame.stream_time_s - start_s
+            if time_s % BLOCK_S < taken.share * BLOCK_S:
+                yield replace(frame, camera=self.name, stream_time_s=time_s)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Which frames of footage are taken.
+
+    Attributes:
+        every: The first of each so many; frame numbers count these.
+        fps: Of those at most so many a second; None for all.
+        share: Of each five minutes, their beginning: what is taken of very long footage.
+    """
+
+    every: int = 1
+    fps: float | None = None
+    share: float = 1.0
 
 
 Fold = list[Piece]
@@ -124,19 +153,21 @@ class Segment:
         return [frame.stream_time_s for frame in self.frames]
 
 
-def read_segment(piece: Piece, every: int, most: int = SEGMENT_FRAMES) -> Segment:
+def read_segment(piece: Piece, taken: Taken, most: int = SEGMENT_FRAMES) -> Segment:
     """A piece's first frames, thinned so that the frame before is the one that ingest would compare each with.
 
     Args:
         piece: Where to read.
-        every: Its frame numbers count the first of each so many.
+        taken: Says what its frame numbers count.
         most: Frames to take.
 
     Raises:
         FootageError: It can't be read.
     """
     frames: list[Frame] = []
-    for frame in islice(piece.clip.frames(INPUT_SIZE, 1, detail=True), piece.first * every, piece.last * every):
+    for frame in islice(
+        piece.clip.frames(INPUT_SIZE, 1, detail=True), piece.first * taken.every, piece.last * taken.every
+    ):
         if not frames or frame.stream_time_s - frames[-1].stream_time_s >= SHORTEST_LAG_S:
             frames.append(frame)
             if len(frames) == most:

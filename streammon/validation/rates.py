@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import chi2
 
-from streammon.calibration import Calibration
-from streammon.calibration.rates import LONGEST_GAP_S, QUIET_S
+from streammon.calibration import Calibration, peaks_above, watched_s
 
 SECONDS_PER_HOUR = 3600.0
 PER_DAY = 1 / 24
@@ -62,16 +61,6 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
     return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
 
 
-def runs_above(scores: Sequence[float], times_s: Sequence[float], threshold: float) -> int:
-    """How many runs of frames reach a threshold; a second of quiet ends one.
-
-    >>> runs_above([5, 0, 5, 0, 0, 5], [0.0, 0.5, 1.0, 1.5, 2.0, 2.5], threshold=5)
-    2
-    """
-    above = np.asarray(times_s, np.float64)[np.asarray(scores) >= threshold]
-    return int(len(above) > 0) + int((np.diff(above) > QUIET_S).sum())
-
-
 @dataclass
 class Watch:
     """Counts the false alarms of folds that a bank didn't learn.
@@ -86,14 +75,11 @@ class Watch:
 
     def add(self, scores: Sequence[float], times_s: Sequence[float], calibration: Calibration) -> None:
         """Count in one recording's frames, in their order."""
-        steps = np.diff(times_s)
-        steps = steps[(steps > 0) & (steps <= LONGEST_GAP_S)]
-        if not len(steps):
-            return
-        self.watched_s += float(steps.sum() + np.median(steps))
+        recording = ["watched"] * len(scores)
+        self.watched_s += watched_s(recording, times_s)
         for index, per_hour in enumerate(PROMISES_PER_HOUR):
             threshold = calibration.score_at_rate(per_hour / PER_DAY)
-            self.counts[index] += runs_above(scores, times_s, threshold)
+            self.counts[index] += len(peaks_above(np.asarray(scores, np.float64), recording, times_s, threshold))
 
     def checks(self) -> list[RateCheck]:
         """Each promised rate that this footage is long enough to tell."""

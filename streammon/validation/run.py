@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
-from streammon.ingest import batched, clips
+from streammon.ingest import Pace, batched, clips
 from streammon.padim import (
     Backbone,
     load_backbone,
@@ -25,6 +25,7 @@ from streammon.validation.footage import (
     LEAST_SEGMENT_FRAMES,
     Fold,
     Segment,
+    Taken,
     folds,
     read_segment,
     spots,
@@ -40,7 +41,7 @@ SEGMENTS = 8
 """In all; anomalies are staged into each in turn."""
 
 MOST_FRAMES = 10_000
-"""Of all the footage, evenly thinned: each is looked at as often as there are folds."""
+"""Of all the footage, the beginning of each five minutes: each is scored as often as there are folds."""
 
 LEAST_FRAMES = 80
 """Fewer don't leave each fold enough to learn from and to calibrate on."""
@@ -62,7 +63,8 @@ class ValidationOptions:
         staged: How often each kind of anomaly is staged.
         seed: Of everything that chance decides.
         hold_out: Share of what a fold's bank is given that calibrates it.
-        every: Take the first of each so many frames.
+        score_fps: Frames a second that are learned and watched, at most; None for all.
+        every: Take the first of each so many frames, before `score_fps`.
         max_frames: Take no more frames than this; None for all.
         image_fps: Pace of folders of images.
     """
@@ -72,6 +74,7 @@ class ValidationOptions:
     staged: int = 6
     seed: int = 0
     hold_out: float = HOLD_OUT
+    score_fps: float | None = 5.0
     every: int = 1
     max_frames: int | None = None
     image_fps: float = 25.0
@@ -83,12 +86,12 @@ class _Footage:
 
     Attributes:
         folds: Its parts.
-        every: Their frame numbers count the first of each so many.
+        taken: Which of its frames.
         frames: How many there are.
     """
 
     folds: list[Fold]
-    every: int
+    taken: Taken
     frames: int
 
 
@@ -154,13 +157,17 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
     found = [clip for path in footage for clip in clips(path, options.image_fps)]
     counts = [clip.counted_frames() for clip in found]
     kept = _kept(counts, options.every, options.max_frames)
-    every = options.every * max(1, -(-sum(kept) // MOST_FRAMES))
-    limit = None if options.max_frames is None else options.max_frames * options.every // every
-    kept = _kept(counts, every, limit)
-    if sum(kept) < LEAST_FRAMES:
+    pace = Pace(1, options.score_fps)
+    total = sum(
+        pace.count(number, clip.seconds() * number * options.every / max(1, count))
+        for clip, number, count in zip(found, kept, counts, strict=True)
+    )
+    if total < LEAST_FRAMES:
         remedy = f"give at least {LEAST_FRAMES}, and minutes of them to learn anything from it, or drop --validate"
-        raise FootageError(str(footage[0]), f"it has {sum(kept)} frames, too few to validate on", remedy)
-    return _Footage(folds(found, kept, options.folds), every, sum(kept))
+        raise FootageError(str(footage[0]), f"it has {total} frames, too few to validate on", remedy)
+    share = min(1.0, MOST_FRAMES / total)
+    taken = Taken(options.every, options.score_fps, share)
+    return _Footage(folds(found, kept, options.folds), taken, round(total * share))
 
 
 def _kept(counts: Sequence[int], every: int, most: int | None) -> list[int]:
@@ -207,16 +214,16 @@ class _Validation:
         """Learn all but this fold, watch it, and stage anomalies in it."""
         learned = [piece for other, fold in enumerate(self.footage.folds) if other != index for piece in fold]
         hold_out = self.options.hold_out or HOLD_OUT
-        bank = learn_fold(self.scene, learned, self.footage.every, hold_out, self.backbone, self.model, self._count)
+        bank = learn_fold(self.scene, learned, self.footage.taken, hold_out, self.backbone, self.model, self._count)
         self._watch(self.footage.folds[index], bank, self._count)
         for spot in self._spots[index]:
-            self._stage(read_segment(spot, self.footage.every), bank)
+            self._stage(read_segment(spot, self.footage.taken), bank)
 
     def _watch(self, fold: Fold, bank: FoldBank, counted: Counted) -> None:
         for piece in fold:
             scores: list[float] = []
             times_s: list[float] = []
-            for some in batched(piece.frames(self.footage.every), self.model.batch):
+            for some in batched(piece.frames(self.footage.taken), self.model.batch):
                 scores += [score for score, _ in bank.judge(some)]
                 times_s += [frame.stream_time_s for frame in some]
                 counted(len(some))
@@ -252,7 +259,7 @@ class _Validation:
         """Where things move in any of the segments, by the size of the picture."""
         found: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
         for spot in (spot for fold in self._spots for spot in fold):
-            segment = read_segment(spot, self.footage.every)
+            segment = read_segment(spot, self.footage.taken)
             if len(segment.frames) >= LEAST_SEGMENT_FRAMES:
                 found.setdefault(segment.pictures[0].shape[:2], []).append(traffic(segment.pictures))
         return {shape: np.mean(each, axis=0).astype(np.float32) for shape, each in found.items()}

@@ -49,8 +49,8 @@ class View:
         """S, the side of the model's input."""
         return self.size if self.crop is None else self.crop
 
-    def frames(self, clip: Clip, every: int = 1, detail: bool = False) -> Iterator[Frame]:
-        """Every frame of a clip, or the first of each `every`, with pictures (S, S, 3).
+    def frames(self, clip: Clip, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
+        """Every frame of a clip, or the first of each `every` and at most `fps` of them a second, pictures (S, S, 3).
 
         Frame number `seq` is the clip's own number `seq * every`. With `detail` each carries its `Detail`, if the
         view shows the whole picture: a detail is never cropped or turned, so it would show more than the model sees.
@@ -61,10 +61,10 @@ class View:
         """
         if self.seed is None:
             margin = (self.size - self.side) // 2  # as `padim.as_batch` has it
-            for frame in clip.frames(self.size, every, detail and self.side == self.size):
+            for frame in clip.frames(self.size, every, detail and self.side == self.size, fps):
                 yield replace(frame, picture=self._cut(frame.picture, margin, margin))
             return
-        for frame in clip.frames(None, every):
+        for frame in clip.frames(None, every, fps=fps):
             angle, top, left = self._draw(clip, frame.seq * every)
             resized = _resized(_rotated(frame.picture, angle, cv2.INTER_LINEAR), self.size)
             yield replace(frame, picture=self._cut(resized, top, left))

@@ -11,13 +11,13 @@ from streammon.evaluation.methods.mahalanobisad import MahalanobisAD
 from streammon.evaluation.methods.maps import GridSmoother
 from streammon.evaluation.methods.motion import (
     Motion,
-    MotionModel,
     MotionPart,
     delay_fact,
     motion_parts,
     motion_seeds,
 )
-from streammon.evaluation.methods.padim import Padim, PadimModel, padim_seeds
+from streammon.evaluation.methods.padim import Padim, padim_seeds
+from streammon.evaluation.methods.scenes import SceneModel
 from streammon.evaluation.methods.spade import Spade
 from streammon.evaluation.methods.vae import Vae
 
@@ -31,12 +31,11 @@ __all__ = [
     "Method",
     "Model",
     "Motion",
-    "MotionModel",
     "MotionPart",
     "Padim",
-    "PadimModel",
     "Progress",
     "Reading",
+    "SceneModel",
     "Scored",
     "Scorer",
     "SingleLayer",

@@ -21,20 +21,6 @@ from streammon.padim import (
 )
 
 
-def judge_tensors(judge: Bank) -> dict[str, Tensor]:
-    """A prepared bank that calibrates, to be kept beside what is learned meanwhile."""
-    assert judge.whitening is not None, "prepare() comes first"
-    return {"judge_mean": judge.mean.clone(), "judge_whitening": pack_lower(judge.whitening)}
-
-
-def restored_judge(facts: BankFacts, reduction: Reduction, state: Mapping[str, Tensor], device: torch.device) -> Bank:
-    """The bank that `judge_tensors` was given."""
-    mean = state["judge_mean"].clone()
-    factor = unpack_lower(state["judge_whitening"].to(device), facts.dimensions)
-    whole = replace(facts, grid=_square(len(mean)))
-    return Bank(whole, reduction, mean, torch.empty(0), None, whitening=factor).prepare(device)
-
-
 class BankInTheMaking:
     """Running Gaussians that can be saved, restored and made a `padim.Bank`, the scorer of live cameras.
 
@@ -64,31 +50,17 @@ class BankInTheMaking:
             self._statistics = self._fresh(maps[0].shape[2], maps[0].shape[3])
         self._statistics.gaussian.update(self.reduction.embed(maps))
 
-    def bank(self) -> Bank:
-        """The bank of what was taken in so far, ready to score.
-
-        Raises:
-            FootageError: Fewer than 2 frames, which have no covariance.
-        """
-        hold_enough_frames(self._facts.scene, self.frames, 2)
-        assert self._statistics is not None
-        return self._statistics.bank(calibrated=False).prepare(self._device)
-
     def last_bank(self) -> Bank:
-        """`bank`, letting go of the statistics before the whitening is solved for: the three are of one size.
+        """The bank of what was taken in. Its statistics go before the whitening, of their size, is solved for.
 
         Raises:
             FootageError: Fewer than 2 frames, which have no covariance.
         """
         hold_enough_frames(self._facts.scene, self.frames, 2)
         assert self._statistics is not None
-        unprepared = self._statistics.bank(calibrated=False)
+        unprepared = self._statistics.bank(None)
         self._statistics = None
         return unprepared.prepare(self._device)
-
-    def restored_judge(self, state: Mapping[str, Tensor]) -> Bank:
-        """A bank made earlier, of which `judge_tensors` kept this."""
-        return restored_judge(self._facts, self.reduction, state, self._device)
 
     def state(self) -> dict[str, Tensor]:
         """Counts, means, and the lower triangles of the scatters; empty before the first frame."""

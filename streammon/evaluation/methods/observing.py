@@ -1,21 +1,16 @@
-"""Looking at a batch once, for all that learn from it or score it."""
+"""What moves in a batch, found once for all that learn from it or score it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from streammon.config import ModelConfig
-from streammon.evaluation.methods.base import Batch
 from streammon.motion import (
     Detector,
     Observation,
     Observer,
-    StillPatches,
 )
-from streammon.padim import Backbone, Bank
+from streammon.padim import Backbone
 from streammon.records import Frame
 from streammon.scene import (
     configured_detector,
@@ -56,27 +51,3 @@ class OneObserver:
             self._observer = RememberingObserver(backbone, configured_detector(self._model, backbone))
             self._scene = scene
         return self._observer
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What one batch shows.
-
-    Attributes:
-        batch: It.
-        observations: B of them.
-        distances: (B, g, g) of the patches.
-        still: What B frames' patches show where nothing moves.
-    """
-
-    batch: Batch
-    observations: list[Observation]
-    distances: NDArray[np.float32]
-    still: list[float]
-
-
-def look_at(batch: Batch, observer: Observer, patches: Bank, still: StillPatches) -> Look:
-    """Observe a batch and measure its patches."""
-    distances = patches.distances(batch.maps).cpu().numpy()
-    observations = observer.observe(batch.frames, batch.maps)
-    return Look(batch, observations, distances, still.heights(observations, distances))

@@ -1,0 +1,152 @@
+"""Recordings: stretches of footage with one clock, and the time watched in them.
+
+A frame belongs to a recording, named by an id (a clip's name, a camera's), and has a time in it. Two recordings have
+nothing to do with one another: no time passes between them, and nothing is averaged over their border.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST_STEP_S = 10.0
+"""Between two frames of one recording. A longer step is a pause, and a step back another recording of that id."""
+
+MOST_RECORDINGS = 512
+"""Recordings whose state is kept at once: footage comes recording after recording, and cameras are fewer."""
+
+QUIET_S = 1.0
+"""Between two peaks: neighbouring frames are nearly equal, so an alarm is a run of frames, not a frame."""
+
+State = TypeVar("State")
+
+
+class RecentRecordings(Generic[State]):
+    """State of each recording, the longest unused let go when there are too many.
+
+    Args:
+        most: Recordings kept at once.
+
+    >>> kept = RecentRecordings[int](most=2)
+    >>> for recording in ("a", "b", "a", "c"):
+    ...     kept[recording] = len(recording)
+    >>> kept.get("b"), kept.get("a")
+    (None, 1)
+    """
+
+    def __init__(self, most: int = MOST_RECORDINGS) -> None:
+        self._most = most
+        self._states: OrderedDict[str, State] = OrderedDict()
+
+    def __setitem__(self, recording: str, state: State) -> None:
+        self._states[recording] = state
+        self._states.move_to_end(recording)
+        if len(self._states) > self._most:
+            self._states.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def get(self, recording: str) -> State | None:
+        """The state of a recording; None where there is none."""
+        if recording not in self._states:
+            return None
+        self._states.move_to_end(recording)
+        return self._states[recording]
+
+
+class FootageClock:
+    """Seconds of footage so far, over all recordings: the sum of the steps within each.
+
+    >>> clock = FootageClock()
+    >>> [clock.advance("monday", 0.0), clock.advance("monday", 0.2), clock.advance("tuesday", 7.0)]
+    [0.0, 0.2, 0.0]
+    >>> clock.seconds
+    0.2
+
+    Attributes:
+        seconds: So far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._last_s = RecentRecordings[float]()
+
+    def advance(self, recording: str, time_s: float) -> float:
+        """Seconds since the frame before in this recording; 0 where another begins.
+
+        Args:
+            recording: Its id.
+            time_s: The next frame's time in it.
+        """
+        last_s = self._last_s.get(recording)
+        self._last_s[recording] = time_s
+        step_s = 0.0 if last_s is None else time_s - last_s
+        step_s = step_s if 0 < step_s <= LONGEST_STEP_S else 0.0
+        self.seconds += step_s
+        return step_s
+
+
+def stretches(
+    recordings: Sequence[str], times_s: Sequence[float], longest_step_s: float = LONGEST_STEP_S
+) -> Iterator[NDArray[np.int64]]:
+    """Indices of the frames of each stretch: one recording, in order, without a step back or a pause.
+
+    Frames of several recordings may be interleaved, as those of two cameras are.
+
+    Args:
+        recordings: (N,) ids.
+        times_s: (N,) times.
+
+    >>> [part.tolist() for part in stretches(["a", "b", "a", "a"], [0.0, 0.0, 0.2, 60.0])]
+    [[0, 2], [3], [1]]
+    """
+    times = np.asarray(times_s, np.float64)
+    numbers = {recording: number for number, recording in enumerate(dict.fromkeys(recordings))}
+    ids = np.array([numbers[recording] for recording in recordings], np.int64)
+    for number in range(len(numbers)):
+        own = np.flatnonzero(ids == number)
+        steps = np.diff(times[own])
+        yield from np.split(own, np.flatnonzero((steps <= 0) | (steps > LONGEST_STEP_S)) + 1)
+
+
+def watched_s(recordings: Sequence[str], times_s: Sequence[float]) -> float:
+    """Seconds watched: the steps within each stretch, and one step more for its last frame.
+
+    >>> round(watched_s(["a"] * 5 + ["b"] * 5, [0.0, 0.2, 0.4, 0.6, 0.8] * 2), 3)
+    2.0
+    """
+    times = np.asarray(times_s, np.float64)
+    parts = [times[part] for part in stretches(recordings, times_s)]
+    steps = np.concatenate([np.diff(part) for part in parts]) if parts else np.empty(0)
+    if not len(steps):
+        return 0.0
+    return float(steps.sum() + len(parts) * np.median(steps))
+
+
+def peaks_above(
+    scores: NDArray[np.float64], recordings: Sequence[str], times_s: Sequence[float], threshold: float
+) -> NDArray[np.float64]:
+    """The highest score of each run of frames at or above a threshold: the false alarms it would raise.
+
+    A second of quiet ends a run, and so does another recording.
+
+    Args:
+        scores: (N,) frame scores.
+        recordings: (N,) the frames' recordings.
+        times_s: (N,) their times.
+        threshold: Of the score.
+
+    >>> peaks_above(np.array([5.0, 0, 6, 0, 0, 0, 7]), ["a"] * 7, [0, 0.5, 1, 1.5, 2, 2.5, 3], 5.0).tolist()
+    [6.0, 7.0]
+    """
+    times = np.asarray(times_s, np.float64)
+    found = []
+    for part in stretches(recordings, times_s):
+        above = part[scores[part] >= threshold]
+        if len(above):
+            begins = np.flatnonzero(np.diff(times[above]) > QUIET_S) + 1
+            found.append(np.maximum.reduceat(scores[above], np.concatenate([[0], begins])))
+    return np.concatenate(found) if found else np.empty(0)

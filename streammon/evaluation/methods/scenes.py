@@ -1,0 +1,203 @@
+"""A scene learned and scored for an evaluation: a thin adapter over `SceneLearner` and `SceneScorer`."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streammon.calibration import HOLD_OUT, Calibration
+from streammon.config import ModelConfig
+from streammon.errors import FootageError
+from streammon.evaluation.methods.base import Batch, Progress, Scored
+from streammon.evaluation.methods.observing import OneObserver
+from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
+from streammon.padim import Backbone, PrincipalComponents, Reduction, dimensions_kept
+from streammon.records import Frame
+from streammon.scene import (
+    Fused,
+    Measured,
+    Parts,
+    SceneLearner,
+    SceneScorer,
+    learner_tensors,
+    motion_of,
+    restore_learner,
+)
+from streammon.scene.held_out import HeldOutFrames
+
+PCA_FRAMES = 400  # at most, at least half of them: 200 frames of 4,096 patches fix 448 directions well
+PCA_BATCH = 8
+
+
+class SceneModel:
+    """One scene, its patches alone or what moves as well.
+
+    Attributes:
+        passes: 2 for `pca`, which looks for its directions first; else 1.
+    """
+
+    def __init__(
+        self,
+        scene: str,
+        backbone: Backbone,
+        side: int,
+        config: ModelConfig,
+        observer: OneObserver | None,
+        *,
+        calibrate: bool = True,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            scene: Its name.
+            backbone: Whose maps come with the frames.
+            side: Of the pictures, in pixels.
+            config: Method, reduction, seed and frame score.
+            observer: Finds what moves; None for PaDiM alone.
+            calibrate: Work out what a score means in false alarms a day, which needs a second bank while learning.
+
+        Raises:
+            ConfigError: More channels are to be kept than there are.
+        """
+        self.passes = 2 if config.reduction == "pca" else 1
+        self._scene = scene
+        self._backbone = backbone
+        self._side = side
+        self._config = config
+        self._observer = observer
+        self._hold_out = HOLD_OUT if calibrate else 0.0
+        self._total_s = 0.0
+        self._score_fps: float | None = None
+        self._kept = dimensions_kept(config, backbone)
+        self._pictures = SpreadPictures(PCA_FRAMES)
+        self._reduction: Reduction | None = None
+        self._learner: SceneLearner | None = None  # made with the first frame: a harness makes more than it uses
+        self._scorer: SceneScorer | None = None
+        self._held_out = HeldOutFrames()
+        self._measured: tuple[Batch, list[Measured]] | None = None
+
+    def expect(self, total_s: float, score_fps: float | None) -> None:
+        """Prepare for so many seconds of footage, of which so many frames a second come; None for its own rate."""
+        self._total_s = total_s
+        self._score_fps = score_fps
+
+    def learn(self, batch: Batch) -> None:
+        """Take in normal frames or, in the first pass of `pca`, the pictures it finds its directions in."""
+        if self.passes == 2 and self._reduction is None:
+            self._pictures.take_in(batch.pictures)
+        else:
+            self._learning().learn(frames_of(batch), batch.maps)
+
+    def end_pass(self) -> None:
+        """Find the principal components, after the first pass of `pca`.
+
+        Raises:
+            FootageError: There was no frame.
+        """
+        if self.passes == 1 or self._reduction is not None:
+            return
+        hold_enough_frames(self._scene, len(self._pictures), 2)
+        components = PrincipalComponents(sum(self._backbone.architecture.channels))
+        for pictures in torch.split(self._pictures.pictures(), PCA_BATCH):
+            components.update(self._backbone.maps(pictures))
+        self._pictures.clear()
+        self._reduction = components.reduction(self._kept)
+
+    def finish(self, progress: Progress) -> None:
+        """Solve for what scoring needs, and calibrate.
+
+        Raises:
+            FootageError: Too little was given; with motion also where it can't be calibrated.
+        """
+        progress(f"solving for {self._scene}", 0, 1)
+        learner = self._learning()
+        hold_enough_frames(self._scene, learner.frames, 2)
+        try:
+            learned = learner.finish()
+        except FootageError:  # of patches alone there is nothing to say of false alarms then
+            if self._observer is not None:
+                raise
+            learned = learner.finish(calibrated=False)
+        self._held_out, self._learner = learner.held_out, None
+        del learner  # its sums are larger than all that scores
+        observer = None if self._observer is None else self._observer.of(self._scene, self._backbone)
+        self._scorer = SceneScorer(learned, self._backbone, observer)
+        progress(f"solving for {self._scene}", 1, 1)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From scores to false alarms a day; None before `finish`, and where there is none."""
+        return None if self._scorer is None else self._scorer.known_calibration
+
+    def score(self, batch: Batch) -> Scored:
+        """Scores and grids of a batch, as live cameras are given them."""
+        return scored(self._finished().fuse(frames_of(batch), self.measured(batch)))
+
+    def measured(self, batch: Batch) -> list[Measured]:
+        """A batch against what was learned; worked out once for all that read it."""
+        if self._measured is None or self._measured[0] is not batch:
+            self._measured = (batch, self._finished().measured(frames_of(batch), batch.maps))
+        return self._measured[1]
+
+    def with_parts(self, parts: Parts) -> SceneScorer:
+        """The scorer with some parts of motion alone, tails and calibration worked out anew."""
+        scorer = self._finished()
+        motion = scorer.motion
+        assert motion is not None
+        return scorer.variant(motion_of(self._scene, motion.halves, motion.detector, self._held_out, parts))
+
+    def state(self) -> dict[str, Tensor]:
+        """What was learned so far, between two clips; empty before the first frame."""
+        if self.passes == 2 and self._reduction is None:
+            return self._pictures.state()
+        return {} if self._learner is None else learner_tensors(self._learner)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state` of a model made alike."""
+        if "pictures" in state:
+            self._pictures.restore(state)
+        elif state:
+            if self.passes == 2:
+                indices, projection = state.get("channel_indices"), state.get("channel_projection")
+                self._reduction = Reduction(self._config.reduction, indices, projection)
+            restore_learner(self._learning(), state)
+
+    def scoring_bytes(self) -> int:
+        """Memory of the patches' bank, and of the Gaussians and rates of motion."""
+        return self._finished().scoring_bytes()
+
+    def _learning(self) -> SceneLearner:
+        if self._learner is None:
+            self._learner = SceneLearner(
+                self._scene,
+                self._backbone,
+                self._config,
+                None if self._observer is None else self._observer.of(self._scene, self._backbone),
+                total_s=self._total_s,
+                hold_out=self._hold_out,
+                score_fps=self._score_fps,
+                size=self._side,
+                reduction=self._reduction,
+            )
+        return self._learner
+
+    def _finished(self) -> SceneScorer:
+        assert self._scorer is not None, "finish() comes first"
+        return self._scorer
+
+
+def frames_of(batch: Batch) -> Sequence[Frame]:
+    """The batch's frames; of one that has none, frames of one recording at its times."""
+    if batch.frames:
+        return batch.frames
+    return [
+        Frame("", number, picture, (picture.shape[1], picture.shape[0]), time_s, time_s)
+        for number, (picture, time_s) in enumerate(zip(batch.pictures.numpy(), batch.times_s, strict=True))
+    ]
+
+
+def scored(fused: Sequence[Fused]) -> Scored:
+    """Scores and grids of frames as the harness keeps them."""
+    scores = np.array([each.score for each in fused], np.float64)
+    return Scored(scores, tuple(np.stack(grids) for grids in zip(*(each.grids for each in fused), strict=True)))

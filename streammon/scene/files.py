@@ -1,0 +1,256 @@
+"""The files of a scene's folder.
+
+```
+bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
+motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
+statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
+scene.yaml               a summary for people; nothing reads it
+```
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.calibration import Calibration, Tail
+from streammon.config import ModelConfig
+from streammon.errors import BankError, StorageError
+from streammon.motion import MotionSums, feature_dimensions
+from streammon.padim import (
+    ARCHITECTURES,
+    INPUT_SIZE,
+    Backbone,
+    Bank,
+    BankFacts,
+    Statistics,
+    read_tensors,
+    write_scene_file,
+    write_tensors,
+)
+from streammon.scene.fusion import Fusion
+from streammon.scene.held_out import Arrays, HeldOutFrames
+from streammon.scene.learned import Halves, Scene, SceneMotion, looks_calibration, motion_of
+from streammon.scene.learner import SceneLearner
+
+MOTION_FILE = "motion.safetensors"
+
+MOTION_FORMAT = 6
+"""Of the motion file. 1 to 5 measured motion in other ways, which do not add up with this one."""
+
+
+def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
+    """Write what scoring reads; before a `SceneScorer` is made of it.
+
+    Raises:
+        StorageError: A file can't be written.
+    """
+    scene.bank.save(folder)
+    if scene.motion is None:
+        _remove_motion(folder)
+    else:
+        write_tensors(folder / MOTION_FILE, _tensors(_motion_arrays(scene.motion)), scene.bank.facts)
+    write_scene_file(folder, scene.bank.facts, list(learned_from), scene.method, scene.calibration)
+
+
+def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: str | None) -> Scene:
+    """Read what scoring needs.
+
+    Args:
+        folder: The scene's.
+        backbone: Whose maps will come with the frames.
+        model: What the configuration asks for.
+        detector: Fingerprint of what finds objects, empty for regions of motion; None for PaDiM alone.
+
+    Raises:
+        BankError: A file is missing, broken, or was fitted with something else.
+    """
+    bank = Bank.load(folder)
+    bank.require_fit(backbone, INPUT_SIZE, INPUT_SIZE)
+    if bank.facts.frame_score != model.frame_score:
+        found = f"its bank is calibrated for frame_score {bank.facts.frame_score}, the config asks for"
+        remedy = f"fit it again with `streammon fit --scene {folder.name}`"
+        raise BankError(f"scene {folder.name!r}", f"{found} {model.frame_score}", remedy)
+    if detector is None:
+        return Scene(bank)
+    motion = _load_motion(folder, bank.facts)
+    if motion.detector != detector:
+        fitted = "with another detector" if detector and motion.detector else "with a detector"
+        found = f"its motion was fitted {fitted if motion.detector else 'without a detector'}, against model.detector"
+        raise BankError(f"scene {folder.name!r}", found, _fit_again(folder))
+    return Scene(bank, motion)
+
+
+def save_statistics(folder: Path, learner: SceneLearner) -> None:
+    """Write what `--add` and `merge` go on with.
+
+    Raises:
+        StorageError: It can't be written.
+    """
+    learner.statistics.save(folder, _held_out_tensors(learner.held_out))
+
+
+def go_on(learner: SceneLearner, folder: Path) -> None:
+    """Give a fresh learner what a scene's folder holds, its channels too; all frames to come are held out.
+
+    Raises:
+        BankError: A file is missing, broken, or was fitted with something else.
+    """
+    statistics, tensors = Statistics.load(folder, learner.statistics.gaussian.mean.device)
+    learner.statistics.require_alike(statistics.facts, f"scene {folder.name!r}")
+    learner.statistics = statistics
+    learner.held_out = _held_out(folder, tensors)
+    if learner.halves is not None:
+        earlier = _load_motion(folder, statistics.facts, any_length=True)
+        for mine, others in zip(learner.halves, earlier.halves, strict=True):
+            mine.merge(others)
+    learner.begin_hold_out()
+
+
+def merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics, dict[str, Tensor]]:
+    """Join fits of one scene: sums exactly, held-out frames by drawing evenly from all.
+
+    Held-out frames were measured by the parts' own banks, which knew less: thresholds err on the quiet side.
+
+    Returns:
+        What was learned, and the running statistics with their further tensors.
+
+    Raises:
+        BankError: A part has no statistics, or was fitted with something else.
+    """
+    joint, tensors = Statistics.load(parts[0])
+    held_out = _held_out(parts[0], tensors)
+    for part in parts[1:]:
+        other, tensors = Statistics.load(part)
+        joint.merge(other, str(part))
+        held_out.merge(_held_out(part, tensors))
+    joint.rename(scene)
+    bank = joint.bank(looks_calibration(scene, held_out), len(held_out))
+    motion = _merged_motion(parts)
+    if motion is not None:
+        motion = motion_of(scene, motion.halves, motion.detector, held_out)
+    return Scene(bank, motion), joint, _held_out_tensors(held_out)
+
+
+def _merged_motion(parts: Sequence[Path]) -> SceneMotion | None:
+    lacking = [part for part in parts if not (part / MOTION_FILE).exists()]
+    if len(lacking) == len(parts):
+        return None
+    if lacking:
+        found = "it has no motion file, and another part has one"
+        raise BankError(str(lacking[0]), found, "fit all parts with the same --method")
+    joint = _load_motion(parts[0], Bank.load(parts[0]).facts)
+    for part in parts[1:]:
+        other = _load_motion(part, Bank.load(part).facts)
+        if joint.detector != other.detector:
+            found = f"its objects were found otherwise than those of {parts[0]}"
+            raise BankError(str(part), found, "fit all parts with the same model.detector")
+        for mine, others in zip(joint.halves, other.halves, strict=True):
+            mine.merge(others)
+    return joint
+
+
+def _motion_arrays(motion: SceneMotion) -> Arrays:
+    arrays: Arrays = halves_arrays("half", motion.halves)
+    arrays["detector"] = np.frombuffer(f"sha256:{motion.detector}".encode(), np.uint8)
+    arrays["format"] = np.array([MOTION_FORMAT], np.int64)
+    if motion.fusion is not None and motion.patches is not None and motion.calibration is not None:
+        arrays |= {f"tails.{name}": array for name, array in motion.fusion.arrays().items()}
+        arrays |= {f"calibration.{name}": array for name, array in motion.calibration.arrays().items()}
+        arrays["patches"] = motion.patches.array()
+    return arrays
+
+
+def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) -> SceneMotion:
+    """The motion file, which belongs to the bank or the statistics with these facts."""
+    path, where, fit_again = folder / MOTION_FILE, f"scene {folder.name!r}", _fit_again(folder)
+    if not path.exists():
+        raise BankError(where, f"it has no motion file ({path})", fit_again)
+    stored, tensors, _ = read_tensors(path)
+    difference = stored.mismatch(facts)
+    if difference:
+        found = f"its motion file was fitted with {difference[0]}, its bank with {difference[1]}"
+        raise BankError(where, found, fit_again)
+    if not any_length and stored.frames != facts.frames:
+        found = f"its motion was learned from {stored.frames:,} frames, its bank from {facts.frames:,}"
+        raise BankError(where, found, fit_again)
+    arrays = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
+    stored_format = int(arrays["format"][0]) if "format" in arrays else int(arrays.get("reading", np.ones(1))[0])
+    if stored_format != MOTION_FORMAT:
+        found = f"{path.name} has format {stored_format}, this version reads {MOTION_FORMAT}"
+        raise BankError(where, found, fit_again)
+    try:
+        detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")
+        dimensions = feature_dimensions(ARCHITECTURES[facts.backbone].channels)
+        halves = restored_halves("half", arrays, dimensions)
+        if "patches" not in arrays:
+            return SceneMotion(halves, detector)
+        fusion = Fusion.of_arrays(strip_prefix(arrays, "tails."))
+        calibration = Calibration.of_arrays(strip_prefix(arrays, "calibration."))
+        return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration)
+    except (KeyError, ValueError, IndexError, TypeError):
+        raise BankError(str(path), "it makes no sense", fit_again) from None
+
+
+def _fit_again(folder: Path) -> str:
+    return f"fit it again with `streammon fit --scene {folder.name}`, or set model.method to padim"
+
+
+def _held_out(folder: Path, tensors: Mapping[str, Tensor]) -> HeldOutFrames:
+    arrays = {name: tensor.numpy().copy() for name, tensor in tensors.items() if name.startswith("held.")}
+    try:
+        return HeldOutFrames.of_arrays(strip_prefix(arrays, "held."))
+    except (KeyError, ValueError, IndexError, TypeError):
+        remedy = f"fit it again with `streammon fit --scene {folder.name}`"
+        raise BankError(f"scene {folder.name!r}", "its held-out frames make no sense", remedy) from None
+
+
+def _held_out_tensors(held_out: HeldOutFrames) -> dict[str, Tensor]:
+    return _tensors({f"held.{name}": array for name, array in held_out.arrays().items()})
+
+
+def halves_arrays(prefix: str, halves: Halves) -> dict[str, NDArray[Any]]:
+    """The sums of both halves, by name."""
+    return {
+        f"{prefix}{number}.{name}": array
+        for number, half in enumerate(halves)
+        for name, array in half.arrays().items()
+    }
+
+
+def restored_halves(prefix: str, arrays: Mapping[str, NDArray[Any]], dimensions: int) -> Halves:
+    """The sums that `halves_arrays` named.
+
+    Raises:
+        KeyError: One is missing.
+        ValueError: One has another shape.
+    """
+    halves = (MotionSums(dimensions), MotionSums(dimensions))
+    for number, half in enumerate(halves):
+        half.restore(strip_prefix(arrays, f"{prefix}{number}."))
+    return halves
+
+
+def strip_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The entries under `prefix`, with the prefix removed."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _remove_motion(folder: Path) -> None:
+    """Remove what an earlier fit learned of motion: the patches beside it are others now."""
+    file = folder / MOTION_FILE
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise StorageError(
+            str(file), f"it can't be removed ({reason})", "remove it, or choose --scenes DIR"
+        ) from None

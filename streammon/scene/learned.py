@@ -1,0 +1,143 @@
+"""All that was learned of one scene, and how held-out frames calibrate it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.calibration import LEAST_FRAMES, Calibration, Tail
+from streammon.errors import FootageError
+from streammon.motion import MotionSums
+from streammon.padim import Bank
+from streammon.scene.fusion import Fusion, Parts
+from streammon.scene.held_out import HeldOutFrames, Stretch
+
+BLOCKS = 4
+"""Of held-out footage, in order of time. Each is scored by the tails of the others, as new footage will be."""
+
+Halves = tuple[MotionSums, MotionSums]
+
+
+@dataclass(eq=False)
+class SceneMotion:
+    """What was learned of what moves in a scene.
+
+    Attributes:
+        halves: Sums of the two halves of the footage.
+        detector: Fingerprint of what finds objects; empty for regions of motion.
+        fusion: Makes one score of a frame's evidence; None where nothing was held out.
+        patches: Tail of patch distances, for the anomaly map; None likewise.
+        calibration: From that score to false alarms a day; None likewise.
+    """
+
+    halves: Halves
+    detector: str
+    fusion: Fusion | None = None
+    patches: Tail | None = None
+    calibration: Calibration | None = None
+
+
+@dataclass(eq=False)
+class Scene:
+    """What was learned of one scene: `SceneScorer` scores by it, `files` keep it.
+
+    Attributes:
+        bank: The Gaussians of its patches, with the calibration of their own frame score.
+        motion: What moves; None for PaDiM alone.
+    """
+
+    bank: Bank
+    motion: SceneMotion | None = None
+
+    @property
+    def method(self) -> str:
+        """`motion` or `padim`."""
+        return "padim" if self.motion is None else "motion"
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From the method's own score to false alarms a day; None where nothing was held out."""
+        return self.bank.calibration if self.motion is None else self.motion.calibration
+
+
+def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None:
+    """The calibration of PaDiM's frame score; None where nothing was held out.
+
+    Raises:
+        FootageError: Too few frames are held out, or they carry no time.
+    """
+    if not len(held_out):
+        return None
+    return _calibration(scene, held_out.stretches, np.array([frame.looks for frame in held_out], np.float64))
+
+
+def motion_of(
+    scene: str, halves: Halves, detector: str, held_out: HeldOutFrames, parts: Parts | None = None
+) -> SceneMotion:
+    """What was learned of motion, with its tails and its calibration where frames are held out.
+
+    Raises:
+        FootageError: Too few frames are held out, or they carry no time.
+    """
+    if not len(held_out):
+        return SceneMotion(halves, detector)
+    require_held_out(scene, len(held_out))
+    stretches = held_out.stretches
+    fusion = Fusion.of(stretches, parts)
+    calibration = _calibration(scene, stretches, cross_fitted_scores(stretches, parts))
+    patches = Tail.of(np.concatenate([frame.sample for frame in held_out]))
+    return SceneMotion(halves, detector, fusion, patches, calibration)
+
+
+def require_held_out(scene: str, frames: int) -> None:
+    """Refuse to calibrate on too little.
+
+    Raises:
+        FootageError: Fewer than 10 frames are held out.
+    """
+    if frames < LEAST_FRAMES:
+        found = f"{frames} frames are left to calibrate on"
+        remedy = f"give more footage (at least {LEAST_FRAMES} held-out frames), or fit with --hold-out 0"
+        raise FootageError(f"scene {scene!r}", found, remedy)
+
+
+def cross_fitted_scores(stretches: Sequence[Stretch], parts: Parts | None = None) -> NDArray[np.float64]:
+    """(N,) scores of held-out frames, each by tails that did not see its part of the footage.
+
+    By its own tails no frame can be rarer than one in N; the frames to come can.
+    """
+    blocks = _blocks(stretches)
+    if len(blocks) < 2:
+        return Fusion.of(stretches, parts).scores(stretches)
+    scores = []
+    for number, block in enumerate(blocks):
+        others = [stretch for other, each in enumerate(blocks) if other != number for stretch in each]
+        scores.append(Fusion.of(others, parts).scores(block))
+    return np.concatenate(scores)
+
+
+def _blocks(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """At most four neighbouring parts of about as many frames, stretches cut where there are too few of them."""
+    frames = [(stretch, frame) for stretch in stretches for frame in stretch.frames]
+    count = min(BLOCKS, len(frames) // LEAST_FRAMES)
+    borders = [len(frames) * number // max(count, 1) for number in range(count + 1)]
+    blocks = []
+    for first, last in pairwise(borders):
+        cut: dict[int, Stretch] = {}
+        for stretch, frame in frames[first:last]:
+            cut.setdefault(id(stretch), Stretch(stretch.recording, [])).frames.append(frame)
+        blocks.append(list(cut.values()))
+    return blocks
+
+
+def _calibration(scene: str, stretches: Sequence[Stretch], scores: NDArray[np.float64]) -> Calibration:
+    require_held_out(scene, len(scores))
+    names = [str(number) for number, stretch in enumerate(stretches) for _ in stretch.frames]
+    times_s = [frame.time_s for stretch in stretches for frame in stretch.frames]
+    try:
+        return Calibration.from_scores(scores, names, times_s)
+    except ValueError as error:
+        remedy = "take frames closer in time, or --hold-out 0"
+        raise FootageError(f"scene {scene!r}", f"it can't be calibrated ({error})", remedy) from None

@@ -1,0 +1,197 @@
+"""Learning a scene: normal frames in their order, in one pass, in memory that does not grow with them."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.calibration import HOLD_OUT, FootageClock, HoldOut
+from streammon.config import ModelConfig
+from streammon.errors import FootageError
+from streammon.motion import Measure, MotionSums, Observation, Observer
+from streammon.motion.statistics import Halves
+from streammon.padim import (
+    INPUT_SIZE,
+    Backbone,
+    Bank,
+    Reduction,
+    RunningGaussian,
+    Statistics,
+    dimensions_kept,
+    facts_for,
+    make_reduction,
+)
+from streammon.records import Frame
+from streammon.scene.held_out import PATCH_SAMPLE, HeldOut, HeldOutFrames
+from streammon.scene.learned import Scene, looks_calibration, motion_of
+from streammon.scene.measure import Measured, SceneMeasure
+
+
+class SceneLearner:
+    """Learns a scene from normal frames, its patches alone or what moves as well.
+
+    The first half of the footage is learned. From then on every frame is measured by what was learned before it, kept
+    among the held-out frames, and then learned too (`calibration.HoldOut`).
+
+    Attributes:
+        statistics: Running Gaussians of the patches.
+        halves: Sums of what moves, of the two halves of the footage; None for PaDiM alone.
+        turns: Assigns frames to the halves.
+        held_out: Frames that were measured before they were learned.
+        measure: Measures the frames to come; None while none are held out.
+        measured_halves: The sums of what moves that it measures by; None likewise, and for PaDiM alone.
+        step: Parts of the held-out footage that have begun.
+    """
+
+    def __init__(
+        self,
+        scene: str,
+        backbone: Backbone,
+        model: ModelConfig,
+        observer: Observer | None,
+        *,
+        total_s: float,
+        hold_out: float = HOLD_OUT,
+        cameras: int = 1,
+        score_fps: float | None = None,
+        size: int = INPUT_SIZE,
+        crop: int | None = None,
+        reduction: Reduction | None = None,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            scene: Its name.
+            backbone: Whose maps come with the frames.
+            model: Method, reduction and frame score.
+            observer: Finds what moves; None for PaDiM alone.
+            total_s: Seconds of footage there will be of each camera.
+            hold_out: Share of it that is measured before it is learned; 0 for none.
+            cameras: That show the scene at the same time.
+            score_fps: Frames a second that are learned, and will be scored; None for the footage's own rate.
+            size: Side of the model's input.
+            crop: Side of a centre crop of it, for PaDiM alone; None for none.
+            reduction: Of the channels; None makes the configured one.
+
+        Raises:
+            ConfigError: More channels are to be kept than there are.
+        """
+        if reduction is None:
+            channels, kept = sum(backbone.architecture.channels), dimensions_kept(model, backbone)
+            reduction = make_reduction(model.reduction, channels, kept, model.seed)
+        self._backbone = backbone
+        self._model = model
+        self._observer = observer
+        self._cameras = cameras
+        self._clock = FootageClock()
+        self._division = HoldOut(total_s, hold_out)
+        self.step = 0
+        reduction = reduction.to(backbone.device)
+        facts = facts_for(scene, backbone, reduction, size, crop or size, model.seed, model.frame_score, score_fps)
+        gaussian = RunningGaussian(facts.grid[0] * facts.grid[1], reduction.dimensions, backbone.device)
+        self.statistics = Statistics(facts, reduction, gaussian)
+        self.halves: tuple[MotionSums, MotionSums] | None = None
+        if observer is not None:
+            self.halves = (MotionSums(observer.dimensions), MotionSums(observer.dimensions))
+        self.turns = Halves()
+        self.held_out = HeldOutFrames()
+        self.measure: SceneMeasure | None = None
+        self.measured_halves: tuple[MotionSums, MotionSums] | None = None
+
+    @property
+    def scene(self) -> str:
+        """The scene's name."""
+        return self.statistics.facts.scene
+
+    @property
+    def frames(self) -> int:
+        """Frames learned."""
+        return self.statistics.gaussian.count
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of footage so far, of each camera."""
+        return self._clock.seconds / self._cameras
+
+    def learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
+        """Take in B normal frames, those of each recording in their order.
+
+        Args:
+            frames: With `detail` where what moves is learned.
+            maps: The backbone's three maps of them, (B, C, h, w) each.
+        """
+        if self._division.step(self.seconds) > self.step and self.frames >= 2:
+            self.begin_hold_out()
+        observations = [] if self._observer is None else self._observer.observe(frames, maps)
+        if self.measure is not None:
+            for frame, measured in zip(frames, self.measure.measure(maps, observations), strict=True):
+                self.held_out.add(_held_out(frame, measured))
+        self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
+        for seen in observations:
+            self._learn_motion(seen)
+        for frame in frames:
+            self._clock.advance(frame.camera, frame.stream_time_s)
+
+    def begin_hold_out(self) -> None:
+        """Measure the frames to come by what was learned so far, before they are learned as well.
+
+        Raises:
+            FootageError: Fewer than 2 frames were learned.
+        """
+        self._require_frames()
+        self.measure = None  # frees its memory before the next one is made
+        self.step = max(self.step + 1, self._division.step(self.seconds))
+        bank = self.statistics.bank(None).prepare(self._backbone.device)
+        self.measured_halves = deepcopy(self.halves)
+        self.measure = SceneMeasure(bank, None if self.halves is None else Measure(self.halves))
+
+    def restore_clock(self, seconds: float, step: int) -> None:
+        """Go on after so many seconds of footage and so many parts of what is held out."""
+        self._clock.seconds = seconds * self._cameras
+        self.step = step
+
+    def finish(self, *, calibrated: bool = True) -> Scene:
+        """What was learned.
+
+        Args:
+            calibrated: Calibrate on the held-out frames, if there shall be any.
+
+        Raises:
+            FootageError: Too few frames were learned or held out, or they carry no time.
+        """
+        self._require_frames()
+        self.measure = None
+        if calibrated and self._division.share and not len(self.held_out):
+            found = f"{self.seconds:.0f} s of {self._division.total_s:.0f} s came, and none of it is held out"
+            raise FootageError(f"scene {self.scene!r}", found, "give more footage, or fit with --hold-out 0")
+        calibration = looks_calibration(self.scene, self.held_out) if calibrated else None
+        bank: Bank = self.statistics.bank(calibration, len(self.held_out))
+        if self.halves is None or self._observer is None:
+            return Scene(bank)
+        return Scene(bank, motion_of(self.scene, self.halves, self._observer.detector, self.held_out))
+
+    def _learn_motion(self, seen: Observation) -> None:
+        assert self.halves is not None
+        number, begins = self.turns.turn(seen)
+        self.halves[number].turns += begins
+        self.halves[number].update(seen)
+
+    def _require_frames(self) -> None:
+        if self.frames < 2:
+            remedy = "give at least 2, and far more for a bank that is of use"
+            raise FootageError(f"scene {self.scene!r}", f"it has {self.frames} frames to learn from", remedy)
+
+
+def _held_out(frame: Frame, measured: Measured) -> HeldOut:
+    if measured.observation is None:
+        return HeldOut(frame.camera, frame.stream_time_s, measured.looks)
+    sample = _spread(measured.distances)
+    return HeldOut(frame.camera, frame.stream_time_s, measured.looks, measured.still, sample, measured.evidence)
+
+
+def _spread(distances: NDArray[np.float32]) -> NDArray[np.float16]:
+    """(64,) of (g, g) distances, evenly spread over the positions."""
+    chosen = np.linspace(0, distances.size - 1, PATCH_SAMPLE).astype(int)
+    return distances.reshape(-1)[chosen].astype(np.float16)

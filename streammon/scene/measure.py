@@ -1,0 +1,63 @@
+"""What was learned of a scene as a measure of frames: distances of patches, evidence of what moves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.motion import Evidence, Measure, Observation, StillPatches
+from streammon.padim import Bank
+from streammon.scene.held_out import NO_EVIDENCE
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One frame against what was learned.
+
+    Attributes:
+        looks: PaDiM's frame score.
+        distances: (g, g) float32 Mahalanobis distances of its patches.
+        still: What the patches show where nothing moves; 0 without motion.
+        evidence: Of what moves; empty without motion.
+        observation: What moves in it; None without motion.
+    """
+
+    looks: float
+    distances: NDArray[np.float32]
+    still: float = 0.0
+    evidence: Evidence = NO_EVIDENCE
+    observation: Observation | None = None
+
+
+class SceneMeasure:
+    """Measures the frames of one scene, those of each recording in their order.
+
+    Args:
+        bank: The Gaussians of its patches, prepared.
+        motion: Of what moves; None for PaDiM alone.
+    """
+
+    def __init__(self, bank: Bank, motion: Measure | None) -> None:
+        self.bank = bank
+        self.motion = motion
+        self._still = None if motion is None else StillPatches(motion.rarity)
+
+    def measure(self, maps: list[Tensor], observations: Sequence[Observation] = ()) -> list[Measured]:
+        """Measure B frames.
+
+        Args:
+            maps: The backbone's three maps, (B, C, h, w) each.
+            observations: What moves in each; none for PaDiM alone.
+        """
+        distances = self.bank.distances(maps)
+        looks = self.bank.read(distances)[1].tolist()
+        grids = distances.float().cpu().numpy()
+        if self.motion is None or self._still is None:
+            return [Measured(score, grid) for score, grid in zip(looks, grids, strict=True)]
+        still = self._still.heights(observations, grids)
+        return [
+            Measured(score, grid, height, self.motion.evidence(seen), seen)
+            for score, grid, height, seen in zip(looks, grids, still, observations, strict=True)
+        ]

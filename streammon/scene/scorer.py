@@ -1,0 +1,181 @@
+"""Scoring a scene's frames by what was learned of it."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streammon.calibration import Calibration
+from streammon.errors import BankError
+from streammon.motion import Measure, Observer
+from streammon.motion.evidence import WHOLE_OBJECTS
+from streammon.padim import Backbone, MapSmoother
+from streammon.records import AnomalyMap, Channel, Frame, ScoredFrame
+from streammon.scene.learned import Scene, SceneMotion
+from streammon.scene.measure import Measured, SceneMeasure
+
+Grids = tuple[NDArray[np.float32], ...]
+"""(g, g) each: upsampled and blurred as PaDiM does, then added up, they are an anomaly map."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """One frame's score.
+
+    Attributes:
+        score: PaDiM's frame score, or the surprise of what moves and what stays.
+        channel: The evidence that contributes most.
+        grids: Of its anomaly map.
+    """
+
+    score: float
+    channel: Channel
+    grids: Grids
+
+
+class SceneScorer:
+    """Scores the frames of one scene, those of each recording in their order.
+
+    Args:
+        scene: What was learned of it.
+        backbone: Whose maps come with the frames.
+        observer: Finds what moves; None for PaDiM alone, whatever else was learned.
+        open_level: The level whose score is each frame's threshold.
+
+    Attributes:
+        name: Of the scene.
+        motion: What was learned of what moves; None for PaDiM alone.
+        known_calibration: From scores to false alarms a day; None where nothing was held out.
+        measure: Measures frames against what was learned.
+    """
+
+    def __init__(self, scene: Scene, backbone: Backbone, observer: Observer | None, open_level: float = 0.0) -> None:
+        self.name = scene.bank.facts.scene
+        self.motion: SceneMotion | None = None if observer is None else scene.motion
+        self.known_calibration = scene.bank.calibration if self.motion is None else self.motion.calibration
+        self._observer = observer
+        self._open_level = open_level
+        bank = scene.bank.prepare(backbone.device)
+        measure = None if self.motion is None else Measure(self.motion.halves)
+        self.measure = SceneMeasure(bank, measure)
+        self._smoothers: dict[int, MapSmoother] = {}
+
+    @property
+    def calibration(self) -> Calibration:
+        """From scores to false alarms a day.
+
+        Raises:
+            BankError: There is none.
+        """
+        if self.known_calibration is None:
+            found, remedy = "its bank has no calibration", "fit it again on more footage, without --hold-out 0"
+            raise BankError(f"scene {self.name!r}", found, remedy)
+        return self.known_calibration
+
+    @property
+    def threshold(self) -> float:
+        """The score at which an alert opens."""
+        return self.calibration.score_at(self._open_level)
+
+    def score(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
+        """Score B frames.
+
+        Args:
+            frames: With `detail` where what moves is scored.
+            maps: The backbone's three maps of them, (B, C, h, w) each.
+        """
+        fused = self.fuse(frames, self.measured(frames, maps))
+        threshold = self.threshold
+        return [
+            ScoredFrame(
+                camera=frame.camera,
+                scene=self.name,
+                seq=frame.seq,
+                wall_time_s=frame.wall_time_s,
+                stream_time_s=frame.stream_time_s,
+                score=each.score,
+                level=self.calibration.level(each.score),
+                threshold=threshold,
+                anomaly_map=anomaly_map,
+                source_size=frame.source_size,
+                channel=each.channel,
+                basis_s=self.calibration.watched_s,
+            )
+            for frame, each, anomaly_map in zip(frames, fused, self.anomaly_maps(fused), strict=True)
+        ]
+
+    def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:
+        """B frames against what was learned."""
+        observations = [] if self._observer is None else self._observer.observe(frames, maps)
+        return self.measure.measure(maps, observations)
+
+    def fuse(self, frames: Sequence[Frame], measured: Sequence[Measured]) -> list[Fused]:
+        """One score for each measured frame.
+
+        With motion the grids are scaled so that each map peaks at its frame's score: boxes and heatmaps then share
+        one threshold on every camera. The score is averaged over time and weighed against normal footage, surprise
+        by place is not; where in the picture a frame is abnormal does not change by a factor. A map of 0 stays so.
+        """
+        if self.motion is None:
+            return [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
+        fused = [self._fused(frame, each) for frame, each in zip(frames, measured, strict=True)]
+        peaks = self._summed([each.grids for each in fused]).max((1, 2)).tolist()
+        factors = (each.score / peak if peak > 0 else 1.0 for each, peak in zip(fused, peaks, strict=True))
+        return [
+            replace(each, grids=tuple(grid * np.float32(factor) for grid in each.grids))
+            for each, factor in zip(fused, factors, strict=True)
+        ]
+
+    def _fused(self, frame: Frame, measured: Measured) -> Fused:
+        motion, measure, seen = self.motion, self.measure.motion, measured.observation
+        assert motion is not None
+        assert motion.fusion is not None
+        assert motion.patches is not None
+        assert measure is not None
+        assert seen is not None
+        score, channel, moving = motion.fusion.fuse(
+            measured.evidence, measured.still, frame.camera, frame.stream_time_s
+        )
+        if channel in WHOLE_OBJECTS:  # the cells of the object that caused it may be usual, one by one
+            moving.reshape(-1)[measure.culprit(seen, channel)] += score
+        patches = motion.patches.surprise(measured.distances).astype(np.float32)
+        return Fused(score, channel, (patches, moving))
+
+    def anomaly_maps(self, fused: Sequence[Fused]) -> list[AnomalyMap]:
+        """(S, S) float32 each, on the scale of the scores."""
+        if self.motion is None:
+            distances = torch.from_numpy(np.stack([each.grids[0] for each in fused]))
+            return list(self.measure.bank.read(distances.to(self.measure.bank.mean.device))[0].cpu().numpy())
+        return list(self._summed([each.grids for each in fused]))
+
+    @torch.inference_mode()
+    def _summed(self, grids: Sequence[Grids]) -> NDArray[np.float32]:
+        """(B, S, S): all grids of one size at once, since two threads that meet for each small product wait."""
+        side = self.measure.bank.facts.crop
+        total = np.zeros((len(grids), side, side), np.float32)
+        for kind in zip(*grids, strict=True):
+            cells = len(kind[0])
+            if cells not in self._smoothers:
+                self._smoothers[cells] = MapSmoother((cells, cells), (side, side), torch.device("cpu"))
+            total += self._smoothers[cells](torch.from_numpy(np.stack(kind))).numpy()
+        return total
+
+    def variant(self, motion: SceneMotion) -> Self:
+        """The same measure with other tails and another calibration."""
+        other = copy(self)
+        other.motion, other.known_calibration = motion, motion.calibration
+        return other
+
+    def scoring_bytes(self) -> int:
+        """Memory of the patches' bank, and of the Gaussians and rates of motion."""
+        patches = self.measure.bank.scoring_bytes()
+        if self.motion is None:
+            return patches
+        whole = self.motion.halves[0]
+        gaussians = sum(sums.total.size + sums.products.size for sums in whole.placed.values()) * 4
+        return patches + gaussians + whole.directions.nbytes

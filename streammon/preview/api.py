@@ -48,7 +48,7 @@ class BoardApi:
 
     async def _cameras(self, _request: web.Request) -> web.Response:
         snapshot = self._snapshot()
-        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "cameras")})
+        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "asked_s", "cameras")})
 
     async def _alerts(self, request: web.Request) -> web.Response:
         wanted = request.query.get("limit", str(ALERTS))

@@ -84,6 +84,8 @@ class Entry:
             "peak_level": shown_level(alert.peak_level),
             "channel": str(alert.channel),
             "reason": alert.channel.reason,
+            "basis_s": round(alert.basis_s, 3),
+            "provisional": alert.provisional,
             "size": self.size,
             "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
             "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],

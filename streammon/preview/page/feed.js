@@ -2,13 +2,18 @@
 
 import { boxOverlay, drawBoxes, element, icon, setText } from './dom.js';
 import { post } from './requests.js';
-import { duration, rarity, rarityExplained, timeOfDay } from './words.js';
+import { duration, levelExplained, provisionalWords, rarity, timeOfDay } from './words.js';
 
 const TICK_MS = 1000;
 const CARDS = 60;
 
 export function lasted(alert, now_s) {
   return duration((alert.closed_s ?? Math.max(alert.time_s, alert.open ? now_s : 0)) - alert.opened_s);
+}
+
+// Why an alert is provisional; empty where it is not.
+export function provisional(alert, asked_s) {
+  return alert.provisional ? provisionalWords(alert.basis_s, asked_s) : '';
 }
 
 export function pictureAddress(alert, stream) {
@@ -97,6 +102,7 @@ class Card {
   #lasted = element('span', { class: 'lasted' });
   #reason = element('p', { class: 'reason' });
   #peak = element('p', { class: 'peak' });
+  #provisional = element('p', { class: 'basis', 'data-provisional': true });
   #actions;
 
   constructor(alert, onopen, ontaken) {
@@ -109,18 +115,19 @@ class Card {
     );
     const line = element('p', { class: 'when' }, this.#when, ' · ', this.#lasted);
     const head = element('div', { class: 'card-head' }, this.#name, line);
-    const said = [head, this.#reason, this.#peak];
+    const said = [head, this.#reason, this.#peak, this.#provisional];
     this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, ...said, this.look, this.#actions.node);
   }
 
-  show(alert, now_s) {
+  show(alert, now_s, asked_s) {
     setText(this.#name, alert.camera);
     setText(this.#when, timeOfDay(alert.opened_s));
     this.#when.dateTime = new Date(alert.opened_s * 1000).toISOString();
     this.look.setAttribute('aria-label', `Show the alert of ${alert.camera} at ${timeOfDay(alert.opened_s)} large`);
     setText(this.#reason, alert.reason);
-    setText(this.#peak, `seen ${rarity(alert.peak_level)}`);
-    this.#peak.title = rarityExplained(alert.peak_level);
+    setText(this.#peak, rarity(alert.peak_level, alert.basis_s));
+    this.#peak.title = levelExplained(alert.peak_level, alert.basis_s);
+    setText(this.#provisional, provisional(alert, asked_s));
     this.node.toggleAttribute('data-open', alert.open);
     this.node.toggleAttribute('data-acknowledged', alert.acknowledged_s !== null);
     this.#picture.show(alert);
@@ -172,7 +179,7 @@ export class Feed {
       this.#list.prepend(card.node);
       this.#trim();
     }
-    card?.show(alert, this.#board.now_s);
+    card?.show(alert, this.#board.now_s, this.#board.asked_s);
     this.#sift();
   }
 

@@ -19,7 +19,7 @@ from preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figur
 from streammon.cli.display import rarity
 from streammon.durations import in_words
 from streammon.preview.server import Preview
-from streammon.records import CameraState, Channel
+from streammon.records import CameraState, Channel, Verdict
 
 ALERT_SHOWN_S = 2.0
 PASSWORD = "correct horse battery"
@@ -45,8 +45,9 @@ SEEN = """async (camera, x, y, width, height) => {
 class Room:
     """A preview of painted cameras, and a page of it."""
 
-    def __init__(self, preview: Preview, painted: PaintedCameras, page: Page) -> None:
+    def __init__(self, preview: Preview, painted: PaintedCameras, page: Page, verdicts: list[Verdict]) -> None:
         self.preview = preview
+        self.verdicts = verdicts
         self.painted = painted
         self.page = page
 
@@ -64,13 +65,17 @@ class Room:
 @asynccontextmanager
 async def a_room(scenes: Path, **preview_keys: Any) -> AsyncIterator[Room]:
     config = config_of(*NAMES, scenes=str(scenes), **preview_keys)
-    async with Preview(config, figures_of(config)) as preview, Chromium(find_chromium()) as browser:
+    verdicts: list[Verdict] = []
+    async with (
+        Preview(config, figures_of(config), on_verdict=verdicts.append) as preview,
+        Chromium(find_chromium()) as browser,
+    ):
         for name in NAMES:
             preview.on_event(online(name))
         with PaintedCameras(NAMES, preview.pictures.put_picture, preview.on_event) as painted:
             async with browser.page(preview.url.rstrip("/")) as page:
                 await page.look(1440, 900, dark=True)
-                yield Room(preview, painted, page)
+                yield Room(preview, painted, page, verdicts)
 
 
 def in_a_room(scenes: Path, scenario: Callable[[Room], Awaitable[None]], **preview_keys: Any) -> None:
@@ -174,10 +179,33 @@ def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp
         await page.until("!document.querySelector('.card .normal').disabled")
         await page.evaluate("document.querySelector('.card .normal').click()")
         await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
+        await hold_verdict_can_be_changed(room, tmp_path / "yard" / "normal" / "0192f00a")
         room.hold_clean()
 
     in_a_room(tmp_path, scenario)
     assert list((tmp_path / "yard" / "normal" / "0192f00a").glob("*.jpg"))
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def hold_verdict_can_be_changed(room: Room, clip: Path) -> None:
+    """From normal to real, whose frames are no normal footage, and back."""
+    page, said = (
+        room.page,
+        "[...document.querySelectorAll('.card .normal, .card .real')].map((each) => each.innerText)",
+    )
+    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    assert names_in(clip.parent) == [clip.name]
+    await page.evaluate("document.querySelector('.card .real').click()")
+    await page.until("document.querySelector('.card .real').textContent === 'Called real'")
+    assert await page.evaluate(said) == ["This was normal", "Called real"]
+    assert names_in(clip.parent) == []
+    await page.evaluate("document.querySelector('.card .normal').click()")
+    await page.until("document.querySelector('.card .normal').textContent === 'Kept as normal'")
+    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    assert [verdict.normal for verdict in room.verdicts] == [True, False, True]
 
 
 async def hold_reason_in_the_large_view(page: Page, reason: str) -> None:

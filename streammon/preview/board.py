@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from streammon.records import (
     RedisStatus,
     ScoredFrame,
     SpoolStatus,
+    Verdict,
 )
 
 SCORES_PER_S = 4.0  # of each camera, to each page
@@ -41,13 +42,20 @@ class Board:
         config: The cameras, and where normal footage goes.
         figures: Each camera's figures, which the monitor keeps up to date.
         pictures: Where alerts get their pictures from.
+        on_verdict: Called on the event loop with each verdict on an alert.
 
     Attributes:
         journal: The alerts.
         changes: What open pages hear.
     """
 
-    def __init__(self, config: Config, figures: Mapping[str, CameraFigures], pictures: Stills) -> None:
+    def __init__(
+        self,
+        config: Config,
+        figures: Mapping[str, CameraFigures],
+        pictures: Stills,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
         preview = config.preview or PreviewConfig()
         self._config = config
         self._figures = figures
@@ -56,7 +64,7 @@ class Board:
         self._spool: SpoolStatus | None = None
         self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES)
         self.changes = Changes(self.snapshot)
-        self.journal = Journal(config.scenes, pictures, self._on_entry)
+        self.journal = Journal(config.scenes, pictures, self._on_entry, on_verdict)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The page at `/`, its files under `/page/`, JSON and server-sent events under `/api/`."""

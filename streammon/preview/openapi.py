@@ -40,6 +40,7 @@ _ALERT_FIELDS: dict[str, Operation] = {
     "pictures": _COUNT | {"description": "version of its pictures; 0 while there are none"},
     "acknowledged_s": _MAYBE_TIME,
     "frames": _COUNT | {"description": "frames kept, in case it is called normal"},
+    "verdict": {"type": ["string", "null"], "enum": ["normal", "real", None], "description": "what somebody said"},
     "normal_frames": {"type": ["integer", "null"], "description": "frames kept as normal footage"},
 }
 _ALERT = {"$ref": "#/components/schemas/Alert"}
@@ -58,8 +59,7 @@ _CAMERAS = {
             "type": "array",
             "items": {"type": "object", "required": list(_CAMERA_FIELDS), "properties": _CAMERA_FIELDS},
         },
-        "asked_s": _NUMBER
-        | {"description": "one false alarm in so many seconds is asked for"},
+        "asked_s": _NUMBER | {"description": "one false alarm in so many seconds is asked for"},
     },
 }
 _LOG_IN = {
@@ -140,6 +140,11 @@ def _board() -> dict[str, Any]:
                 _gives(_ALERT, "its frames are kept as normal footage", 403, 404, 409, 507),
                 _ID,
                 _OWN_PAGE,
+            )
+        },
+        f"{alert}/real": {
+            "post": _guarded(
+                _gives(_ALERT, "it was real; its frames are no normal footage", 403, 404, 507), _ID, _OWN_PAGE
             )
         },
     }

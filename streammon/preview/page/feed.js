@@ -49,13 +49,15 @@ export class AlertPicture {
 export class AlertActions {
   #acknowledge = element('button', { type: 'button', class: 'acknowledge' });
   #normal = element('button', { type: 'button', class: 'normal' });
+  #real = element('button', { type: 'button', class: 'real' });
   #outcome = element('p', { class: 'outcome', role: 'status' });
   #alert;
 
   constructor(ontaken) {
     this.#acknowledge.addEventListener('click', () => this.#ask('acknowledge', ontaken));
     this.#normal.addEventListener('click', () => this.#ask('normal', ontaken));
-    this.node = element('div', { class: 'actions' }, this.#acknowledge, this.#normal, this.#outcome);
+    this.#real.addEventListener('click', () => this.#ask('real', ontaken));
+    this.node = element('div', { class: 'actions' }, this.#acknowledge, this.#normal, this.#real, this.#outcome);
   }
 
   show(alert) {
@@ -63,13 +65,18 @@ export class AlertActions {
     const seen = alert.acknowledged_s !== null;
     const about = `${alert.camera}, ${timeOfDay(alert.opened_s)}`;
     this.#label(this.#acknowledge, seen ? 'Acknowledged' : 'Acknowledge', about, seen);
-    const stored = alert.normal_frames !== null;
+    const stored = alert.verdict === 'normal';
     this.#label(this.#normal, stored ? 'Kept as normal' : 'This was normal', about, stored);
     this.#normal.title = stored
       ? `${alert.normal_frames} frames are in the normal footage of scene ${alert.scene}; the next fit learns them`
       : 'Keep its frames as normal footage, for the next `streammon fit --add`';
     this.#normal.disabled = !stored && (alert.open || !alert.frames);
     if (alert.open) this.#normal.title = 'Once the alert is over';
+    const real = alert.verdict === 'real';
+    this.#label(this.#real, real ? 'Called real' : 'Was real', about, real);
+    this.#real.title = real
+      ? 'Somebody called it a real anomaly; none of its frames is normal footage'
+      : 'A real anomaly: none of its frames becomes normal footage';
   }
 
   #label(button, words, about, done) {
@@ -82,7 +89,7 @@ export class AlertActions {
 
   async #ask(what, ontaken) {
     if (this.#alert.acknowledged_s !== null && what === 'acknowledge') return;
-    if (this.#alert.normal_frames !== null && what === 'normal') return;
+    if (this.#alert.verdict === what) return;
     setText(this.#outcome, '');
     try {
       const alert = await post(`/api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);

@@ -43,7 +43,8 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still])
     try:
         if place.is_dir():
             return sum(file.suffix == ".jpg" for file in place.iterdir())
-        beside.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)  # what an earlier attempt left
+        beside.mkdir(parents=True)
         lines = [TIMES_HEADER]
         for index, (still, time_s) in enumerate(zip(stills, times_of(stills), strict=True)):
             name = f"{index:04d}.jpg"
@@ -66,6 +67,7 @@ def remove_from_normal(scenes: Path, scene: str, clip: str) -> None:
     place, beside = _places(scenes, scene, clip)
     try:
         if place.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
             place.rename(beside)
             shutil.rmtree(beside)
     except OSError as error:

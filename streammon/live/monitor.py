@@ -25,6 +25,7 @@ from streammon.records import (
     Notice,
     SceneProgress,
     ScoredFrame,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges)
+        return Preview(self.config, self.figures, gauges, self._on_verdict)
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        """Take a person's verdict on an alert."""
 
     def _on_event(self, event: Event) -> None:
         """Tell the preview and whoever else listens."""

@@ -255,6 +255,7 @@ class Verdict:
         opened_s: Unix time of its first abnormal frame.
         closed_s: Unix time of its last abnormal frame; None while it was open.
         normal: It showed what is normal there; else it was a real anomaly.
+        peak_score: Its highest frame score so far.
     """
 
     camera: str
@@ -263,6 +264,7 @@ class Verdict:
     opened_s: float
     closed_s: float | None
     normal: bool
+    peak_score: float
 
 
 @dataclass(frozen=True, slots=True)

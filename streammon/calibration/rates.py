@@ -6,10 +6,10 @@ one alarm, and each would be a false one). Below u0 the rate is counted. Above i
     rate(u) = n / T * (1 + (u - u0) / (k * scale)) ** -k
 
 With k to infinity this is the exponential tail, the limit for light-tailed scores (peaks over threshold; Coles, An
-Introduction to Statistical Modeling of Extreme Values, 2001, chapter 4). A finite k is that tail averaged over a scale
-known from k observations only (a Gamma-distributed rate parameter). Neighbouring frames are no independent
-observations, so k counts stretches of ten seconds: k = 1 + T / 10 s. Seconds of footage have a tail so heavy that they
-promise next to nothing; hours have nearly the exponential one.
+Introduction to Statistical Modeling of Extreme Values, 2001, chapter 4). A finite k is that tail averaged over a
+scale that is known from k observations only (its inverse has a Gamma distribution). Neighbouring frames are no
+independent observations, so k counts stretches of ten seconds: k = 1 + T / 10 s. Seconds of footage have a tail so
+heavy that they promise next to nothing; hours have nearly the exponential one.
 
 `TailForm` was chosen on the normal footage of eighteen fixed cameras, each learned from its first half and watched in
 its second (`tests/benchmark_promise.py` reports it with each scene left out of the choice).
@@ -27,6 +27,7 @@ from streammon.calibration.recordings import peaks_above, watched_s
 
 SECONDS_PER_DAY = 86400.0
 LEAST_FRAMES = 10
+LARGEST_EXPONENT = 500.0  # exp of it is still finite
 LEAST_SCALE = 1e-3  # of u0: scores of a synthetic, perfectly still picture have no tail
 
 
@@ -42,6 +43,7 @@ class TailForm:
         prior_peaks: Peaks that the prior counts as.
         first_shape: k before any footage is seen.
         shape_s: Seconds of footage that add 1 to k.
+        most_peaks: Of what is watched, the highest that are kept; u0 rises to the highest of the others.
     """
 
     quantile: float = 0.9
@@ -50,6 +52,7 @@ class TailForm:
     prior_peaks: float = 20.0
     first_shape: float = 1.0
     shape_s: float = 10.0
+    most_peaks: int = 200
 
 
 FORM = TailForm()
@@ -66,6 +69,8 @@ class Calibration:
         tail_rate_per_s: Peaks above u0 a second.
         tail_scale: Scale of the extrapolation.
         tail_shape: k.
+        unit: The scale before any peak is seen, in the scores' unit.
+        peaks: (n,) the peaks above u0, ascending.
     """
 
     scores: NDArray[np.float64]
@@ -74,6 +79,8 @@ class Calibration:
     tail_rate_per_s: float
     tail_scale: float
     tail_shape: float
+    unit: float
+    peaks: NDArray[np.float64]
 
     @classmethod
     def from_scores(
@@ -107,23 +114,50 @@ class Calibration:
         peaks = peaks_above(heights, recordings, times_s, start)
         if len(peaks) >= form.many_peaks:
             start = float(np.median(peaks))
-        above = peaks[peaks > start] - start
         every_frame = heights[heights > start] - start
-        unit = 1.0 if decades else float(every_frame.mean()) if len(every_frame) else 0.0
-        scale = (float(above.sum()) + form.prior_peaks * form.prior_scale * unit) / (len(above) + form.prior_peaks)
+        borrowed = float(every_frame.mean()) if len(every_frame) else 0.0
+        unit = form.prior_scale * (1.0 if decades else borrowed)
+        return cls._of_peaks(np.sort(heights), seconds, start, unit, np.sort(peaks[peaks > start]), form)
+
+    def extended(self, peaks: NDArray[np.float64], seconds: float, form: TailForm = FORM) -> Self:
+        """The calibration with what was watched since.
+
+        Args:
+            peaks: (m,) the highest peaks of what was watched, all those above u0 or the `form.most_peaks` highest.
+            seconds: Of what was watched.
+            form: Of the tail.
+        """
+        joint = np.sort(np.concatenate([self.peaks, peaks[peaks > self.tail_start]]))
+        start = self.tail_start
+        if len(joint) > form.most_peaks:
+            start, joint = float(joint[-form.most_peaks - 1]), joint[-form.most_peaks :]
+        return self._of_peaks(self.scores, self.watched_s + seconds, start, self.unit, joint, form)
+
+    @classmethod
+    def _of_peaks(
+        cls,
+        scores: NDArray[np.float64],
+        seconds: float,
+        start: float,
+        unit: float,
+        peaks: NDArray[np.float64],
+        form: TailForm,
+    ) -> Self:
+        scale = (float((peaks - start).sum()) + form.prior_peaks * unit) / (len(peaks) + form.prior_peaks)
         return cls(
-            scores=np.sort(heights),
+            scores=scores,
             watched_s=seconds,
             tail_start=start,
-            tail_rate_per_s=max(1, len(above)) / seconds,
+            tail_rate_per_s=max(1, len(peaks)) / seconds,
             tail_scale=max(scale, LEAST_SCALE * abs(start), 1e-9),
             tail_shape=form.first_shape + seconds / form.shape_s,
+            unit=unit,
+            peaks=peaks,
         )
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """All of it by name, for a file."""
-        numbers = (self.watched_s, self.tail_start, self.tail_rate_per_s, self.tail_scale, self.tail_shape)
-        return {"scores": self.scores, "tail": np.array(numbers, np.float64)}
+        return {name: np.atleast_1d(np.asarray(getattr(self, name), np.float64)) for name in ARRAYS}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
@@ -133,7 +167,8 @@ class Calibration:
             KeyError: One is missing.
             ValueError: One has another length.
         """
-        return cls(arrays["scores"], *_five(arrays["tail"]))
+        numbers = {name: arrays[name].item() for name in ARRAYS if name not in ("scores", "peaks")}
+        return cls(scores=arrays["scores"], peaks=arrays["peaks"], **numbers)
 
     def false_alarms_per_day(self, score: float) -> float:
         """How many alerts a day normal footage is expected to raise with the threshold at `score`; falls with it."""
@@ -153,7 +188,7 @@ class Calibration:
         """The score whose level this is: a threshold for a chosen rate of false alarms."""
         excess = 10.0**level * self.tail_rate_per_s * SECONDS_PER_DAY  # times rarer than a peak above u0
         if excess >= 1:
-            heights = self.tail_shape * math.expm1(math.log(excess) / self.tail_shape)
+            heights = self.tail_shape * math.expm1(min(math.log(excess) / self.tail_shape, LARGEST_EXPONENT))
             return self.tail_start + self.tail_scale * heights
         index = len(self.scores) - math.floor(self._frames_in_tail / excess)
         return float(self.scores[max(0, index)])
@@ -167,6 +202,4 @@ class Calibration:
         return max(1, len(self.scores) - int(np.searchsorted(self.scores, self.tail_start)))
 
 
-def _five(array: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
-    first, second, third, fourth, fifth = array.tolist()
-    return first, second, third, fourth, fifth
+ARRAYS = tuple(Calibration.__dataclass_fields__)

@@ -163,6 +163,8 @@ class AlertingConfig(Section):
         update_every_s: While an alert is open, an update at most this often.
         spool: File that keeps alerts until Redis has them.
         spool_length: At most so many messages wait there.
+        adapt: Calibrate on what is watched, too: levels then rest on more and more footage, and the threshold follows
+            the asked rate.
     """
 
     false_alarms_per_day: float = Field(1.0, gt=0, le=86400)
@@ -173,6 +175,7 @@ class AlertingConfig(Section):
     update_every_s: float = Field(1.0, gt=0)
     spool: FilePath = Path("alerts.spool.sqlite")
     spool_length: int = Field(10_000, ge=10)
+    adapt: bool = True
 
     @property
     def open_level(self) -> float:

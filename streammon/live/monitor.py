@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
+from streammon.errors import StorageError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
+SAVE_WATCHED_S = 60.0  # so much of what was watched a killed monitor may lose
 SCORER_JOIN_S = 1.0  # the three and a second for the preview are well below the 5 s a service manager waits
 DRAIN_S = 1.0
 READERS_JOIN_S = 0.5
@@ -135,7 +137,9 @@ class Monitor:
         return Preview(self.config, self.figures, gauges, self._on_verdict)
 
     def _on_verdict(self, verdict: Verdict) -> None:
-        """Take a person's verdict on an alert."""
+        """Pass a person's verdict on an alert on to its scene."""
+        if verdict.scene in self._scorer.scenes:  # an alert of an earlier start may be of another
+            self._scorer.scenes[verdict.scene].note(verdict)
 
     def _on_event(self, event: Event) -> None:
         """Tell the preview and whoever else listens."""
@@ -165,6 +169,7 @@ class Monitor:
         self._latest.close()
         try:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
+            await asyncio.to_thread(self._save_watched)
         finally:  # a second cancellation must not cost alerts: they are in the spool before anything waits again
             self._close_alerts(publisher)
         left = await publisher.drain(DRAIN_S)
@@ -196,10 +201,13 @@ class Monitor:
 
     async def _keep_house(self, publisher: RedisPublisher) -> None:
         """Count, and tell what changes with time alone; return when every camera is footage that has ended."""
-        told_s = time.monotonic()
+        told_s = saved_s = time.monotonic()
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
+            if time.monotonic() - saved_s >= SAVE_WATCHED_S:
+                saved_s = time.monotonic()
+                await asyncio.to_thread(self._save_watched)
             for name, reader in self._readers.items():
                 if reader.crash is not None:
                     raise reader.crash
@@ -208,6 +216,14 @@ class Monitor:
             if time.monotonic() - told_s >= PUBLISH_COUNTS_S:
                 told_s = time.monotonic()
                 self._tell_counts(publisher)
+
+    def _save_watched(self) -> None:
+        """Keep what every scene watched; a disk that is full costs no more than that."""
+        for scene in self._scorer.scenes.values():
+            try:
+                scene.save_watched()
+            except StorageError as error:
+                self._hand_over(error)
 
     def _all_ended(self) -> bool:
         """Whether every camera is footage that played to its end, and each of its frames is scored or lost."""
@@ -252,6 +268,8 @@ class Monitor:
             case list():
                 for outcome in report:
                     self._on_outcome(outcome)
+            case StorageError():
+                self._on_event(Notice(str(report)))
             case BaseException():
                 raise report
 
@@ -313,6 +331,7 @@ class Monitor:
             figures = self.figures[alert.camera]
             figures.alert_open = alert.event is not AlertEvent.CLOSE
             figures.alerts += alert.event is AlertEvent.OPEN
+            self._scorer.scenes[alert.scene].note(alert)
             self._on_event(alert)
 
     def _count(self) -> None:

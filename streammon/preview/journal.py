@@ -229,7 +229,9 @@ class Journal:
     def _judge(self, entry: Entry, *, normal: bool) -> None:
         """Take a verdict; whoever gives one has seen the alert."""
         alert = entry.alert
-        entry.verdict = Verdict(alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal)
+        entry.verdict = Verdict(
+            alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
+        )
         entry.acknowledged_s = entry.acknowledged_s or round(time.time(), 3)
         self._on_change(entry)
         self._on_verdict(entry.verdict)

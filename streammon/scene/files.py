@@ -4,6 +4,7 @@
 bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
 motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
 statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
+watched.json             what was watched since, for the calibration that goes on; a fit starts it anew
 scene.yaml               a summary for people; nothing reads it
 ```
 """
@@ -36,6 +37,7 @@ from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
 from streammon.scene.learned import Halves, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
+from streammon.scene.watched import forget_watched
 
 MOTION_FILE = "motion.safetensors"
 
@@ -50,6 +52,7 @@ def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
         StorageError: A file can't be written.
     """
     scene.bank.save(folder)
+    forget_watched(folder)
     if scene.motion is None:
         _remove_motion(folder)
     else:

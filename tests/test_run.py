@@ -125,7 +125,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
             "frozen": camera | {"url": frozen.url("live")},
             "refused": camera | {"url": f"rtsp://127.0.0.1:{closed_port}/live"},
         },
-        "redis": "embedded" if redis_is == "embedded" else redis.url,
+        "redis": {"folder": str(tmp_path / "alerts.valkey")} if redis_is == "embedded" else redis.url,
         "scenes": str(folder),
         "alerting": {"spool": str(tmp_path / "spool")},
         "model": {"method": "padim"},

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,8 +16,9 @@ import pytest
 import redis as redis_client
 import redis.asyncio
 
-from alerting_samples import message, scored
-from streammon.alerting import RedisPublisher, Spool, alert_from_json, embedded_valkey
+from alerting_samples import logged_at, message, scored
+from redis_server import embedded
+from streammon.alerting import RedisPublisher, Spool, embedded_valkey
 from streammon.alerting.delivery import heatmap_command
 from streammon.alerting.keys import Keys
 from streammon.config import RedisConfig
@@ -25,7 +26,6 @@ from streammon.errors import RedisError
 from streammon.records import Alert
 
 HOST = "127.0.0.1"
-LOG = "streammon:v1:alerts:log"
 TICKS = 10
 
 
@@ -41,25 +41,6 @@ def servers_of(process: int) -> list[psutil.Process]:
 def server_of(process: int) -> psutil.Process:
     (server,) = servers_of(process)
     return server
-
-
-def logged_at(url: str) -> list[tuple[str, int]]:
-    """(id, part) of every message in the log."""
-    with redis_client.Redis.from_url(url) as client:
-        alerts = [alert_from_json(fields[b"json"]) for _, fields in client.xrange(LOG)]
-    return [(alert.id, alert.part) for alert in alerts]
-
-
-@contextlib.contextmanager
-def embedded(folder: Path, port: int = 0) -> Iterator[str]:
-    """The server, for a test without an event loop of its own."""
-    with asyncio.Runner() as runner:
-        server = embedded_valkey(folder, port)
-        url = runner.run(server.__aenter__())
-        try:
-            yield url
-        finally:
-            runner.run(server.__aexit__(None, None, None))
 
 
 def refusal_of(folder: Path) -> str:

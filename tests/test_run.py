@@ -179,7 +179,7 @@ def test_what_the_default_redis_has_is_there_after_the_next_start_and_on_its_pag
     url = f"redis://127.0.0.1:{closed_port}"
 
     def config(clip: str) -> dict[str, Any]:
-        camera = {"url": str(folder / clip), "scene": "courtyard", "score_fps": FPS, "loop": True}
+        camera = {"url": str(folder / clip), "scene": "courtyard", "score_fps": 2, "loop": True}
         return {
             "cameras": dict.fromkeys(("one", "two", "three"), camera),
             "redis": {"port": closed_port, "folder": str(tmp_path / "alerts.valkey")},

@@ -54,6 +54,26 @@ def test_a_line_of_json_has_the_channel_for_machines_and_the_reason_for_people()
     assert status["reason"] == "connection refused"
 
 
+def test_a_long_alert_takes_two_lines() -> None:
+    lines = io.StringIO()
+    display = LineDisplay(lines)
+    for part in range(300):
+        display.show(message("a", part, last=299))
+    assert [line.split()[1:3] for line in lines.getvalue().splitlines()] == [["ALERT", "open"], ["ALERT", "close"]]
+
+
+def test_a_long_alert_takes_a_line_of_json_a_minute() -> None:
+    lines = io.StringIO()
+    display = JsonDisplay(lines)
+    for part in range(150):  # one a second
+        display.show(message("a", part, "lobby", last=149))
+        display.show(message("b", part, "gate", last=149))
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    for alert in ("a", "b"):
+        parts = [(line["type"], line["part"]) for line in told if line["id"] == alert]
+        assert parts == [("open", 0), ("update", 60), ("update", 120), ("close", 149)]
+
+
 @pytest.mark.parametrize("channel", Channel)
 @pytest.mark.parametrize("event", [AlertEvent.OPEN, AlertEvent.CLOSE])
 def test_the_live_table_tells_every_reason_within_80_columns(channel: Channel, event: AlertEvent) -> None:

@@ -25,7 +25,7 @@ from streammon.preview.journal import ALERTS, FRAMES
 from streammon.preview.normal_footage import keep_as_normal, remove_from_normal
 from streammon.preview.openapi import describe
 from streammon.preview.pictures import LivePictures, Still
-from streammon.records import CameraState, Channel, ScoredFrame, Verdict
+from streammon.records import AlertEvent, CameraState, Channel, ScoredFrame, Verdict
 
 OWN_PAGE = {"X-Streammon": "1"}
 
@@ -131,6 +131,39 @@ def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) ->
         assert not changed[:, :380].any()
         (told,) = site.board.snapshot()["alerts"]
         assert (told["open"], told["pictures"], told["size"]) == (False, 2, SIZE)
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_alerts_of_before_are_shown_as_ended_and_without_pictures(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        ended = closed(opened("lobby", "ended", time_s=100.0))
+        killed = replace(opened("lobby", "killed", time_s=200.0), event=AlertEvent.UPDATE, part=4, time_s=230.0)
+        site.board.restore([ended, killed])
+        newest, oldest = await site.alerts()
+        assert (newest["id"], newest["open"], newest["closed_s"]) == ("killed", False, 230.0)
+        assert (oldest["id"], oldest["open"], oldest["closed_s"]) == ("ended", False, ended.closed_s)
+        assert (newest["pictures"], newest["frames"], newest["size"]) == (0, 0, None)
+        assert await site.post("/api/alerts/killed/normal") == (
+            409,
+            {"error": "none of this alert's frames is kept any more"},
+        )
+        assert (await site.post("/api/alerts/killed/acknowledge"))[0] == 200
+        site.tell(online("lobby"))
+        site.tell(opened("lobby", "new"))
+        assert [(alert["id"], alert["open"]) for alert in await site.alerts()] == [
+            ("new", True),
+            ("killed", False),
+            ("ended", False),
+        ]
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_of_the_alerts_of_before_the_newest_are_kept(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.board.restore(opened("lobby", str(number), time_s=float(number)) for number in range(ALERTS + 5))
+        assert [int(alert["id"]) for alert in await site.alerts()] == list(range(ALERTS + 4, 4, -1))
 
     in_a_site(tmp_path, scenario)
 

@@ -32,6 +32,7 @@ that the monitor is gone; `since_s`, when the state began; `reason`; `retry_in_s
 `progress` of learning from 0 to 1, or null; `counters`, numbers by name, only where the monitor gives them.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -140,13 +141,19 @@ def alert_from_json(text: str | bytes) -> Alert:
     message = ADDED | message
     try:
         return Alert(
-            **{name: message[name] for name in Alert.__dataclass_fields__ if name not in PARSED},
+            **{name: message[name] for name in _expected(message)},
             event=AlertEvent(message["event"]),
             channel=Channel(message.get("channel", Channel.LOOKS)),
             boxes=tuple(Box(*(box[edge] for edge in Box.__dataclass_fields__)) for box in message["boxes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is no alert message of version 1 ({error})") from None
+
+
+def _expected(message: Mapping[str, Any]) -> list[str]:
+    """The alert's fields that are taken as they are: those without a default, and of the others those given."""
+    fields = (field for field in dataclasses.fields(Alert) if field.name not in PARSED)
+    return [field.name for field in fields if field.default is dataclasses.MISSING or field.name in message]
 
 
 def status_json(status: CameraStatus, time_s: float, counters: Mapping[str, float] | None = None) -> str:

@@ -33,6 +33,7 @@ RECENT_LINES = 8
 LEARNING_STEP = 0.1
 LEVEL_LIMIT = 300.0  # 10 ** 300 days are still a float
 SHOWN = 2.0  # an interval so many times as long as the footage is the rarest that is told as a number
+UPDATE_EVERY_S = 60.0
 STATE_STYLES = {
     CameraState.ONLINE: "green",
     CameraState.LEARNING: "cyan",
@@ -138,7 +139,7 @@ def _rarity_and_place(alert: Alert) -> str:
 
 
 class LineDisplay:
-    """Prints one line per event, learning every 10 %, no frame scores."""
+    """Prints one line per event: of an alert its open and its close, of learning every 10 %, no frame scores."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -147,7 +148,7 @@ class LineDisplay:
 
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, ScoredFrame) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_update(event):
             return
         stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._print(f"{stamp} {event_text(event)}")
@@ -161,6 +162,9 @@ class LineDisplay:
             self._is_lost = True
             raise
 
+    def _is_update(self, event: Event) -> bool:
+        return isinstance(event, Alert) and event.event is AlertEvent.UPDATE
+
     def _is_small_step(self, event: Event) -> bool:
         if not isinstance(event, CameraStatus) or event.state is not CameraState.LEARNING:
             return False
@@ -172,7 +176,8 @@ class LineDisplay:
 class JsonDisplay(LineDisplay):
     """Prints one JSON object per event: `event`, `at_s` and the record's own fields.
 
-    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words.
+    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words. Updates of
+    an alert are printed once a minute of its own time.
     """
 
     NAMES = {  # noqa: RUF012 (a constant)
@@ -183,12 +188,24 @@ class JsonDisplay(LineDisplay):
         Notice: "notice",
     }
 
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._told_s: dict[str, float] = {}  # camera → time of its alert's message that was printed last
+
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, ScoredFrame) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_early_update(event):
             return
         reason = {"reason": event.channel.reason} if isinstance(event, Alert) else {}
         self.write(self.NAMES[type(event)], asdict(event) | reason)
+
+    def _is_early_update(self, event: Event) -> bool:
+        if not isinstance(event, Alert):
+            return False
+        if self._is_update(event) and event.time_s < self._told_s.get(event.camera, 0.0) + UPDATE_EVERY_S:
+            return True
+        self._told_s[event.camera] = event.time_s
+        return False
 
     def write(self, name: str, fields: Mapping[str, Any]) -> None:
         """Print an event of any name."""

@@ -5,14 +5,14 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
-from streammon.errors import StorageError
+from streammon.errors import RedisError, StorageError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
@@ -32,6 +32,7 @@ from streammon.records import (
 if TYPE_CHECKING:
     from streammon.preview import Preview
 
+EARLIER_ALERTS = 200  # as many as the page keeps
 UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
@@ -109,19 +110,30 @@ class Monitor:
 
     async def _publish(self) -> None:
         alerting = self.config.alerting
-        with (
-            redis_for(self.config.redis) as redis,
-            Spool(alerting.spool, alerting.spool_length) as spool,
-        ):
-            async with RedisPublisher(redis, spool, self._on_event) as publisher:
-                self._publisher = publisher
-                self._spool = spool
-                await publisher.check()
-                self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
-                try:
-                    await self._watch(publisher)
-                finally:
-                    await self._wind_down(publisher)
+        async with redis_for(self.config.redis) as redis:
+            with Spool(alerting.spool, alerting.spool_length) as spool:
+                await self._publish_to(redis, spool)
+
+    async def _publish_to(self, redis: RedisConfig, spool: Spool) -> None:
+        async with RedisPublisher(redis, spool, self._on_event) as publisher:
+            self._publisher = publisher
+            self._spool = spool
+            await publisher.check()
+            self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
+            await self._show_earlier_alerts(publisher)
+            try:
+                await self._watch(publisher)
+            finally:
+                await self._wind_down(publisher)
+
+    async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
+        """Give the page the newest alerts of the runs before; where Redis can't, the page begins empty."""
+        if self._preview is None:
+            return
+        try:
+            self._preview.restore(await publisher.newest_alerts(self.config.cameras, EARLIER_ALERTS))
+        except RedisError as error:
+            self._on_event(Notice(f"the page begins without the alerts of before ({error.found})"))
 
     def _new_preview(self) -> "Preview | None":
         if self.config.preview is None:
@@ -349,13 +361,17 @@ class Monitor:
                 self._rates[name] = now, figures.scored
 
 
-@contextlib.contextmanager
-def redis_for(redis: RedisConfig) -> Iterator[RedisConfig]:
-    """The configured Redis, or for `embedded` a server of our own for as long as this lasts."""
+@contextlib.asynccontextmanager
+async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
+    """The configured Redis, or for `embedded` a server of our own for as long as this lasts.
+
+    Raises:
+        RedisError: The embedded server can't be started, or its folder can't be used.
+    """
     if redis.address != "embedded":
         yield redis
         return
-    with embedded_valkey(redis.port) as url:
+    async with embedded_valkey(redis.folder, redis.port) as url:
         yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -74,6 +74,11 @@ class Board:
         """End every page's event stream and what runs."""
         self.changes.close()
         await self.journal.close()
+
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Take the latest messages of earlier alerts into the journal, and tell the pages that are open already."""
+        for entry in self.journal.restore(alerts):
+            self._on_entry(entry)
 
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -192,6 +192,23 @@ class Journal:
         elif self._open.get(alert.camera) is entry:
             del self._open[alert.camera]
         return entry
+
+    def restore(self, alerts: Iterable[Alert]) -> list[Entry]:
+        """Take the latest messages of alerts from before this monitor, oldest first; they have no pictures.
+
+        An alert whose latest message is no `close` belongs to a monitor that was killed: it is shown as ended at
+        the time of that message.
+
+        Returns:
+            Their entries.
+        """
+        for alert in alerts:
+            if alert.event is not AlertEvent.CLOSE:
+                alert = replace(alert, event=AlertEvent.CLOSE, closed_s=alert.time_s)
+            self.entries[alert.id] = Entry(alert, boxes=alert.boxes)
+        while len(self.entries) > ALERTS:
+            self.entries.pop(next(iter(self.entries)))
+        return list(self.entries.values())
 
     def acknowledge(self, entry: Entry) -> None:
         """Somebody has seen it; the first time counts."""

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +25,7 @@ from streammon.preview.pictures import LivePictures
 from streammon.preview.stills import still_routes
 from streammon.preview.tls import tls_context
 from streammon.preview.whep import WhepSessions
-from streammon.records import CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
+from streammon.records import Alert, CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
 
 CLOSE_S = 0.5  # for viewers and pages to be told, then for requests to end: twice at worst
 BACKLOG = 128
@@ -123,6 +123,14 @@ class Preview:
         with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
             await asyncio.wait_for(asyncio.gather(self._board.close(), self._whep.close()), CLOSE_S)
         await self._runner.cleanup()
+
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Show alerts of the time before this monitor; on the event loop, before its first event about an alert.
+
+        Args:
+            alerts: The latest message of each, in the order in which they opened.
+        """
+        self._board.restore(alerts)
 
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""

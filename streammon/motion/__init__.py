@@ -10,6 +10,7 @@ from streammon.motion.objects import Box, feature_dimensions
 from streammon.motion.observe import Detector, Observation, Observer
 from streammon.motion.statistics import MotionSums
 from streammon.motion.still import StillPatches
+from streammon.motion.streams import RecentStreams
 
 __all__ = [
     "Box",
@@ -19,6 +20,7 @@ __all__ = [
     "MotionSums",
     "Observation",
     "Observer",
+    "RecentStreams",
     "StillPatches",
     "feature_dimensions",
 ]

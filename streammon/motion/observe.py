@@ -12,6 +12,7 @@ from torch import Tensor
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
 from streammon.motion.flow import FlowReader, Motion
 from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.motion.streams import RecentStreams
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
@@ -70,7 +71,7 @@ class Observer:
         self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
-        self._histories: dict[str, EmbeddingHistory] = {}
+        self._histories = RecentStreams(EmbeddingHistory)
         self._detector = detector
         self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions
@@ -121,10 +122,9 @@ class Observer:
 
     def changes(self, frames: Sequence[Frame], embeddings: Embedding) -> list[Embedding | None]:
         """How the embeddings of each frame differ from those of its stream a moment before."""
-        histories = [self._histories.setdefault(frame.camera, EmbeddingHistory()) for frame in frames]
         return [
-            history.change(embedding, frame.stream_time_s)
-            for history, embedding, frame in zip(histories, embeddings, frames, strict=True)
+            self._histories[frame.camera].change(embedding, frame.stream_time_s)
+            for frame, embedding in zip(frames, embeddings, strict=True)
         ]
 
     def _objects(self, frame: Frame, motion: Motion | None) -> list[MovingObject]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.motion.observe import Observation
+from streammon.motion.streams import RecentStreams
 
 Grid = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -53,8 +54,7 @@ class StillPatches:
 
     def __init__(self, rarity: Grid) -> None:
         self._weights = np.maximum(rarity / (float(rarity.max()) or 1.0), LEAST_WEIGHT).astype(np.float32)
-        self._places: dict[str, _Places] = {}
-        self._unread: set[str] = set()
+        self._streams = RecentStreams(_StreamState)
 
     def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
         """What B frames show, each stream's in their order.
@@ -70,18 +70,17 @@ class StillPatches:
 
     def _height(self, seen: Observation, grid: Grid) -> float:
         still = np.ones(grid.shape, bool)
+        state = self._streams[seen.stream]
+        first_unread, state.unread = not state.unread, seen.motion is None
         if seen.motion is not None:
-            self._unread.discard(seen.stream)
             still = ~_reached(seen.motion.cells, len(grid))
-        elif seen.stream not in self._unread:
-            self._unread.add(seen.stream)
+        elif first_unread:
             return 0.0
         smooth = cv2.GaussianBlur(grid, (0, 0), BLUR * len(grid), borderType=cv2.BORDER_REFLECT)
-        places = self._places.get(seen.stream)
-        if places is None or seen.time_s <= places.time_s:
+        if state.places is None or seen.time_s <= state.places.time_s:
             unknown = np.full(grid.shape, np.nan, np.float32)
-            places = self._places[seen.stream] = _Places(seen.time_s, unknown, np.zeros_like(unknown))
-        dwelling = places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
+            state.places = _Places(seen.time_s, unknown, np.zeros_like(unknown))
+        dwelling = state.places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
         weights = cv2.resize(self._weights, dwelling.shape[::-1], interpolation=cv2.INTER_AREA)
         return max(0.0, float((weights * dwelling).max()))
 
@@ -110,6 +109,19 @@ class _Places:
         begun = np.where(still & np.isnan(self.before), distances, self.before)
         self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
         return np.where(still, self.dwelling, 0).astype(np.float32)
+
+
+@dataclass(eq=False)
+class _StreamState:
+    """State of one stream.
+
+    Attributes:
+        places: Its still places; None before its first frame.
+        unread: Whether its last frame came without readable motion.
+    """
+
+    places: _Places | None = None
+    unread: bool = False
 
 
 def _reached(cells: Mask, side: int) -> Mask:

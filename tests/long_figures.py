@@ -198,12 +198,14 @@ def _painted(coat: bool, bag: bool, heading: int, phase: int | None) -> Sprite:
     walked_m = 0.0 if phase is None else (phase + 0.5) / PHASES * STRIDE_OF_STATURE * BODY_M
     pose = Pose(0.0, SHEET_AWAY_M, 2 * pi * heading / HEADINGS, walked_m, phase is None)
 
+    shape = (SHEET_VIEW.height, SHEET_VIEW.width)
+    nothing_m = np.broadcast_to(np.float32(np.inf), shape)  # in the way
+
     def painted(paper: int, sunlight: float, *colours: Colour) -> Floats:
         """Paint a body of these shirt, trousers, skin, hair and bag on black or white paper."""
         shirt, trousers, skin, hair, carried = colours
-        shape = (SHEET_VIEW.height, SHEET_VIEW.width)
         canvas = np.full((*shape, 3), paper, np.uint8)
-        stage = Scenery(canvas, np.full(shape, np.inf, np.float32), np.full(shape, sunlight, np.float32))
+        stage = Scenery(canvas, nothing_m, np.broadcast_to(np.float32(sunlight), shape))
         who = Look(BODY_M, shirt, trousers, skin, hair, coat, carried if bag else None)
         draw_pedestrian(canvas, stage, SHEET_VIEW, who, pose)
         return canvas[rows, columns].astype(np.float32)

@@ -311,7 +311,7 @@ def daylight(time_s: float) -> float:
     """Light of the sky: 1 by day, falling to 0.35 at 3.5 hours, 1 again from 5 hours on; in steps of 1/2000.
 
     >>> [round(daylight(3600 * hour), 2) for hour in (0, 2, 2.75, 3.5, 5, 6)]
-    [1.0, 1.0, 0.67, 0.35, 1.0, 1.0]
+    [1.0, 1.0, 0.68, 0.35, 1.0, 1.0]
     """
     if time_s < DARKEST_S:
         part = (time_s - DUSK_BEGINS_S) / (DARKEST_S - DUSK_BEGINS_S)

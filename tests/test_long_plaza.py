@@ -27,7 +27,7 @@ def kept(loud: list[tuple[float, float]], anomalies: list[Anomaly], seconds: flo
     levels = np.full(len(times_s), QUIET)
     for begin_s, end_s in loud:
         levels[(times_s >= begin_s) & (times_s < end_s)] = LOUD
-    calibration = Calibration.from_scores(levels, times_s)
+    calibration = Calibration.from_scores(levels.tolist(), times_s.tolist())
     channels = np.full(len(times_s), str(Channel.SPEED))
     return Kept(FPS, times_s, levels, channels, levels, anomalies, calibration)
 

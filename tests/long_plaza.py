@@ -95,13 +95,13 @@ STOP_BEFORE = {1: 1, 3: 1, 4: 2}
 """The corner of the route, forwards, that follows the stop."""
 
 RUNS: list[list[Spot]] = [ROUTES[1], ROUTES[3], ROUTES[2]]
-BED: list[Spot] = [(3.7, 15.3), (7.0, 15.3), (5.8, 19.8), (3.7, 19.8)]
-THROUGH_THE_BED: list[Spot] = [(4.2, 16.0), (5.8, 16.4), (4.6, 17.2), (5.4, 18.6), (4.0, 19.0)]
-LEAVES_WAY: Spot = (1.5, 14.2)
-COMES_BACK: Spot = (1.3, 21.5)
-STANDING_AT: Spot = (4.4, 11.8)
-BESIDE: Spot = (8.4, 11.6)
-"""Just right of the picture."""
+BED: list[Spot] = [(3.2, 10.9), (6.9, 10.9), (7.6, 13.7), (3.5, 13.7)]
+THROUGH_THE_BED: list[Spot] = [(3.8, 11.6), (5.6, 11.4), (4.6, 12.4), (6.0, 13.2), (3.9, 13.0)]
+LEAVES_WAY: Spot = (1.6, 10.6)
+COMES_BACK: Spot = (1.4, 15.5)
+STANDING_AT: Spot = (-3.4, 10.2)
+BELOW: Spot = (-3.2, 5.6)
+"""Just below the picture."""
 
 
 class Anomaly(NamedTuple):
@@ -335,7 +335,7 @@ def _actor(kind: str, turn: int, begin_s: float, rng: np.random.Generator) -> tu
         return Figure(who, run), Anomaly(kind, begin_s, run.times_s[-1])
     if kind == "standing":
         spot = (STANDING_AT[0] + float(rng.uniform(-0.6, 0.6)), STANDING_AT[1] + float(rng.uniform(-0.4, 0.4)))
-        visit = way(begin_s, BESIDE, [Leg(spot, pace, STANDING_S), Leg(BESIDE, pace)], rng)
+        visit = way(begin_s, BELOW, [Leg(spot, pace, STANDING_S), Leg(BELOW, pace)], rng)
         return Figure(who, visit), Anomaly(kind, begin_s, visit.times_s[-1])
     spots = [LEAVES_WAY, *THROUGH_THE_BED, COMES_BACK, *ROUTES[5][2:]]
     stroll = way(begin_s, ROUTES[5][0], [Leg(spot, pace) for spot in spots], rng)
@@ -346,8 +346,7 @@ def _intruder(rng: np.random.Generator, begin_s: float, end_s: float) -> Figure:
     """Someone who walks about in the flower bed, and waits here and there, from `begin_s` to beyond `end_s`."""
     legs, lasts_s = [Leg(THROUGH_THE_BED[0], MEAN_PACE_MPS)], 0.0
     while lasts_s < end_s - begin_s:
-        away = float(rng.uniform(15.6, 19.5))
-        spot = (float(rng.uniform(4.0, 5.4 + (19.5 - away) / 4)), away)
+        spot = (float(rng.uniform(3.6, 6.2)), float(rng.uniform(11.1, 13.5)))
         legs.append(Leg(spot, MEAN_PACE_MPS * float(rng.uniform(0.5, 1.1)), float(rng.lognormal(log(6), 0.9))))
         lasts_s += legs[-1].wait_s + 0.5
     return Figure(person(rng), way(begin_s, LEAVES_WAY, legs, rng))

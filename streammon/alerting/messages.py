@@ -43,7 +43,6 @@ from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, Sco
 VERSION = 1
 LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
 PARSED = ("event", "boxes", "channel")  # fields of an alert that JSON has no values for
-ADDED: dict[str, Any] = {"basis_s": 0.0, "provisional": False}  # fields that messages of earlier versions lack
 
 
 def false_alarms_per_day(level: float) -> float:
@@ -138,7 +137,6 @@ def alert_from_json(text: str | bytes) -> Alert:
     message = json.loads(text)
     if not isinstance(message, dict) or (message.get("v"), message.get("kind")) != (VERSION, "alert"):
         raise ValueError("this is no alert message of version 1")
-    message = ADDED | message
     try:
         return Alert(
             **{name: message[name] for name in _expected(message)},

@@ -16,6 +16,7 @@ Two things follow what is watched, and neither lets an anomaly become normal qui
 """
 
 import bisect
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -67,8 +68,8 @@ class WatchedState:
 class _Run:
     """Frames above u0 that no second of quiet separates."""
 
-    peak: float
-    last_s: float
+    peak: float = -math.inf
+    last_s: float = -math.inf
 
 
 class OnlineCalibration:
@@ -100,7 +101,7 @@ class OnlineCalibration:
         self._peaks = list(state.peaks)
         self.shift = state.shift
         self._clock = FootageClock()
-        self._runs = RecentRecordings[_Run]()
+        self._runs = RecentRecordings(_Run)
         self._open: set[str] = set()
         self._rises: deque[tuple[str, float]] = deque(maxlen=settings.remembered)
         self._risen: deque[tuple[float, float]] = deque()  # when (seconds watched) and by how much, the last hour
@@ -138,15 +139,12 @@ class OnlineCalibration:
         if camera in self._open:
             return False
         self._watched_s += step_s
-        run = self._runs.get(camera)
-        if run is not None and not 0 <= time_s - run.last_s <= QUIET_S:
+        run = self._runs[camera]
+        if not 0 <= time_s - run.last_s <= QUIET_S:
             self._add_peak(run.peak)
-            run.peak = float("-inf")
+            run.peak = -math.inf
         if score >= self._base.tail_start:
-            if run is None:
-                self._runs[camera] = _Run(score, time_s)
-            else:
-                run.peak, run.last_s = max(run.peak, score), time_s
+            run.peak, run.last_s = max(run.peak, score), time_s
         if self._watched_s - self._recalibrated_s < RECALIBRATE_S:
             return False
         self._recalibrate()
@@ -155,9 +153,7 @@ class OnlineCalibration:
     def alert_opened(self, camera: str, alert_id: str) -> None:
         """An alert of a camera has opened: the threshold rises, and its frames are not normal."""
         self._open.add(camera)
-        run = self._runs.get(camera)
-        if run is not None:
-            run.peak = float("-inf")
+        self._runs[camera].peak = -math.inf
         while self._risen and self._clock.seconds - self._risen[0][0] > 3600:
             self._risen.popleft()
         room = min(

@@ -12,7 +12,6 @@ from streammon.motion.observe import Detector, Observation, Observer
 from streammon.motion.settings import SETTINGS, MotionSettings, settings_hash
 from streammon.motion.statistics import MotionSums
 from streammon.motion.still import StillPatches
-from streammon.motion.streams import RecentStreams
 
 __all__ = [
     "SETTINGS",
@@ -24,7 +23,6 @@ __all__ = [
     "MotionSums",
     "Observation",
     "Observer",
-    "RecentStreams",
     "StillPatches",
     "feature_dimensions",
     "settings_hash",

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streammon.calibration import RecentRecordings
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
 from streammon.motion.flow import FlowReader, Motion
 from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
-from streammon.motion.streams import RecentStreams
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
@@ -77,7 +77,7 @@ class Observer:
         self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
-        self._histories = RecentStreams(EmbeddingHistory)
+        self._histories = RecentRecordings(EmbeddingHistory)
         self._detector = detector
         self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import RecentRecordings
 from streammon.motion.observe import Observation
 from streammon.motion.settings import SETTINGS
-from streammon.motion.streams import RecentStreams
 
 Grid = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ class StillPatches:
     def __init__(self, rarity: Grid) -> None:
         weights = np.maximum(rarity / (float(rarity.max()) or 1.0), SETTINGS.still.least_weight)
         self._weights = weights.astype(np.float32)
-        self._streams = RecentStreams(_StreamState)
+        self._streams = RecentRecordings(_StreamState)
 
     def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
         """Height of each of B frames, which must come in order within each stream.

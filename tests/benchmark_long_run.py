@@ -13,7 +13,7 @@ time is a false alarm.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
@@ -28,12 +28,12 @@ from rich.table import Table
 
 from long_plaza import BEGAN_S, CAMERA, INTRUDER, LEARNING_S, SIZE, Anomaly, LongPlaza, daylight
 from streammon.alerting import AlertRule
-from streammon.calibration import Calibration, HoldOut
+from streammon.calibration import Calibration, OnlineCalibration
 from streammon.config import AlertingConfig, ModelConfig
 from streammon.ingest import batched
 from streammon.padim import as_batch, load_backbone
 from streammon.records import AlertEvent, Channel, Frame, ScoredFrame
-from streammon.scene import Learning, configured_observer
+from streammon.scene import SceneLearner, SceneScorer, configured_observer
 
 HOUR_S = 3600.0
 FILE_COLUMNS = 120
@@ -42,9 +42,6 @@ GRACE_S = 2.0
 
 Score = Callable[[Sequence[Frame]], list[tuple[float, Channel]]]
 """Score and channel of frames, in their order."""
-
-LevelRule = Callable[[float, float], float]
-"""Level of a score at a time; called once for each frame, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,30 +110,22 @@ class Opened(NamedTuple):
     channel: Channel
 
 
-def level_rule(kept: Kept) -> LevelRule:
-    """How a score becomes a level: by the calibration that was learned, whatever the time."""
-    return lambda score, _time_s: kept.calibration.level(score)
-
-
-def learned_scene(numbered: Callable[[int], Frame], frames: int, model: ModelConfig) -> tuple[Score, Calibration]:
-    """Learn the first `frames` frames as `fit` does, in two passes over the numbers of the frames."""
+def learned_scene(
+    numbered: Callable[[int], Frame], frames: int, score_fps: float, model: ModelConfig
+) -> tuple[Score, Calibration]:
+    """Learn the first `frames` frames as `fit` does."""
     backbone = load_backbone(model)
     observer = configured_observer(model, backbone)
-    learner = Learning(CAMERA, backbone, model, observer)
-    division = HoldOut(frames)
-    for held_out in (False, True):
-        if held_out:
-            learner.begin_calibration()
-        part = (numbered(number) for number in range(frames) if division.holds(number) is held_out)
-        for some in batched(part, model.batch):
-            maps = backbone.maps(as_batch([frame.picture for frame in some]))
-            learner.learn(some, maps, [frame.stream_time_s for frame in some])
-    judge = learner.finish().judge(backbone, observer)
+    learner = SceneLearner(CAMERA, backbone, model, observer, total_s=frames / score_fps, score_fps=score_fps)
+    for some in batched(map(numbered, range(frames)), model.batch):
+        learner.learn(some, backbone.maps(as_batch([frame.picture for frame in some])))
+    scorer = SceneScorer(learner.finish(), backbone, observer)
 
     def score(some: Sequence[Frame]) -> list[tuple[float, Channel]]:
-        return judge.scores(some, backbone.maps(as_batch([frame.picture for frame in some])))
+        maps = backbone.maps(as_batch([frame.picture for frame in some]))
+        return [(each.score, each.channel) for each in scorer.fuse(some, scorer.measured(some, maps))]
 
-    return score, judge.calibration
+    return score, scorer.calibration
 
 
 @dataclass
@@ -172,7 +161,7 @@ class Run:
             return frame
 
         first = round(self.learning_s * self.score_fps)
-        score, calibration = learned_scene(numbered, first, model)
+        score, calibration = learned_scene(numbered, first, self.score_fps, model)
         saved_hour = 0
         for some in batched(map(numbered, range(first, self.frames)), model.batch):
             for frame, (height, channel) in zip(some, score(some), strict=True):
@@ -198,25 +187,32 @@ class Run:
         )
 
 
-def alerts(kept: Kept, levels: Iterable[float], alerting: AlertingConfig) -> list[Opened]:
-    """The alerts that these levels raise, by the rule of the live monitor."""
+def replayed(kept: Kept, alerting: AlertingConfig) -> tuple[NDArray[np.float64], list[Opened]]:
+    """(N,) levels and the alerts they raise, by the rule of the live monitor, with `alerting.adapt` or without."""
     rule = AlertRule(CAMERA, CAMERA, alerting, frame_interval_s=1 / kept.score_fps)
+    online = OnlineCalibration(kept.calibration, alerting.false_alarms_per_day)
     nothing = np.zeros((1, 1), np.float32)
-    found, told_s = [], 0.0
-    rows = zip(kept.times_s.tolist(), kept.scores.tolist(), kept.channels.tolist(), levels, strict=True)
-    for seq, (time_s, score, channel, level) in enumerate(rows):
+    levels, found, told_s = [], [], 0.0
+    rows = zip(kept.times_s.tolist(), kept.scores.tolist(), kept.channels.tolist(), strict=True)
+    for seq, (time_s, score, channel) in enumerate(rows):
         now_s = BEGAN_S + time_s
-        frame = ScoredFrame(CAMERA, CAMERA, seq, now_s, time_s, score, level, inf, nothing, SIZE, Channel(channel))
+        levels.append((online if alerting.adapt else kept.calibration).level(score))
+        frame = ScoredFrame(
+            CAMERA, CAMERA, seq, now_s, time_s, score, levels[-1], inf, nothing, SIZE, Channel(channel)
+        )
         messages = rule.step(frame)
         if seq + 1 == len(kept.times_s):
             messages += rule.close_now(now_s)
         for message in messages:
             if message.event is AlertEvent.OPEN:
                 told_s = message.time_s - BEGAN_S
+                online.alert_opened(CAMERA, message.id)
             elif message.closed_s is not None:
                 closed_s = message.closed_s - BEGAN_S
                 found.append(Opened(message.opened_s - BEGAN_S, told_s, closed_s, message.channel))
-    return found
+                online.alert_closed(CAMERA)
+        online.watch(CAMERA, time_s, score)
+    return np.array(levels), found
 
 
 def is_caught(anomaly: Anomaly, found: list[Opened]) -> bool:
@@ -305,10 +301,8 @@ def intruder_text(kept: Kept, found: list[Opened]) -> str | None:
 
 def report(kept: Kept, alerting: AlertingConfig, console: Console) -> None:
     """Levels, alerts and the table of what was kept."""
-    level = level_rule(kept)
-    rows = zip(kept.scores.tolist(), kept.times_s.tolist(), strict=True)
-    levels = np.array([level(score, time_s) for score, time_s in rows])
-    found = alerts(kept, levels.tolist(), alerting)
+    levels, found = replayed(kept, alerting)
+    console.print(f"{'with' if alerting.adapt else 'without'} adaptation:")
     console.print(table(kept, levels, found, alerting))
     for alert in found:
         if is_false(alert, kept.anomalies):
@@ -333,10 +327,11 @@ def main() -> int:
     parser.add_argument("--false-alarms-per-day", type=float, default=24.0)
     parser.add_argument("--threads", type=int, help="of torch; one takes least on a busy machine")
     args = parser.parse_args()
-    alerting = AlertingConfig(false_alarms_per_day=args.false_alarms_per_day)
+    rules = [AlertingConfig(false_alarms_per_day=args.false_alarms_per_day, adapt=adapt) for adapt in (False, True)]
     console = Console() if sys.stdout.isatty() else Console(width=FILE_COLUMNS)
     if args.recount:
-        report(Kept.load(args.recount), alerting, console)
+        for alerting in rules:
+            report(Kept.load(args.recount), alerting, console)
         return 0
     cv2.setNumThreads(1)
     plaza = LongPlaza(args.hours, args.seed, anomalies=not args.no_anomalies, intruder_hour=args.intruder_hour)
@@ -347,7 +342,8 @@ def main() -> int:
         began_s = time.perf_counter()
         kept = run.keep(args.keep, ModelConfig(threads=args.threads), lambda: progress.advance(task))
         took_s = time.perf_counter() - began_s
-    report(kept, alerting, console)
+    for alerting in rules:
+        report(kept, alerting, console)
     rates = f"{run.frames / took_s:.1f} frames/s in all, {run.frames / run.rendering_s:.1f} frames/s rendering alone"
     console.print(f"{run.frames} frames in {took_s:.0f} s: {rates}; kept in {args.keep}")
     return 0

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from streammon.motion import Observation, Observer, RecentStreams, StillPatches
+from streammon.calibration import RecentRecordings
+from streammon.motion import Observation, Observer, StillPatches
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, EmbeddingHistory
 from streammon.motion.flow import GRID
 from streammon.motion.still import _Places
-from streammon.motion.streams import MOST_STREAMS
+from streammon.calibration.recordings import MOST_RECORDINGS
 from streammon.records import Frame
 
 CLIPS = 2000
@@ -55,7 +56,7 @@ def alive(kind: type) -> int:
 
 
 def test_a_stream_keeps_its_state_while_fewer_than_the_bound_came_since() -> None:
-    states: RecentStreams[list[int]] = RecentStreams(list, most=3)
+    states: RecentRecordings[list[int]] = RecentRecordings(list, most=3)
     first = states["lobby"]
     for other in ("yard", "gate"):
         assert states[other] is not first
@@ -68,7 +69,7 @@ def test_a_stream_keeps_its_state_while_fewer_than_the_bound_came_since() -> Non
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 6))
 def test_the_streams_kept_are_the_most_recently_used(uses: list[int], most: int) -> None:
-    states: RecentStreams[list[int]] = RecentStreams(list, most)
+    states: RecentRecordings[list[int]] = RecentRecordings(list, most)
     for number in uses:
         states[str(number)].append(number)
     latest = list(dict.fromkeys(reversed(uses)))
@@ -78,7 +79,7 @@ def test_the_streams_kept_are_the_most_recently_used(uses: list[int], most: int)
 
 def test_no_stream_at_all_cannot_be_asked_for() -> None:
     with pytest.raises(ValueError, match="most is 0; at least one stream must be kept"):
-        RecentStreams(list, most=0)
+        RecentRecordings(list, most=0)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_two_thousand_clips_leave_an_observer_no_more_histories_than_the_bound(o
     for clip in range(CLIPS):
         changes = observer.changes([frame(f"clip {clip}", number) for number in range(4)], embeddings)
         assert [change is not None for change in changes] == [False, False, False, True]
-    assert alive(EmbeddingHistory) - before == MOST_STREAMS
+    assert alive(EmbeddingHistory) - before == MOST_RECORDINGS
 
 
 def test_two_thousand_clips_leave_still_patches_no_more_states_than_the_bound() -> None:
@@ -103,12 +104,12 @@ def test_two_thousand_clips_leave_still_patches_no_more_states_than_the_bound() 
         heights = still.heights(seen, came)
         assert heights[0] == heights[1] == 0
         assert heights[2] > 0
-    assert alive(_Places) - before == MOST_STREAMS
+    assert alive(_Places) - before == MOST_RECORDINGS
 
 
 def test_a_camera_that_goes_on_is_not_forgotten_while_clips_pass(observer: Observer) -> None:
     embeddings, known = np.zeros((2, CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS), np.float32), []
-    for number in range(2 * MOST_STREAMS):
+    for number in range(2 * MOST_RECORDINGS):
         camera, _ = observer.changes([frame("lobby", number), frame(f"clip {number}", 0)], embeddings)
         known.append(camera is not None)
-    assert known == [False] * 3 + [True] * (2 * MOST_STREAMS - 3)
+    assert known == [False] * 3 + [True] * (2 * MOST_RECORDINGS - 3)

@@ -121,7 +121,6 @@ async def watched(page: Page, url: str, address: str) -> None:
         listener.cancel()
 
 
-@pytest.mark.timeout(180)
 def test_four_cameras_a_monitor_and_a_browser(
     tmp_path: Path, scenes: Path, shared_data: Path, rtsp_server: Callable[..., RtspServer], closed_port: int
 ) -> None:

@@ -31,7 +31,7 @@ from numbered_footage import encode
 from redis_server import HOST, RedisServer
 from streammon import __version__
 from streammon.alerting import Spool
-from streammon.cli import commands
+from streammon.cli.commands import commands
 from streammon.config import Config
 from streammon.motion.objects import feature_dimensions
 from streammon.padim import ARCHITECTURES, BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank

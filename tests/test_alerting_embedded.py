@@ -12,6 +12,7 @@ import psutil
 import pytest
 import redis as redis_client
 
+from deadlines import DEADLINE_S
 from streammon.alerting import embedded_valkey
 from streammon.errors import RedisError
 
@@ -50,12 +51,12 @@ def test_a_port_that_is_taken_is_refused_in_one_line() -> None:
 
 
 SCRIPT = """
-    import signal, sys, time
+    import signal
     from streammon.alerting import embedded_valkey
     with embedded_valkey() as url:
         try:
             print(url, flush=True)
-            time.sleep(60)
+            signal.pause()
         except KeyboardInterrupt:
             import redis
             print(redis.Redis.from_url(url).ping(), flush=True)
@@ -86,7 +87,7 @@ def test_it_does_not_outlive_a_killed_monitor() -> None:
         process.stdout.readline()
         server = server_of(process.pid)
         process.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE_S
     while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from streammon.records import Channel
 
 FIRST_ALERT_WITHIN_S = 90.0  # promised for two CPU cores

@@ -17,6 +17,7 @@ import pytest
 
 from cameras import Recorder
 from deadlines import DEADLINE_S
+from precision import PRECISION
 from streammon import cli
 
 PROMPT_S = 15.0  # of computing before a mistake is told; loading torch is most of it
@@ -50,11 +51,19 @@ def computed_s() -> float:
     return sum(os.times()[:4])
 
 
+def in_precision(words: tuple[str | Path, ...]) -> list[str]:
+    """The command's words, which ask for the tests' precision where features are computed."""
+    name, *others = map(str, words) if words else [""]
+    if name in ("fit", "run", "eval", "bench") and "--precision" not in others:
+        return [name, "--precision", PRECISION, *others]
+    return [str(word) for word in words]
+
+
 def command_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """`command("fit", "clip.mp4", …)` calls the entry point that the installed command calls."""
 
     def command(*words: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["streammon", *map(str, words)])
+        monkeypatch.setattr(sys, "argv", ["streammon", *in_precision(words)])
         capfd.readouterr()
         began_s = computed_s()
         with pytest.raises(SystemExit) as end:
@@ -71,7 +80,7 @@ def command_apart(*words: str | Path, folder: Path, through: tuple[str, ...] = (
     """The command in a process of its own, in `folder`; `through` are words to start it with."""
     began_s = computed_s()
     ended = subprocess.run(
-        [*through, sys.executable, "-m", "streammon", *map(str, words)],
+        [*through, sys.executable, "-m", "streammon", *in_precision(words)],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -94,7 +103,7 @@ class RunningCommand:
         self._began_s = computed_s()
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streammon", *map(str, words)],
+            [sys.executable, "-m", "streammon", *in_precision(words)],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

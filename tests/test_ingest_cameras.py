@@ -47,9 +47,10 @@ class Camera:
         self.frames.wait_for(lambda _: True, count=len(self.frames.entries) + count)
 
     def fps_from(self, start: int) -> float:
-        """Frames a second of the stream's own time, in a while from the `start`-th frame on."""
+        """Frames a second of the stream's own time from the `start`-th frame on, once that is a while."""
         first = self.frames.wait_for(lambda _: True, start=start)
-        last = self.frames.wait_for(lambda frame: frame.stream_time_s >= first.stream_time_s + WINDOW_S, start=start)
+        self.frames.wait_for(lambda frame: frame.stream_time_s >= first.stream_time_s + WINDOW_S, start=start)
+        last = self.frames.entries[-1]
         return (last.seq - first.seq) / (last.stream_time_s - first.stream_time_s)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from precision import PRECISION
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.ingest import Clip, batched, clips
@@ -21,7 +22,7 @@ from streammon.validation.footage import Piece, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import movers, traffic
 
-MODEL = ModelConfig()
+MODEL = ModelConfig.model_validate({"precision": PRECISION})
 TIMES = 3  # each is staged
 
 

@@ -117,9 +117,7 @@ def test_an_alert_that_was_normal_counts_and_a_changed_verdict_takes_that_back()
     assert online.score_at(0.0) > before
     online.alert_judged("a", 12.0, normal=False)
     assert 12.0 not in online.state.peaks
-    assert online.score_at(0.0) == pytest.approx(
-        before, abs=0.1
-    )  # calibrated since
+    assert online.score_at(0.0) == pytest.approx(before, abs=0.1)  # calibrated since
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -107,7 +107,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def scenes(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scenes folder in which the courtyard is learned, by its looks alone: nothing moves in it."""
     folder = tmp_path_factory.mktemp("scenes")
-    options = FitOptions(keep_statistics=False)
+    options = FitOptions(score_fps=FPS, keep_statistics=False)
     model = ModelConfig.model_validate(MODEL)
     fit_scene(SCENE, [clips.normal], folder / SCENE, model, options, lambda done, total: None)
     return folder
@@ -127,6 +127,7 @@ def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[...
 
     def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
         alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
+        alerting |= {"false_alarms_per_day": 1000}  # seconds of footage can't promise fewer
         cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
         model = MODEL | sections.pop("model", {})
         values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": model}
@@ -273,11 +274,16 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
     configured: Callable[..., Config], clips: Clips, tmp_path: Path
 ) -> None:
     hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
-    cameras = {f"fast{n}": {"url": str(hurried), "score_fps": 240, "loop": True} for n in range(3)}
-    cameras["slow"] = {"url": str(clips.normal), "score_fps": 1, "loop": True}  # slower than any round of the four
+    model = ModelConfig.model_validate(MODEL)
+    for scene, footage, fps in (("fast", hurried, 240.0), ("slow", clips.normal, 2.0)):
+        options = FitOptions(score_fps=fps, max_frames=40, keep_statistics=False)
+        fit_scene(scene, [footage], tmp_path / "scenes" / scene, model, options, lambda done, total: None)
+    fast = {"url": str(hurried), "scene": "fast", "score_fps": 240, "loop": True}
+    cameras = {f"fast{n}": fast for n in range(3)}
+    cameras["slow"] = {"url": str(clips.normal), "scene": "slow", "score_fps": 2, "loop": True}
 
     async def scenario() -> tuple[dict[str, CameraFigures], Events]:
-        async with watching(configured(cameras, model={"batch": 1})) as (monitor, events):
+        async with watching(configured(cameras, model={"batch": 1}, scenes=tmp_path / "scenes")) as (monitor, events):
             await events.wait_for(ScoredFrame, lambda score: score.camera == "slow" and score.seq >= 8)
         return monitor.figures, events
 

@@ -51,7 +51,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     folder = tmp_path_factory.mktemp("live") / "scenes"
     model = ModelConfig.model_validate(MODEL)
     for scene, clip in CLIPS.items():
-        options = FitOptions(every=4, max_frames=60, keep_statistics=False)
+        options = FitOptions(score_fps=3, max_frames=60, keep_statistics=False)
         fit_scene(scene, [shared_data / "clips" / clip], folder / scene, model, options, lambda _done, _total: None)
     return folder
 

@@ -100,7 +100,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3))
     encode(folder / "calm.mp4", courtyard(2, seed=5))
     normal = encode(folder / "normal.mp4", courtyard(10))
-    options = FitOptions(keep_statistics=False)
+    options = FitOptions(score_fps=FPS, keep_statistics=False)
     model = ModelConfig.model_validate(MODEL)
     fit_scene("courtyard", [normal], folder / "courtyard", model, options, lambda done, total: None)
     return folder
@@ -141,7 +141,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
         },
         "redis": {"folder": str(tmp_path / "alerts.valkey")} if redis_is == "embedded" else redis.url,
         "scenes": str(folder),
-        "alerting": {"spool": str(tmp_path / "spool")},
+        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
         "model": MODEL,
     }
     with ExitStack() as stack:
@@ -191,13 +191,13 @@ def test_what_the_default_redis_has_is_there_after_the_next_start_and_on_its_pag
     url = f"redis://127.0.0.1:{closed_port}"
 
     def config(clip: str) -> dict[str, Any]:
-        camera = {"url": str(folder / clip), "scene": "courtyard", "score_fps": 2, "loop": True}
+        camera = {"url": str(folder / clip), "scene": "courtyard", "score_fps": FPS, "loop": True}
         return {
             "cameras": dict.fromkeys(("one", "two", "three"), camera),
             "redis": {"port": closed_port, "folder": str(tmp_path / "alerts.valkey")},
             "scenes": str(folder),
-            "alerting": {"spool": str(tmp_path / "spool")},
-            "model": {"method": "padim"},
+            "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
+            "model": MODEL,
             "preview": {"port": 0},
         }
 
@@ -245,10 +245,10 @@ def log_with(url: str, alerts: set[str]) -> list[Name]:
 
 def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: RedisServer, tmp_path: Path) -> None:
     config = {
-        "cameras": {"watched": {"url": str(folder / "occupied.mp4"), "scene": "courtyard", "loop": True}},
+        "cameras": {"watched": {"url": str(folder / "occupied.mp4"), "scene": "courtyard", "score_fps": FPS, "loop": True}},
         "redis": redis.url,
         "scenes": str(folder),
-        "alerting": {"spool": str(tmp_path / "spool")},
+        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
         "model": MODEL,
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))

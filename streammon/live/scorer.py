@@ -56,6 +56,7 @@ class LiveScene:
         self._observer = observer
         self._open_level = config.alerting.open_level
         self._scorer: SceneScorer | None = None
+        self._threshold = float("nan")
         self._learner: SceneLearner | None = None
         cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
         self._learn_for_s, score_fps = cameras[0].learn_for, cameras[0].score_fps
@@ -90,7 +91,7 @@ class LiveScene:
     @property
     def threshold(self) -> float:
         """Frame score at which its alerts open; nan while it learns."""
-        return float("nan") if self._scorer is None else self._scorer.threshold
+        return self._threshold
 
     @property
     def basis_s(self) -> float:
@@ -132,7 +133,8 @@ class LiveScene:
         return SceneProgress(self.name, 1.0, trouble)
 
     def _watch(self, scene: Scene) -> None:
-        self._scorer = SceneScorer(scene, self._backbone, self._observer, self._open_level)
+        scorer = SceneScorer(scene, self._backbone, self._observer, self._open_level)
+        self._threshold, self._scorer = scorer.threshold, scorer
 
 
 def require_rate(scene: Scene, score_fps: float) -> None:

@@ -28,7 +28,10 @@ PATCH_SAMPLE = 64
 """Patch distances kept of each frame, evenly spread over the picture."""
 
 NO_SAMPLE = np.zeros(0, np.float16)
-NO_EVIDENCE = Evidence(np.zeros(0, np.int16), *(np.zeros(0, np.float16) for _ in range(3)))
+NO_EVIDENCE = Evidence(np.zeros(0, np.int16), NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)
+
+SEPARATOR = "\0"
+"""Between the recordings' names in a file: no file name has it."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -72,7 +75,8 @@ class Stretch:
     def draw(self) -> int:
         """A random number that this stretch has in every run."""
         name = f"{self.recording}\n{self.frames[0].time_s:.3f}"
-        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
+        digest = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=8).digest()
+        return int.from_bytes(digest)
 
 
 class HeldOutFrames:
@@ -121,6 +125,16 @@ class HeldOutFrames:
         self._count += len(other)
         self._let_go()
 
+    def without_motion(self) -> "HeldOutFrames":
+        """The same frames as PaDiM alone would have held them out."""
+        found = HeldOutFrames(self._most)
+        found._count = self._count
+        found._stretches = [
+            Stretch(each.recording, [HeldOut(frame.recording, frame.time_s, frame.looks) for frame in each.frames])
+            for each in self._stretches
+        ]
+        return found
+
     def _let_go(self) -> None:
         while self._count > self._most and len(self._stretches) > 1:
             largest = max(self._stretches, key=lambda stretch: stretch.draw)
@@ -137,7 +151,7 @@ class HeldOutFrames:
         recordings = list(dict.fromkeys(stretch.recording for stretch in stretches))
         number = {recording: index for index, recording in enumerate(recordings)}
         arrays: Arrays = {
-            "names": np.frombuffer("\n".join(recordings).encode(), np.uint8).copy(),
+            "names": np.frombuffer(SEPARATOR.join(recordings).encode(errors="surrogateescape"), np.uint8).copy(),
             "recordings": np.array([number[stretch.recording] for stretch in stretches], np.int64),
             "lengths": np.array([len(stretch.frames) for stretch in stretches], np.int64),
             "samples": np.stack([frame.sample for frame in frames]),
@@ -165,7 +179,7 @@ class HeldOutFrames:
         kept = cls()
         if not arrays:
             return kept
-        names = bytes(arrays["names"].tolist()).decode().split("\n")
+        names = bytes(arrays["names"].tolist()).decode(errors="surrogateescape").split(SEPARATOR)
         evidence = _evidence(arrays)
         times_s, looks, still = (arrays[name].tolist() for name in ("time_s", "looks", "still"))
         rows = zip(times_s, looks, still, arrays["samples"], evidence, strict=True)

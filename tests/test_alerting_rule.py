@@ -1,6 +1,7 @@
 """When alerts open, go on and close."""
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -86,6 +87,20 @@ def test_the_channel_is_that_of_the_peak_frame_so_far() -> None:
         ("update", "speed"),
         ("close", "speed"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("per_day", "basis_s", "provisional"),
+    [(1, 86399.0, True), (1, 86400.0, False), (24, 3599.0, True), (24, 3600.0, False), (0.5, 86400.0, True)],
+)
+def test_an_alert_rests_on_its_peak_frame_s_basis_and_is_provisional_below_what_is_asked(
+    per_day: float, basis_s: float, provisional: bool
+) -> None:
+    rule = AlertRule("lobby", "hall", alerting(min_duration_s=0, false_alarms_per_day=per_day))
+    peak = replace(scored(0.0, 5.0), basis_s=basis_s)
+    weaker = replace(scored(1.0, 4.0), basis_s=2 * basis_s)
+    opened, updated = [*rule.step(peak), *rule.step(weaker)]
+    assert [(alert.basis_s, alert.provisional) for alert in (opened, updated)] == [(basis_s, provisional)] * 2
 
 
 def test_updates_come_no_more_often_than_configured() -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from cameras import RtspServer, has_gstreamer
 from commands import Command, command_apart, command_here
 from numbered_footage import encode
-from redis_server import HOST, RedisServer
+from redis_server import HOST, RedisServer, embedded
 from streammon.config import ModelConfig
 from streammon.scene.fit import FitOptions, fit_scene
 
@@ -817,6 +817,45 @@ def test_an_embedded_redis_on_a_taken_port_is_refused(watching: Callable[..., st
         assert watching(more=f"redis: {{port: {server.port}}}") == (
             f"redis: port {server.port} is taken; set redis.port to another, or to 0"
         )
+
+
+def test_a_folder_that_the_embedded_redis_can_not_use_is_refused(watching: Callable[..., str]) -> None:
+    assert watching(more="redis: {folder: no/alerts.valkey}") == (
+        "redis folder no/alerts.valkey: there is no folder no; make it, or set redis.folder to another folder"
+    )
+    assert watching(more="redis: {folder: clip.mp4}") == (
+        "redis folder clip.mp4: it is a file; set redis.folder to a folder"
+    )
+
+
+def test_a_folder_that_another_monitor_uses_is_refused(
+    watching: Callable[..., str], command: Command, lobby: Path
+) -> None:
+    complaint = (
+        "redis folder alerts.valkey: another monitor uses it; end that one, or set redis.folder to another folder"
+    )
+    with embedded(Path("alerts.valkey")):
+        assert watching() == complaint
+        assert command("run", "clip.mp4", "--scene", "lobby", "--scenes", lobby.parent).complaint == complaint
+
+
+def test_a_damaged_folder_of_the_embedded_redis_is_refused(watching: Callable[..., str]) -> None:
+    with embedded(Path("alerts.valkey")):
+        pass
+    (manifest,) = Path("alerts.valkey").rglob("*.manifest")
+    manifest.write_text("garbage\n")
+    assert watching() == (
+        "redis folder alerts.valkey: the server can't use it (Invalid AOF manifest file format); "
+        "restore it from a backup, or move it away and begin with an empty log"
+    )
+
+
+def test_a_full_disk_under_the_embedded_redis_is_refused(watching: Callable[..., str], full_disk: Path) -> None:
+    (full_disk / "fill").write_bytes(bytes(16384))
+    complaint = watching(more=f"redis: {{folder: '{full_disk}/alerts.valkey'}}")
+    assert complaint.startswith(f"redis folder {full_disk}/alerts.valkey: ")
+    assert complaint.endswith(", or set redis.folder to another folder")
+    assert "no space left on device" in complaint.lower()
 
 
 # --- cameras: `check` refuses what `run` waits for

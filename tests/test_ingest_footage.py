@@ -15,6 +15,7 @@ from numbered_footage import encode, number_in, numbered_picture
 from streammon.config import CameraConfig
 from streammon.errors import FootageError
 from streammon.ingest import Clip, VideoFormat, clips, probe
+from streammon.ingest.stream import open_source
 
 REMEDY = "give a video file, a folder of images, or a folder of such clips"
 NOBODY = 65534
@@ -220,6 +221,84 @@ def test_a_probe_tells_what_a_file_holds(numbered_clip: Path, tmp_path: Path) ->
     assert probe(CameraConfig(url=str(numbered_clip)), "lobby") == VideoFormat("h264", 320, 240, 25.0)
     folder = numbered_images(tmp_path / "images")
     assert probe(CameraConfig(url=str(folder), image_fps=10), "lobby") == VideoFormat("images", 120, 80, 10.0)
+
+
+TIMES_S = [0.0, 0.2, 0.401, 1.4, 1.633, 61.0]
+
+
+def write_times(folder: Path, *lines: str, header: str = "file,stream_time_s") -> Path:
+    (folder / "times.csv").write_text("\n".join([header, *lines]) + "\n")
+    return folder
+
+
+def timed_images(folder: Path, start_s: float = 0.0) -> Path:
+    numbered_images(folder, count=len(TIMES_S))
+    return write_times(folder, *(f"{number}.png,{start_s + time_s:.3f}" for number, time_s in enumerate(TIMES_S)))
+
+
+@pytest.mark.parametrize("start_s", [0.0, 7200.25])
+def test_images_with_recorded_times_are_frames_at_those_times(tmp_path: Path, start_s: float) -> None:
+    [clip] = clips(timed_images(tmp_path / "images", start_s), image_fps=10.0)
+    assert [frame.stream_time_s for frame in clip.frames(8)] == pytest.approx(TIMES_S, abs=1e-6)
+    assert [frame.stream_time_s for frame in clip.frames(8, every=2)] == pytest.approx(TIMES_S[::2], abs=1e-6)
+    assert numbers(clip) == list(range(6))
+
+
+def test_only_pictures_at_most_half_a_second_apart_are_read_as_a_pair(tmp_path: Path) -> None:
+    timed_images(tmp_path / "normal" / "a")
+    timed_images(tmp_path / "normal" / "b")
+    for clip in clips(tmp_path / "normal"):  # each a recording of its own
+        details = [frame.detail for frame in clip.frames(8, detail=True)]
+        steps = [None if detail is None or detail.earlier is None else detail.step_s for detail in details]
+        assert [step and round(step, 3) for step in steps] == [None, 0.2, 0.201, None, 0.233, None]
+
+
+def test_a_camera_plays_images_at_their_recorded_times(tmp_path: Path) -> None:
+    folder = timed_images(tmp_path / "images")
+    source = open_source(CameraConfig(url=str(folder), image_fps=10))
+    times_s = [time_s for _ in TIMES_S for _, time_s in source.read() or []]
+    assert times_s == pytest.approx(TIMES_S, abs=1e-6)
+    assert source.fps == pytest.approx(5 / 61)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["0.png,0.0", "1.png,0.2"], "it has 2 times for 3 images"),
+        (["0.png,0.0", "1.png,0.2", "2.png,0.4", "3.png,0.6"], "it has 4 times for 3 images"),
+        (["0.png,0.0", "2.png,0.2", "1.png,0.4"], "it has a line for 2.png where 1.png comes next"),
+        (["0.png,0.0", "1.png,0.2", "2.png,0.2"], "the time of 2.png is not after the one before"),
+        (["0.png,0.0", "1.png,soon", "2.png,0.2"], "1.png has no time in seconds"),
+        (["0.png,0.0", "1.png,nan", "2.png,0.2"], "1.png has no time in seconds"),
+        (["0.png,0.0", "1.png", "2.png,0.2"], "1.png has no time in seconds"),
+    ],
+)
+def test_times_that_do_not_fit_the_images_are_told_in_one_line(tmp_path: Path, lines: list[str], found: str) -> None:
+    folder = write_times(numbered_images(tmp_path / "images", count=3), *lines)
+    remedy = "give each image a line with its name and time, in order, or remove the file and say --image-fps"
+    for path in (folder, tmp_path):
+        with pytest.raises(FootageError) as error:
+            clips(path)
+        assert str(error.value) == f"{folder / 'times.csv'}: {found}; {remedy}"
+    with pytest.raises(FootageError) as error:
+        probe(CameraConfig(url=str(folder)), "lobby")
+    assert error.value.found == f"its url can't be read as video (times.csv: {found})"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "its first line is not file,stream_time_s"),
+        (b"0.png,0.0\n1.png,0.2\n2.png,0.4\n", "its first line is not file,stream_time_s"),
+        (b"\xff\xfe\x00", "it is no table of text"),
+    ],
+)
+def test_what_is_no_table_of_times_is_told(tmp_path: Path, content: bytes, found: str) -> None:
+    folder = numbered_images(tmp_path / "images", count=3)
+    (folder / "times.csv").write_bytes(content)
+    with pytest.raises(FootageError) as error:
+        clips(folder)
+    assert error.value.found == found
 
 
 def test_ucsd_ped2_is_16_clips_of_2550_frames(shared_data: Path) -> None:

@@ -12,13 +12,52 @@ import pytest
 from yarl import URL
 
 from preview_site import BEARER, PASSWORD, TOKEN, USERS, serving, site_config
-from streammon.config import Config
+from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
 from streammon.preview import passwords
 from streammon.preview.logins import BURST, CLIENTS, IDLE_S, REFILL_S, SESSION_S, SESSIONS, FailedLogins, Sessions
+from streammon.preview.origins import canonical_origin, canonical_origins, is_own_origin
 from streammon.preview.passwords import PasswordBook, TooManyChecksError, hash_password
 
 LOGIN = {"user": "anna", "password": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    ("origin", "canonical"),
+    [
+        ("https://wall.example", "https://wall.example"),
+        ("HTTPS://Wall.Example:443", "https://wall.example"),
+        ("http://wall.example:80", "http://wall.example"),
+        ("http://wall.example:443", "http://wall.example:443"),
+        ("http://[2001:DB8::1]:8088", "http://[2001:db8::1]:8088"),
+        ("chrome-extension://abc", "chrome-extension://abc"),
+        *((rubbish, "") for rubbish in ("", "null", "wall.example", "https://", "https://a:b:c", "https://[::")),
+        *((more, "") for more in ("https://wall.example/", "https://me@wall.example", "https://wall.example?a")),
+    ],
+)
+def test_origins_are_compared_without_case_and_without_their_scheme_s_own_port(origin: str, canonical: str) -> None:
+    assert canonical_origin(origin) == canonical
+
+
+def test_a_configured_origin_that_is_none_allows_nothing() -> None:
+    assert canonical_origins(PreviewConfig(allow_origins=["https://a:b:c", "https://A:443"])) == {"https://a"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "own"),
+    [
+        ("http://127.0.0.1:8088", "127.0.0.1:8088", True),
+        ("https://Cams.example", "cams.EXAMPLE", True),
+        ("https://cams.example", "cams.example:443", True),
+        ("http://cams.example", "cams.example:443", False),
+        ("https://cams.example:8443", "cams.example", False),
+        ("https://evil.example", "cams.example", False),
+        ("null", "null", False),
+        ("https://cams.example", "", False),
+    ],
+)
+def test_a_page_is_our_own_where_it_comes_from_where_it_asks(origin: str, host: str, own: bool) -> None:
+    assert is_own_origin(origin, host) == own
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -189,6 +228,7 @@ def test_another_sites_page_may_not_act_unless_it_is_named(tmp_path: Path) -> No
             own = preview.url.rstrip("/")
             origins = {own: 204, "https://wall.example": 204, "https://evil.example": 403, "null": 403}
             origins |= {"http://127.0.0.1:1": 403}  # another server of this machine
+            origins |= {"HTTPS://Wall.EXAMPLE:443": 204, "https://wall.example:8443": 403, "http://wall.example": 403}
             for origin, status in origins.items():
                 async with client.post("/logout", headers={"Origin": origin}) as answer:
                     assert (origin, answer.status) == (origin, status)

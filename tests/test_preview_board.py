@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from chromium import until
-from preview_events import config_of, figures_of, online, opened, scored
+from preview_events import BASIS_S, config_of, figures_of, online, opened, scored
 from streammon.preview.api import page_files
 from streammon.preview.board import Board
 from streammon.preview.changes import PAGES, WAITING_EVENTS, Changes
@@ -74,6 +74,7 @@ def test_a_page_gets_everything_first_and_then_each_change() -> None:
                 assert [camera["name"] for camera in snapshot["cameras"]] == ["lobby", "gate"]
                 assert [camera["state"] for camera in snapshot["cameras"]] == ["connecting", "learning"]
                 assert snapshot["cameras"][1]["progress"] == 0.34
+                assert (snapshot["asked_s"], snapshot["cameras"][1]["basis_s"]) == (86400.0, None)
                 board.on_event(online("lobby", CameraState.OFFLINE, reason="connection refused", retry_in_s=4.0))
                 name, change = await following(page)
                 assert (name, change["name"], change["state"]) == ("camera", "lobby", "offline")
@@ -81,6 +82,7 @@ def test_a_page_gets_everything_first_and_then_each_change() -> None:
                 board.on_event(scored("gate", ratio=0.8))
                 name, change = await following(page)
                 assert (name, change["camera"], change["ratio"], change["level"]) == ("score", "gate", 0.8, -0.6)
+                assert change["basis_s"] == BASIS_S
                 board.on_event(opened("gate", "a"))
                 name, change = await following(page)
                 assert (name, change["id"], change["open"]) == ("alert", "a", True)
@@ -190,6 +192,7 @@ def test_cameras_and_alerts_come_as_json() -> None:
             async with client.get("/api/cameras") as answer:
                 (camera,) = (await answer.json())["cameras"]
             assert (camera["state"], camera["ratio"], camera["size"]) == ("online", 1.5, [640, 360])
+            assert camera["basis_s"] == BASIS_S
             assert [span[0] for span in camera["spans"]] == ["a", "b"]
             async with client.get("/api/alerts?limit=1") as answer:
                 assert [alert["id"] for alert in (await answer.json())["alerts"]] == ["b"]

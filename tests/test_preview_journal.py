@@ -4,7 +4,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from chromium import until
 from preview_events import SIZE, closed, config_of, figures_of, online, opened, scored
+from streammon.errors import StorageError
 from streammon.ingest.footage import clips
 from streammon.preview.board import Board
 from streammon.preview.journal import ALERTS, FRAMES
+from streammon.preview.normal_footage import keep_as_normal, remove_from_normal
 from streammon.preview.openapi import describe
-from streammon.preview.pictures import LivePictures
-from streammon.records import CameraState, Channel, ScoredFrame
+from streammon.preview.pictures import LivePictures, Still
+from streammon.records import AlertEvent, CameraState, Channel, ScoredFrame, Verdict
 
 OWN_PAGE = {"X-Streammon": "1"}
 
@@ -35,10 +37,14 @@ class Site:
     board: Board
     pictures: LivePictures
     client: TestClient[web.Request, web.Application]
+    verdicts: list[Verdict] = field(default_factory=list)
+    shown_s: float = 0.0
 
-    def show(self, grey: int) -> None:
+    def show(self, grey: int, after_s: float = 0.2) -> None:
+        """The camera's next picture."""
+        self.shown_s += after_s
         picture = np.full((SIZE[1], SIZE[0], 3), grey, np.uint8)
-        self.pictures.put_picture("lobby", av.VideoFrame.from_ndarray(picture, "rgb24"), 0.0)
+        self.pictures.put_picture("lobby", av.VideoFrame.from_ndarray(picture, "rgb24"), self.shown_s)
 
     def score(self, ratio: float) -> None:
         self.tell(scored("lobby", ratio))
@@ -78,11 +84,12 @@ async def a_site(scenes: Path) -> AsyncIterator[Site]:
     config = config_of("lobby", scenes=str(scenes), width=320)
     assert config.preview is not None
     pictures = LivePictures(config.cameras, config.preview)
-    board = Board(config, figures_of(config), pictures)
+    verdicts: list[Verdict] = []
+    board = Board(config, figures_of(config), pictures, verdicts.append)
     app = web.Application()
     app.add_routes(board.routes())
     async with TestClient(TestServer(app)) as client:
-        site = Site(board, pictures, client)
+        site = Site(board, pictures, client, verdicts)
         site.show(100)
         try:
             yield site
@@ -128,17 +135,53 @@ def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) ->
     in_a_site(tmp_path, scenario)
 
 
+def test_alerts_of_before_are_shown_as_ended_and_without_pictures(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        ended = closed(opened("lobby", "ended", time_s=100.0))
+        killed = replace(opened("lobby", "killed", time_s=200.0), event=AlertEvent.UPDATE, part=4, time_s=230.0)
+        site.board.restore([ended, killed])
+        newest, oldest = await site.alerts()
+        assert (newest["id"], newest["open"], newest["closed_s"]) == ("killed", False, 230.0)
+        assert (oldest["id"], oldest["open"], oldest["closed_s"]) == ("ended", False, ended.closed_s)
+        assert (newest["pictures"], newest["frames"], newest["size"]) == (0, 0, None)
+        assert await site.post("/api/alerts/killed/normal") == (
+            409,
+            {"error": "none of this alert's frames is kept any more"},
+        )
+        assert (await site.post("/api/alerts/killed/acknowledge"))[0] == 200
+        site.tell(online("lobby"))
+        site.tell(opened("lobby", "new"))
+        assert [(alert["id"], alert["open"]) for alert in await site.alerts()] == [
+            ("new", True),
+            ("killed", False),
+            ("ended", False),
+        ]
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_of_the_alerts_of_before_the_newest_are_kept(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.board.restore(opened("lobby", str(number), time_s=float(number)) for number in range(ALERTS + 5))
+        assert [int(alert["id"]) for alert in await site.alerts()] == list(range(ALERTS + 4, 4, -1))
+
+    in_a_site(tmp_path, scenario)
+
+
 def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
         site.tell(online("lobby"))
         before = site.board.journal._before["lobby"]
+        await until(lambda: len(before) == 1)
+        site.show(100, after_s=1.0)
         await until(lambda: len(before) == 2)
+        site.show(100, after_s=0.9)
         alert = opened("lobby", "0192-a", 1.5)
         site.tell(alert)
         await until(lambda: site.frames("0192-a") == 3)
-        for grey in (110, 120, 130):
+        for grey, after_s in ((110, 0.2), (120, 0.217), (130, 0.6)):
             kept = site.frames("0192-a")
-            site.show(grey)
+            site.show(grey, after_s)
             site.score(1.5)
             await until(lambda kept=kept: site.frames("0192-a") == kept + 1)  # type: ignore[misc]
         status, refused = await site.post("/api/alerts/0192-a/normal")
@@ -149,13 +192,80 @@ def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) 
         assert answers[0][1]["acknowledged_s"] is not None
         (clip,) = clips(tmp_path / "lobby" / "normal")
         assert (clip.name, len(clip.images)) == ("0192-a", 6)
-        frames = list(clip.frames(None))
+        frames = list(clip.frames(None, detail=True))
+        times_s = [0.0, 1.0, 1.9, 2.1, 2.317, 2.917]
+        assert [frame.stream_time_s for frame in frames] == pytest.approx(times_s, abs=0.001)
+        steps_s = [frame.detail.step_s for frame in frames if frame.detail is not None]
+        assert steps_s == pytest.approx([0, 0, 0, 0.2, 0.217, 0], abs=0.001)
         assert [frame.source_size for frame in frames] == [SIZE] * 6  # not the preview's size
         greys = [round(float(frame.picture.mean())) for frame in frames]
         assert np.abs(np.array(greys) - (100, 100, 100, 110, 120, 130)).max() <= 2
         assert sorted(path.name for path in (tmp_path / "lobby" / "normal").iterdir()) == ["0192-a"]
+        verdict = Verdict("lobby", "lobby", "0192-a", alert.opened_s, closed(alert).closed_s, normal=True)
+        assert site.verdicts == [verdict]
 
     in_a_site(tmp_path, scenario)
+
+
+def test_a_verdict_can_be_changed_and_what_was_real_is_no_normal_footage(tmp_path: Path) -> None:
+    normal = tmp_path / "lobby" / "normal"
+
+    async def scenario(site: Site) -> None:
+        alert = opened("lobby", "a")
+        site.tell(alert)
+        await until(lambda: site.frames("a") == 1)
+        status, told = await site.post("/api/alerts/a/real")  # while it is open
+        assert (status, told["verdict"], told["normal_frames"]) == (200, "real", None)
+        assert told["acknowledged_s"] is not None
+        site.tell(closed(alert))
+        for _ in range(2):
+            status, told = await site.post("/api/alerts/a/normal")
+            assert (status, told["verdict"], told["normal_frames"]) == (200, "normal", 1)
+            assert [clip.name for clip in clips(normal)] == ["a"]
+        for _ in range(2):
+            status, told = await site.post("/api/alerts/a/real")
+            assert (status, told["verdict"], told["normal_frames"]) == (200, "real", None)
+            assert list(normal.iterdir()) == []
+        assert site.board.snapshot()["alerts"][0]["verdict"] == "real"
+        given = [(verdict.alert_id, verdict.normal, verdict.closed_s is None) for verdict in site.verdicts]
+        assert given == [("a", False, True), ("a", True, False), ("a", False, False)]  # once each
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_frames_that_can_not_be_removed_leave_the_verdict_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path, target: Path) -> Path:
+        raise OSError(errno.EACCES, "no", str(path))
+
+    async def scenario(site: Site) -> None:
+        alert = opened("lobby", "a")
+        site.tell(alert)
+        await until(lambda: site.frames("a") == 1)
+        site.tell(closed(alert))
+        await site.post("/api/alerts/a/normal")
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "rename", denied)
+            status, told = await site.post("/api/alerts/a/real")
+        error = "it can't be removed (Permission denied); make its scene's folder writable"
+        assert (status, told) == (500, {"error": f"normal footage of scene 'lobby': {error}"})
+        assert site.board.snapshot()["alerts"][0]["verdict"] == "normal"
+        assert [verdict.normal for verdict in site.verdicts] == [True]
+
+    in_a_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("name", ["..", "../gate", "", "a/b", "a\0"])
+def test_no_name_of_an_alert_or_a_scene_leads_out_of_the_scenes(tmp_path: Path, name: str) -> None:
+    scenes = tmp_path / "scenes"
+    (scenes / "gate").mkdir(parents=True)
+    for scene, clip in (("lobby", name), (name, "a")):
+        with pytest.raises(StorageError, match="is no file name"):
+            keep_as_normal(scenes, scene, clip, [Still(b"jpeg", 0.0)])
+        with pytest.raises(StorageError, match="is no file name"):
+            remove_from_normal(scenes, scene, clip)
+    assert [path.name for path in tmp_path.rglob("*")] == ["scenes", "gate"]
 
 
 def test_pictures_from_before_a_loss_are_not_those_before_an_alert(tmp_path: Path) -> None:
@@ -186,7 +296,7 @@ def test_acknowledging_is_told_to_every_page_once(tmp_path: Path) -> None:
 def test_only_the_own_page_changes_anything_and_only_known_alerts(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
         site.tell(opened("lobby", "a"))
-        for what in ("acknowledge", "normal"):
+        for what in ("acknowledge", "normal", "real"):
             assert await site.post(f"/api/alerts/a/{what}", {}) == (403, {"error": "send the header X-Streammon: 1"})
             for unknown in ("b", "..", "%2e%2e%2fa", "a%00"):
                 async with site.client.post(f"/api/alerts/{unknown}/{what}", headers=OWN_PAGE) as answer:
@@ -235,6 +345,7 @@ def test_a_full_disk_leaves_nothing_behind_and_may_be_tried_again(
         alert = opened("lobby", "a")
         site.tell(alert)
         await until(lambda: site.frames("a") == 1)
+        site.show(110)
         site.score(1.9)
         await until(lambda: site.frames("a") == 2)
         site.tell(closed(alert))
@@ -259,8 +370,8 @@ def test_the_newest_alerts_are_kept_and_a_long_one_is_thinned(tmp_path: Path) ->
         assert next(iter(journal.entries)) == "0020"
         site.tell(alert := opened("lobby", "long"))
         entry = journal.entries["long"]
-        for _ in range(FRAMES):
-            journal._keep_frame(entry, b"jpeg")
+        for number in range(FRAMES):
+            journal._keep_frame(entry, Still(b"jpeg", float(number)))
         await until(lambda: entry.keep_every == 2)
         assert len(entry.frames) <= FRAMES
         site.tell(replace(closed(alert), id="unheard of"))  # its opening was before this start
@@ -279,11 +390,11 @@ def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
         journal = site.board.journal
         for name in ("a", "b"):
             site.tell(opened("lobby", name))
-            for _ in range(8):
-                journal._keep_frame(journal.entries[name], bytes(1000))
+            for number in range(8):
+                journal._keep_frame(journal.entries[name], Still(bytes(1000), float(number)))
         assert (site.frames("a"), site.frames("b")) == (0, 8)
-        for _ in range(100):
-            journal._keep_frame(journal.entries["b"], bytes(1000))
+        for number in range(8, 108):
+            journal._keep_frame(journal.entries["b"], Still(bytes(1000), float(number)))
         assert site.frames("b") <= 10
 
     in_a_site(tmp_path, scenario)
@@ -308,7 +419,7 @@ def test_alerts_name_their_channel_and_its_reason_and_are_as_the_api_describes_t
 
 def test_a_bug_while_taking_pictures_is_raised_where_the_monitor_sees_it(tmp_path: Path) -> None:
     class Broken:
-        def still(self, *_: object) -> bytes | None:
+        def timed_still(self, *_: object) -> Still | None:
             raise ZeroDivisionError
 
     async def scenario() -> None:

@@ -1,6 +1,7 @@
 """The page in Chromium: live pictures, heatmap, alerts, keyboard, log-in, and nothing from outside."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,11 +16,14 @@ from argon2 import PasswordHasher
 
 from chromium import Chromium, Page, find_chromium
 from preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
+from streammon.cli.display import rarity
+from streammon.durations import in_words
 from streammon.preview.server import Preview
-from streammon.records import CameraState, Channel
+from streammon.records import CameraState, Channel, Verdict
 
 ALERT_SHOWN_S = 2.0
 PASSWORD = "correct horse battery"
+PROVISIONAL = "provisional: rests on 2 hours of normal footage, 1 day is asked for"
 LONGEST = max(Channel, key=lambda channel: len(channel.reason))
 
 # The mean colour of a part of a camera's screen as it is seen: every layer drawn over the one before.
@@ -41,8 +45,9 @@ SEEN = """async (camera, x, y, width, height) => {
 class Room:
     """A preview of painted cameras, and a page of it."""
 
-    def __init__(self, preview: Preview, painted: PaintedCameras, page: Page) -> None:
+    def __init__(self, preview: Preview, painted: PaintedCameras, page: Page, verdicts: list[Verdict]) -> None:
         self.preview = preview
+        self.verdicts = verdicts
         self.painted = painted
         self.page = page
 
@@ -60,13 +65,17 @@ class Room:
 @asynccontextmanager
 async def a_room(scenes: Path, **preview_keys: Any) -> AsyncIterator[Room]:
     config = config_of(*NAMES, scenes=str(scenes), **preview_keys)
-    async with Preview(config, figures_of(config)) as preview, Chromium(find_chromium()) as browser:
+    verdicts: list[Verdict] = []
+    async with (
+        Preview(config, figures_of(config), on_verdict=verdicts.append) as preview,
+        Chromium(find_chromium()) as browser,
+    ):
         for name in NAMES:
             preview.on_event(online(name))
         with PaintedCameras(NAMES, preview.pictures.put_picture, preview.on_event) as painted:
             async with browser.page(preview.url.rstrip("/")) as page:
                 await page.look(1440, 900, dark=True)
-                yield Room(preview, painted, page)
+                yield Room(preview, painted, page, verdicts)
 
 
 def in_a_room(scenes: Path, scenario: Callable[[Room], Awaitable[None]], **preview_keys: Any) -> None:
@@ -92,7 +101,9 @@ async def hold_heatmap(room: Room) -> None:
     """The heatmap colours what is abnormal and leaves the rest of the picture alone."""
     spot, calm = (430, 150, 60, 60), (40, 60, 200, 200)
     room.painted.abnormal.add("gate")
-    await room.page.until("document.querySelector('[data-camera=gate] .level').textContent.includes('months')")
+    await room.page.until(
+        "document.querySelector('[data-camera=gate] .level').textContent.startsWith('never in 2 hours')"
+    )
     before = await room.seen("gate", *spot)
     assert before[2] > before[0]  # a bluish thing
     await room.page.evaluate("document.querySelector('[data-camera=gate] .heat').click()")
@@ -150,12 +161,13 @@ def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp
         text = await page.evaluate("document.querySelector('.card').innerText")
         assert "yard" in text
         assert "moves where nothing moves" in text
-        assert "seen once in 8 months" in text
+        assert "never in 2 hours of normal footage" in text
+        assert PROVISIONAL in text
         assert "open for" in text
         assert await page.evaluate("document.querySelectorAll('.card .still.picture rect:not(.halo)').length") == 1
         announced = await page.evaluate("document.getElementById('announcer').innerText")
         assert announced.startswith("Alert on yard")
-        assert "moves where nothing moves" in announced
+        assert "moves where nothing moves, never in 2 hours of normal footage" in announced
         await page.until("document.title === '(1) streammon'")
         await page.evaluate("document.querySelector('.card .acknowledge').click()")
         await page.until("document.querySelector('.card').hasAttribute('data-acknowledged')")
@@ -167,10 +179,33 @@ def test_an_alert_is_in_the_feed_within_two_seconds_and_can_be_called_normal(tmp
         await page.until("!document.querySelector('.card .normal').disabled")
         await page.evaluate("document.querySelector('.card .normal').click()")
         await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
+        await hold_verdict_can_be_changed(room, tmp_path / "yard" / "normal" / "0192f00a")
         room.hold_clean()
 
     in_a_room(tmp_path, scenario)
     assert list((tmp_path / "yard" / "normal" / "0192f00a").glob("*.jpg"))
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def hold_verdict_can_be_changed(room: Room, clip: Path) -> None:
+    """From normal to real, whose frames are no normal footage, and back."""
+    page, said = (
+        room.page,
+        "[...document.querySelectorAll('.card .normal, .card .real')].map((each) => each.innerText)",
+    )
+    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    assert names_in(clip.parent) == [clip.name]
+    await page.evaluate("document.querySelector('.card .real').click()")
+    await page.until("document.querySelector('.card .real').textContent === 'Called real'")
+    assert await page.evaluate(said) == ["This was normal", "Called real"]
+    assert names_in(clip.parent) == []
+    await page.evaluate("document.querySelector('.card .normal').click()")
+    await page.until("document.querySelector('.card .normal').textContent === 'Kept as normal'")
+    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    assert [verdict.normal for verdict in room.verdicts] == [True, False, True]
 
 
 async def hold_reason_in_the_large_view(page: Page, reason: str) -> None:
@@ -178,6 +213,53 @@ async def hold_reason_in_the_large_view(page: Page, reason: str) -> None:
     await page.until(f"document.querySelector('#large .reason')?.innerText === '{reason}'")
     await page.press("Escape")
     await page.until("!document.getElementById('large').open")
+
+
+def test_cameras_and_alerts_tell_what_they_rest_on_and_when_it_is_less_than_is_asked(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        page = room.page
+        await page.open(room.preview.url)
+        tile = "document.querySelector('[data-camera=gate] .basis')"
+        await page.until(f"{tile}?.textContent === '{PROVISIONAL}'")
+        assert await page.evaluate(f"{tile}.hasAttribute('data-provisional')")
+        room.painted.basis_s = 36 * 3600.0
+        await page.until(f"{tile}.textContent === 'rests on 36 hours of normal footage'")
+        assert not await page.evaluate(f"{tile}.hasAttribute('data-provisional')")
+        await page.evaluate("document.querySelector('[data-camera=gate] .open').click()")
+        large = "document.querySelector('#large .basis')"
+        await page.until(f"{large}?.textContent === 'rests on 36 hours of normal footage'")
+        await page.press("Escape")
+        room.preview.on_event(opened("gate", "a", 1.8))
+        await page.until(f"document.querySelector('.card .basis')?.textContent === '{PROVISIONAL}'")
+        await page.evaluate("document.querySelector('.card .look').click()")
+        await page.until(f"{large}?.textContent === '{PROVISIONAL}'")
+        assert "never in 2 hours" in await page.evaluate("document.querySelector('#large .level').textContent")
+        await page.press("Escape")
+        room.preview.on_event(replace(opened("yard", "b", 1.8), basis_s=864000.0, provisional=False))
+        await page.until("document.querySelectorAll('.card').length === 2")
+        assert await page.evaluate("document.querySelector('.card .basis').textContent") == ""
+        peak = "document.querySelector('.card .peak').textContent"
+        assert await page.evaluate(peak) == "never in 10 days of normal footage"  # level 2.4 is once in 251 days
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+def test_the_page_says_durations_and_rarity_as_the_terminal_does(tmp_path: Path) -> None:
+    bases = (0.0, 0.5, 1.0, 59.9, 60.0, 100.0, 540.0, 3600.0, 7200.0, 86400.0, 216000.0, 1e7)
+    cases = [(level / 8, basis_s) for level in range(-50, 40) for basis_s in bases]
+    durations = [1.2**power for power in range(-5, 100)] + [60.0, 3600.0, 86400.0, 150.0, 9000.0]
+
+    async def scenario(room: Room) -> None:
+        await room.page.open(room.preview.url)
+        words = "import('/page/words.js').then((words) => {}.map((each) => words.{}))"
+        said = await room.page.evaluate(words.replace("{}", json.dumps(cases), 1).replace("{}", "rarity(...each)"))
+        assert said == [rarity(*case) for case in cases]
+        said = await room.page.evaluate(words.replace("{}", json.dumps(durations), 1).replace("{}", "inWords(each)"))
+        assert said == [in_words(seconds) for seconds in durations]
+        room.hold_clean()
+
+    in_a_room(tmp_path, scenario)
 
 
 def test_everything_is_within_reach_of_the_keyboard(tmp_path: Path) -> None:

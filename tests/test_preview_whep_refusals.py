@@ -122,7 +122,12 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 def test_pages_of_configured_origins_may_play_and_others_may_not() -> None:
     async def check() -> None:
         async with preview(allow_origins=[PAGE]) as shown, aiohttp.ClientSession() as http:
-            for origin, allowed in ((PAGE, True), ("https://other.example", False), ("null", False)):
+            for origin, allowed in (
+                (PAGE, True),
+                ("HTTPS://Wall.example:443", True),
+                ("https://other.example", False),
+                ("null", False),
+            ):
                 for path, method in (("/whep/lobby", "POST"), ("/whep/session/x", "DELETE")):
                     asked = {"Origin": origin, "Access-Control-Request-Method": method}
                     async with http.options(shown.url + path, headers=asked) as preflight:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +17,10 @@ import psutil
 import pytest
 import yaml
 
-from alerting_samples import logged
+from alerting_samples import Name, logged, logged_at
 from cameras import Recorder, RtspServer
 from courtyard import FPS, LASTING_S, courtyard, encode
-from redis_server import RedisServer
+from redis_server import RedisServer, embedded
 from streammon.config import ModelConfig
 from streammon.records import Channel
 from streammon.scene.fit import FitOptions, fit_scene
@@ -66,10 +68,10 @@ class Run:
         return self._errors.read()
 
     @property
-    def alerts(self) -> list[tuple[str, int]]:
-        """(id, part) of every alert message it printed; all of them once it has ended."""
+    def alerts(self) -> list[tuple[str, int, str]]:
+        """(id, part, type) of every alert message it printed; all of them once it has ended."""
         self._reading.join(10)
-        return [(told["id"], told["part"]) for told in self.told.entries if told["event"] == "alert"]
+        return [(told["id"], told["part"], told["type"]) for told in self.told.entries if told["event"] == "alert"]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -125,7 +127,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
             "frozen": camera | {"url": frozen.url("live")},
             "refused": camera | {"url": f"rtsp://127.0.0.1:{closed_port}/live"},
         },
-        "redis": "embedded" if redis_is == "embedded" else redis.url,
+        "redis": {"folder": str(tmp_path / "alerts.valkey")} if redis_is == "embedded" else redis.url,
         "scenes": str(folder),
         "alerting": {"spool": str(tmp_path / "spool")},
         "model": {"method": "padim"},
@@ -146,8 +148,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
         assert (run.process.returncode, run.errors) == (0, "")
         assert not [child for child in children if child.is_running()]
         told = run.alerts
-        ends = [entry["type"] for entry in run.told.entries if entry["event"] == "alert"]
-        assert (ends.count("open"), ends.count("close")) == (2, 2)
+        assert Counter(kind for _, _, kind in told) == {"open": 2, "close": 2}  # an update is told after a minute
         if redis_is == "away":
             assert "alert messages wait in" in run.told.entries[-1]["text"]
             redis.start()
@@ -156,7 +157,78 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
             assert following.process.wait(START_WITHIN_S) == 0  # it ends by itself with its footage
             assert (following.errors, following.alerts) == ("", [])
         if redis_is != "embedded":
-            assert logged(redis) == told
+            assert_whole(logged(redis), told)
+        else:
+            with embedded(tmp_path / "alerts.valkey") as url:
+                assert_whole(logged_at(url), told)
+
+
+def assert_whole(log: list[Name], told: list[tuple[str, int, str]]) -> None:
+    """Every message of every alert is in the log once, in order: from its open to the close that was printed."""
+    assert [name for name in log if name in {(alert, part) for alert, part, _ in told}] == [each[:2] for each in told]
+    for alert, last in [(alert, part) for alert, part, kind in told if kind == "close"]:
+        assert [part for name, part in log if name == alert] == list(range(last + 1))
+    assert {alert for alert, _ in log} == {alert for alert, _, _ in told}
+
+
+@pytest.mark.parametrize("end", ["interrupted", "killed", "killed with its server"])
+def test_what_the_default_redis_has_is_there_after_the_next_start_and_on_its_page(
+    end: str, folder: Path, closed_port: int, tmp_path: Path
+) -> None:
+    """Three cameras raise an alert each; the monitor ends one way or another, and starts again."""
+    url = f"redis://127.0.0.1:{closed_port}"
+
+    def config(clip: str) -> dict[str, Any]:
+        camera = {"url": str(folder / clip), "scene": "courtyard", "score_fps": 2, "loop": True}
+        return {
+            "cameras": dict.fromkeys(("one", "two", "three"), camera),
+            "redis": {"port": closed_port, "folder": str(tmp_path / "alerts.valkey")},
+            "scenes": str(folder),
+            "alerting": {"spool": str(tmp_path / "spool")},
+            "model": {"method": "padim"},
+            "preview": {"port": 0},
+        }
+
+    with ExitStack() as stack:
+        run = Run(config("occupied.mp4"), tmp_path, stack)
+        opened = {name: run.wait_for("alert", camera=name, type="open")["id"] for name in ("one", "two", "three")}
+        server = next(child for child in psutil.Process(run.process.pid).children() if "valkey" in child.name())
+        log = log_with(url, set(opened.values()))
+        if end == "interrupted":
+            run.signalled(signal.SIGINT)
+            assert (run.process.returncode, run.errors) == (0, "")
+        elif end == "killed":
+            run.signalled(signal.SIGKILL)
+        else:
+            server.kill()
+            run.signalled(signal.SIGKILL)
+        again = Run(config("normal.mp4"), tmp_path, stack)
+        preview = again.told.wait_for(lambda told: "preview on" in told.get("text", ""), START_WITHIN_S)
+        again.wait_for("status", state="online")
+        kept = logged_at(url)
+        assert kept[: len(log)] == log
+        assert {alert for alert, _ in kept} == set(opened.values())
+        if end == "interrupted":
+            assert_whole(kept, run.alerts)
+        address = preview["text"].removeprefix("preview on ")
+        with urllib.request.urlopen(f"{address}api/alerts", timeout=20) as answer:
+            shown = json.load(answer)["alerts"]
+        assert {alert["camera"]: alert["id"] for alert in shown} == opened
+        for alert in shown:
+            assert not alert["open"]
+            assert alert["opened_s"] <= alert["closed_s"] <= time.time()
+            assert alert["pictures"] == 0
+        again.signalled(signal.SIGINT)
+        assert (again.process.returncode, again.errors) == (0, "")
+
+
+def log_with(url: str, alerts: set[str]) -> list[Name]:
+    """The log, as soon as these alerts are in it."""
+    deadline, pause = time.monotonic() + START_WITHIN_S, threading.Event()
+    while not alerts <= {alert for alert, _ in logged_at(url)}:
+        assert time.monotonic() < deadline
+        pause.wait(0.05)
+    return logged_at(url)
 
 
 def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: RedisServer, tmp_path: Path) -> None:

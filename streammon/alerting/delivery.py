@@ -28,6 +28,14 @@ return 1
 """
 
 
+# A heatmap lives for seconds, and one of each camera is stored every second: some 10 GB a day that an append-only
+# file would take for nothing. Replicas get it; a server without the choice (before Redis 5) writes it everywhere.
+STORE_HEATMAP = """
+pcall(redis.set_repl, redis.REPL_REPLICA)
+return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+"""
+
+
 @dataclass(slots=True)
 class PublisherCounts:
     """What became of everything handed to the publisher, since it started.
@@ -109,5 +117,6 @@ class AlertDelivery:
 
 
 def heatmap_command(keys: Keys, score: ScoredFrame, ttl_s: int) -> tuple[str | bytes | int, ...]:
-    """What stores a frame's heatmap under its camera's key."""
-    return "SET", keys.heatmap(score.camera), heatmap_png(score.anomaly_map, score.threshold), "EX", ttl_s
+    """What stores a frame's heatmap under its camera's key, and in no append-only file."""
+    png = heatmap_png(score.anomaly_map, score.threshold)
+    return "EVAL", STORE_HEATMAP, 1, keys.heatmap(score.camera), png, ttl_s

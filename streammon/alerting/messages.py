@@ -4,21 +4,25 @@ Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. N
 a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`, and
 for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a day
 expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that spoke loudest
-(`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). Fields and channels
-are only ever added: a message that an earlier version wrote has no `channel`, which means `looks`.
+(`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). `basis_s` is how many
+seconds of normal footage a level rests on: a rate rarer than once in so many seconds is extrapolated. Fields and
+channels are only ever added. A message of an earlier version has no `channel`, which means `looks`, and no `basis_s`,
+which means that nobody knows.
 
 **score**, one for each scored frame that could be published:
 `scene`; `seq`, the number of the frame at its camera; `time`, when it was decoded; `stream_time_s`, since the
 connection's first frame; `score`; `level`; `false_alarms_per_day`, the level as a rate; `channel` of this frame;
-`heatmap`, the key under which this frame's heatmap was just stored, or null when this frame's was not (one a second
-is).
+`basis_s` of the level; `heatmap`, the key under which this frame's heatmap was just stored, or null when this frame's
+was not (one a second is).
 
 **alert**:
 `id`; `event`, `open`, `update` or `close`; `part`, 0 for open and counting up; `scene`; `opened_s`, time of the
 first abnormal frame; `time_s`, time of the frame this message speaks of; `closed_s`, time of the last abnormal
 frame, null while it is open; `duration_s`, from `opened_s` to `closed_s` or else `time_s`; `score` and `level` at
 `time_s`; `peak_score` and `peak_level` so far; `false_alarms_per_day` at the peak; `channel` of the peak frame so
-far, and `reason`, the same in words for people, such as "moves too fast here"; `boxes`, abnormal regions as
+far, and `reason`, the same in words for people, such as "moves too fast here"; `basis_s` of the peak's level;
+`provisional`, true where the configured rate of false alarms is rarer than once in `basis_s`, so that the footage
+can't confirm it; `boxes`, abnormal regions as
 `{x, y, width, height, peak}` in pixels of the camera's own picture, the worst first (of the peak frame on close);
 `heatmap`, the key that holds the camera's latest heatmap, until it expires.
 
@@ -28,6 +32,7 @@ that the monitor is gone; `since_s`, when the state began; `reason`; `retry_in_s
 `progress` of learning from 0 to 1, or null; `counters`, numbers by name, only where the monitor gives them.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -73,6 +78,7 @@ def score_json(score: ScoredFrame, heatmap_key: str | None) -> str:
             "level": _rounded(level),
             "false_alarms_per_day": _rounded(false_alarms_per_day(level)),
             "channel": score.channel,
+            "basis_s": round(score.basis_s, 3),
             "heatmap": heatmap_key,
         }
     )
@@ -108,6 +114,8 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
             "false_alarms_per_day": _rounded(false_alarms_per_day(alert.peak_level)),
             "channel": alert.channel,
             "reason": alert.channel.reason,
+            "basis_s": round(alert.basis_s, 3),
+            "provisional": alert.provisional,
             "boxes": [
                 {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "peak": _rounded(box.peak)}
                 for box in alert.boxes
@@ -120,7 +128,8 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
 def alert_from_json(text: str | bytes) -> Alert:
     """The alert a message tells of, its numbers as rounded as the message's.
 
-    A message without `channel`, as earlier versions wrote them, speaks of looks: nothing else was looked at.
+    A message of an earlier version may lack `channel`, which means looks, the only evidence then, and `basis_s` and
+    `provisional`, which become 0 and False.
 
     Raises:
         ValueError: It is not an alert message of version 1.
@@ -130,13 +139,19 @@ def alert_from_json(text: str | bytes) -> Alert:
         raise ValueError("this is no alert message of version 1")
     try:
         return Alert(
-            **{name: message[name] for name in Alert.__dataclass_fields__ if name not in PARSED},
+            **{name: message[name] for name in _expected(message)},
             event=AlertEvent(message["event"]),
             channel=Channel(message.get("channel", Channel.LOOKS)),
             boxes=tuple(Box(*(box[edge] for edge in Box.__dataclass_fields__)) for box in message["boxes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is no alert message of version 1 ({error})") from None
+
+
+def _expected(message: Mapping[str, Any]) -> list[str]:
+    """The alert's fields that are taken as they are: those without a default, and of the others those given."""
+    fields = (field for field in dataclasses.fields(Alert) if field.name not in PARSED)
+    return [field.name for field in fields if field.default is dataclasses.MISSING or field.name in message]
 
 
 def status_json(status: CameraStatus, time_s: float, counters: Mapping[str, float] | None = None) -> str:

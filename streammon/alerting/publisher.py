@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from redis import exceptions as faults
+
 from streammon.alerting.delivery import AlertDelivery, PublisherCounts, heatmap_command
-from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink, shown_address
+from streammon.alerting.history import PAGE, newest_alerts
+from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink, fault_of, shown_address
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
+from streammon.errors import RedisError
 from streammon.records import Alert, CameraStatus, RedisStatus, ScoredFrame, SpoolStatus
 
 HEATMAP_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
 DRAIN_RETRY_S = 0.1
+HISTORY_TIMEOUT_S = 2.0
 
 
 class RedisPublisher:
@@ -92,6 +97,24 @@ class RedisPublisher:
             RedisError: One line that says what is wrong.
         """
         await self._link.check()
+
+    async def newest_alerts(self, cameras: Collection[str], limit: int) -> list[Alert]:
+        """The latest message of each of the newest alerts in the log and the spool, in the order they opened.
+
+        Takes `HISTORY_TIMEOUT_S` at most. A failure leaves Redis online: the next call finds out.
+
+        Args:
+            cameras: Names of the cameras whose alerts are wanted.
+            limit: At most so many alerts.
+
+        Raises:
+            RedisError: The log can't be read.
+        """
+        waiting = self._spool.newest(PAGE)
+        try:
+            return await newest_alerts(self._link.client, self._keys, cameras, waiting, limit, HISTORY_TIMEOUT_S)
+        except (faults.RedisError, OSError) as error:
+            raise RedisError("redis", *fault_of(error, self.address)) from None
 
     async def run(self) -> None:
         """Publish until cancelled."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from streammon.alerting.regions import regions
 from streammon.config import AlertingConfig
+from streammon.durations import DAY_S
 from streammon.records import Alert, AlertEvent, ScoredFrame
 
 MAX_GAP_S = 10.0
@@ -39,7 +40,8 @@ class AlertRule:
     abnormal as long as the level stays at or above `close_level`, closes once it has been below for
     `close_after_s`, and is followed by `cooldown_s` in which no frame counts towards another one.
     A gap between frames ends it too: nothing is known of what happened meanwhile.
-    Its channel is that of its peak frame so far, so it may change while the alert is open.
+    Its channel and its basis are those of its peak frame so far, so they may change while the alert is open.
+    It is provisional while the peak's basis is shorter than the time in which one false alarm is asked for.
 
     Time comes from the frames alone, so the same frames give the same alerts (but for their random ids).
 
@@ -157,6 +159,8 @@ class AlertRule:
             peak_level=episode.peak.level,
             boxes=regions(shown.anomaly_map, shown.threshold, shown.source_size),
             channel=episode.peak.channel,
+            basis_s=episode.peak.basis_s,
+            provisional=episode.peak.basis_s < DAY_S / self._alerting.false_alarms_per_day,
         )
         episode.parts += 1
         episode.told_s = now

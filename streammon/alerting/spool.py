@@ -106,6 +106,18 @@ class Spool:
         self._save()
         return True
 
+    def newest(self, limit: int) -> list[str]:
+        """The JSON of the newest messages that wait, the newest first; those the file can't give are left out."""
+        texts = [message.json for message in reversed(self._unsaved)][:limit]
+        if self._saved and self._database:
+            with contextlib.suppress(sqlite3.Error):
+                rows = self._database.execute(
+                    "SELECT json FROM message WHERE position > ? ORDER BY position DESC LIMIT ?",
+                    (self._delivered_to, limit - len(texts)),
+                )
+                texts += [text for (text,) in rows]
+        return texts
+
     def oldest(self) -> SpooledAlert | None:
         """The message whose turn it is, or None when none waits."""
         message = self._oldest_saved() or (self._unsaved[0] if self._unsaved else None)

@@ -1,10 +1,12 @@
 """From scores of normal footage to false alarms a day: numpy and scipy, no torch and no video.
 
 `recordings` says what belongs together in time, `hold_out` which footage calibrates, `tails` (with `drift`) how rare
-a value is, `rates` how many false alarms a day a threshold costs.
+a value is, `rates` how many false alarms a day a threshold costs; `online` goes on with that while cameras are
+watched.
 """
 
 from streammon.calibration.hold_out import HOLD_OUT, HoldOut
+from streammon.calibration.online import OnlineCalibration, WatchedState
 from streammon.calibration.rates import LEAST_FRAMES, Calibration
 from streammon.calibration.recordings import FootageClock, RecentRecordings, peaks_above, stretches, watched_s
 from streammon.calibration.tails import Tail
@@ -15,8 +17,10 @@ __all__ = [
     "Calibration",
     "FootageClock",
     "HoldOut",
+    "OnlineCalibration",
     "RecentRecordings",
     "Tail",
+    "WatchedState",
     "peaks_above",
     "stretches",
     "watched_s",

@@ -5,7 +5,8 @@ nothing to do with one another: no time passes between them, and nothing is aver
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -24,37 +25,53 @@ State = TypeVar("State")
 
 
 class RecentRecordings(Generic[State]):
-    """State of each recording, the longest unused let go when there are too many.
+    """The state of each of the most recently used recordings.
+
+    Cameras are few. Clips come by the thousand and never come back, so the state of the least recently used recording
+    is dropped for a new one. A dropped one that does come back begins again, as after a reconnection.
 
     Args:
-        most: Recordings kept at once.
+        begin: Makes the state of a recording that has none.
+        most: The largest number of recordings kept.
 
-    >>> kept = RecentRecordings[int](most=2)
-    >>> for recording in ("a", "b", "a", "c"):
-    ...     kept[recording] = len(recording)
-    >>> kept.get("b"), kept.get("a")
-    (None, 1)
+    Raises:
+        ValueError: `most` is below 1.
+
+    >>> seen: RecentRecordings[list[int]] = RecentRecordings(list, most=2)
+    >>> for time_s, recording in enumerate(["lobby", "yard", "lobby", "gate"]):
+    ...     seen[recording].append(time_s)
+    >>> seen["lobby"], "yard" in seen, len(seen)
+    ([0, 2], False, 2)
     """
 
-    def __init__(self, most: int = MOST_RECORDINGS) -> None:
+    def __init__(self, begin: Callable[[], State], most: int = MOST_RECORDINGS) -> None:
+        if most < 1:
+            raise ValueError(f"most is {most}; at least one recording must be kept")
+        self._begin = begin
         self._most = most
-        self._states: OrderedDict[str, State] = OrderedDict()
+        self._states: OrderedDict[str, State] = OrderedDict()  # least recently used first
 
-    def __setitem__(self, recording: str, state: State) -> None:
-        self._states[recording] = state
-        self._states.move_to_end(recording)
-        if len(self._states) > self._most:
-            self._states.popitem(last=False)
+    def __getitem__(self, recording: str) -> State:
+        if recording in self._states:
+            self._states.move_to_end(recording)
+        else:
+            self._states[recording] = self._begin()
+            if len(self._states) > self._most:
+                self._states.popitem(last=False)
+        return self._states[recording]
+
+    def __contains__(self, recording: str) -> bool:
+        return recording in self._states
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def get(self, recording: str) -> State | None:
-        """The state of a recording; None where there is none."""
-        if recording not in self._states:
-            return None
-        self._states.move_to_end(recording)
-        return self._states[recording]
+
+@dataclass(slots=True)
+class _Last:
+    """The last frame of a recording."""
+
+    time_s: float | None = None
 
 
 class FootageClock:
@@ -72,7 +89,7 @@ class FootageClock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._last_s = RecentRecordings[float]()
+        self._last = RecentRecordings(_Last)
 
     def advance(self, recording: str, time_s: float) -> float:
         """Seconds since the frame before in this recording; 0 where another begins.
@@ -81,9 +98,9 @@ class FootageClock:
             recording: Its id.
             time_s: The next frame's time in it.
         """
-        last_s = self._last_s.get(recording)
-        self._last_s[recording] = time_s
-        step_s = 0.0 if last_s is None else time_s - last_s
+        last = self._last[recording]
+        step_s = 0.0 if last.time_s is None else time_s - last.time_s
+        last.time_s = time_s
         step_s = step_s if 0 < step_s <= LONGEST_STEP_S else 0.0
         self.seconds += step_s
         return step_s

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from streammon.durations import DAY_S, in_words
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -29,7 +31,9 @@ from streammon.records import (
 
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
-LONG_DAYS = 3650.0  # no calibration says more
+LEVEL_LIMIT = 300.0  # 10 ** 300 days are still a float
+SHOWN = 2.0  # an interval so many times as long as the footage is the rarest that is told as a number
+UPDATE_EVERY_S = 60.0
 STATE_STYLES = {
     CameraState.ONLINE: "green",
     CameraState.LEARNING: "cyan",
@@ -81,16 +85,32 @@ def event_text(event: Event) -> str:
             return f"camera '{event.camera}': frame {event.seq} scores {event.score:.1f}, level {event.level:+.2f}"
 
 
-def rarity(level: float) -> str:
-    """A level in words.
+def rarity(level: float, basis_s: float) -> str:
+    """How often normal footage reaches a level, and how much normal footage says so.
 
-    >>> rarity(-1.0), rarity(1.0), rarity(9.0)
-    ('10 times a day', 'once in 10 days', 'less than once in 10 years')
+    The interval between false alarms at a level is 86400 * 10**level seconds. Beyond twice the footage it rests on
+    an interval is extrapolated, and only what the footage showed is told.
+
+    Args:
+        level: -log10 of the false alarms a day.
+        basis_s: Seconds of normal footage that the level rests on; 0 where nobody knows.
+
+    >>> rarity(math.log10(3), 2 * 86400)
+    'about once in 3 days (from 2 days of normal footage)'
+    >>> rarity(math.log10(40 / 86400), 540)
+    'about once in 40 s (from 9 minutes of normal footage)'
+    >>> rarity(math.log10(5), 2 * 86400), rarity(9.0, 540)
+    ('never in 2 days of normal footage', 'never in 9 minutes of normal footage')
+    >>> rarity(1.0, 0)
+    'how rare is not known'
     """
-    if level <= 0:
-        return f"{10.0**-level:.3g} times a day"
-    days = 10.0 ** min(level, 10.0)
-    return f"once in {days:.3g} days" if days < LONG_DAYS else "less than once in 10 years"
+    if basis_s <= 0:
+        return "how rare is not known"
+    interval_s = DAY_S * 10.0 ** min(max(level, -LEVEL_LIMIT), LEVEL_LIMIT)
+    footage = f"{in_words(basis_s, math.floor)} of normal footage"
+    if interval_s > SHOWN * basis_s:
+        return f"never in {footage}"
+    return f"about once in {in_words(interval_s)} (from {footage})"
 
 
 def alert_text(alert: Alert) -> str:
@@ -104,8 +124,9 @@ def brief_alert_text(alert: Alert) -> str:
 
     >>> from streammon.records import Channel
     >>> seen = {"score": 31.0, "level": 1.0, "peak_score": 31.0, "peak_level": 1.0, "channel": Channel.SPEED}
+    >>> seen["basis_s"] = 7200.0
     >>> brief_alert_text(Alert("01a2", AlertEvent.OPEN, 0, "lobby", "hall", 99.5, 100.0, None, **seen))
-    "ALERT open camera 'lobby': moves too fast here; normally seen once in 10 days; no region"
+    "ALERT open camera 'lobby': moves too fast here; never in 2 hours of normal footage; no region"
     """
     return f"ALERT {alert.event} camera '{alert.camera}': {alert.channel.reason}; {_rarity_and_place(alert)}"
 
@@ -113,11 +134,12 @@ def brief_alert_text(alert: Alert) -> str:
 def _rarity_and_place(alert: Alert) -> str:
     where = ", ".join(f"{box.width}x{box.height} at {box.x},{box.y}" for box in alert.boxes[:2])
     lasting = "" if alert.event is AlertEvent.OPEN else f", {(alert.closed_s or alert.time_s) - alert.opened_s:.1f} s"
-    return f"normally seen {rarity(alert.peak_level)}{lasting}; {where or 'no region'}"
+    provisional = ", provisional" if alert.provisional else ""
+    return f"{rarity(alert.peak_level, alert.basis_s)}{provisional}{lasting}; {where or 'no region'}"
 
 
 class LineDisplay:
-    """Prints one line per event, learning every 10 %, no frame scores."""
+    """Prints one line per event: of an alert its open and its close, of learning every 10 %, no frame scores."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -126,7 +148,7 @@ class LineDisplay:
 
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, ScoredFrame) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_update(event):
             return
         stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._print(f"{stamp} {event_text(event)}")
@@ -140,6 +162,9 @@ class LineDisplay:
             self._is_lost = True
             raise
 
+    def _is_update(self, event: Event) -> bool:
+        return isinstance(event, Alert) and event.event is AlertEvent.UPDATE
+
     def _is_small_step(self, event: Event) -> bool:
         if not isinstance(event, CameraStatus) or event.state is not CameraState.LEARNING:
             return False
@@ -151,7 +176,8 @@ class LineDisplay:
 class JsonDisplay(LineDisplay):
     """Prints one JSON object per event: `event`, `at_s` and the record's own fields.
 
-    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words.
+    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words. Updates of
+    an alert are printed once a minute of its own time.
     """
 
     NAMES = {  # noqa: RUF012 (a constant)
@@ -162,12 +188,24 @@ class JsonDisplay(LineDisplay):
         Notice: "notice",
     }
 
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._told_s: dict[str, float] = {}  # camera → time of its alert's message that was printed last
+
     def show(self, event: Event) -> None:
         """Print an event, if it is worth a line."""
-        if isinstance(event, ScoredFrame) or self._is_small_step(event):
+        if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_early_update(event):
             return
         reason = {"reason": event.channel.reason} if isinstance(event, Alert) else {}
         self.write(self.NAMES[type(event)], asdict(event) | reason)
+
+    def _is_early_update(self, event: Event) -> bool:
+        if not isinstance(event, Alert):
+            return False
+        if self._is_update(event) and event.time_s < self._told_s.get(event.camera, 0.0) + UPDATE_EVERY_S:
+            return True
+        self._told_s[event.camera] = event.time_s
+        return False
 
     def write(self, name: str, fields: Mapping[str, Any]) -> None:
         """Print an event of any name."""

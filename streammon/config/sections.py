@@ -86,11 +86,12 @@ class RedisConfig(Section):
     """Where alerts go.
 
     Attributes:
-        url: `redis://…`, `rediss://…`, `unix://…`, or `embedded` for a Valkey that lives as long as the monitor.
+        url: `redis://…`, `rediss://…`, `unix://…`, or `embedded` for a Valkey that the monitor starts.
         prefix: Beginning of every key and channel.
         log_length: About how many alert messages the stream keeps.
         heatmap_ttl_s: How long a heatmap key lives.
         port: Port of the embedded server; 0 picks a free one.
+        folder: Where the embedded server keeps its data; one monitor at a time.
     """
 
     url: SecretStr = SecretStr("embedded")
@@ -98,6 +99,7 @@ class RedisConfig(Section):
     log_length: int = Field(10_000, ge=100)
     heatmap_ttl_s: int = Field(30, ge=1)
     port: int = Field(0, ge=0, le=65535)
+    folder: FilePath = Path("alerts.valkey")
 
     @field_validator("url")
     @classmethod
@@ -163,6 +165,8 @@ class AlertingConfig(Section):
         update_every_s: While an alert is open, an update at most this often.
         spool: File that keeps alerts until Redis has them.
         spool_length: At most so many messages wait there.
+        adapt: Calibrate on what is watched, too: levels then rest on more and more footage, and the threshold follows
+            the asked rate.
     """
 
     false_alarms_per_day: float = Field(1.0, gt=0, le=86400)
@@ -173,6 +177,7 @@ class AlertingConfig(Section):
     update_every_s: float = Field(1.0, gt=0)
     spool: FilePath = Path("alerts.spool.sqlite")
     spool_length: int = Field(10_000, ge=10)
+    adapt: bool = True
 
     @property
     def open_level(self) -> float:

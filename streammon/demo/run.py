@@ -57,11 +57,13 @@ async def run_demo(show: Callable[[Event], None], started_s: float) -> DemoRepor
         show: Takes every event, on the event loop.
         started_s: Unix time at which the user pressed return.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="streammon-demo-") as folder,
-        redis_for(RedisConfig()) as redis,
-    ):
-        film = Path(folder) / "plaza.mp4"
+    with tempfile.TemporaryDirectory(prefix="streammon-demo-") as folder:
+        return await _play(show, started_s, Path(folder))
+
+
+async def _play(show: Callable[[Event], None], started_s: float, folder: Path) -> DemoReport:
+    async with redis_for(RedisConfig(folder=folder / "alerts.valkey")) as redis:
+        film = folder / "plaza.mp4"
         show(
             Notice(f"painting {FILM_S:.0f} s of a plaza where people walk; after {ANOMALY_AT_S:.0f} s a van crosses")
         )
@@ -69,7 +71,7 @@ async def run_demo(show: Callable[[Event], None], started_s: float) -> DemoRepor
         async with plaza_camera(film) as url:
             show(Notice(f"the plaza is a camera now: {url}; learning what is normal for {LEARN_S} s"))
             demo = _Demo(show, started_s)
-            monitor = Monitor(demo_config(url, Path(folder), redis), demo.on_event)
+            monitor = Monitor(demo_config(url, folder, redis), demo.on_event)
             await demo.watch(monitor, redis)
             return demo.report
 

@@ -15,13 +15,23 @@ from av.video.frame import VideoFrame
 from streammon.errors import FootageError
 from streammon.ingest.detail import CloserLook
 from streammon.ingest.faults import StreamFault, translated
-from streammon.ingest.images import Scaler, Size, decode_image, images_in, is_image, natural_key
+from streammon.ingest.images import (
+    TIMES_FILE,
+    Scaler,
+    Size,
+    decode_image,
+    images_in,
+    is_image,
+    natural_key,
+    recorded_times,
+)
 from streammon.ingest.stream import video_stream
 from streammon.ingest.timing import FrameThinning, StreamClock
 from streammon.records import Frame
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"))
 DEFAULT_IMAGE_FPS = 25.0
+TIMES_REMEDY = "give each image a line with its name and time, in order, or remove the file and say --image-fps"
 REMEDY = "give a video file, a folder of images, or a folder of such clips"
 
 logger = logging.getLogger(__name__)
@@ -36,12 +46,14 @@ class Clip:
         path: The file or folder.
         images: The folder's images in order; empty for a video file.
         image_fps: Pace of the images, for `Frame.stream_time_s`.
+        times_s: When each image was taken, where the folder says so; then `image_fps` is of no account.
     """
 
     name: str
     path: Path
     images: tuple[Path, ...] = field(default=(), repr=False)
     image_fps: float = DEFAULT_IMAGE_FPS
+    times_s: tuple[float, ...] = field(default=(), repr=False)
 
     def frame_count(self) -> int | None:
         """How many frames it has: exact for images, what the file's header says for video, None if it says nothing.
@@ -127,10 +139,11 @@ class Clip:
                 picture = decode_image(self.images[index])
             except StreamFault as fault:
                 raise _unreadable(self.images[index], fault) from None
+            time_s = self.times_s[index] if self.times_s else index / self.image_fps
             if look is not None:
-                look.see(picture, index / self.image_fps)
+                look.see(picture, time_s)
             if index % every == 0:
-                yield picture, index / self.image_fps
+                yield picture, time_s
 
     def _video_pictures(self, every: int, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
         with translated(av.open, str(self.path.absolute())) as container:
@@ -206,10 +219,10 @@ def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:
 
     Args:
         path: File or folder.
-        image_fps: Pace of image folders.
+        image_fps: Pace of image folders that don't say when their images were taken.
 
     Raises:
-        FootageError: There is nothing, or no video in it.
+        FootageError: There is nothing, or no video in it, or a folder's `times.csv` doesn't fit its images.
     """
     try:
         return _clips(path, image_fps)
@@ -221,7 +234,7 @@ def _clips(path: Path, image_fps: float) -> list[Clip]:
     if not stat.S_ISDIR(translated(path.stat).st_mode):
         return [_clip_of_file(path, image_fps)]
     if images := images_in(path):
-        return [Clip(path.resolve().name, path, images, image_fps)]
+        return [_clip_of_images(path.resolve().name, path, images, image_fps)]
     found = []
     for entry in sorted(translated(lambda: list(path.iterdir())), key=lambda entry: natural_key(entry.name)):
         if entry.name.startswith("."):
@@ -229,10 +242,22 @@ def _clips(path: Path, image_fps: float) -> list[Clip]:
         if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
             found.append(Clip(entry.stem, entry))
         elif entry.is_dir() and not entry.name.endswith("_gt") and (images := images_in(entry)):
-            found.append(Clip(entry.name, entry, images, image_fps))
+            found.append(_clip_of_images(entry.name, entry, images, image_fps))
     if not found:
         raise StreamFault("no video and no images in it")
     return found
+
+
+def _clip_of_images(name: str, folder: Path, images: tuple[Path, ...], image_fps: float) -> Clip:
+    """The images of a folder as a clip, with the times the folder keeps.
+
+    Raises:
+        FootageError: Its `times.csv` can't be read or doesn't fit the images.
+    """
+    try:
+        return Clip(name, folder, images, image_fps, recorded_times(folder, images))
+    except StreamFault as fault:
+        raise FootageError(str(folder / TIMES_FILE), fault.reason, TIMES_REMEDY) from None
 
 
 def _clip_of_file(path: Path, image_fps: float) -> Clip:

@@ -1,7 +1,11 @@
 """Still pictures: which files are, in which order, and decoding one. Through FFmpeg, as live pictures are."""
 
 import contextlib
+import csv
+import math
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,6 +18,10 @@ from streammon.ingest.faults import StreamFault, translated
 from streammon.records import Picture
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
+
+TIMES_FILE = "times.csv"
+TIMES_HEADER = ("file", "stream_time_s")
+"""A folder of images may keep when each was taken: this header, then a line for each image, in the images' order."""
 
 SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], ...] = (
     (b"\xff\xd8", "mjpeg"),
@@ -58,6 +66,52 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(filter(is_image, entries), key=lambda path: natural_key(path.name)))
 
 
+def recorded_times(folder: Path, images: Sequence[Path]) -> tuple[float, ...]:
+    """When each image of a folder was taken, in seconds since the first; empty where the folder doesn't say.
+
+    Args:
+        folder: The folder, with `times.csv` in it or without.
+        images: Its images in order.
+
+    Raises:
+        StreamFault: The file can't be read, or doesn't fit the images.
+    """
+    file = folder / TIMES_FILE
+    if not file.exists():
+        return ()
+    try:
+        text = translated(file.read_bytes).decode("utf-8-sig")
+        lines = [line for line in csv.reader(text.splitlines()) if line]
+    except (UnicodeDecodeError, csv.Error):
+        raise StreamFault("it is no table of text") from None
+    if not lines or tuple(lines.pop(0)) != TIMES_HEADER:
+        raise StreamFault(f"its first line is not {','.join(TIMES_HEADER)}")
+    if len(lines) != len(images):
+        raise StreamFault(f"it has {len(lines)} times for {len(images)} images")
+    times_s = [_recorded_time(line, image.name) for line, image in zip(lines, images, strict=True)]
+    for (before_s, time_s), image in zip(pairwise(times_s), images[1:], strict=True):
+        if time_s <= before_s:
+            raise StreamFault(f"the time of {image.name} is not after the one before")
+    return tuple(time_s - times_s[0] for time_s in times_s)
+
+
+def _recorded_time(line: Sequence[str], name: str) -> float:
+    """The time in a line of `times.csv` that must be about one image.
+
+    Raises:
+        StreamFault: It is about another, or has no time.
+    """
+    if line[0] != name:
+        raise StreamFault(f"it has a line for {line[0]} where {name} comes next")
+    try:
+        time_s = float(line[1])
+    except (IndexError, ValueError):
+        time_s = math.nan
+    if len(line) != len(TIMES_HEADER) or not math.isfinite(time_s):
+        raise StreamFault(f"{name} has no time in seconds")
+    return time_s
+
+
 def decode_image(path: Path) -> VideoFrame:
     """The picture in a file.
 
@@ -83,16 +137,31 @@ def decode_image(path: Path) -> VideoFrame:
 
 
 class ImageSequence:
-    """A folder of images as a source: in the order of the numbers in their names, at a pace of one's choice."""
+    """A folder of images as a source: in the order of the numbers in their names, at their recorded times or a pace.
+
+    Args:
+        folder: The folder.
+        fps: Pace of images without recorded times.
+
+    Raises:
+        StreamFault: It holds no images, or `times.csv` doesn't fit them.
+    """
 
     codec = "images"
 
     def __init__(self, folder: Path, fps: float) -> None:
-        self.fps: float | None = fps
-        self.interval_s = 1.0 / fps
         self._images = images_in(folder)
         if not self._images:
             raise StreamFault("no images in the folder")
+        try:
+            times_s = recorded_times(folder, self._images)
+        except StreamFault as fault:
+            raise StreamFault(f"{TIMES_FILE}: {fault.reason}") from None
+        if len(times_s) > 1:
+            fps = (len(times_s) - 1) / times_s[-1]
+        self.fps: float | None = fps
+        self.interval_s = 1.0 / fps
+        self._times_s = times_s or tuple(index * self.interval_s for index in range(len(self._images)))
         decode_image(self._images[0])  # a folder of rubbish is told at once
         self._next = 0
         self.damaged = 0
@@ -103,7 +172,7 @@ class ImageSequence:
             return None
         index, self._next = self._next, self._next + 1
         try:
-            return [(decode_image(self._images[index]), index * self.interval_s)]
+            return [(decode_image(self._images[index]), self._times_s[index])]
         except StreamFault:
             self.damaged += 1
             return []

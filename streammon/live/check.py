@@ -101,7 +101,7 @@ def _spool(config: Config) -> str:
 
 
 async def _redis(config: Config) -> str:
-    with redis_for(config.redis) as redis:
+    async with redis_for(config.redis) as redis:
         address = await check_redis(redis)
     kind = "the embedded server" if config.redis.address == "embedded" else address
     return f"{kind} answers and takes writes"

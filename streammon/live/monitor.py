@@ -5,13 +5,14 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
+from streammon.errors import RedisError, StorageError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
@@ -25,14 +26,17 @@ from streammon.records import (
     Notice,
     SceneProgress,
     ScoredFrame,
+    Verdict,
 )
 
 if TYPE_CHECKING:
     from streammon.preview import Preview
 
+EARLIER_ALERTS = 200  # as many as the page keeps
 UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
+SAVE_WATCHED_S = 60.0  # so much of what was watched a killed monitor may lose
 SCORER_JOIN_S = 1.0  # the three and a second for the preview are well below the 5 s a service manager waits
 DRAIN_S = 1.0
 READERS_JOIN_S = 0.5
@@ -106,19 +110,30 @@ class Monitor:
 
     async def _publish(self) -> None:
         alerting = self.config.alerting
-        with (
-            redis_for(self.config.redis) as redis,
-            Spool(alerting.spool, alerting.spool_length) as spool,
-        ):
-            async with RedisPublisher(redis, spool, self._on_event) as publisher:
-                self._publisher = publisher
-                self._spool = spool
-                await publisher.check()
-                self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
-                try:
-                    await self._watch(publisher)
-                finally:
-                    await self._wind_down(publisher)
+        async with redis_for(self.config.redis) as redis:
+            with Spool(alerting.spool, alerting.spool_length) as spool:
+                await self._publish_to(redis, spool)
+
+    async def _publish_to(self, redis: RedisConfig, spool: Spool) -> None:
+        async with RedisPublisher(redis, spool, self._on_event) as publisher:
+            self._publisher = publisher
+            self._spool = spool
+            await publisher.check()
+            self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
+            await self._show_earlier_alerts(publisher)
+            try:
+                await self._watch(publisher)
+            finally:
+                await self._wind_down(publisher)
+
+    async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
+        """Give the page the newest alerts of the runs before; where Redis can't, the page begins empty."""
+        if self._preview is None:
+            return
+        try:
+            self._preview.restore(await publisher.newest_alerts(self.config.cameras, EARLIER_ALERTS))
+        except RedisError as error:
+            self._on_event(Notice(f"the page begins without the alerts of before ({error.found})"))
 
     def _new_preview(self) -> "Preview | None":
         if self.config.preview is None:
@@ -131,7 +146,12 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges)
+        return Preview(self.config, self.figures, gauges, self._on_verdict)
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        """Pass a person's verdict on an alert on to its scene."""
+        if verdict.scene in self._scorer.scenes:  # an alert of an earlier start may be of another
+            self._scorer.scenes[verdict.scene].note(verdict)
 
     def _on_event(self, event: Event) -> None:
         """Tell the preview and whoever else listens."""
@@ -161,6 +181,7 @@ class Monitor:
         self._latest.close()
         try:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
+            await asyncio.to_thread(self._save_watched)
         finally:  # a second cancellation must not cost alerts: they are in the spool before anything waits again
             self._close_alerts(publisher)
         left = await publisher.drain(DRAIN_S)
@@ -192,10 +213,13 @@ class Monitor:
 
     async def _keep_house(self, publisher: RedisPublisher) -> None:
         """Count, and tell what changes with time alone; return when every camera is footage that has ended."""
-        told_s = time.monotonic()
+        told_s = saved_s = time.monotonic()
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
+            if time.monotonic() - saved_s >= SAVE_WATCHED_S:
+                saved_s = time.monotonic()
+                await asyncio.to_thread(self._save_watched)
             for name, reader in self._readers.items():
                 if reader.crash is not None:
                     raise reader.crash
@@ -204,6 +228,14 @@ class Monitor:
             if time.monotonic() - told_s >= PUBLISH_COUNTS_S:
                 told_s = time.monotonic()
                 self._tell_counts(publisher)
+
+    def _save_watched(self) -> None:
+        """Keep what every scene watched; a disk that is full costs no more than that."""
+        for scene in self._scorer.scenes.values():
+            try:
+                scene.save_watched()
+            except StorageError as error:
+                self._hand_over(error)
 
     def _all_ended(self) -> bool:
         """Whether every camera is footage that played to its end, and each of its frames is scored or lost."""
@@ -248,6 +280,8 @@ class Monitor:
             case list():
                 for outcome in report:
                     self._on_outcome(outcome)
+            case StorageError():
+                self._on_event(Notice(str(report)))
             case BaseException():
                 raise report
 
@@ -309,6 +343,7 @@ class Monitor:
             figures = self.figures[alert.camera]
             figures.alert_open = alert.event is not AlertEvent.CLOSE
             figures.alerts += alert.event is AlertEvent.OPEN
+            self._scorer.scenes[alert.scene].note(alert)
             self._on_event(alert)
 
     def _count(self) -> None:
@@ -326,13 +361,17 @@ class Monitor:
                 self._rates[name] = now, figures.scored
 
 
-@contextlib.contextmanager
-def redis_for(redis: RedisConfig) -> Iterator[RedisConfig]:
-    """The configured Redis, or for `embedded` a server of our own for as long as this lasts."""
+@contextlib.asynccontextmanager
+async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
+    """The configured Redis, or for `embedded` a server of our own for as long as this lasts.
+
+    Raises:
+        RedisError: The embedded server can't be started, or its folder can't be used.
+    """
     if redis.address != "embedded":
         yield redis
         return
-    with embedded_valkey(redis.port) as url:
+    async with embedded_valkey(redis.folder, redis.port) as url:
         yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 

@@ -1,5 +1,6 @@
 """The one thread that owns the device: newest frames of all cameras in, scores and learned banks out."""
 
+import queue
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -7,21 +8,23 @@ from pathlib import Path
 
 from torch import Tensor
 
-from streammon.calibration import LEAST_FRAMES
+from streammon.calibration import LEAST_FRAMES, OnlineCalibration, WatchedState
 from streammon.config import Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
 from streammon.motion import Observer
 from streammon.padim import BANK_FILE, Backbone, as_batch, rate_words
-from streammon.records import Frame, SceneProgress, ScoredFrame
+from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, Verdict
 from streammon.scene import (
     Scene,
     SceneLearner,
     SceneScorer,
     configured_observer,
     load_scene,
+    load_watched,
     save_scene,
     save_statistics,
+    save_watched,
 )
 
 TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
@@ -54,9 +57,10 @@ class LiveScene:
         self.folder = config.scenes / name
         self._backbone = backbone
         self._observer = observer
-        self._open_level = config.alerting.open_level
+        self._alerting = config.alerting
+        self._notes: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # of the event loop, for this thread
+        self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
-        self._threshold = float("nan")
         self._learner: SceneLearner | None = None
         cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
         self._learn_for_s, score_fps = cameras[0].learn_for, cameras[0].score_fps
@@ -91,12 +95,12 @@ class LiveScene:
     @property
     def threshold(self) -> float:
         """Frame score at which its alerts open; nan while it learns."""
-        return self._threshold
+        return float("nan") if self._scorer is None else self._scorer.threshold
 
     @property
     def basis_s(self) -> float:
         """Seconds of normal footage that its levels rest on; 0 while it learns."""
-        return 0.0 if self._scorer is None else self._scorer.calibration.watched_s
+        return 0.0 if self._scorer is None else self._scorer.basis_s
 
     @property
     def progress(self) -> float:
@@ -111,7 +115,7 @@ class LiveScene:
             maps: Their feature maps, (B, C, h, w) each.
         """
         if self._scorer is not None:
-            return list(self._scorer.score(frames, maps))
+            return list(self._score(self._scorer, frames, maps))
         assert self._learner is not None
         self._learner.learn(frames, maps)
         if self._learner.seconds >= self._learn_for_s and len(self._learner.held_out) >= LEAST_FRAMES:
@@ -132,9 +136,50 @@ class LiveScene:
         self._watch(learned)
         return SceneProgress(self.name, 1.0, trouble)
 
+    def note(self, message: Alert | Verdict) -> None:
+        """Take in what became of the scores: an alert's message, or an operator's verdict. From any thread."""
+        self._notes.put(message)
+
+    def save_watched(self) -> None:
+        """Keep what was watched so far. From any thread, one at a time.
+
+        Raises:
+            StorageError: It can't be written.
+        """
+        scorer = self._scorer
+        if scorer is None or scorer.online is None or scorer.online.state == self._saved:
+            return
+        state = scorer.online.state
+        save_watched(self.folder, scorer.calibration, state)
+        self._saved = state
+
+    def _score(self, scorer: SceneScorer, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
+        online = scorer.online
+        if online is None:
+            return scorer.score(frames, maps)
+        while not self._notes.empty():
+            self._take_note(online, self._notes.get_nowait())
+        scored = scorer.score(frames, maps)
+        for each in scored:
+            online.watch(each.camera, each.stream_time_s, each.score)
+        return scored
+
+    @staticmethod
+    def _take_note(online: OnlineCalibration, message: Alert | Verdict) -> None:
+        if isinstance(message, Verdict):
+            online.alert_judged(message.alert_id, message.peak_score, normal=message.normal)
+        elif message.event is AlertEvent.OPEN:
+            online.alert_opened(message.camera, message.id)
+        elif message.event is AlertEvent.CLOSE:
+            online.alert_closed(message.camera)
+
     def _watch(self, scene: Scene) -> None:
-        scorer = SceneScorer(scene, self._backbone, self._observer, self._open_level)
-        self._threshold, self._scorer = scorer.threshold, scorer
+        scorer = SceneScorer(scene, self._backbone, self._observer, self._alerting.open_level)
+        calibration = scorer.calibration  # without one it is refused here, not with the first frame
+        if self._alerting.adapt:
+            state = load_watched(self.folder, calibration)
+            scorer.online = OnlineCalibration(calibration, self._alerting.false_alarms_per_day, state)
+        self._scorer = scorer
 
 
 def require_rate(scene: Scene, score_fps: float) -> None:

@@ -1,24 +1,29 @@
-"""Frames → evidence of what moves: how fast, which way, how it looks, and how that compares with normal footage.
+"""Frames → evidence of motion: speed, direction, place, shape and looks of what moves, against normal footage.
 
-`flow` finds what moves, `objects` crops it, `change` compares embeddings over time; `observe` does all three for a
-frame. `statistics` learns by place (`gaussians`), `evidence` measures against what was learned, `still` leaves to the
-patches what doesn't move, `view` compares the whole picture with the learned one.
+`flow` computes motion, `objects` crops moving objects, `change` differences embeddings over time; `observe` does all
+three for a frame. `statistics` learns by place (`gaussians`), `evidence` measures a frame against it. `still`
+measures patches where nothing moves, `view` the picture as a whole. `settings` has every number that was chosen;
+`README.md` lists them.
 """
 
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.objects import Box, feature_dimensions
 from streammon.motion.observe import Detector, Observation, Observer
+from streammon.motion.settings import SETTINGS, MotionSettings, settings_hash
 from streammon.motion.statistics import MotionSums
 from streammon.motion.still import StillPatches
 
 __all__ = [
+    "SETTINGS",
     "Box",
     "Detector",
     "Evidence",
     "Measure",
+    "MotionSettings",
     "MotionSums",
     "Observation",
     "Observer",
     "StillPatches",
     "feature_dimensions",
+    "settings_hash",
 ]

@@ -1,7 +1,7 @@
-"""How the features of the picture change over a moment: differences of embeddings a fixed lag apart.
+"""Change of the picture's features over time: differences of embeddings a fixed lag apart.
 
-Lags are in time. The embedding a lag ago is interpolated between the frames around that moment, so that the frame
-rate may be uneven; a gap or a step back in time starts afresh.
+Lags are in time. The embedding a lag ago is interpolated between the two frames around that moment, so the frame rate
+may be uneven. After a gap or a step back in time the history begins again.
 """
 
 from collections import deque
@@ -12,27 +12,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-LAG_S = 0.3
-GAP_S = 1.0  # between two frames; after a longer one nothing is said until a lag has passed
-CHANGE_GRID = 16
-CHANGE_CHANNELS = 32
+from streammon.motion.settings import SETTINGS
+
+CHANGE_GRID = SETTINGS.change.grid
+CHANGE_CHANNELS = SETTINGS.change.channels
+LAG_S = SETTINGS.change.lag_s
+
 Embedding = NDArray[np.float32]
 """(16, 16, 32), or (B, 16, 16, 32)."""
 
 
 class CoarseEmbedding:
-    """Few channels on a coarse grid: what a difference over time needs.
+    """Random selection of channels, averaged onto a coarse grid.
 
     Args:
-        channels: Of each of the backbone's maps.
-        seed: Of the channel choice.
+        channels: Number of channels in each of the backbone's three maps.
+        seed: Random seed of the selection.
     """
 
-    def __init__(self, channels: tuple[int, int, int], seed: int = 0) -> None:
+    def __init__(self, channels: tuple[int, int, int], seed: int = SETTINGS.change.seed) -> None:
         generator = torch.Generator().manual_seed(seed)
         total = sum(channels)
         chosen = torch.randperm(total, generator=generator)[:CHANGE_CHANNELS].sort().values
-        self._channels: list[Tensor] = []  # of each map
+        self._channels: list[Tensor] = []  # selected indices of each map
         first = 0
         for count in channels:
             self._channels.append(chosen[(chosen >= first) & (chosen < first + count)] - first)
@@ -40,7 +42,7 @@ class CoarseEmbedding:
 
     @torch.inference_mode()
     def of(self, maps: list[Tensor]) -> Embedding:
-        """(B, 16, 16, 32) from three maps (B, C, h, w)."""
+        """Coarse embeddings (B, 16, 16, 32) of three feature maps (B, C, h, w)."""
         pooled = [
             F.adaptive_avg_pool2d(each[:, channels.to(each.device)], CHANGE_GRID)
             for each, channels in zip(maps, self._channels, strict=True)
@@ -50,19 +52,22 @@ class CoarseEmbedding:
 
 
 class EmbeddingHistory:
-    """The embeddings of one stream over the last moments."""
+    """Embeddings of one stream over the last lag."""
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, Embedding]] = deque()
 
     def change(self, embedding: Embedding, time_s: float) -> Embedding | None:
-        """The difference to a lag ago, a second; None where the stream isn't known for so long.
+        """Rate of change of the embedding over the last lag, (e(t) - e(t - lag)) / lag, per second.
 
         Args:
-            embedding: Of the next frame.
-            time_s: Its time in the stream.
+            embedding: Embedding of the newest frame; it is added to the history.
+            time_s: Time of the frame in its stream.
+
+        Returns:
+            As `embedding`, per second; None while the history is shorter than a lag.
         """
-        if self._past and not 0 < time_s - self._past[-1][0] <= GAP_S:
+        if self._past and not 0 < time_s - self._past[-1][0] <= SETTINGS.change.gap_s:
             self._past.clear()
         then = self._at(time_s - LAG_S)
         self._past.append((time_s, embedding))
@@ -74,7 +79,7 @@ class EmbeddingHistory:
         return (embedding - earlier) / np.float32(time_s - then_s)
 
     def _at(self, time_s: float) -> tuple[float, Embedding] | None:
-        """The embedding at a time in the past, between the frames around it, or the newest where that is older."""
+        """Time and embedding at `time_s`, interpolated linearly; the newest frame where all are older."""
         before = None
         for when, embedding in self._past:
             if when > time_s:

@@ -1,4 +1,4 @@
-"""What a frame's motion is worth against what was learned: distances, before they become probabilities."""
+"""Evidence of a frame: distances of its motion from the learned statistics, before they become probabilities."""
 
 import math
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from streammon.motion.flow import GRID, Motion
 from streammon.motion.gaussians import PlacedGaussians, chosen_width
 from streammon.motion.objects import MovingObject
 from streammon.motion.observe import Observation
+from streammon.motion.settings import SETTINGS
 from streammon.motion.statistics import (
     DIRECTIONS,
     MotionSums,
@@ -24,43 +25,27 @@ from streammon.motion.statistics import (
 from streammon.motion.view import View
 from streammon.records import Channel
 
-SLOWEST = -3.0  # standard deviations below the mean; slower is not more normal
-NEIGHBOURHOOD = 5  # cells a side over which the speeds of those that move are averaged: a lone cell is noise
-COUNT_WIDTH = 1.5  # cells, pooling directions and presence
-PRIOR_FRAMES = 1.0
-LEAST_PRIOR = 1e-6  # where nothing ever went any way
-
-PACE = 0.5
-"""Of the mean speed at which distance is covered in a scene. Directions count by speed against that: who stands sways
-every way, a thousand frames long, and has gone nowhere. (So do things far away, which cross the picture slowly.)"""
-
-PRIOR_TURNS = 1.0
-"""Of something moving at each place, and of nothing, and of the scene's usual traffic going every way, before any was
-seen: someone who walks all through a quarter of a minute is one passer-by, however many frames show him. So minutes
-of footage make no place and no way certain."""
-
 WHOLE_OBJECTS = (Channel.DIRECTION, Channel.PLACE, Channel.SHAPE)
-"""What is told of whole objects, not cell by cell."""
+"""Channels with one value per object, not per cell."""
 
-LEAST_WIDTHS = {"speed": 3.0}
-"""Cells, of kernels that pool: cells finer than the things that move see a thing's edges, not its speed."""
+LEAST_WIDTHS = {"speed": SETTINGS.evidence.least_speed_width}
+"""Least width of the pooling kernel in cells, by name of the sums; 0 for the others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one frame shows, measured.
+    """Distances of one frame from the learned statistics.
 
     Attributes:
-        cells: (N,) int16, flat indices of the cells that move.
-        speed: (N,) float16, how many standard deviations too fast.
-        looks: (N,) float16, Mahalanobis distance of the object there; 0 where no object is.
-        change: (N,) float16, Mahalanobis distance of the embeddings' difference there; 0 without a difference.
-        direction: Of the object that goes most against the rule, the mean over its cells of how much rarer than any
-            direction theirs is there, in decades, times their speed against the scene's pace; 0 where none does.
-        place: Of the object in the rarest place, the mean over its cells of -log10 of the probability that something
-            moves there at all.
-        shape: Of the object of the strangest size and shape, its Mahalanobis distance.
-        likeness: To the view that was learned, as `View` has it; 1 where nobody looked.
+        cells: (N,) int16, flat indices of the moving cells.
+        speed: (N,) float16, excess speed in standard deviations.
+        looks: (N,) float16, Mahalanobis distance of the features of the cell's object; 0 without an object.
+        change: (N,) float16, Mahalanobis distance of the embedding's rate of change; 0 without one.
+        direction: Largest over objects of the mean over cells of r * speed / pace, where r is -log10 of the share of
+            the cell's direction over an even share of 1/8; at least 0.
+        place: Largest over objects of the mean over cells of -log10 of the probability of motion there.
+        shape: Largest over objects of the Mahalanobis distance of the shape.
+        likeness: Likeness to the learned view (`View.likeness`); 1 without an embedding.
     """
 
     cells: NDArray[np.int16]
@@ -74,14 +59,15 @@ class Evidence:
 
 
 class Measure:
-    """Gaussians and rates solved from the sums of two halves of normal footage.
+    """Measures evidence by Gaussians and rates, which are solved from the sums of two halves of normal footage.
 
     Args:
-        halves: What was learned. Where nothing ever moved, whatever moves later is out of place.
+        halves: Sums of the two cross-validation halves. Sums without any motion are valid: motion is then rare
+            everywhere, and speed, looks, change and shape have no Gaussian and give 0.
 
     Attributes:
-        widths: Cells, standard deviation of the kernel that each kind of Gaussian is pooled with.
-        rarity: (GRID, GRID) how rare it is that something moves at each place: -log10 of its share of the frames.
+        widths: Standard deviation of each Gaussian's pooling kernel, in cells.
+        rarity: (GRID, GRID) -log10 of the share of frames in which something moves at each place.
     """
 
     def __init__(self, halves: tuple[MotionSums, MotionSums]) -> None:
@@ -91,7 +77,7 @@ class Measure:
         self.widths: dict[str, float] = {}
         solved: dict[str, PlacedGaussians | None] = {}
         for name, sums in whole.placed.items():
-            if sums.count.sum() < 2:
+            if sums.count.sum() < SETTINGS.gaussians.least_observations:
                 solved[name] = None
                 continue
             self.widths[name] = chosen_width(
@@ -100,18 +86,19 @@ class Measure:
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
         self._view = View(whole.view)
-        turns = max(whole.turns, 1)
+        chosen, turns = SETTINGS.evidence, max(whole.turns, 1)
         covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
-        self._pace = PACE * squares / covered if covered else 1.0
-        ways = _pooled(whole.directions)
-        ways += max(PRIOR_TURNS * _usual(ways.sum(-1)) / turns / DIRECTIONS, LEAST_PRIOR)
+        self._pace = chosen.pace * squares / covered if covered else 1.0
+        ways = _pooled(whole.directions)  # (GRID, GRID, 8)
+        ways += max(chosen.prior_turns * _usual(ways.sum(-1)) / turns / DIRECTIONS, chosen.least_prior)
         self._directions = -np.log10(ways / ways.mean(-1, keepdims=True)).reshape(-1, DIRECTIONS)
         moves = _pooled(whole.speed.count)
-        self.rarity = _surprise_of_motion(moves, whole.frames, PRIOR_FRAMES)
-        self._places = _surprise_of_motion(moves, whole.frames, max(PRIOR_TURNS * whole.frames / turns, PRIOR_FRAMES))
+        self.rarity = _surprise_of_motion(moves, whole.frames, chosen.prior_frames)
+        prior_frames = max(chosen.prior_turns * whole.frames / turns, chosen.prior_frames)
+        self._places = _surprise_of_motion(moves, whole.frames, prior_frames)
 
     def evidence(self, seen: Observation) -> Evidence:
-        """Measure one frame."""
+        """Evidence of one frame."""
         likeness = 1.0 if seen.embedding is None else self._view.likeness(seen.embedding)
         if seen.motion is None:
             nothing = np.zeros(0, np.float16)
@@ -137,7 +124,12 @@ class Measure:
         )
 
     def culprit(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
-        """(N,) the cells of the object that direction, place or shape speak of; those of none where there is none."""
+        """Cells (N,) of the object with the largest direction, place or shape; none without objects.
+
+        Args:
+            seen: Observation of the frame.
+            channel: One of `WHOLE_OBJECTS`.
+        """
         if seen.motion is None or not seen.objects:
             return np.zeros(0, np.int64)
         each = self._of_objects(seen, *cell_speeds(seen.motion))[channel]
@@ -146,36 +138,46 @@ class Measure:
     def _of_objects(
         self, seen: Observation, cells: NDArray[np.int64], speeds: NDArray[np.float32]
     ) -> dict[Channel, NDArray[np.float32]]:
-        """What is told of whole objects, (N,) for each channel, by their moving cells."""
+        """Direction, place and shape (N,) of N objects, by the moving cells and their speeds."""
         assert seen.motion is not None
         objects = seen.objects
         if not objects:
             return dict.fromkeys(WHOLE_OBJECTS, np.zeros(0, np.float32))
-        against = self._against(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
+        against = self._direction_rarity(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
         return {
             Channel.DIRECTION: _means(objects, cells, against),
             Channel.PLACE: _means(objects, cells, self._places.reshape(-1)[cells]),
             Channel.SHAPE: self._distances("shape", object_places(objects), object_shapes(objects)),
         }
 
-    def _against(self, ways: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(N,) decades by which each cell's way is rarer than any, between the two directions next to it."""
+    def _direction_rarity(self, ways: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Decades (N,) by which each cell's direction is rarer than an even share.
+
+        Interpolated linearly between the two nearest direction bins.
+
+        Args:
+            ways: (N,) directions in eighths of the circle.
+            cells: (N,) flat indices.
+        """
         before = np.floor(ways).astype(np.int64)
         share = ways - before
         lower, upper = (self._directions[cells, each % DIRECTIONS] for each in (before, before + 1))
         return np.asarray((1 - share) * lower + share * upper, np.float32)
 
     def _speed(self, cells: NDArray[np.int64], speeds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Excess speed (N,) in standard deviations, averaged over the moving cells of the neighbourhood."""
         gaussians = self._gaussians["speed"]
         if gaussians is None:
             return np.zeros(len(cells), np.float32)
+        chosen = SETTINGS.evidence
         faster, moving = np.zeros((2, GRID * GRID), np.float32)
-        faster[cells], moving[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=SLOWEST), 1.0
-        side = (NEIGHBOURHOOD, NEIGHBOURHOOD)
+        faster[cells], moving[cells] = gaussians.whitened(cells, speeds)[:, 0].clip(min=chosen.slowest), 1.0
+        side = (chosen.neighbourhood, chosen.neighbourhood)
         near, there = (cv2.blur(each.reshape(GRID, GRID), side).reshape(-1)[cells] for each in (faster, moving))
         return np.asarray(near / there, np.float32)
 
     def _distances(self, name: str, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mahalanobis distances (N,) of values (N, D) at places (N,); 0 without a Gaussian."""
         gaussians = self._gaussians[name]
         if gaussians is None:
             return np.zeros(len(values), np.float32)
@@ -183,28 +185,29 @@ class Measure:
         return lengths
 
     def _change(self, seen: Observation, motion: Motion) -> NDArray[np.float32]:
-        """(GRID, GRID) distances, 0 where nothing moves, and without a difference."""
+        """Mahalanobis distances (GRID, GRID) of the embedding's rate of change at moving places; 0 elsewhere."""
         distances = np.zeros(CHANGE_GRID * CHANGE_GRID, np.float32)
         if seen.change is not None and self._gaussians["change"] is not None:
             places = moving_places(motion)
             distances[places] = self._distances("change", places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
-        per = GRID // CHANGE_GRID
+        per = SETTINGS.cells_per_place
         return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
 
 
 def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each place and its neighbours; (GRID, GRID) or (GRID, GRID, …)."""
-    return np.asarray(cv2.GaussianBlur(counts, (0, 0), COUNT_WIDTH, borderType=cv2.BORDER_REFLECT), np.float64)
+    """Counts (GRID, GRID, …) smoothed over neighbouring cells."""
+    width = SETTINGS.evidence.count_width
+    return np.asarray(cv2.GaussianBlur(counts, (0, 0), width, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
 def _usual(traffic: NDArray[np.float64]) -> float:
-    """The traffic of a place where it goes: the mean over all that goes, not over all places."""
+    """Mean traffic of a place weighted by traffic, sum(t^2) / sum(t); 0 without traffic."""
     total = float(traffic.sum())
     return float((traffic**2).sum()) / total if total else 0.0
 
 
 def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -> NDArray[np.float32]:
-    """(GRID, GRID) -log10 of the share of frames in which something moves, `prior` more of either kind beside."""
+    """-log10 (GRID, GRID) of the share of frames with motion, (moves + prior) / (frames + 2 prior)."""
     share = (moves + prior) / (frames + 2 * prior)
     return np.asarray(-np.log10(share.clip(max=1.0)), np.float32)
 
@@ -212,7 +215,13 @@ def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -
 def _means(
     objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(N,) of N objects, each the mean surprise over its moving cells; 0 where it has none."""
+    """Mean surprise (N,) of N objects over their moving cells; 0 for an object without moving cells.
+
+    Args:
+        objects: N objects.
+        cells: (M,) flat indices of the moving cells.
+        surprise: (M,) surprise of each moving cell.
+    """
     grid = np.full(GRID * GRID, math.nan, np.float32)
     grid[cells] = surprise
     known = (inside[~np.isnan(inside)] for inside in (grid[each.cells] for each in objects))

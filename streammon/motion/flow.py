@@ -1,13 +1,13 @@
-"""What moves in a frame, and how fast: dense optical flow between it and the picture shortly before.
+"""Motion of a frame: dense optical flow between it and the picture shortly before, where the two differ.
 
 The flow is OpenCV's DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", arXiv:1603.03590).
-Velocities are in longer sides of the picture a second: they depend neither on the camera's resolution nor on its
-frame rate, since the pair's own distance in time divides them.
+Velocities are in longer sides of the picture per second. They depend neither on the camera's resolution nor on its
+frame rate, since the time between the two pictures divides them.
 
-Flow alone sees motion where there is none: a compressed camera's keyframe redraws all of its picture, each pixel by
-half a grey level, and a third of it then seems to creep. So a place moves only where the two pictures also differ by
-more than compression, noise and a change of light do; and flow is only computed around such places, which on a quiet
-camera are few.
+Flow alone reports motion where there is none: a compressed camera's keyframe redraws the whole picture, each pixel by
+half a grey level, and a third of the picture then seems to creep. So a place moves only where the two pictures also
+differ by more than compression, noise and changes of light do. Flow is only computed around such places, which on a
+quiet camera are few.
 """
 
 from collections.abc import Sequence
@@ -19,40 +19,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.motion.settings import SETTINGS
 from streammon.records import Detail, Grey
 
-GRID = 64  # cells a side on which motion is learned and judged: those of PaDiM's finest map
-LEAST_SHIFT_PX = 0.3  # between the two pictures; DIS finds less in noise too
-BLUR = 1 / 240  # sigma, of the longer side: one moving thing has one velocity
-
-LEAST_DIFFERENCE = 2.0
-"""Grey levels between the two pictures where something moves: keyframes make 1, people of low contrast 5 to 7."""
-
-AMBIENT = 2.0
-"""Times the difference that half of the picture has, which is needed beside: noise and light are everywhere."""
-
-DIFFERENCE_BLUR = 1 / 120  # sigma, of the longer side: against the noise of single pixels
-
-REACH = 1 / 45
-"""Of the longer side, around what differs, that counts as differing: a plain coat or a cart does at its rim alone."""
-
-MOST_OF_CELL = 0.5  # share of its pixels that differ, where a cell may move
-MARGIN_PX = 32  # around what differs: as far as a thing may have come, so that the flow finds where from
-LEAST_SIDE_PX = 128  # of the part that flow is computed for; DIS begins at a coarse scale of it
-DESCENTS = 12  # DIS takes 25; half as many differ by 0.01 pixels on UCSD Ped2's walkers
+GRID = SETTINGS.flow.grid
 
 Velocities = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """The motion in one frame.
+    """Motion of one frame.
 
     Attributes:
-        moving: (H, W) bool, of the detail's size: what moves.
-        velocity: (GRID, GRID, 2) rightwards and downwards, longer sides a second, mean of each cell.
-        speed: (GRID, GRID) mean length of the velocities in each cell, longer sides a second.
-        cells: (GRID, GRID) bool: cells in which something moves.
+        moving: (H, W) bool, of the detail's size: pixels that move.
+        velocity: (GRID, GRID, 2) mean velocity of each cell, rightwards and downwards, longer sides per second.
+        speed: (GRID, GRID) mean length of the velocities in each cell, longer sides per second.
+        cells: (GRID, GRID) bool: cells that move.
     """
 
     moving: NDArray[np.bool_]
@@ -62,22 +45,22 @@ class Motion:
 
 
 class FlowReader:
-    """Reads motion from details, several at a time: OpenCV hardly spreads one small flow over cores.
+    """Computes the motion of frames, several in parallel: OpenCV hardly spreads one small flow over cores.
 
     Args:
-        threads: That read at once.
+        threads: Number of frames computed at once.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        self._own = local()  # OpenCV's buffers
+        self._own = local()  # one DIS object a thread
         self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
 
     def read_all(self, details: Sequence[Detail | None]) -> list[Motion | None]:
-        """The motion in each frame."""
+        """Motion of each frame, in the order of `details`."""
         return list(map(self.read, details) if self._pool is None else self._pool.map(self.read, details))
 
     def read(self, detail: Detail | None) -> Motion | None:
-        """The motion in a frame; None where no earlier picture is at hand (the first frames, after a gap)."""
+        """Motion of one frame; None without an earlier picture (the first frames, and the first after a gap)."""
         if detail is None or detail.earlier is None or detail.step_s <= 0:
             return None
         grey = np.asarray(cv2.cvtColor(detail.picture, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -87,70 +70,74 @@ class FlowReader:
         mean_length = _by_cell(length)
         per_second = 1 / (max(grey.shape) * detail.step_s)
         return Motion(
-            moving=differs & (length > LEAST_SHIFT_PX),
+            moving=differs & (length > SETTINGS.flow.least_shift_px),
             velocity=_rounded(_by_cell(shift) * per_second),
             speed=_rounded(mean_length * per_second),
-            cells=(mean_length > LEAST_SHIFT_PX) & (_by_cell(differs.astype(np.float32)) >= MOST_OF_CELL),
+            cells=(mean_length > SETTINGS.flow.least_shift_px)
+            & (_by_cell(differs.astype(np.float32)) >= SETTINGS.flow.least_differing_share),
         )
 
     def _shift(self, earlier: Grey, grey: Grey, differs: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """(H, W, 2) pixels by which the picture shifted; 0 far from what differs."""
+        """Optical flow in pixels, (H, W, 2); 0 far from where the pictures differ."""
         shift = np.zeros((*grey.shape, 2), np.float32)
         if differs.any():
-            part = _reach(np.any(differs, axis=1)), _reach(np.any(differs, axis=0))
+            part = _part(np.any(differs, axis=1)), _part(np.any(differs, axis=0))
             pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
             flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no first guess
-            shift[part] = cv2.GaussianBlur(flow, (0, 0), BLUR * max(grey.shape))
+            shift[part] = cv2.GaussianBlur(flow, (0, 0), SETTINGS.flow.blur * max(grey.shape))
         return shift
 
     @property
     def _dis(self) -> cv2.DISOpticalFlow:
-        """This thread's."""
+        """DIS optical flow of the calling thread (OpenCV's object is not thread-safe)."""
         if not hasattr(self._own, "flow"):
-            self._own.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-            self._own.flow.setGradientDescentIterations(DESCENTS)
+            self._own.flow = cv2.DISOpticalFlow.create(SETTINGS.flow.dis_preset)
+            self._own.flow.setGradientDescentIterations(SETTINGS.flow.descents)
         flow: cv2.DISOpticalFlow = self._own.flow
         return flow
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
-    """Where two pictures differ by more than a fixed camera's do by themselves, or right beside.
+    """Mask of the pixels that differ by more than noise, compression and light do, and of those within reach of them.
+
+    A pixel differs where |later - earlier|, smoothed, is above least_difference + ambient_factor * its median.
 
     Args:
         earlier: (H, W) uint8.
-        later: The same camera's, of the same size.
+        later: (H, W) uint8 of the same camera.
 
     Returns:
         (H, W) bool.
     """
+    chosen = SETTINGS.flow
     height, width = later.shape
-    half = (max(1, width // 2), max(1, height // 2))  # what is blurred needs no more pixels
+    half = (max(1, width // chosen.difference_scale), max(1, height // chosen.difference_scale))
     difference = cv2.resize(cv2.absdiff(earlier, later), half, interpolation=cv2.INTER_AREA).astype(np.float32)
-    smooth = cv2.GaussianBlur(difference, (0, 0), DIFFERENCE_BLUR * max(half))
-    usual = float(np.median(smooth[::4, ::4]))
-    reach = 2 * round(REACH * max(half)) + 1
-    beyond = (smooth > LEAST_DIFFERENCE + AMBIENT * usual).view(np.uint8)
+    smooth = cv2.GaussianBlur(difference, (0, 0), chosen.difference_blur * max(half))
+    usual = float(np.median(smooth[:: chosen.median_stride, :: chosen.median_stride]))
+    reach = 2 * round(chosen.difference_reach * max(half)) + 1
+    beyond = (smooth > chosen.least_difference + chosen.ambient_factor * usual).view(np.uint8)
     beyond = np.asarray(cv2.dilate(beyond, np.ones((reach, reach), np.uint8)), np.uint8)
     return cv2.resize(beyond, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 
-def _reach(lines: NDArray[np.bool_]) -> slice:
-    """Of rows or columns: from the first to the last that is set, with a margin, and not too few.
+def _part(lines: NDArray[np.bool_]) -> slice:
+    """Range of the rows or columns that are set, widened by the margin and to the least side.
 
-    >>> _reach(np.arange(400) == 200)
+    >>> _part(np.arange(400) == 200)
     slice(137, 265, None)
     """
     (inside,) = np.nonzero(lines)
-    first, last = int(inside[0]) - MARGIN_PX, int(inside[-1]) + 1 + MARGIN_PX
-    widen = max(0, LEAST_SIDE_PX - (last - first))
+    first, last = int(inside[0]) - SETTINGS.flow.margin_px, int(inside[-1]) + 1 + SETTINGS.flow.margin_px
+    widen = max(0, SETTINGS.flow.least_side_px - (last - first))
     return slice(max(0, first - widen // 2), min(len(lines), last + widen - widen // 2))
 
 
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """To half a thousandth of each: OpenCV's last bits vary with where in memory a picture lies."""
+    """Values rounded to float16, so that runs repeat: OpenCV's last bits depend on the alignment of the picture."""
     return values.astype(np.float16).astype(np.float32)
 
 
 def _by_cell(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(GRID, GRID, …) means of what is (H, W, …)."""
+    """Means over each cell, (GRID, GRID, …), of pixels (H, W, …)."""
     return np.asarray(cv2.resize(values, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)

@@ -1,10 +1,9 @@
-"""Gaussians by place, where every place has seen a different number of things: what moves doesn't move everywhere.
+"""Gaussians by place, for observations that are unevenly spread over the places.
 
-Kept as counts, sums and sums of products, so that footage learned in parts adds up to the footage learned at once.
-A place that saw little borrows from its neighbours (sums pooled with a Gaussian kernel over the grid) and from the
-whole scene (a prior of `SHRINKAGE` observations). How far to look is chosen by the likelihood of normal footage that
-was not pooled: the footage is dealt into two halves, and each is judged by the other's Gaussians. Both sides of that
-likelihood need the sums alone.
+Counts, sums and sums of products are kept, so footage learned in parts adds up to the footage learned at once.
+A place with few observations borrows from its neighbours (sums pooled with a Gaussian kernel over the grid) and from
+the whole scene (a prior of `shrinkage` observations). The kernel's width is chosen by two-fold cross-validation: the
+likelihood of each half of the normal footage under the Gaussians of the other half. Both need the sums alone.
 
 Shapes: G x G places, D channels.
 """
@@ -16,21 +15,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.motion.settings import SETTINGS
+
 Sums = NDArray[np.float64]
 
-SHRINKAGE = 20.0  # observations that the scene's own Gaussian counts for at every place
-RIDGE = 0.01  # of the scene's variance, added to each place's
-WIDTHS = (0.75, 1.5, 3.0, 6.0, math.inf)  # of the pooling kernel, in cells; the last makes one Gaussian of all
+WIDTHS = SETTINGS.gaussians.widths
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedGaussians:
-    """What was solved for: at each place a mean and the whitening W = L^-1 of Sigma = L L^T.
+    """Mean mu of each place, and its whitening matrix W = L^-1, where Sigma = L L^T.
 
     Attributes:
         mean: (G, G, D).
         whitening: (G, G, D, D), lower-triangular.
-        width: Of the kernel that pooled them, in cells.
+        width: Standard deviation of the pooling kernel, in cells.
     """
 
     mean: NDArray[np.float32]
@@ -38,7 +37,12 @@ class PlacedGaussians:
     width: float
 
     def whitened(self, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) of N values (N, D) at places (N,), flat indices: in standard deviations, decorrelated."""
+        """Whitened values W (x - mu), (N, D): decorrelated, in standard deviations.
+
+        Args:
+            places: (N,) flat indices.
+            values: (N, D) x, one at each place.
+        """
         dimensions = self.mean.shape[-1]
         mean = self.mean.reshape(-1, dimensions)[places]
         factors = self.whitening.reshape(-1, dimensions, dimensions)[places]
@@ -47,12 +51,12 @@ class PlacedGaussians:
 
 
 class PlacedSums:
-    """Count, sum and sum of products at each place, about a fixed origin.
+    """Count, sum and sum of outer products of the observations at each place.
 
     Attributes:
-        count: (G, G) observations.
-        total: (G, G, D).
-        products: (G, G, D, D).
+        count: (G, G) n.
+        total: (G, G, D) sum of x.
+        products: (G, G, D, D) sum of x x^T.
     """
 
     def __init__(self, grid: int, dimensions: int) -> None:
@@ -61,7 +65,12 @@ class PlacedSums:
         self.products: Sums = np.zeros((grid, grid, dimensions, dimensions))
 
     def update(self, places: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        """Take in N values (N, D) at places (N,), flat indices; a place may come more than once."""
+        """Add N observations.
+
+        Args:
+            places: (N,) flat indices; a place may occur more than once.
+            values: (N, D).
+        """
         dimensions = values.shape[1]
         exact = values.astype(np.float64)
         np.add.at(self.count.reshape(-1), places, 1.0)
@@ -70,7 +79,7 @@ class PlacedSums:
         np.add.at(self.products.reshape(-1, dimensions, dimensions), places, products)
 
     def merge(self, other: "PlacedSums") -> None:
-        """Take in what another fit saw.
+        """Add the observations of another fit.
 
         Raises:
             ValueError: The two differ in places or channels.
@@ -82,19 +91,24 @@ class PlacedSums:
         self.products += other.products
 
     def pooled(self, width: float) -> PlacedGaussians:
-        """The Gaussian at each place, of all that was seen within about `width` cells.
+        """Gaussian of each place, of the observations within about `width` cells.
 
         Raises:
-            ValueError: Nothing was seen anywhere.
+            ValueError: Fewer observations than a Gaussian needs, over all places.
         """
         mean, covariance = self._moments(width)
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         return PlacedGaussians(mean.astype(np.float32), whitening.astype(np.float32), width)
 
     def _moments(self, width: float) -> tuple[Sums, Sums]:
-        """Means and covariances, shrunk towards the scene's."""
+        """Means and covariances of the pooled sums, shrunk towards those of the scene.
+
+        With pooled n, s, P, scene mean m and second moment M, and k = shrinkage:
+        mu = (s + k m) / (n + k), Sigma = (P + k M) / (n + k) - mu mu^T + ridge.
+        """
+        chosen = SETTINGS.gaussians
         seen = self.count.sum()
-        if seen < 2:
+        if seen < chosen.least_observations:
             raise ValueError("nothing moved")
         dimensions = self.total.shape[-1]
         scene_mean = self.total.sum((0, 1)) / seen
@@ -104,15 +118,15 @@ class PlacedSums:
             [self.count[..., None], self.total, self.products.reshape(*self.count.shape, -1)], axis=-1
         )
         near = _blurred(flat, width)
-        count = near[..., 0] + SHRINKAGE
-        mean = (near[..., 1 : 1 + dimensions] + SHRINKAGE * scene_mean) / count[..., None]
-        second = near[..., 1 + dimensions :].reshape(self.products.shape) + SHRINKAGE * scene_second
+        count = near[..., 0] + chosen.shrinkage
+        mean = (near[..., 1 : 1 + dimensions] + chosen.shrinkage * scene_mean) / count[..., None]
+        second = near[..., 1 + dimensions :].reshape(self.products.shape) + chosen.shrinkage * scene_second
         covariance = second / count[..., None, None] - mean[..., :, None] * mean[..., None, :]
-        ridge = RIDGE * np.diag(scene_covariance) + 1e-6
+        ridge = chosen.ridge * np.diag(scene_covariance) + chosen.least_variance
         return mean, covariance + np.diag(ridge)
 
     def log_likelihood(self, gaussians: PlacedGaussians) -> float:
-        """Mean log-density, in nats, of what was seen here under another fit's Gaussians; nan where nothing was.
+        """Mean log-density, in nats, of these observations under another fit's Gaussians; nan without observations.
 
         From the sums alone: with n values of mean m and scatter S at a place,
         sum (x - mu)^T W^T W (x - mu) = tr(W (S + n (m - mu) (m - mu)^T) W^T).
@@ -135,11 +149,11 @@ class PlacedSums:
 
 
 def _blurred(sums: Sums, width: float) -> Sums:
-    """(G, G, N) sums pooled over neighbours with weight 1 at the place itself, falling as a Gaussian."""
+    """Sums (G, G, N) pooled over neighbours: weight 1 at the place itself, falling as a Gaussian."""
     if math.isinf(width):
         return np.broadcast_to(sums.sum((0, 1)), sums.shape)
-    peak = float(cv2.getGaussianKernel(2 * math.ceil(4 * width) + 1, width).max()) ** 2
-    side, grid = 2 * math.ceil(4 * width) + 1, sums.shape[0]
+    side, grid = 2 * math.ceil(SETTINGS.gaussians.kernel_reach * width) + 1, sums.shape[0]
+    peak = float(cv2.getGaussianKernel(side, width).max()) ** 2
     pooled = np.empty_like(sums)
     for first in range(0, sums.shape[-1], 4):  # OpenCV blurs four channels at once
         part = np.ascontiguousarray(sums[..., first : first + 4])
@@ -149,8 +163,8 @@ def _blurred(sums: Sums, width: float) -> Sums:
 
 
 def chosen_width(halves: tuple[PlacedSums, PlacedSums], least: float = 0.0) -> float:
-    """The width, not below `least` cells, under which each half of the footage makes the other most likely."""
-    if any(half.count.sum() < 2 for half in halves):
+    """Kernel width of the largest cross-validated likelihood, at least `least` cells."""
+    if any(half.count.sum() < SETTINGS.gaussians.least_observations for half in halves):
         return WIDTHS[-1]
     one, other = halves
 

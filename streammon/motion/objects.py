@@ -1,7 +1,7 @@
-"""What moves, looked at more closely: connected regions of motion, cut out of the larger picture for the backbone.
+"""Moving objects: connected regions of motion, their crops from the detail, and the backbone's features of them.
 
-No detector is needed. A region wider than half as much again as it is high is more than one walker side by side, so
-it is cut into windows about as wide as high, and one much higher than wide likewise.
+No detector is needed. A region clearly wider than high is several walkers side by side, so it is cut into windows
+about as wide as high; a region much higher than wide is cut likewise.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streammon.motion.flow import GRID, Motion
+from streammon.motion.settings import SETTINGS
 from streammon.records import Picture
 
-CROP_SIDE = 64  # pixels of a crop: a quarter of the model's input, a sixteenth of its cost
-CROP_MARGIN = 1.15
-LEAST_AREA = 0.0005  # of the picture
-LEAST_CROP = 16  # pixels of the picture; a smaller crop would be all interpolation
-WIDEST = 1.5  # width over height, above which a region is cut
-HIGHEST = 3.5  # height over width
-MOST_OBJECTS = 12  # looked at in one frame, the largest; bounds the cost
-LEAST_WEIGHT = 1e-3  # weight of pixels beside the object, so that no crop is without any
+CROP_SIDE = SETTINGS.objects.crop_side_px
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the detail."""
@@ -33,13 +27,13 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class MovingObject:
-    """One connected region of motion.
+    """Connected region of motion, or a detector's box.
 
     Attributes:
-        box: Its bounding box.
+        box: Bounding box.
         mask: (height, width) bool within the box.
-        cells: (N,) flat indices of the motion grid's cells that it touches.
-        place: Row and column of its middle, from 0 to 1.
+        cells: (N,) flat indices of the cells of the motion grid that the object touches.
+        place: Row and column of the box's centre, from 0 to 1.
     """
 
     box: Box
@@ -49,29 +43,33 @@ class MovingObject:
 
 
 def moving_objects(motion: Motion, boxes: Sequence[Box] | None = None) -> list[MovingObject]:
-    """The objects in a frame, the largest first, at most twelve.
+    """Objects of a frame, the largest first, at most `most_objects`.
 
     Args:
-        motion: What moves.
-        boxes: Of a detector, in place of the connected regions; None for those.
+        motion: Motion of the frame.
+        boxes: A detector's boxes, in place of the connected regions; None for the regions.
     """
     height, width = motion.moving.shape
-    least = LEAST_AREA * height * width
+    least = SETTINGS.objects.least_area * height * width
     found = []
     for box, mask in _regions(motion.moving) if boxes is None else _boxed(motion.moving, boxes):
         if mask.sum() >= least:
             found.append(_object(box, mask, (height, width)))
     found.sort(key=lambda each: -int(each.mask.sum()))
-    return found[:MOST_OBJECTS]
+    return found[: SETTINGS.objects.most_objects]
 
 
 def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(moving.view(np.uint8), connectivity=8)
+    """Bounding boxes and masks of the connected regions, large ones cut into windows."""
+    chosen = SETTINGS.objects
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        moving.view(np.uint8), connectivity=chosen.connectivity
+    )
     pieces = []
     for label in range(1, count):
         x, y, width, height, _ = (int(number) for number in stats[label])
-        columns = max(1, round(width / height)) if width > WIDEST * height else 1
-        rows = max(1, round(height / (3 * width))) if height > HIGHEST * width else 1
+        columns = max(1, round(width / height)) if width > chosen.widest * height else 1
+        rows = max(1, round(height / (chosen.window_height * width))) if height > chosen.highest * width else 1
         for row in range(rows):
             for column in range(columns):
                 left, right = x + column * width // columns, x + (column + 1) * width // columns
@@ -82,7 +80,7 @@ def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
 
 
 def _boxed(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, NDArray[np.bool_]]]:
-    """A detector's boxes; all of a box belongs to its object, moving or not."""
+    """A detector's boxes, clipped to the picture, with full masks: all of a box is its object, moving or not."""
     height, width = moving.shape
     pieces = []
     for x, y, wide, high in boxes:
@@ -94,6 +92,7 @@ def _boxed(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, N
 
 
 def _object(box: Box, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingObject:
+    """Object of a box and its mask in a picture of `size` (rows, columns)."""
     (x, y, width, height), (rows, columns) = box, size
     inside_y, inside_x = np.nonzero(mask)
     cells = np.unique((inside_y + y) * GRID // rows * GRID + (inside_x + x) * GRID // columns)
@@ -101,17 +100,17 @@ def _object(box: Box, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingO
 
 
 def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.float32]]:
-    """A square around an object, scaled to the crop's side, and the object's mask in it.
+    """Square crop around an object, scaled to the crop's side, and the object's mask in the crop.
 
     Args:
         picture: (H, W, 3) uint8, of the detail.
-        each: One of its objects.
+        each: Object in the picture.
 
     Returns:
         (S, S, 3) uint8 and (S, S) float32, 0 to 1.
     """
     (x, y, width, height), (rows, columns) = each.box, picture.shape[:2]
-    scale = CROP_SIDE / (max(width, height, LEAST_CROP) * CROP_MARGIN)
+    scale = CROP_SIDE / (max(width, height, SETTINGS.objects.least_crop_px) * SETTINGS.objects.crop_margin)
     middle_x, middle_y = x + width / 2, y + height / 2
     onto = np.array(
         [[scale, 0, CROP_SIDE / 2 - middle_x * scale], [0, scale, CROP_SIDE / 2 - middle_y * scale]], np.float32
@@ -124,50 +123,54 @@ def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.f
 
 
 def feature_dimensions(channels: tuple[int, int, int]) -> int:
-    """D: how many features an object has, given the channels of the backbone's maps."""
-    return min(channels[0], 64)
+    """D, the number of an object's features, from the channels of the backbone's three maps."""
+    return min(channels[0], SETTINGS.objects.most_features)
 
 
 class Architecture(Protocol):
-    """The shape of a backbone's feature maps.
+    """Shape of a backbone's feature maps.
 
     Attributes:
-        channels: Of each of its three maps.
+        channels: Number of channels in each of the three maps.
     """
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """Of each of its three maps."""
+        """Number of channels in each of the three maps."""
 
 
 class FeatureNetwork(Protocol):
-    """What motion needs of a backbone: `padim.Backbone` is one.
+    """Interface of the backbone that motion needs; `padim.Backbone` implements it.
 
     Attributes:
-        architecture: The shape of its maps.
-        device: Where it computes.
+        architecture: Shape of the feature maps.
+        device: Device of the feature maps.
     """
 
     @property
     def architecture(self) -> Architecture:
-        """The shape of its maps."""
+        """Shape of the feature maps."""
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the feature maps."""
 
     def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
-        """Feature maps (B, C, h, w) of (B, H, W, 3) uint8 pictures, of the first `stages` stages."""
+        """Feature maps (B, C, h, w) of the first `stages` stages for pictures (B, H, W, 3) uint8."""
 
 
 class ObjectFeatures:
-    """The backbone's first stage, averaged over each object: texture and parts at a finer scale than the frame's.
+    """Features of objects: the backbone's first stage on each crop, averaged over the object's mask.
 
-    The square root tames the few strong activations, so that a Gaussian fits. Later stages tell kinds of things
-    apart that all are normal (a man from a woman), which on normal footage is noise.
+    f = sqrt(max(0, sum(w a) / sum(w))) per channel, with activations a and mask w. The square root compresses the few
+    strong activations, so that a Gaussian fits. Later stages separate kinds of things that are all normal (a man from
+    a woman), which on normal footage is noise.
 
     Args:
-        backbone: Which network.
+        backbone: Network that computes the activations.
+
+    Attributes:
+        dimensions: D, number of features.
     """
 
     def __init__(self, backbone: FeatureNetwork) -> None:
@@ -176,13 +179,15 @@ class ObjectFeatures:
 
     @torch.inference_mode()
     def of(self, crops: Sequence[tuple[Picture, NDArray[np.float32]]]) -> NDArray[np.float32]:
-        """(N, D) features of N crops with their masks."""
+        """Features (N, D) of N crops with their masks."""
         if not crops:
             return np.zeros((0, self.dimensions), np.float32)
         pictures = torch.from_numpy(np.stack([crop for crop, _ in crops]))
         masks = torch.from_numpy(np.stack([mask for _, mask in crops]))[:, None].to(self._backbone.device)
         features: Tensor = self._backbone.maps(pictures, stages=1)[0][:, : self.dimensions]  # (N, D, h, w)
-        weights = F.adaptive_avg_pool2d(masks + LEAST_WEIGHT, (features.shape[2], features.shape[3]))
+        weights = F.adaptive_avg_pool2d(
+            masks + SETTINGS.objects.outside_weight, (features.shape[2], features.shape[3])
+        )
         pooled = (features * weights).sum((2, 3)) / weights.sum((2, 3))
         result: NDArray[np.float32] = pooled.clamp(min=0).sqrt().float().cpu().numpy()
         return result

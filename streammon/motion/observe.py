@@ -1,4 +1,7 @@
-"""What one frame shows of motion, before anything is known of the scene: the input of learning and of scoring."""
+"""Observations: motion, moving objects and change of each frame, independent of any scene.
+
+They are the input of both learning and scoring.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,40 +12,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streammon.calibration import RecentRecordings
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
 from streammon.motion.flow import FlowReader, Motion
 from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
-"""That read flow at once, of those that torch may use: a batch has hardly more frames."""
+"""Threads that compute flow, at most, of those that torch may use: a batch has hardly more frames."""
 
 
 class Detector(Protocol):
-    """Finds things in a picture.
+    """Object detector.
 
     Attributes:
-        fingerprint: Tells it from every other; what one has learned is refused with another.
+        fingerprint: Identifies the detector; statistics learned with one are refused with another.
     """
 
     fingerprint: str
 
     def __call__(self, picture: Picture) -> Sequence[Box]:
-        """Boxes of the things in a picture, in its pixels."""
+        """Boxes of the objects in a picture, in pixels of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One frame.
+    """Motion, moving objects and change of one frame.
 
     Attributes:
-        stream: Which camera or clip it came from.
-        time_s: Its time there.
-        motion: The flow; None where there is no earlier picture to compare with.
+        stream: Name of the camera or clip.
+        time_s: Time of the frame in its stream.
+        motion: Motion by optical flow; None without an earlier picture.
         objects: N moving objects, the largest first.
-        features: (N, D) how they look.
-        change: (16, 16, 32) difference of embeddings a second; None where the stream isn't known for long enough.
-        embedding: (16, 16, 32) of the whole picture; None where nobody looked.
+        features: (N, D) features of the objects.
+        change: (16, 16, 32) rate of change of the embedding, per second; None while the stream's history is shorter
+            than a lag.
+        embedding: (16, 16, 32) coarse embedding of the whole picture; None where it was not computed.
     """
 
     stream: str
@@ -55,32 +60,34 @@ class Observation:
 
 
 class Observer:
-    """Looks at frames, each stream's in their order; one for each scoring thread.
+    """Computes observations of frames, which must come in order within each stream.
+
+    Not thread-safe: one observer for each scoring thread. State of the most recent streams is kept.
 
     Args:
-        backbone: Whose maps come with the frames, and which looks at the crops.
-        detector: Finds objects instead of the regions of motion; None for those.
+        backbone: Network that computed the maps of the frames; it computes those of the crops.
+        detector: Finds objects in place of the regions of motion; None for the regions.
 
     Attributes:
-        dimensions: D, of the objects' features.
-        detector: Fingerprint of what finds objects; empty for the regions of motion.
+        dimensions: D, number of an object's features.
+        detector: Fingerprint of the detector; empty for the regions of motion.
     """
 
     def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None) -> None:
         self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
-        self._histories: dict[str, EmbeddingHistory] = {}
+        self._histories = RecentRecordings(EmbeddingHistory)
         self._detector = detector
         self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
-        """What B frames show; the crops of all of them go through the backbone at once.
+        """Observations of B frames; all their crops go through the backbone in one batch.
 
         Args:
-            frames: With `detail`, without which nothing moves.
-            maps: Of the backbone, (B, C, h, w) each.
+            frames: B frames; one without `detail` has no motion.
+            maps: The backbone's three maps of the frames, (B, C, h, w) each.
         """
         motions, embeddings = self.motions(frames), self.embeddings(maps)
         each = zip(
@@ -97,13 +104,13 @@ class Observer:
         ]
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
-        """What moves in each frame."""
+        """Motion of each frame."""
         return self._flow.read_all([frame.detail for frame in frames])
 
     def closer_looks(
         self, frames: Sequence[Frame], motions: Sequence[Motion | None]
     ) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
-        """The objects in each frame, and how they look, (N, D): all crops go through the backbone at once."""
+        """Objects of each frame and their features (N, D); all crops go through the backbone in one batch."""
         objects = [self._objects(frame, motion) for frame, motion in zip(frames, motions, strict=True)]
         crops = [
             crop_of(frame.detail.picture, each)
@@ -116,18 +123,18 @@ class Observer:
         return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
 
     def embeddings(self, maps: list[Tensor]) -> Embedding:
-        """(B, 16, 16, 32), the whole pictures."""
+        """Coarse embeddings (B, 16, 16, 32) of the whole pictures."""
         return self._embedding.of(maps)
 
     def changes(self, frames: Sequence[Frame], embeddings: Embedding) -> list[Embedding | None]:
-        """How the embeddings of each frame differ from those of its stream a moment before."""
-        histories = [self._histories.setdefault(frame.camera, EmbeddingHistory()) for frame in frames]
+        """Rate of change of each frame's embedding within its stream; None while a history is shorter than a lag."""
         return [
-            history.change(embedding, frame.stream_time_s)
-            for history, embedding, frame in zip(histories, embeddings, frames, strict=True)
+            self._histories[frame.camera].change(embedding, frame.stream_time_s)
+            for frame, embedding in zip(frames, embeddings, strict=True)
         ]
 
     def _objects(self, frame: Frame, motion: Motion | None) -> list[MovingObject]:
+        """Objects of one frame, the largest first."""
         if motion is None or frame.detail is None:
             return []
         boxes = None if self._detector is None else self._detector(frame.detail.picture)

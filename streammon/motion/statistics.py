@@ -1,7 +1,7 @@
-"""What is learned of a scene's motion: sums by place, exactly mergeable.
+"""Statistics of a scene's motion: sums by place, exactly mergeable.
 
-The footage is dealt into two halves, a quarter of a minute each in turn, so that how far places borrow from their
-neighbours can be chosen by the likelihood of one half under the other. Together they are the whole.
+The footage alternates between two halves, 15 s each, so that the width of the pooling kernel can be chosen by
+cross-validation. The sum of the halves is the whole.
 """
 
 import numpy as np
@@ -12,43 +12,43 @@ from streammon.motion.flow import GRID, Motion
 from streammon.motion.gaussians import PlacedSums
 from streammon.motion.objects import MovingObject
 from streammon.motion.observe import Observation
+from streammon.motion.settings import SETTINGS
 
-OBJECT_GRID = 16
-DIRECTIONS = 8
-TURN_S = 15.0  # a half's turn; long enough that the halves are not each other's neighbours
+OBJECT_GRID = SETTINGS.statistics.object_grid
+DIRECTIONS = SETTINGS.statistics.directions
 
 
 def cell_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat indices (N,) of the cells that move, and their speed (N, 1).
+    """Flat indices (N,) of the moving cells, and their speeds (N, 1), in longer sides per second.
 
-    Not its logarithm: people's paces differ by about a fifth either way, and what seems slow is mostly only the edge
-    of something, of which a logarithm makes much.
+    Speeds rather than their logarithms: people's paces differ by about a fifth either way, and a slow cell is mostly
+    the edge of an object, which a logarithm would exaggerate.
     """
     cells = np.flatnonzero(motion.cells)
     return cells, motion.speed.reshape(-1)[cells, None]
 
 
 def eighths(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N,) which way each cell moves, in eighths of the circle, -4 to 4; 0 is rightwards, 2 downwards."""
+    """Direction (N,) of each cell in eighths of the circle, -4 to 4; 0 is rightwards, 2 downwards."""
     velocity = motion.velocity.reshape(-1, 2)[cells]
     return np.asarray(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS, np.float32)
 
 
 def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) in which of the 8 directions each cell moves; 0 is rightwards, 2 downwards."""
+    """Direction bin (N,) of each cell, 0 to 7; 0 is rightwards, 2 downwards."""
     bins: NDArray[np.int64] = np.round(eighths(motion, cells)).astype(np.int64) % DIRECTIONS
     return bins
 
 
 def moving_places(motion: Motion) -> NDArray[np.int64]:
-    """(N,) flat indices of the change grid's places in which some cell moves."""
-    per = GRID // CHANGE_GRID
+    """Flat indices (N,) of the places of the change grid in which some cell moves."""
+    per = SETTINGS.cells_per_place
     some = motion.cells.reshape(CHANGE_GRID, per, CHANGE_GRID, per).any((1, 3))
     return np.flatnonzero(some)
 
 
 def object_places(objects: list[MovingObject]) -> NDArray[np.int64]:
-    """(N,) flat indices of the objects' places on the objects' grid."""
+    """Flat indices (N,) of the objects' centres on the object grid."""
     places = [
         min(int(row * OBJECT_GRID), OBJECT_GRID - 1) * OBJECT_GRID + min(int(column * OBJECT_GRID), OBJECT_GRID - 1)
         for row, column in (each.place for each in objects)
@@ -57,24 +57,27 @@ def object_places(objects: list[MovingObject]) -> NDArray[np.int64]:
 
 
 def object_shapes(objects: list[MovingObject]) -> NDArray[np.float32]:
-    """(N, 3) logarithms of width, height and area, in pixels of the detail."""
+    """Natural logarithms (N, 3) of width, height and area, in pixels of the detail."""
     shapes = [(each.box[2], each.box[3], each.mask.sum()) for each in objects]
     return np.log(np.array(shapes, np.float32).reshape(-1, 3))
 
 
 class MotionSums:
-    """All sums of some footage.
+    """Sums of motion over some footage, for the Gaussians and rates by place.
+
+    Args:
+        dimensions: D, number of an object's features.
 
     Attributes:
-        frames: With motion to read, moving or not.
-        turns: Quarter minutes that they are from, or what there was of them.
-        speed: Speeds, by cell.
-        looks: Features of moving objects, by place.
-        shape: Their shapes.
-        change: Differences of embeddings where something moves: where nothing does they are noise, and a place
-            that was still while it was learned would find every walker strange.
-        directions: (G, G, 8) the cells' speeds in the frames in which they moved that way, added up.
-        view: (16, 16, 32) the embeddings of all frames, added up.
+        frames: Number of frames with an earlier picture, moving or not.
+        turns: Number of windows of at most 15 s that the frames are from.
+        speed: Sums of speeds, by cell.
+        looks: Sums of object features, by place.
+        shape: Sums of object shapes, by place.
+        change: Sums of the embedding's rate of change at moving places. Still places are left out: there the rate is
+            noise, and any walker would lie far outside of it.
+        directions: (G, G, 8) sum of the speeds of each cell in each direction.
+        view: (16, 16, 32) sum of the embeddings of all frames.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -89,11 +92,11 @@ class MotionSums:
 
     @property
     def placed(self) -> dict[str, PlacedSums]:
-        """The Gaussians' sums by name."""
+        """Sums of the four Gaussians, by name."""
         return {"speed": self.speed, "looks": self.looks, "shape": self.shape, "change": self.change}
 
     def update(self, seen: Observation) -> None:
-        """Take in one normal frame."""
+        """Add one normal frame."""
         if seen.embedding is not None:
             self.view += seen.embedding
         if seen.motion is None:
@@ -112,7 +115,7 @@ class MotionSums:
             self.shape.update(places, object_shapes(seen.objects))
 
     def merge(self, other: "MotionSums") -> None:
-        """Take in what another fit saw.
+        """Add the frames of another fit.
 
         Raises:
             ValueError: The two differ in channels.
@@ -125,7 +128,7 @@ class MotionSums:
         self.view += other.view
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """All of it by name, for a file."""
+        """All sums by name, for a file."""
         named = {
             "frames": np.array(float(self.frames)),
             "turns": np.array(float(self.turns)),
@@ -137,11 +140,11 @@ class MotionSums:
         return named
 
     def restore(self, named: dict[str, NDArray[np.float64]]) -> None:
-        """Go on from `arrays` of sums made alike.
+        """Replace the sums by those of `arrays`.
 
         Raises:
-            KeyError: One is missing.
-            ValueError: One has another shape.
+            KeyError: An array is missing.
+            ValueError: An array has another shape.
         """
         for name, mine in self.arrays().items():
             if named[name].shape != mine.shape:
@@ -151,10 +154,10 @@ class MotionSums:
 
 
 class Halves:
-    """Whose turn it is: a change of stream or of a quarter minute gives the turn away.
+    """Assigns frames to the two cross-validation halves, alternating every 15 s and at each new stream.
 
     Attributes:
-        last: Whose turn it was, 0 or 1; the next stream goes to the other.
+        last: Half of the last frame, 0 or 1; the next stream goes to the other half.
     """
 
     def __init__(self) -> None:
@@ -163,9 +166,9 @@ class Halves:
         self._since_s = 0.0
 
     def turn(self, seen: Observation) -> tuple[int, bool]:
-        """The half that a frame goes to, 0 or 1, and whether its turn begins."""
+        """Half of a frame, 0 or 1, and whether the frame begins a new window of that half."""
         elapsed = seen.time_s - self._since_s
-        begins = seen.stream != self._stream or not 0 <= elapsed < TURN_S
+        begins = seen.stream != self._stream or not 0 <= elapsed < SETTINGS.statistics.turn_s
         if begins:
             self.last = 1 - self.last
             self._stream, self._since_s = seen.stream, seen.time_s

@@ -1,12 +1,12 @@
-"""What the patches show where nothing moves: a bag that was left, someone who stands or lies where nobody does.
+"""Rise of patch distances at still places: a bag that was left, someone who stands or lies where nobody does.
 
-What moves is told by its speed and its looks, object by object. Its patches would only add that each new walker
-looks new, which drowns what the patches are best at. So they speak for the rest of the picture, and of what came:
-light and shadows wander with the hours, and no footage has shown all of them. Each place is compared with how it was
-before. A thing that came and stays grows conspicuous within seconds, so that a walker's short halt is no news, and
-remains so for minutes.
+Moving things are judged by the speed and looks of their objects. Their patches would only add that each new walker
+looks new, so places within reach of motion are left out. Light and shadows change with the hours, and no footage
+contains all of them, so each still place is compared with its own recent past instead of a fixed level. The rise
+approaches its full height with the time constant `dwell_s`, so that a walker's short halt hardly counts, and decays
+with `rise_s`.
 
-It counts by how rarely anything moves there: someone who waits where people walk is one of them, on the lawn not.
+The rise is weighted by how rarely anything moves at the place: waiting where people walk is usual, on a lawn not.
 """
 
 from collections.abc import Sequence
@@ -16,84 +16,71 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import RecentRecordings
 from streammon.motion.observe import Observation
+from streammon.motion.settings import SETTINGS
 
 Grid = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-REACH = 1 / 8
-"""Of the picture's side, around what moves: so far a moving thing shows in patches, whose features see wide."""
-
-BLUR = 1 / 64
-"""Of the picture's side, standard deviation; as PaDiM smooths its maps."""
-
-RISE_S = 300.0
-"""In which what came, and stays, becomes how a place was before."""
-
-FALL_S = 1.0
-"""In which a place counts as free again."""
-
-NOISE = 2.0
-"""Distance by which a place wanders by itself: patches are normal vectors, whose length does."""
-
-DWELL_S = 3.0
-"""In which what came, and stays, becomes conspicuous."""
-
-LEAST_WEIGHT = 0.1
-"""Of a place where things move all the time, against one where nothing ever did."""
+NOISE = SETTINGS.still.noise
 
 
 class StillPatches:
-    """One number a frame: by how much a still place is further from normal than it was before; the largest of all.
+    """Largest weighted rise of the patch distance over the still places of a frame.
+
+    height = max over places of weight * dwelling rise, with weight = max(rarity / max(rarity), least_weight).
 
     Args:
-        rarity: (G, G) how rare it is that something moves at each place, -log10 of its share of normal frames. Each
-            rise is multiplied by its share of the rarest.
+        rarity: (G, G) -log10 of the share of normal frames in which something moves at each place.
     """
 
     def __init__(self, rarity: Grid) -> None:
-        self._weights = np.maximum(rarity / (float(rarity.max()) or 1.0), LEAST_WEIGHT).astype(np.float32)
-        self._places: dict[str, _Places] = {}
-        self._unread: set[str] = set()
+        weights = np.maximum(rarity / (float(rarity.max()) or 1.0), SETTINGS.still.least_weight)
+        self._weights = weights.astype(np.float32)
+        self._streams = RecentRecordings(_StreamState)
 
     def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
-        """What B frames show, each stream's in their order.
+        """Height of each of B frames, which must come in order within each stream.
 
-        Where motion can't be read, as in pictures seconds apart, all places count as still; but not in the first
-        frame and the first after a gap, which are followed by others.
+        In a frame without motion, as in pictures seconds apart, all places count as still, except in the first such
+        frame (the first of a stream, or after a gap), whose height is 0.
 
         Args:
-            observations: Of the frames.
-            distances: (B, g, g) of their patches.
+            observations: Observations of the frames.
+            distances: (B, g, g) distances of the patches.
+
+        Returns:
+            B heights >= 0, in Mahalanobis distance.
         """
         return [self._height(seen, grid) for seen, grid in zip(observations, distances, strict=True)]
 
     def _height(self, seen: Observation, grid: Grid) -> float:
         still = np.ones(grid.shape, bool)
+        """Height of one frame with patch distances (g, g)."""
+        state = self._streams[seen.stream]
+        first_unread, state.unread = not state.unread, seen.motion is None
         if seen.motion is not None:
-            self._unread.discard(seen.stream)
             still = ~_reached(seen.motion.cells, len(grid))
-        elif seen.stream not in self._unread:
-            self._unread.add(seen.stream)
+        elif first_unread:
             return 0.0
-        smooth = cv2.GaussianBlur(grid, (0, 0), BLUR * len(grid), borderType=cv2.BORDER_REFLECT)
-        places = self._places.get(seen.stream)
-        if places is None or seen.time_s <= places.time_s:
+        smooth = cv2.GaussianBlur(grid, (0, 0), SETTINGS.still.blur * len(grid), borderType=cv2.BORDER_REFLECT)
+        if state.places is None or seen.time_s <= state.places.time_s:
             unknown = np.full(grid.shape, np.nan, np.float32)
-            places = self._places[seen.stream] = _Places(seen.time_s, unknown, np.zeros_like(unknown))
-        dwelling = places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
+            state.places = _Places(seen.time_s, unknown, np.zeros_like(unknown))
+        dwelling = state.places.compare(np.asarray(smooth, np.float32), still, seen.time_s)
         weights = cv2.resize(self._weights, dwelling.shape[::-1], interpolation=cv2.INTER_AREA)
         return max(0.0, float((weights * dwelling).max()))
 
 
 @dataclass(eq=False)
 class _Places:
-    """How one stream's places were before.
+    """Recent past of the places of one stream.
 
     Attributes:
-        time_s: Of the last frame.
-        before: (g, g) distances; nan where nothing was ever still.
-        dwelling: (g, g) rise over `before` of what stays; what moves nearby hides a place.
+        time_s: Time of the last frame.
+        before: (g, g) usual distance of each place; nan where a place was never still.
+        dwelling: (g, g) rise over `before`, low-pass filtered; unchanged while motion hides a place.
     """
 
     time_s: float
@@ -101,19 +88,42 @@ class _Places:
     dwelling: Grid
 
     def compare(self, distances: Grid, still: Mask, time_s: float) -> Grid:
-        """The rise over before of what stays, 0 where something moves; then this frame belongs to before as well."""
+        """Filtered rise of each place, 0 within reach of motion; then adds the frame to the past.
+
+        With rise r = distance - before: dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r, and
+        before += (1 - exp(-dt / tau)) r, where tau = rise_s for r > 0 and fall_s otherwise.
+
+        Args:
+            distances: (g, g) smoothed distances of the frame.
+            still: (g, g) whether a place is out of reach of motion.
+            time_s: Time of the frame.
+        """
+        chosen = SETTINGS.still
         elapsed_s = time_s - self.time_s
         rise = np.where(still & ~np.isnan(self.before), distances - self.before, 0)
-        grown = self.dwelling + (1 - np.exp(-elapsed_s / DWELL_S)) * (rise - self.dwelling)
+        grown = self.dwelling + (1 - np.exp(-elapsed_s / chosen.dwell_s)) * (rise - self.dwelling)
         self.dwelling = np.where(still, np.minimum(rise, grown), self.dwelling).astype(np.float32)
-        share = 1 - np.exp(-elapsed_s / np.where(rise > 0, RISE_S, FALL_S))
+        share = 1 - np.exp(-elapsed_s / np.where(rise > 0, chosen.rise_s, chosen.fall_s))
         begun = np.where(still & np.isnan(self.before), distances, self.before)
         self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
         return np.where(still, self.dwelling, 0).astype(np.float32)
 
 
+@dataclass(eq=False)
+class _StreamState:
+    """State of one stream.
+
+    Attributes:
+        places: Its still places; None before its first frame.
+        unread: Whether its last frame came without readable motion.
+    """
+
+    places: _Places | None = None
+    unread: bool = False
+
+
 def _reached(cells: Mask, side: int) -> Mask:
-    """(side, side) where something moves or is within its reach."""
+    """Mask (side, side) of the places within reach of moving cells (G, G)."""
     moving = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    reach = 2 * round(REACH * side) + 1
+    reach = 2 * round(SETTINGS.still.reach * side) + 1
     return np.asarray(cv2.dilate(moving, np.ones((reach, reach), np.uint8)) > 0)

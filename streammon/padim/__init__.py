@@ -11,7 +11,14 @@ from streammon.padim.devices import device_memory_bytes
 from streammon.padim.facts import INPUT_SIZE, BankFacts, dimensions_kept, facts_for, rate_words
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
-from streammon.padim.scene_files import BANK_FILE, STATISTICS_FILE, hold_writable, read_tensors, write_tensors
+from streammon.padim.scene_files import (
+    BANK_FILE,
+    STATISTICS_FILE,
+    hold_writable,
+    read_tensors,
+    write_tensors,
+    write_text,
+)
 from streammon.padim.scene_summary import SCENE_FILE, thresholds, write_scene_file
 from streammon.padim.statistics import Statistics
 from streammon.padim.weights import load_state, sha256
@@ -50,4 +57,5 @@ __all__ = [
     "unpack_lower",
     "write_scene_file",
     "write_tensors",
+    "write_text",
 ]

@@ -12,6 +12,7 @@ from streammon.config import PreviewConfig, is_loopback
 from streammon.preview.answers import Handler, Refusal
 from streammon.preview.connections import BODY_S, MAX_BODY_BYTES, client_of
 from streammon.preview.logins import IDLE_S, FailedLogins, Sessions
+from streammon.preview.origins import canonical_origin, canonical_origins, is_own_origin
 from streammon.preview.passwords import PasswordBook, TooManyChecksError, is_same_token
 
 COOKIE = "streammon_session"
@@ -45,7 +46,7 @@ class Access:
         self._passwords = PasswordBook(preview.users)
         self._sessions = Sessions()
         self._failed = FailedLogins()
-        self._origins = frozenset(origin.lower() for origin in preview.allow_origins)
+        self._origins = canonical_origins(preview)
         self._names = frozenset((*LOOPBACK_NAMES, preview.host.lower(), *map(_host, self._origins)))
 
     @property
@@ -78,10 +79,10 @@ class Access:
 
     def _hold_origin(self, request: web.Request) -> None:
         """Refuse what another site's page does behind its reader's back; reading is held by the browser itself."""
-        origin = request.headers.get(hdrs.ORIGIN, "").lower()
-        if request.method in SAFE_METHODS or not origin or origin.split("://")[-1] == request.host.lower():
+        origin = request.headers.get(hdrs.ORIGIN, "")
+        if request.method in SAFE_METHODS or not origin or is_own_origin(origin, request.host):
             return
-        if origin not in self._origins:
+        if canonical_origin(origin) not in self._origins:
             raise Refusal(403, "another site's page may not do this; preview.allow_origins can name it")
 
     def _is_open(self, request: web.Request) -> bool:

@@ -44,11 +44,12 @@ class BoardApi:
             web.get("/api/alerts/{id}/picture.jpg", self._picture),
             web.post("/api/alerts/{id}/acknowledge", self._acknowledge),
             web.post("/api/alerts/{id}/normal", self._normal),
+            web.post("/api/alerts/{id}/real", self._real),
         ]
 
     async def _cameras(self, _request: web.Request) -> web.Response:
         snapshot = self._snapshot()
-        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "cameras")})
+        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "asked_s", "cameras")})
 
     async def _alerts(self, request: web.Request) -> web.Response:
         wanted = request.query.get("limit", str(ALERTS))
@@ -80,8 +81,15 @@ class BoardApi:
                 raise _refusal(web.HTTPConflict, "this alert is still open; wait for its end")
             if not entry.frames:
                 raise _refusal(web.HTTPConflict, "none of this alert's frames is kept any more")
+        return await self._judged(entry, self._journal.call_normal)
+
+    async def _real(self, request: web.Request) -> web.Response:
+        _hold_own_page(request)
+        return await self._judged(self._entry(request), self._journal.call_real)
+
+    async def _judged(self, entry: Entry, judge: Callable[[Entry], Awaitable[None]]) -> web.Response:
         try:
-            await self._journal.call_normal(entry)
+            await judge(entry)
         except StorageError as error:
             status = 507 if is_full(error.__cause__) else 500
             return _json({"error": str(error)}, status)

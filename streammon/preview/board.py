@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
+from streammon.durations import DAY_S
 from streammon.preview.api import BoardApi
 from streammon.preview.changes import Changes
 from streammon.preview.journal import Entry, Journal, Stills
@@ -23,6 +24,7 @@ from streammon.records import (
     RedisStatus,
     ScoredFrame,
     SpoolStatus,
+    Verdict,
 )
 
 SCORES_PER_S = 4.0  # of each camera, to each page
@@ -40,13 +42,20 @@ class Board:
         config: The cameras, and where normal footage goes.
         figures: Each camera's figures, which the monitor keeps up to date.
         pictures: Where alerts get their pictures from.
+        on_verdict: Called on the event loop with each verdict on an alert.
 
     Attributes:
         journal: The alerts.
         changes: What open pages hear.
     """
 
-    def __init__(self, config: Config, figures: Mapping[str, CameraFigures], pictures: Stills) -> None:
+    def __init__(
+        self,
+        config: Config,
+        figures: Mapping[str, CameraFigures],
+        pictures: Stills,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
         preview = config.preview or PreviewConfig()
         self._config = config
         self._figures = figures
@@ -55,7 +64,7 @@ class Board:
         self._spool: SpoolStatus | None = None
         self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES)
         self.changes = Changes(self.snapshot)
-        self.journal = Journal(config.scenes, pictures, self._on_entry)
+        self.journal = Journal(config.scenes, pictures, self._on_entry, on_verdict)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The page at `/`, its files under `/page/`, JSON and server-sent events under `/api/`."""
@@ -65,6 +74,11 @@ class Board:
         """End every page's event stream and what runs."""
         self.changes.close()
         await self.journal.close()
+
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Take the latest messages of earlier alerts into the journal, and tell the pages that are open already."""
+        for entry in self.journal.restore(alerts):
+            self._on_entry(entry)
 
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""
@@ -95,6 +109,7 @@ class Board:
             "now_s": round(time.time(), 3),
             "history_s": (self._config.preview or PreviewConfig()).history_s,
             "open_level": round(self._config.alerting.open_level, 3),
+            "asked_s": round(DAY_S / self._config.alerting.false_alarms_per_day, 3),
             "cameras": [camera.as_json() for camera in self._cameras.values()],
             "alerts": [entry.as_json() for entry in self.journal.newest(FEED)],
             "redis": None if self._redis is None else _redis(self._redis),
@@ -124,6 +139,7 @@ class _Camera:
         self._figures = figures
         self._level: float | None = None
         self._ratio: float | None = None
+        self._basis_s: float | None = None
         self._peak = 0.0  # since the last score that was told
         self._told_s = float("-inf")
 
@@ -138,14 +154,21 @@ class _Camera:
         """What a page is told of a scored frame; None for those between, whose peak goes with the next."""
         level, ratio = shown_level(score.level), threshold_ratio(score)
         self.size, self._level, self._ratio = score.source_size, level, ratio
+        self._basis_s = round(score.basis_s, 3)
         self.timeline.add(score.wall_time_s, level, ratio)
         self._peak = max(self._peak, ratio)
         if now_s - self._told_s < 1 / SCORES_PER_S:
             return None
         self._told_s, peak, self._peak = now_s, self._peak, 0.0
-        time_s = round(score.wall_time_s, 3)
-        fps = round(self._figures.fps_read, 1)
-        return {"camera": self.name, "time_s": time_s, "level": level, "ratio": ratio, "peak": peak, "fps": fps}
+        return {
+            "camera": self.name,
+            "time_s": round(score.wall_time_s, 3),
+            "level": level,
+            "ratio": ratio,
+            "peak": peak,
+            "basis_s": self._basis_s,
+            "fps": round(self._figures.fps_read, 1),
+        }
 
     def as_json(self) -> dict[str, Any]:
         """All there is to know of it."""
@@ -157,6 +180,7 @@ class _Camera:
             "fps_scored": round(self._figures.fps_scored, 1),
             "level": self._level,
             "ratio": self._ratio,
+            "basis_s": self._basis_s,
             "size": self.size,
             "step_s": self.timeline.step_s,
             "timeline": self.timeline.points(),

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from streammon.preview.normal_footage import keep_as_normal
+from streammon.preview.normal_footage import keep_as_normal, remove_from_normal
+from streammon.preview.pictures import Still
+from streammon.preview.tasks import Tasks
 from streammon.preview.timeline import shown_level
-from streammon.records import Alert, AlertEvent, Box, ScoredFrame
+from streammon.records import Alert, AlertEvent, Box, ScoredFrame, Verdict
 
 ALERTS = 200
 SHOWN = ("picture", "blended")
@@ -30,10 +32,10 @@ FRAME_BYTES = 128 << 20  # of all alerts together; the oldest alert gives its fr
 class Stills(Protocol):
     """Gives a camera's newest picture, as `LivePictures` does."""
 
-    def still(
+    def timed_still(
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
-    ) -> bytes | None:
-        """JPEG of the newest picture; None when there is none."""
+    ) -> Still | None:
+        """The newest picture; None when there is none."""
 
 
 @dataclass(slots=True)
@@ -47,8 +49,9 @@ class Entry:
         pictures: JPEG at its peak, by stream.
         version: Counts the changes of `pictures`; 0 while there are none.
         acknowledged_s: Unix time at which somebody acknowledged it.
-        frames: JPEG of its frames, for normal footage: those before it, then those while it was open.
-        normal_frames: How many were kept as normal footage; None while nobody called it normal.
+        frames: Its frames, for normal footage: those before it, then those while it was open.
+        verdict: What somebody said of it; None while nobody has.
+        normal_frames: How many frames are kept as normal footage; None unless its verdict is that it was normal.
     """
 
     alert: Alert
@@ -57,7 +60,8 @@ class Entry:
     pictures: dict[str, bytes] = field(default_factory=dict)
     version: int = 0
     acknowledged_s: float | None = None
-    frames: list[bytes] = field(default_factory=list)
+    frames: list[Still] = field(default_factory=list)
+    verdict: Verdict | None = None
     normal_frames: int | None = None
     shown_score: float = float("-inf")  # of the frame that `pictures` shows
     boxed_score: float = float("-inf")  # of the frame that `boxes` are of
@@ -84,12 +88,15 @@ class Entry:
             "peak_level": shown_level(alert.peak_level),
             "channel": str(alert.channel),
             "reason": alert.channel.reason,
+            "basis_s": round(alert.basis_s, 3),
+            "provisional": alert.provisional,
             "size": self.size,
             "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
             "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],
             "pictures": self.version,
             "acknowledged_s": self.acknowledged_s,
             "frames": len(self.frames),
+            "verdict": None if self.verdict is None else "normal" if self.verdict.normal else "real",
             "normal_frames": self.normal_frames,
         }
 
@@ -104,22 +111,31 @@ class Journal:
         scenes: Folder with one folder per scene, for normal footage.
         stills: Where pictures come from.
         on_change: Called on the event loop with each alert that changed.
+        on_verdict: Called on the event loop with each verdict that is new or has changed.
 
     Attributes:
         entries: By the alert's id, oldest first.
     """
 
-    def __init__(self, scenes: Path, stills: Stills, on_change: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        scenes: Path,
+        stills: Stills,
+        on_change: Callable[[Entry], None],
+        on_verdict: Callable[[Verdict], None],
+    ) -> None:
         self.entries: dict[str, Entry] = {}
         self._scenes = scenes
         self._stills = stills
         self._on_change = on_change
+        self._on_verdict = on_verdict
         self._open: dict[str, Entry] = {}  # camera → its open alert
-        self._before: dict[str, deque[bytes]] = {}  # of the cameras that send pictures now
+        self._before: dict[str, deque[Still]] = {}  # of the cameras that send pictures now
         self._wanted: dict[str, ScoredFrame | Alert] = {}  # camera → why a picture of it shall be taken
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, "streammon-journal")
+        self._tasks = Tasks()
         self._task: asyncio.Task[None] | None = None
 
     def newest(self, limit: int) -> list[Entry]:
@@ -129,15 +145,13 @@ class Journal:
     def start_nowait(self) -> None:
         """Begin to take pictures; where that ended in an error, raise it: nothing else would tell."""
         if self._task is None:
-            self._task = asyncio.create_task(self._take_pictures(), name="journal")
+            self._task = self._tasks.start_nowait(self._take_pictures(), name="journal")
         elif self._task.done() and not self._task.cancelled():
             self._task.result()
 
     async def close(self) -> None:
         """End what runs."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
 
     def watch(self, camera: str, is_sending: bool) -> None:
@@ -179,29 +193,65 @@ class Journal:
             del self._open[alert.camera]
         return entry
 
+    def restore(self, alerts: Iterable[Alert]) -> list[Entry]:
+        """Take the latest messages of alerts from before this monitor, oldest first; they have no pictures.
+
+        An alert whose latest message is no `close` belongs to a monitor that was killed: it is shown as ended at
+        the time of that message.
+
+        Returns:
+            Their entries.
+        """
+        for alert in alerts:
+            if alert.event is not AlertEvent.CLOSE:
+                alert = replace(alert, event=AlertEvent.CLOSE, closed_s=alert.time_s)
+            self.entries[alert.id] = Entry(alert, boxes=alert.boxes)
+        while len(self.entries) > ALERTS:
+            self.entries.pop(next(iter(self.entries)))
+        return list(self.entries.values())
+
     def acknowledge(self, entry: Entry) -> None:
         """Somebody has seen it; the first time counts."""
         if entry.acknowledged_s is None:
             entry.acknowledged_s = round(time.time(), 3)
             self._on_change(entry)
 
-    async def call_normal(self, entry: Entry) -> int:
-        """Keep an alert's frames as normal footage of its scene; it counts as acknowledged then.
-
-        Returns:
-            How many frames are kept; calling it again changes nothing.
+    async def call_normal(self, entry: Entry) -> None:
+        """Keep an alert's frames as normal footage of its scene; calling it again changes nothing.
 
         Raises:
             StorageError: They can't be written.
         """
         async with self._writing:
-            if entry.normal_frames is None:
+            if entry.verdict is None or not entry.verdict.normal:
                 alert, frames = entry.alert, list(entry.frames)
-                count = await asyncio.to_thread(keep_as_normal, self._scenes, alert.scene, alert.id, frames)
-                entry.normal_frames, entry.frames = count, []
-                entry.acknowledged_s = entry.acknowledged_s or round(time.time(), 3)
-                self._on_change(entry)
-        return entry.normal_frames
+                entry.normal_frames = await asyncio.to_thread(
+                    keep_as_normal, self._scenes, alert.scene, alert.id, frames
+                )
+                self._judge(entry, normal=True)
+
+    async def call_real(self, entry: Entry) -> None:
+        """Call an alert a real anomaly: none of its frames is normal footage. Calling it again changes nothing.
+
+        Raises:
+            StorageError: Frames that were kept as normal footage can't be removed.
+        """
+        async with self._writing:
+            if entry.verdict is None or entry.verdict.normal:
+                alert = entry.alert
+                await asyncio.to_thread(remove_from_normal, self._scenes, alert.scene, alert.id)
+                entry.normal_frames = None
+                self._judge(entry, normal=False)
+
+    def _judge(self, entry: Entry, *, normal: bool) -> None:
+        """Take a verdict; whoever gives one has seen the alert."""
+        alert = entry.alert
+        entry.verdict = Verdict(
+            alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
+        )
+        entry.acknowledged_s = entry.acknowledged_s or round(time.time(), 3)
+        self._on_change(entry)
+        self._on_verdict(entry.verdict)
 
     def _want(self, camera: str, reason: ScoredFrame | Alert) -> None:
         self._wanted[camera] = reason
@@ -237,7 +287,9 @@ class Journal:
         self._before[camera] = self._before.pop(camera)  # to the end of the line
         if camera in self._open:
             pictures.clear()
-        elif (picture := await self._still(camera, "picture", KEPT_QUALITY, KEPT_WIDTH)) is not None:
+            return
+        picture = await self._still(camera, "picture", KEPT_QUALITY, KEPT_WIDTH)
+        if picture is not None and not (pictures and _is_same(pictures[-1], picture)):
             pictures.append(picture)
 
     async def _take_for_alert(self, camera: str, reason: ScoredFrame | Alert) -> None:
@@ -251,27 +303,34 @@ class Journal:
         if reason.score <= entry.shown_score and entry.pictures:
             return
         taken = {stream: await self._still(camera, stream, SHOWN_QUALITY, SHOWN_WIDTH) for stream in SHOWN}
-        if pictures := {stream: picture for stream, picture in taken.items() if picture is not None}:
+        if pictures := {stream: still.jpeg for stream, still in taken.items() if still is not None}:
             entry.pictures, entry.shown_score = pictures, reason.score
             entry.version += 1
             self._on_change(entry)
 
-    async def _still(self, camera: str, stream: str, quality: int, width: int | None) -> bytes | None:
+    async def _still(self, camera: str, stream: str, quality: int, width: int | None) -> Still | None:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._stills.still, camera, stream, quality, width)
+        return await loop.run_in_executor(self._worker, self._stills.timed_still, camera, stream, quality, width)
 
-    def _keep_frame(self, entry: Entry, frame: bytes) -> None:
+    def _keep_frame(self, entry: Entry, frame: Still) -> None:
+        if entry.frames and _is_same(entry.frames[-1], frame):
+            return
         entry.frames.append(frame)
         if len(entry.frames) > FRAMES:
             entry.frames = entry.frames[::2]
             entry.keep_every *= 2
-        kept = sum(len(each) for one in self.entries.values() for each in one.frames)
+        kept = sum(len(each.jpeg) for one in self.entries.values() for each in one.frames)
         for oldest in self.entries.values():
             if kept <= FRAME_BYTES:
                 return
             if oldest is not entry:
-                kept -= sum(map(len, oldest.frames))
+                kept -= sum(len(each.jpeg) for each in oldest.frames)
                 oldest.frames = []
         if kept > FRAME_BYTES:
             entry.frames = entry.frames[::2]
             entry.keep_every *= 2
+
+
+def _is_same(before: Still, after: Still) -> bool:
+    """Whether two stills of a camera, taken in turn, show one picture: none came meanwhile."""
+    return before.stream_time_s == after.stream_time_s

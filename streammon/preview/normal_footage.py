@@ -1,27 +1,37 @@
-"""Pictures that somebody called normal, kept as footage for the next fit."""
+"""Pictures that somebody called normal, kept with their times as footage for the next fit."""
 
 import errno
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from streammon.errors import StorageError
+from streammon.preview.pictures import Still
 
 FOLDER = "normal"
+TIMES_FILE = "times.csv"  # as streammon/ingest/images.py reads it
+TIMES_HEADER = "file,stream_time_s"
+LEAST_STEP_S = 0.001
+CUT_S = 1.0
+"""Between the pictures of two connections, whose clocks have nothing in common: too long to be read as motion."""
+
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
-def keep_as_normal(scenes: Path, scene: str, clip: str, pictures: Sequence[bytes]) -> int:
-    """Write pictures as one clip: `<scenes>/<scene>/normal/<clip>/0000.jpg` and on, all of them or none.
+def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still]) -> int:
+    """Write pictures as one clip, all of them or none.
 
-    A folder of such clips is what `streammon fit <scenes>/<scene>/normal --scene <scene> --add` reads.
+    `<scenes>/<scene>/normal/<clip>/` gets `0000.jpg` and on, and `times.csv` with the time of each. A folder of such
+    clips is what `streammon fit <scenes>/<scene>/normal --scene <scene> --add` reads, each clip a recording of its
+    own.
 
     Args:
         scenes: Folder with one folder per scene.
         scene: Name of the scene.
         clip: Name of the clip; one that is there already is left as it is.
-        pictures: JPEG, in order of time.
+        stills: The pictures in order.
 
     Returns:
         How many pictures the clip has.
@@ -29,21 +39,71 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, pictures: Sequence[bytes
     Raises:
         StorageError: It can't be written. The message names no path: it is read in a browser.
     """
-    folder = scenes / scene / FOLDER
-    place, beside = folder / clip, folder / f".{clip}.{os.getpid()}"  # hidden: a fit that runs now passes it by
+    place, beside = _places(scenes, scene, clip)
     try:
         if place.is_dir():
             return sum(file.suffix == ".jpg" for file in place.iterdir())
-        beside.mkdir(parents=True, exist_ok=True)
-        for index, picture in enumerate(pictures):
-            (beside / f"{index:04d}.jpg").write_bytes(picture)
+        shutil.rmtree(beside, ignore_errors=True)  # what an earlier attempt left
+        beside.mkdir(parents=True)
+        lines = [TIMES_HEADER]
+        for index, (still, time_s) in enumerate(zip(stills, times_of(stills), strict=True)):
+            name = f"{index:04d}.jpg"
+            (beside / name).write_bytes(still.jpeg)
+            lines.append(f"{name},{time_s:.6f}")
+        (beside / TIMES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         beside.rename(place)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        found = f"it can't be written ({os.strerror(error.errno or errno.EIO)})"
-        remedy = "make room on its disk" if is_full(error) else "make its scene's folder writable"
-        raise StorageError(f"normal footage of scene '{scene}'", found, remedy) from error
-    return len(pictures)
+        raise _storage_error(scene, "it can't be written", error) from error
+    return len(stills)
+
+
+def remove_from_normal(scenes: Path, scene: str, clip: str) -> None:
+    """Remove a clip of normal footage, if it is there, at once for whoever lists the folder.
+
+    Raises:
+        StorageError: It can't be removed. The message names no path.
+    """
+    place, beside = _places(scenes, scene, clip)
+    try:
+        if place.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+            place.rename(beside)
+            shutil.rmtree(beside)
+    except OSError as error:
+        raise _storage_error(scene, "it can't be removed", error) from error
+
+
+def times_of(stills: Sequence[Still]) -> list[float]:
+    """Seconds of each picture since the first; where the stream's clock began anew, after `CUT_S`.
+
+    >>> [round(time_s, 3) for time_s in times_of([Still(b"", time_s) for time_s in (7.0, 7.2, 7.401, 0.0, 0.2)])]
+    [0.0, 0.2, 0.401, 1.401, 1.601]
+    """
+    times_s = [0.0][: len(stills)]
+    for before, after in pairwise(stills):
+        step_s = after.stream_time_s - before.stream_time_s
+        times_s.append(times_s[-1] + (step_s if step_s >= LEAST_STEP_S else CUT_S))
+    return times_s
+
+
+def _places(scenes: Path, scene: str, clip: str) -> tuple[Path, Path]:
+    """Where a clip lies, and beside it a place that no fit reads.
+
+    Raises:
+        StorageError: A name leads elsewhere.
+    """
+    for name in (scene, clip):
+        if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
+            raise StorageError("normal footage", "a scene's or an alert's name is no file name", "rename the scene")
+    folder = scenes / scene / FOLDER
+    return folder / clip, folder / f".{clip}.{os.getpid()}"
+
+
+def _storage_error(scene: str, what: str, error: OSError) -> StorageError:
+    found = f"{what} ({os.strerror(error.errno or errno.EIO)})"
+    remedy = "make room on its disk" if is_full(error) else "make its scene's folder writable"
+    return StorageError(f"normal footage of scene '{scene}'", found, remedy)
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from streammon import __version__
 from streammon.preview.pictures import STREAMS
-from streammon.records import Channel
+from streammon.records import CameraState, Channel
 
 Operation = dict[str, Any]
 
@@ -17,6 +17,7 @@ _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"typ
 _SDP = {"application/sdp": {"schema": {"type": "string"}}}
 _OBJECT = {"type": "object"}
 _NUMBER, _TIME, _COUNT = {"type": "number"}, {"type": "number", "description": "Unix time"}, {"type": "integer"}
+_MAYBE_NUMBER = {"type": ["number", "null"]}
 _MAYBE_TIME = {"type": ["number", "null"], "description": "Unix time"}
 _BOXES = {"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4}}
 _ALERT_FIELDS: dict[str, Operation] = {
@@ -31,16 +32,36 @@ _ALERT_FIELDS: dict[str, Operation] = {
     "peak_level": _NUMBER,
     "channel": {"type": "string", "enum": list(Channel), "description": "the evidence that spoke loudest so far"},
     "reason": {"type": "string", "enum": [each.reason for each in Channel], "description": "the channel in words"},
+    "basis_s": _NUMBER | {"description": "seconds of normal footage that peak_level rests on; 0 where unknown"},
+    "provisional": {"type": "boolean", "description": "the configured rate is rarer than once in basis_s"},
     "size": {"type": ["array", "null"], "items": _COUNT, "description": "width and height of the camera's picture"},
     "boxes": _BOXES | {"description": "x, y, width, height of each abnormal region at its peak"},
     "boxes_now": _BOXES | {"description": "the same now; empty once it is closed"},
     "pictures": _COUNT | {"description": "version of its pictures; 0 while there are none"},
     "acknowledged_s": _MAYBE_TIME,
     "frames": _COUNT | {"description": "frames kept, in case it is called normal"},
+    "verdict": {"type": ["string", "null"], "enum": ["normal", "real", None], "description": "what somebody said"},
     "normal_frames": {"type": ["integer", "null"], "description": "frames kept as normal footage"},
 }
 _ALERT = {"$ref": "#/components/schemas/Alert"}
 _ALERTS = {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array", "items": _ALERT}}}
+_CAMERA_FIELDS: dict[str, Operation] = {
+    "name": {"type": "string"},
+    "state": {"type": "string", "enum": list(CameraState)},
+    "level": _MAYBE_NUMBER | {"description": "of the newest scored frame"},
+    "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage that its level rests on; 0 where unknown"},
+}
+_CAMERAS = {
+    "type": "object",
+    "required": ["cameras", "asked_s"],
+    "properties": {
+        "cameras": {
+            "type": "array",
+            "items": {"type": "object", "required": list(_CAMERA_FIELDS), "properties": _CAMERA_FIELDS},
+        },
+        "asked_s": _NUMBER | {"description": "one false alarm in so many seconds is asked for"},
+    },
+}
 _LOG_IN = {
     "oneOf": [
         {
@@ -108,7 +129,7 @@ def _board() -> dict[str, Any]:
     alert = "/api/alerts/{id}"
     return {
         "/api/events": {"get": _guarded(_answers("all changes, as server-sent events", "text/event-stream", 503))},
-        "/api/cameras": {"get": _guarded(_answers("cameras, states, scores of the last minutes"))},
+        "/api/cameras": {"get": _guarded(_gives(_CAMERAS, "cameras, states, scores of the last minutes"))},
         "/api/alerts": {"get": _guarded(_gives(_ALERTS, "the newest alerts", 400), _LIMIT)},
         f"{alert}/picture.jpg": {
             "get": _guarded(_answers("the picture at its peak", "image/jpeg", 400, 404), _ID, _STREAM)
@@ -119,6 +140,11 @@ def _board() -> dict[str, Any]:
                 _gives(_ALERT, "its frames are kept as normal footage", 403, 404, 409, 507),
                 _ID,
                 _OWN_PAGE,
+            )
+        },
+        f"{alert}/real": {
+            "post": _guarded(
+                _gives(_ALERT, "it was real; its frames are no normal footage", 403, 404, 507), _ID, _OWN_PAGE
             )
         },
     }

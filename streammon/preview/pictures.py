@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import av
 
@@ -23,6 +23,18 @@ JPEG_QUALITY = 75
 THREAD_END_S = 2.0
 
 Coding = Literal["h264", "jpeg"]
+
+
+class Still(NamedTuple):
+    """One picture of a camera.
+
+    Attributes:
+        jpeg: The picture as JPEG.
+        stream_time_s: Seconds since the first picture of its connection.
+    """
+
+    jpeg: bytes
+    stream_time_s: float
 
 
 class _Camera:
@@ -87,10 +99,18 @@ class LivePictures:
         Returns:
             None when there is no picture, or no heatmap where the heatmap alone is asked for.
         """
+        still = self.timed_still(camera, stream, quality, width)
+        return None if still is None else still.jpeg
+
+    def timed_still(
+        self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
+    ) -> Still | None:
+        """`still` with the picture's time."""
         moment = self._cameras[camera].newest()
         if moment is None or (stream == "heatmap" and moment.heat is None):
             return None
-        return jpeg(Composer(stream, width or self._preview.width).compose(moment), quality)
+        composed = Composer(stream, width or self._preview.width).compose(moment)
+        return Still(jpeg(composed, quality), moment.stream_time_s)
 
     def viewers(self) -> dict[tuple[str, str], int]:
         """How many watch each (camera, stream) now, by WebRTC or MJPEG; on the event loop."""

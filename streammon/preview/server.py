@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +25,7 @@ from streammon.preview.pictures import LivePictures
 from streammon.preview.stills import still_routes
 from streammon.preview.tls import tls_context
 from streammon.preview.whep import WhepSessions
-from streammon.records import CameraFigures, CameraState, CameraStatus, Event, ScoredFrame
+from streammon.records import Alert, CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
 
 CLOSE_S = 0.5  # for viewers and pages to be told, then for requests to end: twice at worst
 BACKLOG = 128
@@ -44,6 +44,7 @@ class Preview:
         config: What is watched; its `preview` section says where to listen.
         figures: Each camera's figures, which the monitor keeps up to date.
         gauges: What else the monitor can tell of itself.
+        on_verdict: Called on the event loop with each verdict on an alert that is new or has changed.
 
     Attributes:
         pictures: Takes each camera's newest picture, from its reader's thread.
@@ -53,12 +54,18 @@ class Preview:
         ConfigError: The certificate or its key can't be used.
     """
 
-    def __init__(self, config: Config, figures: Mapping[str, CameraFigures], gauges: Gauges | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        figures: Mapping[str, CameraFigures],
+        gauges: Gauges | None = None,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
         self._preview = config.preview or PreviewConfig()
         self._tls = tls_context(self._preview)
         self.pictures = LivePictures(config.cameras, self._preview)
         self.url = ""
-        self._board = Board(config, figures, self.pictures)
+        self._board = Board(config, figures, self.pictures, on_verdict)
         self._whep = WhepSessions(self.pictures, self._preview)
         self._access = Access(self._preview)
         self._metrics = Metrics(
@@ -116,6 +123,14 @@ class Preview:
         with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
             await asyncio.wait_for(asyncio.gather(self._board.close(), self._whep.close()), CLOSE_S)
         await self._runner.cleanup()
+
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Show alerts of the time before this monitor; on the event loop, before its first event about an alert.
+
+        Args:
+            alerts: The latest message of each, in the order in which they opened.
+        """
+        self._board.restore(alerts)
 
     def on_event(self, event: Event) -> None:
         """Take what the monitor tells; on the event loop, never blocks."""

@@ -15,7 +15,9 @@ from streammon.preview.encoder import H264Packet
 from streammon.preview.fanout import Viewer
 from streammon.preview.ice import candidates_of, host_addresses, rtc_configuration
 from streammon.preview.offers import NONSENSE, BadOfferError, UnanswerableOfferError, checked_offer, prefer_h264
+from streammon.preview.origins import canonical_origin, canonical_origins
 from streammon.preview.pictures import STREAMS, LivePictures
+from streammon.preview.tasks import Tasks
 
 MAX_SESSIONS = 64
 MAX_OFFER_BYTES = 64 * 1024
@@ -148,7 +150,8 @@ class WhepSessions:
         self.addresses = host_addresses(preview.host)
         self.rtc_configuration = rtc_configuration(preview.ice_servers)
         self._pictures = pictures
-        self._origins = frozenset(preview.allow_origins)
+        self._origins = canonical_origins(preview)
+        self._tasks = Tasks()
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._closing = False
 
@@ -178,8 +181,7 @@ class WhepSessions:
             if tasks:
                 await asyncio.wait(tasks, timeout=CLOSE_S + 1)
         finally:
-            for task in tasks:
-                task.cancel()  # does nothing to those that ended
+            await self._tasks.close()
 
     async def _offer(self, request: web.Request) -> web.Response:
         camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
@@ -205,7 +207,7 @@ class WhepSessions:
 
     async def _begin(self, session: Session, offer: str) -> tuple[str, str]:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(session.serve(self, offer, answer), name=f"whep-{session.id}")
+        task = self._tasks.start_nowait(session.serve(self, offer, answer), name="a viewer's session")
         self._sessions[session.id] = session, task
         task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
         return session.id, await answer
@@ -231,7 +233,7 @@ class WhepSessions:
             headers = {"Allow": f"{method}, OPTIONS"}
             if method == "POST":
                 headers["Accept-Post"] = SDP
-            if request.headers.get("Origin") in self._origins:
+            if canonical_origin(request.headers.get("Origin", "")) in self._origins:
                 headers["Access-Control-Allow-Methods"] = headers["Allow"]
                 headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
                 headers["Access-Control-Max-Age"] = "600"
@@ -245,7 +247,7 @@ class WhepSessions:
         async def answered(request: web.Request) -> web.StreamResponse:
             origin = request.headers.get("Origin", "")
             headers = {"Vary": "Origin"} if self._origins else {}
-            if origin in self._origins:
+            if canonical_origin(origin) in self._origins:
                 headers["Access-Control-Allow-Origin"] = origin
                 headers["Access-Control-Expose-Headers"] = "Link, Location"
             try:

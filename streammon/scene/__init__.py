@@ -14,6 +14,7 @@ from streammon.scene.measure import Measured
 from streammon.scene.scorer import Fused, SceneScorer
 from streammon.scene.state import learner_tensors, restore_learner
 from streammon.scene.version import SCORING_SOURCE
+from streammon.scene.watched import load_watched, save_watched
 
 __all__ = [
     "MOTION_FILE",
@@ -30,9 +31,11 @@ __all__ = [
     "detector_fingerprint",
     "learner_tensors",
     "load_scene",
+    "load_watched",
     "merge_folders",
     "motion_of",
     "restore_learner",
     "save_scene",
     "save_statistics",
+    "save_watched",
 ]

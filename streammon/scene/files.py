@@ -4,6 +4,7 @@
 bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
 motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
 statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
+watched.json             what was watched since, for the calibration that goes on; a fit starts it anew
 scene.yaml               a summary for people; nothing reads it
 ```
 """
@@ -20,7 +21,7 @@ from torch import Tensor
 from streammon.calibration import Calibration, Tail
 from streammon.config import ModelConfig
 from streammon.errors import BankError, StorageError
-from streammon.motion import MotionSums, feature_dimensions
+from streammon.motion import MotionSums, feature_dimensions, settings_hash
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
@@ -36,6 +37,7 @@ from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
 from streammon.scene.learned import Halves, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
+from streammon.scene.watched import forget_watched
 
 MOTION_FILE = "motion.safetensors"
 
@@ -50,6 +52,7 @@ def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
         StorageError: A file can't be written.
     """
     scene.bank.save(folder)
+    forget_watched(folder)
     if scene.motion is None:
         _remove_motion(folder)
     else:
@@ -159,6 +162,7 @@ def _motion_arrays(motion: SceneMotion) -> Arrays:
     arrays: Arrays = halves_arrays("half", motion.halves)
     arrays["detector"] = np.frombuffer(f"sha256:{motion.detector}".encode(), np.uint8)
     arrays["format"] = np.array([MOTION_FORMAT], np.int64)
+    arrays["settings"] = np.frombuffer(settings_hash().encode(), np.uint8)
     if motion.fusion is not None and motion.patches is not None and motion.calibration is not None:
         arrays |= {f"tails.{name}": array for name, array in motion.fusion.arrays().items()}
         arrays |= {f"calibration.{name}": array for name, array in motion.calibration.arrays().items()}
@@ -183,6 +187,10 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
     stored_format = int(arrays["format"][0]) if "format" in arrays else int(arrays.get("reading", np.ones(1))[0])
     if stored_format != MOTION_FORMAT:
         found = f"{path.name} has format {stored_format}, this version reads {MOTION_FORMAT}"
+        raise BankError(where, found, fit_again)
+    stored_settings = bytes(arrays.get("settings", np.zeros(0, np.uint8)).tolist()).decode()
+    if stored_settings != settings_hash():
+        found = f"{path.name} was learned with settings {stored_settings}, this version has {settings_hash()}"
         raise BankError(where, found, fit_again)
     try:
         detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")

@@ -186,7 +186,7 @@ class Fusion:
         self.parts = parts
         self.cells = cells
         self.tails = dict(tails)
-        self._averages = RecentRecordings[Averages]()
+        self._averages = RecentRecordings(lambda: Averages(parts.window_s))
 
     @classmethod
     def of(cls, held_out: Sequence[Stretch], parts: Parts | None = None) -> Self:
@@ -235,9 +235,7 @@ class Fusion:
         surprise = self.cells.surprise(evidence)
         moving = np.zeros(GRID * GRID, np.float32)
         moving[evidence.cells] = surprise.sum(0)
-        averages = self._averages.get(recording)
-        if averages is None:
-            averages = self._averages[recording] = Averages(self.parts.window_s)
+        averages = self._averages[recording]
         score, channel = self._fused(averages.take(heights(evidence, still, _worst(surprise)), time_s))
         return score, channel, moving.reshape(GRID, GRID)
 
@@ -273,12 +271,10 @@ class Fusion:
 
 def _means(held_out: Sequence[Stretch], cells: CellTails, window_s: float) -> list[dict[Channel, float]]:
     """What each frame's channels show, averaged over the last moments of its recording."""
-    averages = RecentRecordings[Averages]()
+    averages = RecentRecordings(lambda: Averages(window_s))
     means = []
     for stretch in held_out:
-        own = averages.get(stretch.recording)
-        if own is None:
-            own = averages[stretch.recording] = Averages(window_s)
+        own = averages[stretch.recording]
         for frame in stretch.frames:
             shown = heights(frame.evidence, frame.still, _worst(cells.surprise(frame.evidence)))
             means.append(own.take(shown, frame.time_s))

@@ -79,6 +79,13 @@ class Stretch:
         return int.from_bytes(digest)
 
 
+@dataclass(slots=True)
+class _Open:
+    """The stretch that the next frame of a recording may belong to."""
+
+    stretch: Stretch | None = None
+
+
 class HeldOutFrames:
     """Held-out frames of all footage, at most 20,000.
 
@@ -89,7 +96,7 @@ class HeldOutFrames:
     def __init__(self, most: int = MOST_FRAMES) -> None:
         self._most = most
         self._stretches: list[Stretch] = []
-        self._open = RecentRecordings[Stretch]()
+        self._open = RecentRecordings(_Open)
         self._count = 0
 
     def __len__(self) -> int:
@@ -109,11 +116,11 @@ class HeldOutFrames:
 
     def add(self, frame: HeldOut) -> None:
         """Take in the next frame of its recording."""
-        stretch = self._open.get(frame.recording)
+        opened = self._open[frame.recording]
+        stretch = opened.stretch
         if stretch is None or not 0 <= frame.time_s - stretch.frames[0].time_s < STRETCH_S:
-            stretch = Stretch(frame.recording, [])
+            stretch = opened.stretch = Stretch(frame.recording, [])
             self._stretches.append(stretch)
-            self._open[frame.recording] = stretch
         if stretch.kept:
             stretch.frames.append(frame)
             self._count += 1

@@ -86,7 +86,7 @@ def motion_of(
     require_held_out(scene, len(held_out))
     stretches = held_out.stretches
     fusion = Fusion.of(stretches, parts)
-    calibration = _calibration(scene, stretches, cross_fitted_scores(stretches, parts))
+    calibration = _calibration(scene, stretches, cross_fitted_scores(stretches, parts), decades=True)
     patches = Tail.of(np.concatenate([frame.sample for frame in held_out]))
     return SceneMotion(halves, detector, fusion, patches, calibration)
 
@@ -132,12 +132,14 @@ def _blocks(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
     return blocks
 
 
-def _calibration(scene: str, stretches: Sequence[Stretch], scores: NDArray[np.float64]) -> Calibration:
+def _calibration(
+    scene: str, stretches: Sequence[Stretch], scores: NDArray[np.float64], *, decades: bool = False
+) -> Calibration:
     require_held_out(scene, len(scores))
     names = [str(number) for number, stretch in enumerate(stretches) for _ in stretch.frames]
     times_s = [frame.time_s for stretch in stretches for frame in stretch.frames]
     try:
-        return Calibration.from_scores(scores, names, times_s)
+        return Calibration.from_scores(scores, names, times_s, decades=decades)
     except ValueError as error:
         remedy = "take frames closer in time, or --hold-out 0"
         raise FootageError(f"scene {scene!r}", f"it can't be calibrated ({error})", remedy) from None

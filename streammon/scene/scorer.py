@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streammon.calibration import Calibration
+from streammon.calibration import Calibration, OnlineCalibration
 from streammon.errors import BankError
 from streammon.motion import Measure, Observer
 from streammon.motion.evidence import WHOLE_OBJECTS
@@ -52,6 +52,7 @@ class SceneScorer:
         motion: What was learned of what moves; None for PaDiM alone.
         known_calibration: From scores to false alarms a day; None where nothing was held out.
         measure: Measures frames against what was learned.
+        online: The calibration that goes on while the scene is watched; None for that of held-out footage alone.
     """
 
     def __init__(self, scene: Scene, backbone: Backbone, observer: Observer | None, open_level: float = 0.0) -> None:
@@ -64,6 +65,7 @@ class SceneScorer:
         measure = None if self.motion is None else Measure(self.motion.halves)
         self.measure = SceneMeasure(bank, measure)
         self._smoothers: dict[int, MapSmoother] = {}
+        self.online: OnlineCalibration | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -80,7 +82,12 @@ class SceneScorer:
     @property
     def threshold(self) -> float:
         """The score at which an alert opens."""
-        return self.calibration.score_at(self._open_level)
+        return (self.online or self.calibration).score_at(self._open_level)
+
+    @property
+    def basis_s(self) -> float:
+        """Seconds of normal footage that levels rest on."""
+        return (self.calibration if self.online is None else self.online.calibration).watched_s
 
     def score(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
         """Score B frames.
@@ -90,7 +97,7 @@ class SceneScorer:
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
         fused = self.fuse(frames, self.measured(frames, maps))
-        threshold = self.threshold
+        threshold, basis_s, levels = self.threshold, self.basis_s, self.online or self.calibration
         return [
             ScoredFrame(
                 camera=frame.camera,
@@ -99,12 +106,12 @@ class SceneScorer:
                 wall_time_s=frame.wall_time_s,
                 stream_time_s=frame.stream_time_s,
                 score=each.score,
-                level=self.calibration.level(each.score),
+                level=levels.level(each.score),
                 threshold=threshold,
                 anomaly_map=anomaly_map,
                 source_size=frame.source_size,
                 channel=each.channel,
-                basis_s=self.calibration.watched_s,
+                basis_s=basis_s,
             )
             for frame, each, anomaly_map in zip(frames, fused, self.anomaly_maps(fused), strict=True)
         ]

@@ -14,6 +14,7 @@ export class Board extends EventTarget {
   redis = null;
   history_s = 600;
   openLevel = 0;
+  asked_s = 86400; // one false alarm in so many seconds is asked for
   lostSince = null;
   #source = null;
   #offset_s = 0;
@@ -107,6 +108,7 @@ export class Board extends EventTarget {
     this.#offset_s = snapshot.now_s - Date.now() / 1000;
     this.history_s = snapshot.history_s;
     this.openLevel = snapshot.open_level;
+    this.asked_s = snapshot.asked_s;
     this.cameras = new Map(snapshot.cameras.map((camera) => [camera.name, { ...camera, peaks: [] }]));
     for (const camera of this.cameras.values()) camera.spans = new Map(camera.spans.map(([id, ...span]) => [id, span]));
     this.alerts = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
@@ -135,6 +137,7 @@ export class Board extends EventTarget {
     camera.level = score.level;
     camera.ratio = score.ratio;
     camera.fps = score.fps;
+    camera.basis_s = score.basis_s;
     camera.peaks = [...camera.peaks.filter(([time_s]) => time_s > score.time_s - 3), [score.time_s, score.level]];
     this.#addPoint(camera, score);
     this.#emit('score', camera);
@@ -172,6 +175,11 @@ export class Board extends EventTarget {
   #takeRedis(redis) {
     this.redis = redis;
     this.#emit('redis');
+  }
+
+  // Whether fewer false alarms are asked for than the camera's normal footage can show.
+  isProvisional(camera) {
+    return camera.basis_s != null && camera.basis_s < this.asked_s;
   }
 
   // The alert of a camera that is open now, if one is.

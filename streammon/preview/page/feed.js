@@ -2,13 +2,18 @@
 
 import { boxOverlay, drawBoxes, element, icon, setText } from './dom.js';
 import { post } from './requests.js';
-import { duration, rarity, rarityExplained, timeOfDay } from './words.js';
+import { duration, levelExplained, provisionalWords, rarity, timeOfDay } from './words.js';
 
 const TICK_MS = 1000;
 const CARDS = 60;
 
 export function lasted(alert, now_s) {
   return duration((alert.closed_s ?? Math.max(alert.time_s, alert.open ? now_s : 0)) - alert.opened_s);
+}
+
+// Why an alert is provisional; empty where it is not.
+export function provisional(alert, asked_s) {
+  return alert.provisional ? provisionalWords(alert.basis_s, asked_s) : '';
 }
 
 export function pictureAddress(alert, stream) {
@@ -44,13 +49,15 @@ export class AlertPicture {
 export class AlertActions {
   #acknowledge = element('button', { type: 'button', class: 'acknowledge' });
   #normal = element('button', { type: 'button', class: 'normal' });
+  #real = element('button', { type: 'button', class: 'real' });
   #outcome = element('p', { class: 'outcome', role: 'status' });
   #alert;
 
   constructor(ontaken) {
     this.#acknowledge.addEventListener('click', () => this.#ask('acknowledge', ontaken));
     this.#normal.addEventListener('click', () => this.#ask('normal', ontaken));
-    this.node = element('div', { class: 'actions' }, this.#acknowledge, this.#normal, this.#outcome);
+    this.#real.addEventListener('click', () => this.#ask('real', ontaken));
+    this.node = element('div', { class: 'actions' }, this.#acknowledge, this.#normal, this.#real, this.#outcome);
   }
 
   show(alert) {
@@ -58,13 +65,18 @@ export class AlertActions {
     const seen = alert.acknowledged_s !== null;
     const about = `${alert.camera}, ${timeOfDay(alert.opened_s)}`;
     this.#label(this.#acknowledge, seen ? 'Acknowledged' : 'Acknowledge', about, seen);
-    const stored = alert.normal_frames !== null;
+    const stored = alert.verdict === 'normal';
     this.#label(this.#normal, stored ? 'Kept as normal' : 'This was normal', about, stored);
     this.#normal.title = stored
       ? `${alert.normal_frames} frames are in the normal footage of scene ${alert.scene}; the next fit learns them`
       : 'Keep its frames as normal footage, for the next `streammon fit --add`';
     this.#normal.disabled = !stored && (alert.open || !alert.frames);
     if (alert.open) this.#normal.title = 'Once the alert is over';
+    const real = alert.verdict === 'real';
+    this.#label(this.#real, real ? 'Called real' : 'Was real', about, real);
+    this.#real.title = real
+      ? 'Somebody called it a real anomaly; none of its frames is normal footage'
+      : 'A real anomaly: none of its frames becomes normal footage';
   }
 
   #label(button, words, about, done) {
@@ -77,7 +89,7 @@ export class AlertActions {
 
   async #ask(what, ontaken) {
     if (this.#alert.acknowledged_s !== null && what === 'acknowledge') return;
-    if (this.#alert.normal_frames !== null && what === 'normal') return;
+    if (this.#alert.verdict === what) return;
     setText(this.#outcome, '');
     try {
       const alert = await post(`/api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);
@@ -97,6 +109,7 @@ class Card {
   #lasted = element('span', { class: 'lasted' });
   #reason = element('p', { class: 'reason' });
   #peak = element('p', { class: 'peak' });
+  #provisional = element('p', { class: 'basis', 'data-provisional': true });
   #actions;
 
   constructor(alert, onopen, ontaken) {
@@ -109,18 +122,19 @@ class Card {
     );
     const line = element('p', { class: 'when' }, this.#when, ' · ', this.#lasted);
     const head = element('div', { class: 'card-head' }, this.#name, line);
-    const said = [head, this.#reason, this.#peak];
+    const said = [head, this.#reason, this.#peak, this.#provisional];
     this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, ...said, this.look, this.#actions.node);
   }
 
-  show(alert, now_s) {
+  show(alert, now_s, asked_s) {
     setText(this.#name, alert.camera);
     setText(this.#when, timeOfDay(alert.opened_s));
     this.#when.dateTime = new Date(alert.opened_s * 1000).toISOString();
     this.look.setAttribute('aria-label', `Show the alert of ${alert.camera} at ${timeOfDay(alert.opened_s)} large`);
     setText(this.#reason, alert.reason);
-    setText(this.#peak, `seen ${rarity(alert.peak_level)}`);
-    this.#peak.title = rarityExplained(alert.peak_level);
+    setText(this.#peak, rarity(alert.peak_level, alert.basis_s));
+    this.#peak.title = levelExplained(alert.peak_level, alert.basis_s);
+    setText(this.#provisional, provisional(alert, asked_s));
     this.node.toggleAttribute('data-open', alert.open);
     this.node.toggleAttribute('data-acknowledged', alert.acknowledged_s !== null);
     this.#picture.show(alert);
@@ -172,7 +186,7 @@ export class Feed {
       this.#list.prepend(card.node);
       this.#trim();
     }
-    card?.show(alert, this.#board.now_s);
+    card?.show(alert, this.#board.now_s, this.#board.asked_s);
     this.#sift();
   }
 

@@ -5,7 +5,7 @@ import { shownLevel } from './board.js';
 import { Screen } from './screen.js';
 import { settings } from './settings.js';
 import { drawTimeline, timelineWords } from './timeline.js';
-import { rarity, rarityExplained, stateDetail, stateWords } from './words.js';
+import { basisWords, levelExplained, levelWords, provisionalWords, stateDetail, stateWords } from './words.js';
 
 const DRAW_MS = 250;
 const LINGER_MS = 2500; // out of view, before it stops: scrolling past and back costs nothing
@@ -21,6 +21,7 @@ class Tile {
   #name = element('h3', { class: 'name' });
   #state = element('span', { class: 'state' });
   #level = element('span', { class: 'level' });
+  #basis = element('p', { class: 'basis' });
   #canvas = element('canvas', { class: 'timeline', role: 'img' });
   #toggle;
 
@@ -44,7 +45,7 @@ class Tile {
       icon('heat'),
     );
     const words = element('div', { class: 'words' }, this.#name, this.#state, this.#level);
-    const caption = element('div', { class: 'caption' }, words);
+    const caption = element('div', { class: 'caption' }, words, this.#basis);
     this.#screen.node.append(this.#toggle);
     const article = element('article', { 'aria-label': camera.name }, this.#screen.node, caption, this.#canvas);
     this.node = element('li', { class: 'tile', 'data-camera': camera.name }, article);
@@ -77,8 +78,9 @@ class Tile {
     setText(this.#state, stateWords(camera));
     this.#state.title = stateDetail(camera) || (camera.fps ? `${camera.fps} pictures a second` : '');
     const level = camera.state === 'online' ? shownLevel(camera) : null;
-    setText(this.#level, rarity(level));
-    this.#level.title = rarityExplained(level);
+    setText(this.#level, levelWords(level, camera.basis_s));
+    this.#level.title = levelExplained(level, camera.basis_s);
+    showBasis(this.#basis, camera, board);
     if (!this.visible) return;
     drawTimeline(this.#canvas, camera, board);
     if (performance.now() - this.#worded > WORDS_MS) {
@@ -86,6 +88,14 @@ class Tile {
       this.#canvas.setAttribute('aria-label', timelineWords(camera, board));
     }
   }
+}
+
+// What a camera's promise rests on, and whether that is too little for what is asked.
+export function showBasis(node, camera, board) {
+  const provisional = board.isProvisional(camera);
+  setText(node, provisional ? provisionalWords(camera.basis_s, board.asked_s) : basisWords(camera.basis_s));
+  node.title = node.textContent;
+  node.toggleAttribute('data-provisional', provisional);
 }
 
 export class Grid {

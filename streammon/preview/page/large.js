@@ -2,11 +2,12 @@
 
 import { element, icon, setText } from './dom.js';
 import { shownLevel } from './board.js';
-import { AlertActions, AlertPicture, lasted } from './feed.js';
+import { AlertActions, AlertPicture, lasted, provisional } from './feed.js';
+import { showBasis } from './grid.js';
 import { Screen } from './screen.js';
 import { settings } from './settings.js';
 import { drawTimeline, timelineWords } from './timeline.js';
-import { counted, rarity, rarityExplained, stateDetail, stateWords, timeOfDay } from './words.js';
+import { counted, levelExplained, levelWords, rarity, stateDetail, stateWords, timeOfDay } from './words.js';
 
 const DRAW_MS = 250;
 const RECENT = 6;
@@ -28,6 +29,7 @@ class CameraView {
   #screen;
   #level = element('span', { class: 'level' });
   #state = element('span', { class: 'state' });
+  #basis = element('span', { class: 'basis' });
   #canvas = element('canvas', { class: 'timeline', role: 'img' });
   #scale = element('p', { class: 'scale' });
   #heat = heatControls();
@@ -38,7 +40,7 @@ class CameraView {
     this.board = board;
     this.title = name;
     this.#screen = new Screen(name);
-    this.words = [this.#state, this.#level];
+    this.words = [this.#state, this.#level, this.#basis];
     this.controls = this.#heat.nodes;
     this.body = element('div', { class: 'camera-view' }, this.#screen.node, this.#canvas, this.#scale, this.#recent);
     const minutes = Math.round(board.history_s / 60);
@@ -61,8 +63,9 @@ class CameraView {
     const fps = camera.state === 'online' && camera.fps ? ` · ${camera.fps} fps` : '';
     setText(this.#state, stateWords(camera) + (stateDetail(camera) ? ` (${stateDetail(camera)})` : fps));
     const level = camera.state === 'online' ? shownLevel(camera) : null;
-    setText(this.#level, level === null ? '' : rarity(level));
-    this.#level.title = rarityExplained(level);
+    setText(this.#level, levelWords(level, camera.basis_s));
+    this.#level.title = levelExplained(level, camera.basis_s);
+    showBasis(this.#basis, camera, board);
     this.#level.toggleAttribute('data-alert', Boolean(alert));
     this.#heat.show();
     drawTimeline(this.#canvas, camera, board);
@@ -71,7 +74,7 @@ class CameraView {
 
   #showRecent(board) {
     const alerts = [...board.alerts.values()].filter((alert) => alert.camera === this.name).slice(0, RECENT);
-    const words = alerts.map((alert) => [alert, `${timeOfDay(alert.opened_s)} · ${rarity(alert.peak_level)}`]);
+    const words = alerts.map((alert) => [alert, `${timeOfDay(alert.opened_s)} · ${rarity(alert.peak_level, alert.basis_s)}`]);
     const key = JSON.stringify(words.map(([alert, line]) => [alert.id, alert.open, alert.reason, line]));
     if (this.#recent.dataset.key === key) return;
     this.#recent.dataset.key = key;
@@ -101,6 +104,7 @@ class AlertView {
   #state = element('span', { class: 'state when-was' });
   #reason = element('span', { class: 'reason' });
   #level = element('span', { class: 'level', 'data-alert': true });
+  #provisional = element('span', { class: 'basis', 'data-provisional': true });
   #heat = heatControls();
   #actions;
 
@@ -109,7 +113,7 @@ class AlertView {
     this.board = board;
     this.title = board.alerts.get(id)?.camera ?? '';
     this.#actions = new AlertActions((alert) => board.takeAlert(alert));
-    this.words = [this.#reason, this.#state, this.#level];
+    this.words = [this.#reason, this.#state, this.#level, this.#provisional];
     this.controls = this.#heat.nodes;
     const stack = element('div', { class: 'stack' }, this.#picture.node, this.#blended.node);
     this.body = element('div', { class: 'alert-view' }, stack, this.#actions.node);
@@ -122,8 +126,9 @@ class AlertView {
     const time = `${timeOfDay(alert.opened_s)}, ${alert.open ? 'open for ' : ''}${lasted(alert, this.board.now_s)}`;
     setText(this.#state, time + regions);
     setText(this.#reason, alert.reason);
-    setText(this.#level, rarity(alert.peak_level));
-    this.#level.title = rarityExplained(alert.peak_level);
+    setText(this.#level, rarity(alert.peak_level, alert.basis_s));
+    this.#level.title = levelExplained(alert.peak_level, alert.basis_s);
+    setText(this.#provisional, provisional(alert, this.board.asked_s));
     this.body.toggleAttribute('data-heat', settings.get('heat'));
     this.body.firstChild.style.setProperty('--aspect', alert.size ? (alert.size[0] / alert.size[1]).toFixed(4) : 1.7778);
     this.#heat.show();

@@ -84,7 +84,7 @@ function showConnection() {
 
 function announce({ alert, isNew }) {
   if (!isNew || !alert.open) return;
-  const rare = `normally seen ${rarity(alert.peak_level)}`;
+  const rare = rarity(alert.peak_level, alert.basis_s);
   const words = `Alert on ${alert.camera} at ${timeOfDay(alert.opened_s)}: ${alert.reason}, ${rare}`;
   setText(document.getElementById('announcer'), words);
 }

@@ -1,8 +1,9 @@
 // What people read: states, levels, times.
 
 const DAY_S = 86400;
+const UNITS = [[DAY_S, 'day'], [3600, 'hour'], [60, 'minute']];
 const AS_USUAL = -2.5; // more than about 300 times a day
-const LONGEST_LEVEL = Math.log10(3650); // no calibration says more
+const SHOWN = 2; // an interval so many times as long as the footage is the rarest that is told as a number
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const clockSeconds = new Intl.DateTimeFormat(undefined, {
@@ -10,31 +11,49 @@ const clockSeconds = new Intl.DateTimeFormat(undefined, {
 });
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short' });
 
-function rounded(number) {
-  if (number >= 10) return Math.round(number).toLocaleString();
-  return String(Math.round(number * 10) / 10);
+// A duration as a whole number of one unit, as streammon/durations.py says it.
+export function inWords(seconds, rounded = Math.round) {
+  for (const [unit_s, name] of UNITS) {
+    if (seconds === unit_s) return `1 ${name}`;
+    if (seconds >= 2 * unit_s) return `${rounded(seconds / unit_s)} ${name}s`;
+  }
+  return seconds >= 1 ? `${rounded(seconds)} s` : 'under 1 s';
 }
 
-// How often normal footage is as unusual as this.
-export function rarity(level) {
+// How often normal footage reaches a level, and how much normal footage says so: as streammon/cli/display.py says it.
+export function rarity(level, basis_s) {
+  if (level == null) return '';
+  if (!(basis_s > 0)) return 'how rare is not known';
+  const interval_s = DAY_S * 10 ** level;
+  const footage = normalFootage(basis_s);
+  return interval_s > SHOWN * basis_s ? `never in ${footage}` : `about once in ${inWords(interval_s)} (from ${footage})`;
+}
+
+// The same for a level that changes all the time, beside what it rests on.
+export function levelWords(level, basis_s) {
   if (level == null) return '';
   if (level < AS_USUAL) return 'as usual';
-  if (level <= 0) {
-    const times = 10 ** -level;
-    return times < 1.5 ? 'once a day' : `${rounded(times)} times a day`;
-  }
-  if (level > LONGEST_LEVEL) return 'less than once in 10 years';
-  const days = 10 ** level;
-  if (days < 1.5) return 'once a day';
-  if (days < 60) return `once in ${rounded(days)} days`;
-  if (days < 550) return `once in ${Math.round(days / 30.44)} months`;
-  return `once in ${rounded(days / 365.25)} years`;
+  return rarity(level, basis_s).replace(/ \(from .*\)$/, '');
 }
 
-export function rarityExplained(level) {
-  const words = rarity(level);
-  if (!words) return '';
-  return `Normal footage of this camera looks this unusual ${words === 'as usual' ? 'all the time' : words}`;
+export function levelExplained(level, basis_s) {
+  const words = rarity(level, basis_s);
+  return words && `Normal footage of this camera looks this unusual: ${words}`;
+}
+
+function normalFootage(basis_s) {
+  return `${inWords(basis_s, Math.floor)} of normal footage`;
+}
+
+// What a camera's promise rests on; empty before its first score.
+export function basisWords(basis_s) {
+  if (basis_s == null) return '';
+  return basis_s > 0 ? `rests on ${normalFootage(basis_s)}` : 'rests on normal footage of unknown length';
+}
+
+// Why a promise can't be confirmed: one false alarm in `asked_s` is asked for, and `basis_s` is shorter.
+export function provisionalWords(basis_s, asked_s) {
+  return `provisional: ${basisWords(basis_s)}, ${inWords(asked_s)} is asked for`;
 }
 
 export function timeOfDay(time_s, seconds = true) {

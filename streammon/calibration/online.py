@@ -1,0 +1,206 @@
+"""Calibration that goes on while cameras are watched.
+
+Two things follow what is watched, and neither lets an anomaly become normal quickly:
+
+- The highest peaks of watched frames and the seconds they are from extend the held-out ones
+  (`rates.Calibration.extended`): after a day "once a day" rests on a day. Frames of an open alert are not among them.
+- The threshold tracks the asked rate r, in levels: every alert that nobody called real raises it by a step, and it
+  falls by r steps a day,
+
+      shift <- shift + step * (alerts - r * days),  shift >= 0.
+
+  This is the quantile tracker of Angelopoulos, Candes and Tibshirani, "Conformal PID Control for Time Series
+  Prediction" (2023, arXiv:2307.16895), eq. 4 and proposition 1: whatever the scores do, over D days there are at most
+  r D + (largest shift) / step + 1 alerts that raised it. The bound on how far it may rise in an hour, and at all,
+  keeps a loiterer from raising it past himself; an alert while the shift is at such a bound is not covered.
+"""
+
+import bisect
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from streammon.calibration.rates import FORM, SECONDS_PER_DAY, Calibration
+from streammon.calibration.recordings import QUIET_S, FootageClock, RecentRecordings
+
+RECALIBRATE_S = 60.0
+"""Seconds watched between two new calibrations."""
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """How the threshold follows the alerts, in levels (decades of false alarms a day).
+
+    Attributes:
+        step: Rise with each alert.
+        most: Largest shift.
+        most_per_hour: Largest rise within an hour.
+        remembered: Alerts whose rise can still be undone.
+    """
+
+    step: float = 0.5
+    most: float = 6.0
+    most_per_hour: float = 2.0
+    remembered: int = 1000
+
+
+TRACKER = TrackerSettings()
+
+
+@dataclass(frozen=True)
+class WatchedState:
+    """What is kept of what was watched.
+
+    Attributes:
+        watched_s: Seconds watched.
+        peaks: Their highest peaks, ascending.
+        shift: Of the threshold, in levels.
+    """
+
+    watched_s: float = 0.0
+    peaks: tuple[float, ...] = ()
+    shift: float = 0.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """Frames above u0 that no second of quiet separates."""
+
+    peak: float = -math.inf
+    last_s: float = -math.inf
+
+
+class OnlineCalibration:
+    """The calibration of one scene, extended by what its cameras show, and its threshold's shift.
+
+    Args:
+        base: Of held-out footage.
+        false_alarms_per_day: r, the asked rate of each camera.
+        state: Of an earlier run; None for none.
+        settings: Of the tracker.
+
+    Attributes:
+        calibration: The newest.
+        shift: Of the threshold, in levels.
+    """
+
+    def __init__(
+        self,
+        base: Calibration,
+        false_alarms_per_day: float,
+        state: WatchedState | None = None,
+        settings: TrackerSettings = TRACKER,
+    ) -> None:
+        state = state or WatchedState()
+        self._base = base
+        self._rate_per_s = false_alarms_per_day / SECONDS_PER_DAY
+        self._settings = settings
+        self._watched_s = state.watched_s
+        self._peaks = list(state.peaks)
+        self.shift = state.shift
+        self._clock = FootageClock()
+        self._runs = RecentRecordings(_Run)
+        self._open: set[str] = set()
+        self._rises: deque[tuple[str, float]] = deque(maxlen=settings.remembered)
+        self._risen: deque[tuple[float, float]] = deque()  # when (seconds watched) and by how much, the last hour
+        self._called_normal: dict[str, float] = {}  # alert → its peak
+        self._recalibrated_s = self._watched_s
+        self.calibration = base
+        self._recalibrate()
+
+    @property
+    def state(self) -> WatchedState:
+        """What to keep of it."""
+        return WatchedState(self._watched_s, tuple(self._peaks), self.shift)
+
+    def level(self, score: float) -> float:
+        """-log10 of the false alarms a day, less the shift."""
+        return self.calibration.level(score) - self.shift
+
+    def score_at(self, level: float) -> float:
+        """The score whose level this is."""
+        return self.calibration.score_at(level + self.shift)
+
+    def watch(self, camera: str, time_s: float, score: float) -> bool:
+        """Take in a scored frame, the frames of each camera in their order.
+
+        Args:
+            camera: Its name.
+            time_s: The frame's time in its stream.
+            score: Its score.
+
+        Returns:
+            Whether there is a new calibration.
+        """
+        step_s = self._clock.advance(camera, time_s)
+        self.shift = max(0.0, self.shift - self._settings.step * self._rate_per_s * step_s)
+        if camera in self._open:
+            return False
+        self._watched_s += step_s
+        run = self._runs[camera]
+        if not 0 <= time_s - run.last_s <= QUIET_S:
+            self._add_peak(run.peak)
+            run.peak = -math.inf
+        if score >= self._base.tail_start:
+            run.peak, run.last_s = max(run.peak, score), time_s
+        if self._watched_s - self._recalibrated_s < RECALIBRATE_S:
+            return False
+        self._recalibrate()
+        return True
+
+    def alert_opened(self, camera: str, alert_id: str) -> None:
+        """An alert of a camera has opened: the threshold rises, and its frames are not normal."""
+        self._open.add(camera)
+        self._runs[camera].peak = -math.inf
+        while self._risen and self._clock.seconds - self._risen[0][0] > 3600:
+            self._risen.popleft()
+        room = min(
+            self._settings.most - self.shift, self._settings.most_per_hour - sum(rise for _, rise in self._risen)
+        )
+        rise = min(self._settings.step, max(room, 0.0))
+        self.shift += rise
+        self._risen.append((self._clock.seconds, rise))
+        self._rises.append((alert_id, rise))
+
+    def alert_closed(self, camera: str) -> None:
+        """The camera's alert is over."""
+        self._open.discard(camera)
+
+    def alert_judged(self, alert_id: str, peak_score: float, *, normal: bool) -> None:
+        """An operator said what an alert was.
+
+        Either way the threshold's rise by it is undone: it was no false alarm, or its peak counts from now on.
+
+        Args:
+            alert_id: Its id.
+            peak_score: Its highest frame score.
+            normal: It was a false alarm, so its peak is one of normal footage; else it was real.
+        """
+        if not normal and alert_id in self._called_normal:
+            peak = self._called_normal.pop(alert_id)
+            if peak in self._peaks:
+                self._peaks.remove(peak)
+            self._recalibrate()
+        rise = sum(rise for each, rise in self._rises if each == alert_id)
+        self._rises = deque((each for each in self._rises if each[0] != alert_id), maxlen=self._settings.remembered)
+        self.shift = max(0.0, self.shift - rise)
+        if normal and alert_id not in self._called_normal:
+            self._add_peak(peak_score)
+            self._called_normal[alert_id] = peak_score
+            if len(self._called_normal) > self._settings.remembered:
+                del self._called_normal[next(iter(self._called_normal))]
+            self._recalibrate()
+
+    def _add_peak(self, peak: float) -> None:
+        if peak < self._base.tail_start:
+            return
+        bisect.insort(self._peaks, peak)
+        if len(self._peaks) > FORM.most_peaks + 1:  # one more says where the kept ones begin
+            del self._peaks[0]
+
+    def _recalibrate(self) -> None:
+        self._recalibrated_s = self._watched_s
+        if self._watched_s > 0:
+            self.calibration = self._base.extended(np.array(self._peaks, np.float64), self._watched_s)

@@ -55,7 +55,7 @@ def test_thresholds_and_levels_are_inverse_and_rise_together(scores: list[float]
 def test_one_long_peak_counts_once() -> None:
     scores = [1.0] * 100 + [9.0] * 12 + [1.0] * 100
     calibration = calibrated(scores)
-    assert calibration.peaks == 1
+    assert calibration.peaks.tolist() == [9.0]
     assert calibration.watched_s == pytest.approx(len(scores) / FPS)
 
 
@@ -63,7 +63,7 @@ def test_clips_played_one_after_the_other_are_separate_recordings() -> None:
     """What lies between two clips is neither time nor a reason to join peaks."""
     scores, times = [1.0] * 9 + [5.0] + [5.0] + [1.0] * 9, [i / FPS for i in range(20)]
     calibration = Calibration.from_scores(np.array(scores), ["monday"] * 10 + ["tuesday"] * 10, times)
-    assert calibration.peaks == 2
+    assert calibration.peaks.tolist() == [5.0, 5.0]
     assert calibration.watched_s == pytest.approx(20 / FPS, rel=0.1)
 
 

@@ -45,15 +45,17 @@ def frames_of(taken: torch.Tensor, first: int = 0) -> list[Frame]:
     ]
 
 
-def new_learner(backbone: Backbone, hold_out: float = 0.0, crop: int | None = None, **model: object) -> SceneLearner:
+def new_learner(
+    backbone: Backbone, model: ModelConfig | None = None, hold_out: float = 0.0, crop: int | None = None
+) -> SceneLearner:
     """Of eight seconds of footage."""
-    config = ModelConfig.model_validate(model)
-    return SceneLearner("plaza", backbone, config, None, total_s=8.0, hold_out=hold_out, size=SIZE, crop=crop)
+    model = model or ModelConfig()
+    return SceneLearner("plaza", backbone, model, None, total_s=8.0, hold_out=hold_out, size=SIZE, crop=crop)
 
 
 def learned(backbone: Backbone, frames: torch.Tensor, held_out: int, **model: object) -> SceneLearner:
     """The last `held_out` of the frames are measured by what was learned of the others."""
-    learner = new_learner(backbone, **model)
+    learner = new_learner(backbone, ModelConfig.model_validate(model))
     fit, rest = frames[: len(frames) - held_out], frames[len(frames) - held_out :]
     for first, block in enumerate(torch.split(fit, 8)):
         learner.learn(frames_of(block, 8 * first), backbone.maps(block))
@@ -164,7 +166,7 @@ def test_a_continued_fit_keeps_the_channels_and_says_whose_seed_chose_them(
 ) -> None:
     earlier, folder = learned(backbone, pictures(4), 0, seed=3), tmp_path / "plaza"
     save_statistics(folder, earlier)
-    learner = new_learner(backbone, seed=0)
+    learner = new_learner(backbone, ModelConfig(seed=0))
     go_on(learner, folder)
     learner.learn(frames_of(pictures(4, seed=1)), backbone.maps(pictures(4, seed=1)))
     bank = learner.finish().bank

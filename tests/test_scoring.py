@@ -1,6 +1,7 @@
 """How a scene learns live, in its own time, whatever its cameras do; and what it says once it watches."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def backbone() -> Backbone:
     return load_backbone(configured(Path("scenes")).model)
 
 
-def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]) -> Config:
+def configured(
+    scenes: Path, method: str = "padim", cameras: Mapping[str, dict[str, object]] | None = None
+) -> Config:
     known = cameras or {"one": {}, "two": {}}
     each = {"url": "rtsp://127.0.0.1/x", "scene": "yard", "learn_for": LEARN_S}
     return Config.parse(
@@ -43,7 +46,7 @@ def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
             "model": {"dimensions": 8, "method": method},
-            "alerting": {"false_alarms_per_day": 100},  # seconds of footage can't promise fewer
+            "alerting": {"false_alarms_per_day": 10_000},  # seconds of footage can't promise fewer
         },
         "test",
     )
@@ -53,7 +56,7 @@ class Yard:
     """A scene that is given noise, a frame at a time, at times of one's choice."""
 
     def __init__(self, folder: Path, backbone: Backbone, *cameras: str) -> None:
-        config = configured(folder, **{camera: {} for camera in cameras})
+        config = configured(folder, cameras=dict.fromkeys(cameras, {}))
         self.scene = LiveScene("yard", config, backbone, None)
         self.outcomes: list[Outcome] = []
         self._backbone = backbone
@@ -104,7 +107,7 @@ def test_a_bank_learned_at_another_rate_is_refused_with_both_named(tmp_path: Pat
     for step in range(21):
         yard.see("one", step)
     with pytest.raises(BankError) as refused:
-        LiveScene("yard", configured(tmp_path, one={"score_fps": 2}), backbone, None)
+        LiveScene("yard", configured(tmp_path, cameras={"one": {"score_fps": 2}}), backbone, None)
     assert str(refused.value) == (
         "scene 'yard': it was learned at 5 frames a second, its cameras are scored at 2 frames a second; "
         "fit it again with `streammon fit --scene yard --score-fps 2`, or set score_fps"
@@ -128,7 +131,7 @@ def test_a_bank_without_calibration_is_refused_before_any_frame(tmp_path: Path, 
 
 
 def test_two_cameras_that_learn_one_scene_for_different_times_are_refused(tmp_path: Path, backbone: Backbone) -> None:
-    config = configured(tmp_path, one={}, two={"learn_for": "5m"})
+    config = configured(tmp_path, cameras={"one": {}, "two": {"learn_for": "5m"}})
     with pytest.raises(ConfigError) as refused:
         ScorerThread(config, backbone, LatestFrames(), print, print)
     assert str(refused.value) == (
@@ -154,7 +157,7 @@ def scores_of(outcomes: list[Outcome]) -> list[ScoredFrame]:
 
 def street_scene(folder: Path, backbone: Backbone) -> LiveScene:
     """The street as it is kept there, else still to be learned."""
-    return LiveScene("yard", configured(folder, method="motion", one={}), backbone, Observer(backbone))
+    return LiveScene("yard", configured(folder, "motion", {"one": {}}), backbone, Observer(backbone))
 
 
 @pytest.fixture(scope="module")

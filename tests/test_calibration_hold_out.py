@@ -1,39 +1,32 @@
-"""What is held out to calibrate on, and what it says of footage to come."""
+"""Which footage calibrates: the second half, in two steps, each scored by what was learned before it."""
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streammon.calibration import Calibration, HoldOut
-
-
-@pytest.mark.parametrize(("total", "share"), [(30, 0.2), (2550, 0.2), (2550, 0.5), (90_000, 0.1), (7, 0.9)])
-def test_the_share_is_held_out_in_parts_spread_over_all(total: int, share: float) -> None:
-    division = HoldOut(total, share)
-    held = np.array([division.holds(index) for index in range(total)])
-    assert abs(int(held.sum()) - share * total) <= division.parts
-    assert division.learned == total - held.sum()
-    assert [len(list(division.part(range(total), held_out=each))) for each in (True, False)] == [
-        held.sum(),
-        division.learned,
-    ]
-    begins = np.flatnonzero(np.diff(held.astype(int), prepend=0) == 1)
-    assert len(begins) == division.parts
-    thirds = np.array_split(held, min(3, division.parts))
-    assert all(third.any() for third in thirds)
+from streammon.calibration import HOLD_OUT, HoldOut
 
 
-def test_parts_are_several_or_long() -> None:
-    assert [HoldOut(total).parts for total in (1, 150, 350, 2550, 10_000, 1_000_000)] == [1, 1, 1, 5, 13, 50]
+def test_the_second_half_is_held_out_in_two_steps_of_equal_length() -> None:
+    assert HOLD_OUT == 0.5
+    assert HoldOut(600.0).begins_s == (300.0, 450.0)
 
 
-def test_hardly_any_footage_is_all_learned() -> None:
-    assert [HoldOut(4, 0.2).holds(index) for index in range(4)] == [False] * 4
-    assert not any(HoldOut(1000, 0.0).holds(index) for index in range(1000))
+@pytest.mark.parametrize(
+    ("share", "begins_s"), [(0.2, (80.0, 90.0)), (0.5, (50.0, 75.0)), (0.9, (10.0, 55.0)), (0.0, ())]
+)
+def test_a_share_is_held_out_at_the_end(share: float, begins_s: tuple[float, ...]) -> None:
+    assert HoldOut(100.0, share).begins_s == pytest.approx(begins_s)
 
 
-def test_scores_that_are_surprise_are_taken_at_their_word() -> None:
-    rng = np.random.default_rng(0)
-    surprise = -np.log10(rng.uniform(size=36_000))  # an hour, ten a second
-    found = Calibration.from_surprise(surprise.tolist(), [n / 10 for n in range(36_000)])
-    assert found.score_at_rate(1.0) == pytest.approx(np.log10(864_000), abs=0.25)
-    assert found.score_at_rate(0.1) - found.score_at_rate(1.0) == pytest.approx(1.0, abs=1e-3)
+def test_without_a_share_no_part_ever_begins() -> None:
+    assert [HoldOut(100.0, 0.0).step(seconds) for seconds in (0.0, 100.0, 1e9)] == [0, 0, 0]
+
+
+@given(st.floats(1, 1e6), st.floats(0.01, 0.9), st.lists(st.floats(0, 2), min_size=2, max_size=20))
+def test_steps_only_ever_go_on(total_s: float, share: float, times: list[float]) -> None:
+    """Whatever the length: none at the beginning, all once the footage is over."""
+    division = HoldOut(total_s, share)
+    steps = [division.step(total_s * each) for each in sorted(times)]
+    assert steps == sorted(steps)
+    assert (division.step(0.0), division.step(total_s)) == (0, 2)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from streammon.calibration import RecentRecordings
+from streammon.calibration.recordings import MOST_RECORDINGS
 from streammon.motion import Observation, Observer, StillPatches
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, EmbeddingHistory
 from streammon.motion.flow import GRID
 from streammon.motion.still import _Places
-from streammon.calibration.recordings import MOST_RECORDINGS
 from streammon.records import Frame
 
 CLIPS = 2000

@@ -36,9 +36,7 @@ def backbone() -> Backbone:
     return load_backbone(configured(Path("scenes")).model)
 
 
-def configured(
-    scenes: Path, method: str = "padim", cameras: Mapping[str, dict[str, object]] | None = None
-) -> Config:
+def configured(scenes: Path, method: str = "padim", cameras: Mapping[str, dict[str, object]] | None = None) -> Config:
     known = cameras or {"one": {}, "two": {}}
     each = {"url": "rtsp://127.0.0.1/x", "scene": "yard", "learn_for": LEARN_S}
     return Config.parse(
@@ -56,7 +54,7 @@ class Yard:
     """A scene that is given noise, a frame at a time, at times of one's choice."""
 
     def __init__(self, folder: Path, backbone: Backbone, *cameras: str) -> None:
-        config = configured(folder, cameras=dict.fromkeys(cameras, {}))
+        config = configured(folder, cameras={camera: {} for camera in cameras})
         self.scene = LiveScene("yard", config, backbone, None)
         self.outcomes: list[Outcome] = []
         self._backbone = backbone

@@ -65,7 +65,7 @@ class Taking:
         return -(-frames // self.every)
 
     def scored(self, frames: int, fps: float) -> int:
-        """About how many of a clip's frames at `fps` go through the methods: those that `score_fps` leaves as well."""
+        """About how many of a clip's frames, `fps` a second, go through the methods: `score_fps` leaves those."""
         measured = self.count(frames)
         return Pace(1, self.score_fps).count(measured, frames / fps) if fps and measured else measured
 

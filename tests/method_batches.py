@@ -1,10 +1,13 @@
 """Small batches for the methods of an evaluation, and how a harness gives them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
+from streammon.evaluation.harness import Calibrated
 from streammon.evaluation.methods import Batch, Model
+from streammon.evaluation.methods.scenes import frames_of
 from streammon.padim import Backbone
 
 SIDE = 64  # an 8x8 grid for efficientnet_lite0: small and quick
@@ -46,12 +49,24 @@ def random_batch(frames: int, seed: int = 0) -> Batch:
     return Batch(torch.zeros(frames, SIDE, SIDE, 3, dtype=torch.uint8), maps, [i / 5 for i in range(frames)])
 
 
-def give(model: Model, footage: Sequence[Batch], calibrate_from: int | None = None) -> None:
-    """All passes over some batches, then `finish`; calibration begins before the batch of that number."""
-    for number in range(model.passes):
-        for index, batch in enumerate(footage):
-            if calibrate_from is not None and index >= calibrate_from and number == model.passes - 1:
-                model.begin_calibration()  # type: ignore[attr-defined]
+def give(model: Model, footage: Sequence[Batch], expected_s: float | None = None) -> None:
+    """All passes over some batches, then `finish`; calibrated on the second half of the expected seconds."""
+    if expected_s is not None:
+        assert isinstance(model, Calibrated)
+        model.expect(expected_s, 5.0)
+    for _ in range(model.passes):
+        for batch in footage:
             model.learn(batch)
         model.end_pass()
     model.finish(untold)
+
+
+def as_clips(footage: Sequence[Batch]) -> list[Batch]:
+    """The same batches, each a clip of its own."""
+    named = []
+    for number, batch in enumerate(footage):
+        times_s = [time_s - batch.times_s[0] for time_s in batch.times_s]
+        clip = Batch(batch.pictures, batch.maps, times_s)
+        frames = tuple(replace(frame, camera=f"clip {number}") for frame in frames_of(clip))
+        named.append(replace(clip, frames=frames))
+    return named

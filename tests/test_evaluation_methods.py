@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
-from method_batches import SIDE, batches, give, pictures, untold
+from method_batches import SIDE, as_clips, batches, give, pictures, untold
 from streammon.calibration import Calibration
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
@@ -26,6 +26,7 @@ from streammon.evaluation.methods import (
     layer_ablation,
     padim_seeds,
 )
+from streammon.evaluation.methods.scenes import frames_of
 from streammon.evaluation.methods.training import SpreadPictures
 from streammon.ingest import clips
 from streammon.padim import (
@@ -33,13 +34,13 @@ from streammon.padim import (
     Backbone,
     Bank,
     MapSmoother,
-    SceneLearner,
     as_batch,
     load_backbone,
     make_reduction,
 )
 from streammon.padim.devices import one_cpu_thread
 from streammon.padim.gaussian import EPSILON
+from streammon.scene import SceneLearner
 from streammon.scene.fit import FitOptions, fit_scene
 
 REDUCTIONS = ("random", "all", "pca", "orthogonal")
@@ -82,7 +83,8 @@ def test_it_scores_as_a_bank_of_streammon_fit_does(
     backbone: Backbone, numbered_clip: Path, tmp_path: Path, reduction: str, frame_score: str
 ) -> None:
     config = ModelConfig.model_validate({"reduction": reduction, "frame_score": frame_score, "precision": "float32"})
-    fit_scene("plaza", [numbered_clip], tmp_path, config, FitOptions(hold_out=0, max_frames=16), lambda *_: None)
+    options = FitOptions(score_fps=None, hold_out=0, max_frames=16)
+    fit_scene("plaza", [numbered_clip], tmp_path, config, options, lambda *_: None)
     bank = Bank.load(tmp_path).prepare(backbone.device)
     frames = islice(clips(numbered_clip)[0].frames(INPUT_SIZE), 20)
     every = batches(backbone, as_batch([frame.picture for frame in frames]))
@@ -125,19 +127,20 @@ def test_a_crop_has_the_grid_of_its_own_side(backbone: Backbone, side: int) -> N
 def test_an_interrupted_model_scores_as_one_that_was_not(
     backbone: Backbone, footage: list[Batch], probe: Batch, reduction: str
 ) -> None:
-    """Saved and restored after every batch of every pass, calibration under way included."""
+    """Saved and restored after every clip of every pass, both steps of what is held out included."""
     method = Padim(ModelConfig.model_validate({"reduction": reduction}), calibrate=True)
     whole = method.model("plaza", backbone, SIDE)
-    give(whole, footage[:6], calibrate_from=4)
+    clips_of_it = as_clips(footage[:6])  # 1.4 s each: the fourth to the sixth are held out, by two banks
+    give(whole, clips_of_it, expected_s=8.0)
     model = method.model("plaza", backbone, SIDE)
-    for number in range(model.passes):
-        for index, batch in enumerate(footage[:6]):
-            if number == model.passes - 1 and index == 4:
-                model.begin_calibration()
+    model.expect(8.0, 5.0)
+    for _ in range(model.passes):
+        for batch in clips_of_it:
             model.learn(batch)
             state = {name: tensor.clone() for name, tensor in model.state().items()}
             model.learn(probe)  # what came after the state was saved is lost
             model = method.model("plaza", backbone, SIDE)
+            model.expect(8.0, 5.0)
             model.restore(state)
         model.end_pass()
     model.finish(untold)
@@ -146,6 +149,7 @@ def test_an_interrupted_model_scores_as_one_that_was_not(
     assert model.calibration is not None
     assert whole.calibration is not None
     np.testing.assert_array_equal(model.calibration.scores, whole.calibration.scores)
+    assert len(whole.calibration.scores) == 24
 
 
 def test_a_saved_state_is_not_changed_by_what_is_learned_later(backbone: Backbone, footage: list[Batch]) -> None:
@@ -161,14 +165,11 @@ def test_a_saved_state_is_not_changed_by_what_is_learned_later(backbone: Backbon
 def test_what_calibrates_is_scored_before_it_is_learned(backbone: Backbone, footage: list[Batch]) -> None:
     """The thresholds are those of a bank that holds the end out; the scores those of one that knows it all."""
     model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
-    give(model, footage, calibrate_from=8)
-    learner = SceneLearner("plaza", backbone, ModelConfig(), SIDE)
-    for batch in footage[:8]:
-        learner.learn(batch.maps, batch.times_s)
-    learner.begin_calibration()
-    for batch in footage[8:]:
-        learner.learn(batch.maps, batch.times_s)
-    expected = learner.bank().calibration
+    give(model, footage, expected_s=16.0)
+    learner = SceneLearner("plaza", backbone, ModelConfig(), None, total_s=16.0, score_fps=5.0, size=SIDE)
+    for batch in footage:
+        learner.learn(frames_of(batch), batch.maps)
+    expected = learner.finish().bank.calibration
     assert expected is not None
     assert model.calibration is not None
     np.testing.assert_array_equal(model.calibration.scores, expected.scores)
@@ -180,16 +181,17 @@ def test_what_calibrates_is_scored_before_it_is_learned(backbone: Backbone, foot
 
 def test_footage_without_time_is_not_calibrated(backbone: Backbone, footage: list[Batch]) -> None:
     still = [Batch(batch.pictures, batch.maps, [0.0] * len(batch.times_s)) for batch in footage]
-    model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
-    give(model, still, calibrate_from=8)
-    assert model.calibration is None
+    for expected_s in (0.0, 16.0):
+        model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
+        give(model, still, expected_s)
+        assert model.calibration is None
 
 
 def test_calibration_may_be_asked_for_before_there_is_anything_to_calibrate(backbone: Backbone) -> None:
     model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
-    model.begin_calibration()
+    model.expect(16.0, 5.0)
     assert model.calibration is None
-    assert "judge_mean" not in model.state()
+    assert model.state() == {}
 
 
 def test_seeds_draw_the_channels_of_make_reduction(backbone: Backbone, footage: list[Batch]) -> None:
@@ -198,13 +200,14 @@ def test_seeds_draw_the_channels_of_make_reduction(backbone: Backbone, footage: 
     states = []
     for method, seed in zip(methods, (3, 4, 5), strict=True):
         model = method.model("plaza", backbone, SIDE)
-        model.learn(footage[0])
-        model.begin_calibration()
+        model.expect(3.0, 5.0)
+        for batch in footage[:3]:
+            model.learn(batch)
         states.append(model.state())
         expected = make_reduction("random", 232, 20, seed).indices
         assert expected is not None
         assert torch.equal(states[-1]["channel_indices"], expected)
-    assert ["judge_mean" in state for state in states] == [True, False, False]  # the first alone is calibrated
+    assert ["measure.mean" in state for state in states] == [True, False, False]  # the first alone is calibrated
 
 
 def test_names_and_keys_tell_the_settings_apart() -> None:
@@ -356,6 +359,6 @@ def test_resnet18_of_the_paper_gives_a_grid_for_each_layer(shared_data: Path) ->
 
 def test_a_calibration_is_what_a_bank_would_have(backbone: Backbone, footage: list[Batch]) -> None:
     model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
-    give(model, footage, calibrate_from=8)
+    give(model, footage, expected_s=16.0)
     assert isinstance(model.calibration, Calibration)
-    assert model.calibration.watched_s == pytest.approx(16 / 5)
+    assert model.calibration.watched_s == pytest.approx(32 / 5)  # of the sixth batch and those after it

@@ -127,7 +127,7 @@ def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[...
 
     def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
         alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
-        alerting |= {"false_alarms_per_day": 1000}  # seconds of footage can't promise fewer
+        alerting |= {"false_alarms_per_day": 300}  # seconds of footage can't promise fewer
         cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
         model = MODEL | sections.pop("model", {})
         values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": model}

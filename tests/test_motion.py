@@ -14,18 +14,29 @@ from scipy.stats import multivariate_normal
 
 from streammon.calibration.drift import Guess, shifted
 from streammon.calibration.tails import Tail
+from streammon.config import ModelConfig
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.flow import GRID, FlowReader, Motion
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
-from streammon.motion.objects import CROP_SIDE, crop_of, moving_objects
-from streammon.motion.observe import Observation
-from streammon.motion.statistics import MotionSums, cell_speeds, direction_bins, object_places, object_shapes
+from streammon.motion.objects import CROP_SIDE, MovingObject, crop_of, moving_objects
+from streammon.motion.observe import Observation, Observer
+from streammon.motion.statistics import (
+    Halves,
+    MotionSums,
+    cell_speeds,
+    direction_bins,
+    object_places,
+    object_shapes,
+)
 from streammon.motion.still import StillPatches
 from streammon.motion.view import View
-from streammon.records import Channel, Detail
-from streammon.scene.fusion import Averages, CellTails, Fusion, HeldOut, Parts, stretches_of
-from streammon.scene.motion_learner import MotionLearner
+from streammon.padim import as_batch, load_backbone
+from streammon.records import Channel, Detail, Frame
+from streammon.scene import Fused, Measured, Scene, SceneLearner, SceneScorer
+from streammon.scene.fusion import Averages, CellTails, Fusion, Parts
+from streammon.scene.held_out import HeldOut, HeldOutFrames, Stretch
+from streammon.scene.learned import SceneMotion, motion_of
 
 WIDTH, HEIGHT = 240, 160
 DIMENSIONS = 4
@@ -342,26 +353,31 @@ def evidence(speed: float = 0.0, place: float = 0.0, likeness: float = 0.8) -> E
     return Evidence(cells, values, looks, looks, place=place, likeness=likeness)
 
 
-def held_out(frames: int = 300) -> list[HeldOut]:
+def held_out(frames: int = 300, recording: str = "lobby") -> list[HeldOut]:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(frames, 3))
+    nothing = np.zeros(4, np.float16)
     return [
-        HeldOut("lobby", n / 10, n / 10, 10 + a, np.zeros(4, np.float16), evidence(b, abs(c)))
-        for n, (a, b, c) in enumerate(noise)
+        HeldOut(recording, n / 10, 10 + a, 10 + a, nothing, evidence(b, abs(c))) for n, (a, b, c) in enumerate(noise)
     ]
+
+
+def stretches_of(frames: list[HeldOut]) -> list[Stretch]:
+    kept = HeldOutFrames()
+    for frame in frames:
+        kept.add(frame)
+    return kept.stretches
 
 
 class TestFusion:
     def judged(self, fusion: Fusion, seen: Evidence, patches: float = 10.0, frames: int = 8) -> tuple[float, Channel]:
-        averages = fusion.averages()
-        judgement = None
-        for n in range(frames):
-            judgement = fusion.judge(seen, patches, n / 10, averages)
-        assert judgement is not None
-        return judgement.score, judgement.channel
+        """Score and channel of the last of some frames that all show the same, from 0 s on."""
+        found = [fusion.fuse(seen, patches, "yard", n / 10) for n in range(frames)]
+        score, channel, _ = found[-1]
+        return score, channel
 
     def test_the_witness_that_sees_something_speaks_and_is_named(self) -> None:
-        fusion = Fusion(held_out())
+        fusion = Fusion.of(stretches_of(held_out()))
         score, channel = self.judged(fusion, evidence(speed=9.0))
         assert channel is Channel.SPEED
         assert score > 3
@@ -371,32 +387,48 @@ class TestFusion:
         assert self.judged(fusion, evidence(speed=90.0, likeness=0.05))[1] is Channel.VIEW
 
     def test_what_hides_the_view_for_moments_is_no_other_view(self) -> None:
-        fusion = Fusion(held_out())
-        averages = fusion.averages()
+        fusion = Fusion.of(stretches_of(held_out()))
         likeness = [0.8] * 50 + [0.0] * 30 + [0.8] * 50 + [0.0] * 60  # hidden for 3 s, and another for 6
-        judged = [fusion.judge(evidence(likeness=like), 10.0, n / 10, averages) for n, like in enumerate(likeness)]
-        assert max(each.score for each in judged[:140]) < 3
-        assert judged[-1].score > 6
-        assert judged[-1].channel is Channel.VIEW
+        found = [fusion.fuse(evidence(likeness=like), 10.0, "yard", n / 10) for n, like in enumerate(likeness)]
+        assert max(score for score, _, _ in found[:140]) < 3
+        score, channel, _ = found[-1]
+        assert score > 6
+        assert channel is Channel.VIEW
 
     def test_a_part_that_is_left_out_is_silent(self) -> None:
-        quiet = Fusion(held_out(), Parts(speed=False, witnesses=frozenset()))
+        quiet = Fusion.of(stretches_of(held_out()), Parts(speed=False, witnesses=frozenset()))
         assert self.judged(quiet, evidence(speed=9.0))[0] == self.judged(quiet, evidence())[0]
 
     def test_a_witness_with_a_small_share_must_be_more_surprising(self) -> None:
-        fusion = Fusion(held_out())
+        fusion = Fusion.of(stretches_of(held_out()))
         reached = np.array([frame.evidence.place for frame in held_out()]).max()
         score, _ = self.judged(fusion, evidence(place=float(reached)))
-        alone = Fusion(held_out(), Parts(witnesses=frozenset()))
+        alone = Fusion.of(stretches_of(held_out()), Parts(witnesses=frozenset()))
         assert score < self.judged(alone, evidence(speed=float(reached)))[0]
 
     def test_one_frame_alone_counts_less_than_the_same_for_a_while(self) -> None:
-        fusion = Fusion(held_out())
-        averages = fusion.averages()
-        for n in range(8):
-            before = fusion.judge(evidence(), 10.0, n / 10, averages)
-        flash = fusion.judge(evidence(speed=9.0), 10.0, 0.8, averages)
-        assert before.score < flash.score < self.judged(fusion, evidence(speed=9.0))[0]
+        fusion = Fusion.of(stretches_of(held_out()))
+        before = [fusion.fuse(evidence(), 10.0, "yard", n / 10)[0] for n in range(8)][-1]
+        flash, _, _ = fusion.fuse(evidence(speed=9.0), 10.0, "yard", 0.8)
+        assert before < flash < self.judged(fusion, evidence(speed=9.0))[0]
+
+    def test_scores_of_held_out_frames_are_what_each_gets_when_it_comes_by(self) -> None:
+        """Frames of two recordings, interleaved, as two cameras give them."""
+        lobby, yard = held_out(150), held_out(150, "yard")
+        parts = stretches_of([frame for pair in zip(lobby, yard, strict=True) for frame in pair])
+        fusion = Fusion.of(parts)
+        passing = [
+            fusion.fuse(frame.evidence, frame.still, frame.recording, frame.time_s)[0]
+            for part in parts
+            for frame in part.frames
+        ]
+        assert fusion.scores(parts).tolist() == passing
+
+    def test_a_fusion_read_from_its_arrays_scores_as_the_one_written(self) -> None:
+        parts = stretches_of(held_out())
+        fusion = Fusion.of(parts)
+        again = Fusion.of_arrays({name: array.copy() for name, array in fusion.arrays().items()})
+        assert again.scores(parts).tolist() == fusion.scores(parts).tolist()
 
 
 def test_looks_count_beyond_what_the_worst_cell_of_one_frame_in_ten_shows() -> None:
@@ -405,7 +437,7 @@ def test_looks_count_beyond_what_the_worst_cell_of_one_frame_in_ten_shows() -> N
         replace(frame, evidence=replace(frame.evidence, looks=rng.gamma(4, size=20).astype(np.float16)))
         for frame in held_out()
     ]
-    tails = CellTails([frame.evidence for frame in frames], Parts())
+    tails = CellTails.of([frame.evidence for frame in frames], Parts())
     at = {share: float(np.quantile([frame.evidence.looks.max() for frame in frames], share)) for share in (0.9, 0.97)}
     shown = {
         share: tails.surprise(replace(evidence(), looks=np.full(20, value, np.float16)))[1].max()
@@ -415,50 +447,88 @@ def test_looks_count_beyond_what_the_worst_cell_of_one_frame_in_ten_shows() -> N
     assert shown[0.97] == pytest.approx(-math.log10(0.03) - 1, abs=0.1)
 
 
-def test_another_stretch_begins_every_10_s_and_with_each_stream() -> None:
+def test_another_stretch_begins_every_10_s_and_with_each_recording() -> None:
     frames = held_out(250)  # 25 s
-    frames += [replace(frame, stream="yard") for frame in frames[:20]]
-    assert np.bincount(stretches_of(frames)).tolist() == [100, 100, 50, 20]
+    frames += [replace(frame, recording="yard") for frame in frames[:20]]
+    assert [len(stretch.frames) for stretch in stretches_of(frames)] == [100, 100, 50, 20]
 
 
 LEFTS = range(10, 190, 15)
+LEARNED, HELD_OUT = 80, 200  # squares that pass, one every two seconds
+SIDE = 64  # of the model's input
 
 
 @cache
-def crossing(way: int, speed: float, top: float) -> list[Motion]:
+def crossing(way: int, speed: float, top: float) -> list[tuple[Motion, list[MovingObject]]]:
     """A square that crosses the lane: to the right, or with -1 to the left."""
-    return [moving(way * speed, left=left, top=top) for left in LEFTS[::way]]
+    motions = [moving(way * speed, left=left, top=top) for left in LEFTS[::way]]
+    return [(motion, moving_objects(motion)) for motion in motions]
 
 
 class TestOneWay:
-    """A lane in which a hundred squares passed, all to the right."""
+    """A lane in which hundreds of squares passed, all to the right."""
 
     def passing(self, way: int, start_s: float, rng: np.random.Generator) -> list[Observation]:
         seen = []
-        for number, motion in enumerate(crossing(way, float(rng.choice([26, 30, 34])), float(rng.choice([58, 62])))):
-            objects = moving_objects(motion)
+        crossed = crossing(way, float(rng.choice([26, 30, 34])), float(rng.choice([58, 62])))
+        for number, (motion, objects) in enumerate(crossed):
             features = rng.normal(size=(len(objects), DIMENSIONS)).astype(np.float32)
             seen.append(Observation("lane", start_s + number / 10, motion, objects, features))
         return seen
 
     def test_who_goes_the_other_way_is_told_by_the_direction_at_one_a_day(self) -> None:
-        rng, learner = np.random.default_rng(0), MotionLearner(DIMENSIONS)
-        passers = [self.passing(1, 2.0 * number, rng) for number in range(100)]
-        for seen in passers[:80]:
-            learner.learn(seen)
-        learner.begin_calibration()
-        for seen in passers[80:]:
-            nothing = [0.0] * len(seen), np.zeros((len(seen), 4), np.float16)
-            learner.hold_out(seen, *nothing, [each.time_s for each in seen])
-        bank = learner.bank()
-        threshold = bank.calibration.score_at_rate(1.0)
+        rng, turns, halves = np.random.default_rng(0), Halves(), (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
+        kept, before = HeldOutFrames(), None
+        for number in range(LEARNED + HELD_OUT):
+            if number == LEARNED:
+                before = Measure(halves)
+            for seen in self.passing(1, 2.0 * number, rng):
+                if before is not None:
+                    kept.add(HeldOut("lane", seen.time_s, 0.0, 0.0, np.zeros(4, np.float16), before.evidence(seen)))
+                else:
+                    half, begins = turns.turn(seen)
+                    halves[half].turns += begins
+                    halves[half].update(seen)
+        motion = motion_of("lane", halves, "", kept)
+        assert motion.calibration is not None
+        threshold = motion.calibration.score_at_rate(1.0)
+        scorer = lane_scorer(motion)
         worst = {}
-        for way, start_s in ((1, 300.0), (-1, 400.0)):
-            judged = bank.judge(self.passing(way, start_s, rng), [0.0] * len(LEFTS))
-            worst[way] = max(judged, key=lambda each: each.score)
-        assert worst[1].score < threshold < worst[-1].score
-        assert worst[-1].channel is Channel.DIRECTION
-        assert worst[-1].motion.max() > worst[-1].score  # the map shows where, though each cell is usual by itself
+        for way, start_s in ((1, 3000.0), (-1, 4000.0)):
+            passing = self.passing(way, start_s, rng)
+            worst[way] = max(judged(scorer, passing), key=lambda each: each[0].score)
+        (usual, _), (against, seen) = worst[1], worst[-1]
+        assert usual.score < threshold < against.score
+        assert against.channel is Channel.DIRECTION
+        (anomaly_map,) = scorer.anomaly_maps([against])
+        assert anomaly_map.max() == pytest.approx(against.score, rel=1e-5)
+        row, column = np.unravel_index(int(anomaly_map.argmax()), anomaly_map.shape)
+        x, y, wide, high = seen.objects[0].box
+        assert (
+            x <= (column + 0.5) / SIDE * WIDTH <= x + wide
+        )  # the map shows where, though each cell is usual by itself
+        assert y <= (row + 0.5) / SIDE * HEIGHT <= y + high
+
+
+def lane_scorer(motion: SceneMotion) -> SceneScorer:
+    """By that motion, and by patches of two frames of noise."""
+    backbone, rng = load_backbone(ModelConfig(dimensions=4)), np.random.default_rng(0)
+    learner = SceneLearner("lane", backbone, ModelConfig(dimensions=4), None, total_s=0.0, hold_out=0.0, size=SIDE)
+    pictures = rng.integers(0, 255, (2, SIDE, SIDE, 3), np.uint8)
+    frames = [Frame("lane", n, picture, (WIDTH, HEIGHT), n / 10, 0.0) for n, picture in enumerate(pictures)]
+    learner.learn(frames, backbone.maps(as_batch(list(pictures))))
+    return SceneScorer(Scene(learner.finish().bank, motion), backbone, Observer(backbone))
+
+
+def judged(scorer: SceneScorer, passing: list[Observation]) -> list[tuple[Fused, Observation]]:
+    """What is said of what moves in some frames, whose patches are as usual."""
+    measure = scorer.measure.motion
+    assert measure is not None
+    nothing = np.zeros((SIDE // 8, SIDE // 8), np.float32)
+    black = np.zeros((SIDE, SIDE, 3), np.uint8)
+    frames = [Frame(seen.stream, n, black, (WIDTH, HEIGHT), seen.time_s, 0.0) for n, seen in enumerate(passing)]
+    measured = [Measured(0.0, nothing, 0.0, measure.evidence(seen), seen) for seen in passing]
+    return list(zip(scorer.fuse(frames, measured), passing, strict=True))
 
 
 class TestDrift:
@@ -588,16 +658,31 @@ def measure() -> Measure:
 
 
 def test_a_turn_is_a_quarter_minute_of_a_stream_and_turns_go_to_the_halves_by_turns() -> None:
-    learner, street = MotionLearner(DIMENSIONS), observed(moving(25.0), 0.0)
+    turns, street, given = Halves(), observed(moving(25.0), 0.0), []
     times = {"street": (0.0, 5.0, 14.9, 15.0, 29.0, 31.0, 100.0), "lane": (0.0, 1.0)}
     for stream, each in times.items():
-        learner.learn([replace(street, stream=stream, time_s=time_s) for time_s in each])
-    assert [half.turns for half in learner.halves] == [3, 2]  # from 0, 31 and the lane's; from 15 and 100
-    assert [half.frames for half in learner.halves] == [6, 3]
-    merged = MotionSums(DIMENSIONS)
-    for half in learner.halves:
-        merged.merge(half)
-    assert (merged.turns, merged.frames) == (5, 9)
+        given += [turns.turn(replace(street, stream=stream, time_s=time_s)) for time_s in each]
+    assert given == [
+        (0, True),
+        (0, False),
+        (0, False),
+        (1, True),
+        (1, False),
+        (0, True),
+        (1, True),
+        (0, True),  # the lane's
+        (0, False),
+    ]
+
+
+def test_merged_sums_are_those_of_all_frames_and_turns() -> None:
+    halves, street = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS)), observed(moving(25.0), 0.0)
+    for half, frames in zip(halves, (6, 3), strict=True):
+        half.turns = frames // 3
+        for _ in range(frames):
+            half.update(street)
+    halves[0].merge(halves[1])
+    assert (halves[0].turns, halves[0].frames) == (3, 9)
 
 
 class TestMeasure:

@@ -10,19 +10,21 @@ from torchvision.models import detection
 
 from streammon.config import ModelConfig
 from streammon.errors import BankError, WeightsError
-from streammon.motion import (
-    Observer,
-)
-from streammon.padim import Backbone, BankFacts, facts_for, load_backbone, make_reduction
+from streammon.motion import MotionSums, Observer
+from streammon.padim import INPUT_SIZE, Backbone, as_batch, load_backbone
 from streammon.records import Detail, Frame
 from streammon.scene import (
-    MotionLearner,
+    Scene,
+    SceneLearner,
     configured_detector,
     configured_observer,
-    save_motion,
+    load_scene,
+    save_scene,
+    save_statistics,
 )
 from streammon.scene.detector import load_detector
-from streammon.scene.motion_file import load_motion
+from streammon.scene.files import go_on
+from streammon.scene.learned import SceneMotion
 
 CPU = torch.device("cpu")
 
@@ -84,13 +86,25 @@ def test_a_file_that_holds_no_detector_is_refused(tmp_path: Path, backbone: Back
         configured_detector(ModelConfig(detector=tmp_path / "gone.pth"), backbone)
 
 
-def test_what_was_learned_with_it_is_refused_without_it(tmp_path: Path, backbone: Backbone) -> None:
-    facts: BankFacts = facts_for("lobby", backbone, make_reduction("random", 232, 8, 0), 256, 256)
-    save_motion(tmp_path, MotionLearner(4, "a" * 64), facts)
-    with pytest.raises(BankError, match=r"fitted with a detector, against model\.detector; fit it again"):
-        load_motion(tmp_path, MotionLearner(4), facts)
-    with pytest.raises(BankError, match="fitted with another detector"):
-        load_motion(tmp_path, MotionLearner(4, "b" * 64), facts)
-    anyone = MotionLearner(4, None)
-    load_motion(tmp_path, anyone, facts)
-    assert anyone.detector == "a" * 64
+def test_what_was_learned_with_it_is_refused_without_it(tmp_path: Path, backbone: Backbone, weights: Path) -> None:
+    folder, model = tmp_path / "lobby", ModelConfig(dimensions=8)
+    learner = SceneLearner("lobby", backbone, model, None, total_s=1.0, hold_out=0.0)
+    learner.learn([frame()] * 2, backbone.maps(as_batch([frame().picture] * 2)))
+    dimensions = Observer(backbone).dimensions
+    sums = (MotionSums(dimensions), MotionSums(dimensions))
+    save_scene(folder, Scene(learner.finish().bank, SceneMotion(sums, "a" * 64)), ["a picture"])
+    save_statistics(folder, learner)
+    fit_again = "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    for detector, fitted in (("", "with a detector"), ("b" * 64, "with another detector")):
+        with pytest.raises(BankError) as refused:
+            load_scene(folder, backbone, model, detector)
+        assert (
+            str(refused.value)
+            == f"scene 'lobby': its motion was fitted {fitted}, against model.detector; {fit_again}"
+        )
+    found = load_scene(folder, backbone, model, "a" * 64)
+    assert found.motion is not None
+    assert found.motion.detector == "a" * 64
+    other = SceneLearner("lobby", backbone, model, Observer(backbone), total_s=1.0, size=INPUT_SIZE)
+    with pytest.raises(BankError, match=r"its motion was fitted with a detector, against model\.detector"):
+        go_on(other, folder)

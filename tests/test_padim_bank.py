@@ -11,11 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
-from streammon.calibration.rates import KEPT_SCORES
 from streammon.config import ModelConfig
 from streammon.errors import BankError, FootageError
-from streammon.padim import Backbone, Bank, SceneLearner, Statistics, as_batch, load_backbone
+from streammon.padim import Backbone, Bank, as_batch, load_backbone
 from streammon.padim.gaussian import EPSILON
+from streammon.records import Frame
+from streammon.scene import SceneLearner, save_statistics
+from streammon.scene.files import go_on
 
 SIZE = 64  # an 8x8 grid for efficientnet_lite0: small and quick
 
@@ -35,21 +37,38 @@ def pictures(frames: int, seed: int = 0) -> torch.Tensor:
     return (texture + noise + light).to(torch.uint8)
 
 
+def frames_of(taken: torch.Tensor, first: int = 0) -> list[Frame]:
+    """Frames of one recording, five a second."""
+    return [
+        Frame("plaza", first + n, picture.numpy(), (SIZE, SIZE), (first + n) / 5, 0.0)
+        for n, picture in enumerate(taken)
+    ]
+
+
+def new_learner(
+    backbone: Backbone, model: ModelConfig | None = None, hold_out: float = 0.0, crop: int | None = None
+) -> SceneLearner:
+    """Of eight seconds of footage."""
+    model = model or ModelConfig()
+    return SceneLearner("plaza", backbone, model, None, total_s=8.0, hold_out=hold_out, size=SIZE, crop=crop)
+
+
 def learned(backbone: Backbone, frames: torch.Tensor, held_out: int, **model: object) -> SceneLearner:
-    learner = SceneLearner("plaza", backbone, ModelConfig.model_validate(model), SIZE)
+    """The last `held_out` of the frames are measured by what was learned of the others."""
+    learner = new_learner(backbone, ModelConfig.model_validate(model))
     fit, rest = frames[: len(frames) - held_out], frames[len(frames) - held_out :]
-    for block in torch.split(fit, 8):
-        learner.learn(backbone.maps(block), [0.0] * len(block))
+    for first, block in enumerate(torch.split(fit, 8)):
+        learner.learn(frames_of(block, 8 * first), backbone.maps(block))
     if held_out:
-        learner.begin_calibration()
-        learner.learn(backbone.maps(rest), [i / 5 for i in range(held_out)])
+        learner.begin_hold_out()
+        learner.learn(frames_of(rest, len(fit)), backbone.maps(rest))
     return learner
 
 
 @pytest.fixture
 def scene(tmp_path: Path, backbone: Backbone) -> Path:
     folder = tmp_path / "plaza"
-    learned(backbone, pictures(40), 12).bank().save(folder)
+    learned(backbone, pictures(40), 12).finish().bank.save(folder)
     return folder
 
 
@@ -57,7 +76,7 @@ def scene(tmp_path: Path, backbone: Backbone) -> Path:
 def test_map_equals_scipys_mahalanobis_with_numpys_covariance(backbone: Backbone, reduction: str) -> None:
     frames = pictures(60)
     learner = learned(backbone, frames, 0, reduction=reduction)
-    bank = learner.bank().prepare(backbone.device)
+    bank = learner.finish().bank.prepare(backbone.device)
     embeddings = bank.reduction.embed(backbone.maps(frames)).double().numpy()
     strange = backbone.maps(pictures(3, seed=5))
     distances = bank.distances(strange).flatten(1)
@@ -70,22 +89,37 @@ def test_map_equals_scipys_mahalanobis_with_numpys_covariance(backbone: Backbone
             assert float(distances[b, position]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_what_calibrates_is_judged_by_what_was_learned_before_it_and_then_learned(backbone: Backbone) -> None:
+def test_what_calibrates_is_measured_by_what_was_learned_before_it_and_then_learned(backbone: Backbone) -> None:
     learner = learned(backbone, pictures(30), 0)
     gaussian = learner.statistics.gaussian
     gaussian.mean = gaussian.mean.float()  # as where a device has no float64
-    learner.begin_calibration()
-    maps, mean = backbone.maps(pictures(8, seed=5)), gaussian.mean.clone()
-    first, second = (learner.learn(maps, [start + n / 5 for n in range(8)]) for start in (0, 10))
-    assert first is not None
-    assert second is not None
-    assert torch.equal(first, second)
+    learner.begin_hold_out()
+    taken = pictures(8, seed=5)
+    maps, mean = backbone.maps(taken), gaussian.mean.clone()
+    for first in (30, 60):
+        learner.learn(frames_of(taken, first), maps)
+    looks = [frame.looks for frame in learner.held_out]
+    assert looks[:8] == looks[8:]
     assert gaussian.count == 46
     assert not torch.equal(gaussian.mean, mean)
 
 
+def test_the_second_half_is_held_out_in_two_steps_each_measured_by_all_before_it(backbone: Backbone) -> None:
+    """Eight seconds at five a second: frames 0 to 19 are learned, 20 to 29 and 30 to 39 measured first."""
+    taken = pictures(40)
+    learner = new_learner(backbone, hold_out=0.5)
+    for first in range(40):
+        learner.learn(frames_of(taken[first : first + 1], first), backbone.maps(taken[first : first + 1]))
+    assert [round(5 * frame.time_s) for frame in learner.held_out] == list(range(21, 40))
+    looks = [frame.looks for frame in learner.held_out]
+    for begins, measured in ((21, slice(0, 10)), (31, slice(10, 19))):
+        before = learned(backbone, taken[:begins], 0).finish().bank.prepare(backbone.device)
+        _, expected = before.score(backbone.maps(taken[begins : begins + len(looks[measured])]))
+        assert looks[measured] == pytest.approx(expected.tolist(), rel=1e-4)
+
+
 def test_a_saved_bank_scores_as_the_one_in_memory(backbone: Backbone, tmp_path: Path) -> None:
-    bank = learned(backbone, pictures(40), 12).bank()
+    bank = learned(backbone, pictures(40), 12).finish().bank
     bank.save(tmp_path / "plaza")
     loaded = Bank.load(tmp_path / "plaza")
     assert loaded.facts == bank.facts
@@ -116,34 +150,41 @@ def test_something_new_scores_higher_than_anything_held_out(backbone: Backbone, 
 
 
 def test_continuing_a_fit_equals_one_fit(backbone: Backbone, tmp_path: Path) -> None:
-    frames = pictures(60)
-    learned(backbone, frames[:30], 0).statistics.save(tmp_path / "plaza")
-    earlier = Statistics.load(tmp_path / "plaza")
-    learner = SceneLearner("plaza", backbone, ModelConfig(), SIZE, earlier=earlier)
-    learner.learn(backbone.maps(frames[30:]), [0.0] * 30)
-    continued, whole = learner.bank(), learned(backbone, frames, 0).bank()
+    frames, folder = pictures(60), tmp_path / "plaza"
+    save_statistics(folder, learned(backbone, frames[:30], 0))
+    learner = new_learner(backbone)
+    go_on(learner, folder)
+    learner.learn(frames_of(frames[30:], 30), backbone.maps(frames[30:]))
+    continued, whole = learner.finish().bank, learned(backbone, frames, 0).finish().bank
     assert continued.facts.frames == 60
     largest = whole.cholesky.abs().max()
     torch.testing.assert_close(continued.cholesky / largest, whole.cholesky / largest, atol=1e-5, rtol=0)
 
 
-def test_a_continued_fit_keeps_the_channels_and_says_whose_seed_chose_them(backbone: Backbone) -> None:
-    earlier = learned(backbone, pictures(4), 0, seed=3).statistics
-    learner = SceneLearner("plaza", backbone, ModelConfig(seed=0), SIZE, earlier=earlier)
-    learner.learn(backbone.maps(pictures(4, seed=1)), [0.0] * 4)
-    bank = learner.bank()
+def test_a_continued_fit_keeps_the_channels_and_says_whose_seed_chose_them(
+    backbone: Backbone, tmp_path: Path
+) -> None:
+    earlier, folder = learned(backbone, pictures(4), 0, seed=3), tmp_path / "plaza"
+    save_statistics(folder, earlier)
+    learner = new_learner(backbone, ModelConfig(seed=0))
+    go_on(learner, folder)
+    learner.learn(frames_of(pictures(4, seed=1)), backbone.maps(pictures(4, seed=1)))
+    bank = learner.finish().bank
     assert bank.facts.seed == 3
     assert bank.reduction.indices is not None
-    assert earlier.reduction.indices is not None
-    assert torch.equal(bank.reduction.indices, earlier.reduction.indices)
+    assert earlier.statistics.reduction.indices is not None
+    assert torch.equal(bank.reduction.indices, earlier.statistics.reduction.indices)
 
 
-def test_only_the_newest_held_out_scores_are_kept(backbone: Backbone) -> None:
-    statistics = learned(backbone, pictures(4), 0).statistics
-    statistics.hold_out([1.0] * KEPT_SCORES, [0.0] * KEPT_SCORES)
-    statistics.hold_out([2.0, 3.0], [0.1, 0.2])
-    assert len(statistics.scores) == len(statistics.times_s) == KEPT_SCORES
-    assert statistics.scores[-3:] == [1.0, 2.0, 3.0]
+def test_a_fit_at_another_rate_is_not_continued_and_both_rates_are_named(backbone: Backbone, tmp_path: Path) -> None:
+    save_statistics(tmp_path / "plaza", learned(backbone, pictures(4), 0))
+    learner = SceneLearner("plaza", backbone, ModelConfig(), None, total_s=8.0, score_fps=5.0, size=SIZE)
+    with pytest.raises(BankError) as refused:
+        go_on(learner, tmp_path / "plaza")
+    assert str(refused.value) == (
+        "scene 'plaza': it was learned at the rate of its footage, the other at 5 frames a second; "
+        "fit both with the same --score-fps"
+    )
 
 
 def test_a_crop_one_pixel_smaller_is_a_crop() -> None:
@@ -158,16 +199,16 @@ def test_statistics_of_another_channel_choice_do_not_merge(backbone: Backbone) -
 
 def test_one_frame_is_too_few(backbone: Backbone) -> None:
     with pytest.raises(FootageError) as caught:
-        learned(backbone, pictures(1), 0).bank()
+        learned(backbone, pictures(1), 0).finish()
     assert str(caught.value) == (
         "scene 'plaza': it has 1 frames to learn from; give at least 2, and far more for a bank that is of use"
     )
 
 
 def test_centre_crop_leaves_the_border_unscored(backbone: Backbone) -> None:
-    learner = SceneLearner("plaza", backbone, ModelConfig(), SIZE, crop=48)
-    learner.learn(backbone.maps(pictures(20)[:, 8:56, 8:56]), [0.0] * 20)
-    bank = learner.bank().prepare(backbone.device)
+    learner = new_learner(backbone, crop=48)
+    learner.learn(frames_of(pictures(20)), backbone.maps(pictures(20)[:, 8:56, 8:56]))
+    bank = learner.finish().bank.prepare(backbone.device)
     maps, _ = bank.score(backbone.maps(pictures(1, seed=2)[:, 8:56, 8:56]))
     assert maps.shape == (1, SIZE, SIZE)
     assert maps[0, :8].abs().max() == 0
@@ -178,7 +219,7 @@ def test_a_bank_of_another_backbone_is_refused_with_both_named(backbone: Backbon
     bank = Bank.load(scene)
     bank.facts = replace(bank.facts, backbone="resnet18", grid=(64, 64))
     with pytest.raises(BankError) as caught:
-        bank.hold_fit(backbone, SIZE, SIZE)
+        bank.require_fit(backbone, SIZE, SIZE)
     assert str(caught.value) == (
         "scene 'plaza': its bank was fitted with resnet18 (64x64 positions), the config asks for "
         "efficientnet_lite0 (8x8 positions); fit it again with `streammon fit --scene plaza`"
@@ -191,7 +232,7 @@ def test_a_bank_of_other_weights_is_refused(backbone: Backbone, scene: Path) -> 
     with pytest.raises(
         BankError, match=r"weights_sha256 000000000000, the config asks for .* weights_sha256 57934424"
     ):
-        bank.hold_fit(backbone, SIZE, SIZE)
+        bank.require_fit(backbone, SIZE, SIZE)
 
 
 def test_a_missing_bank_says_how_to_learn_one(tmp_path: Path) -> None:
@@ -231,7 +272,7 @@ def broken(path: Path, how: str) -> None:
         ("torch.save", "is a pickle"),
         ("stranger", "is a safetensors file, but none of streammon's"),
         ("wrong shape", r"its mean is \(5, 100\) where the header says \(64, 100\)"),
-        ("old format", "is of format 0, this streammon reads 1"),
+        ("old format", "is of format 0, this streammon reads 2"),
         ("no sense", "the header of .* makes no sense"),
     ],
 )
@@ -247,7 +288,7 @@ def test_an_interrupted_write_leaves_the_old_bank(
     backbone: Backbone, scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (scene / "bank.safetensors").read_bytes()
-    bank = learned(backbone, pictures(40, seed=1), 12).bank()
+    bank = learned(backbone, pictures(40, seed=1), 12).finish().bank
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         bank.save(scene)

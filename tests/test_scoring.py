@@ -1,6 +1,7 @@
 """How a scene learns live, in its own time, whatever its cameras do; and what it says once it watches."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,18 @@ from streammon.calibration import LEAST_FRAMES
 from streammon.config import Config
 from streammon.errors import BankError, ConfigError
 from streammon.ingest import LatestFrames
-from streammon.live.scorer import Outcome, Scene, ScorerThread
-from streammon.motion import (
-    Observer,
-)
+from streammon.live.scorer import LiveScene, Outcome, ScorerThread
+from streammon.motion import Observer
 from streammon.padim import (
     INPUT_SIZE,
+    STATISTICS_FILE,
     Backbone,
     Bank,
     as_batch,
     load_backbone,
 )
 from streammon.records import Channel, Frame, SceneProgress, ScoredFrame
-from streammon.scene import (
-    MOTION_FILE,
-)
+from streammon.scene import MOTION_FILE, SceneLearner, save_scene
 from walking_frames import frames_of, walking
 
 LEARN_S = 20.0
@@ -39,7 +37,7 @@ def backbone() -> Backbone:
     return load_backbone(configured(Path("scenes")).model)
 
 
-def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]) -> Config:
+def configured(scenes: Path, method: str = "padim", cameras: Mapping[str, dict[str, object]] | None = None) -> Config:
     known = cameras or {"one": {}, "two": {}}
     each = {"url": "rtsp://127.0.0.1/x", "scene": "yard", "learn_for": LEARN_S}
     return Config.parse(
@@ -47,7 +45,7 @@ def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
             "model": {"dimensions": 8, "method": method, "precision": PRECISION},
-            "alerting": {"false_alarms_per_day": 100},  # seconds of footage can't promise fewer
+            "alerting": {"false_alarms_per_day": 10_000},  # seconds of footage can't promise fewer
         },
         "test",
     )
@@ -56,9 +54,9 @@ def configured(scenes: Path, method: str = "padim", **cameras: dict[str, object]
 class Yard:
     """A scene that is given noise, a frame at a time, at times of one's choice."""
 
-    def __init__(self, folder: Path, backbone: Backbone) -> None:
-        config = configured(folder)
-        self.scene = Scene("yard", config, config.cameras["one"], backbone, None)
+    def __init__(self, folder: Path, backbone: Backbone, *cameras: str) -> None:
+        config = configured(folder, cameras={camera: {} for camera in cameras})
+        self.scene = LiveScene("yard", config, backbone, None)
         self.outcomes: list[Outcome] = []
         self._backbone = backbone
         self._rng = np.random.default_rng(0)
@@ -71,39 +69,68 @@ class Yard:
         self.outcomes += self.scene.take([frame], self._backbone.maps(as_batch([picture])))
 
 
-def test_two_cameras_on_one_scene_do_not_make_its_time_run_twice_as_fast(tmp_path: Path, backbone: Backbone) -> None:
-    yard = Yard(tmp_path, backbone)
+def test_the_time_of_a_scene_with_two_cameras_is_the_mean_of_theirs(tmp_path: Path, backbone: Backbone) -> None:
+    yard = Yard(tmp_path, backbone, "one", "two")
     for step in range(11):
         yard.see("one", step)
-        yard.see("two", step + 0.4)
-    assert yard.scene.progress == pytest.approx(10.4 / LEARN_S)
+        if step % 2 == 0:
+            yard.see("two", step / 2 + 0.4)
+    assert yard.scene.progress == pytest.approx((10 + 5) / 2 / LEARN_S)
 
 
 def test_a_pause_is_not_learned_and_a_clock_set_back_costs_one_step(tmp_path: Path, backbone: Backbone) -> None:
-    yard = Yard(tmp_path, backbone)
+    yard = Yard(tmp_path, backbone, "one")
     for time_s in (0, 4, 8, 60, 64, -3600, -3596):
         yard.see("one", time_s)
     assert yard.scene.progress == pytest.approx((4 + 4 + 4 + 4) / LEARN_S)
 
 
-def test_a_scene_fits_then_calibrates_then_watches(tmp_path: Path, backbone: Backbone) -> None:
-    yard = Yard(tmp_path, backbone)
-    for step in range(28):
+def test_a_scene_learns_then_holds_out_then_watches(tmp_path: Path, backbone: Backbone) -> None:
+    yard = Yard(tmp_path, backbone, "one")
+    for step in range(22):
         yard.see("one", step)
     progress = [outcome for outcome in yard.outcomes if isinstance(outcome, SceneProgress)]
     assert [outcome.done for outcome in progress] == [False] * (len(progress) - 1) + [True]
-    # 0.8 of 20 s is reached with frame 16, the 17th; then as many frames as a calibration takes, to frame 26;
-    # they are learned as well
+    # half of 20 s is over with frame 10; the frames after it, up to frame 20, are held out and learned as well
     facts = Bank.load(tmp_path / "yard").facts
-    assert (facts.frames, facts.calibration_frames) == (27, LEAST_FRAMES)
+    assert (facts.frames, facts.calibration_frames) == (21, LEAST_FRAMES)
     scores = [outcome for outcome in yard.outcomes if isinstance(outcome, ScoredFrame)]
-    assert [score.seq for score in scores] == [27]
+    assert [score.seq for score in scores] == [21]
     assert scores[0].threshold == yard.scene.threshold > 0
+    assert scores[0].basis_s == yard.scene.basis_s == pytest.approx(10.0)
     assert (yard.scene.learning, yard.scene.progress) == (False, 1.0)
 
 
+def test_a_bank_learned_at_another_rate_is_refused_with_both_named(tmp_path: Path, backbone: Backbone) -> None:
+    yard = Yard(tmp_path, backbone, "one")
+    for step in range(21):
+        yard.see("one", step)
+    with pytest.raises(BankError) as refused:
+        LiveScene("yard", configured(tmp_path, cameras={"one": {"score_fps": 2}}), backbone, None)
+    assert str(refused.value) == (
+        "scene 'yard': it was learned at 5 frames a second, its cameras are scored at 2 frames a second; "
+        "fit it again with `streammon fit --scene yard --score-fps 2`, or set score_fps"
+    )
+
+
+def test_a_bank_without_calibration_is_refused_before_any_frame(tmp_path: Path, backbone: Backbone) -> None:
+    rng = np.random.default_rng(0)
+    learner = SceneLearner(
+        "yard", backbone, configured(tmp_path).model, None, total_s=8.0, hold_out=0.0, score_fps=5.0
+    )
+    picture = rng.integers(0, 255, (INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
+    frames = [Frame("one", n, picture, (640, 360), n / 5, 0.0) for n in range(2)]
+    learner.learn(frames, backbone.maps(as_batch([picture, picture])))
+    save_scene(tmp_path / "yard", learner.finish(), ["noise"])
+    with pytest.raises(BankError) as refused:
+        LiveScene("yard", configured(tmp_path), backbone, None)
+    assert str(refused.value) == (
+        "scene 'yard': its bank has no calibration; fit it again on more footage, without --hold-out 0"
+    )
+
+
 def test_two_cameras_that_learn_one_scene_for_different_times_are_refused(tmp_path: Path, backbone: Backbone) -> None:
-    config = configured(tmp_path, one={}, two={"learn_for": "5m"})
+    config = configured(tmp_path, cameras={"one": {}, "two": {"learn_for": "5m"}})
     with pytest.raises(ConfigError) as refused:
         ScorerThread(config, backbone, LatestFrames(), print, print)
     assert str(refused.value) == (
@@ -114,7 +141,7 @@ def test_two_cameras_that_learn_one_scene_for_different_times_are_refused(tmp_pa
 # --- what moves
 
 
-def take_all(scene: Scene, frames: list[Frame], backbone: Backbone) -> list[Outcome]:
+def take_all(scene: LiveScene, frames: list[Frame], backbone: Backbone) -> list[Outcome]:
     """What a scene makes of frames, eight at a time."""
     outcomes: list[Outcome] = []
     for first in range(0, len(frames), 8):
@@ -127,14 +154,13 @@ def scores_of(outcomes: list[Outcome]) -> list[ScoredFrame]:
     return [outcome for outcome in outcomes if isinstance(outcome, ScoredFrame)]
 
 
-def street_scene(folder: Path, backbone: Backbone) -> Scene:
+def street_scene(folder: Path, backbone: Backbone) -> LiveScene:
     """The street as it is kept there, else still to be learned."""
-    config = configured(folder, method="motion")
-    return Scene("yard", config, config.cameras["one"], backbone, Observer(backbone))
+    return LiveScene("yard", configured(folder, "motion", {"one": {}}), backbone, Observer(backbone))
 
 
 @pytest.fixture(scope="module")
-def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
+def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveScene]:
     """A street whose walkers were learned live, at 10 frames a second for 20 s, and its folder."""
     folder = tmp_path_factory.mktemp("street")
     scene = street_scene(folder, backbone)
@@ -145,7 +171,7 @@ def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 def test_what_moves_is_learned_live_and_who_runs_is_told_by_the_speed(
-    learned: tuple[Path, Scene], backbone: Backbone
+    learned: tuple[Path, LiveScene], backbone: Backbone
 ) -> None:
     _, scene = learned
     runner = Walker(LEARNED + 16, 0, WALK_Y, 12)
@@ -163,7 +189,9 @@ def test_what_moves_is_learned_live_and_who_runs_is_told_by_the_speed(
     assert (column / INPUT_SIZE * 320, row / INPUT_SIZE * 200) == pytest.approx((x, WALK_Y + 15), abs=30)
 
 
-def test_a_scene_loaded_again_scores_as_the_one_that_learned(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+def test_a_scene_loaded_again_scores_as_the_one_that_learned(
+    learned: tuple[Path, LiveScene], backbone: Backbone
+) -> None:
     folder, scene = learned
     again = street_scene(folder, backbone)
     frames = frames_of(walking(LEARNED, LEARNED + 16, [Walker(LEARNED, 0, WALK_Y, 12)]), "west")
@@ -173,7 +201,20 @@ def test_a_scene_loaded_again_scores_as_the_one_that_learned(learned: tuple[Path
     assert again.threshold == pytest.approx(scene.threshold)
 
 
-def test_two_cameras_of_one_scene_are_told_apart(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+def test_the_motion_file_alone_is_read_at_the_start(
+    learned: tuple[Path, LiveScene], tmp_path: Path, backbone: Backbone
+) -> None:
+    """The tails are in it: held-out frames lie in the statistics, which only `--add` and `merge` need."""
+    folder, scene = learned
+    shutil.copytree(folder / "yard", tmp_path / "yard")
+    (tmp_path / "yard" / STATISTICS_FILE).unlink()
+    frames = frames_of(walking(LEARNED, LEARNED + 8), "alone")
+    found = [scores_of(take_all(street_scene(place, backbone), frames, backbone)) for place in (folder, tmp_path)]
+    assert [score.score for score in found[0]] == [score.score for score in found[1]]
+    assert {score.threshold for each in found for score in each} == {scene.threshold}
+
+
+def test_two_cameras_of_one_scene_are_told_apart(learned: tuple[Path, LiveScene], backbone: Backbone) -> None:
     folder, _ = learned
     frames = frames_of(walking(LEARNED, LEARNED + 12), "left")
     alone = scores_of(take_all(street_scene(folder, backbone), frames, backbone))
@@ -184,7 +225,9 @@ def test_two_cameras_of_one_scene_are_told_apart(learned: tuple[Path, Scene], ba
     assert left == pytest.approx([score.score for score in alone], rel=1e-3, abs=1e-3)
 
 
-def test_a_camera_too_slow_for_motion_is_judged_by_its_looks(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+def test_a_camera_too_slow_for_motion_is_judged_by_its_looks(
+    learned: tuple[Path, LiveScene], backbone: Backbone
+) -> None:
     folder, _ = learned
     scores = scores_of(
         take_all(street_scene(folder, backbone), frames_of(walking(LEARNED, LEARNED + 8), "slow", fps=0.5), backbone)
@@ -197,12 +240,12 @@ def test_a_scene_that_only_a_slow_camera_shows_is_learned_and_watched(tmp_path: 
     scene = street_scene(tmp_path, backbone)
     outcomes = take_all(scene, frames_of(walking(0, 48), "slow", fps=1), backbone)
     assert not scene.learning
-    assert len(scores_of(outcomes)) == 8
+    assert len(scores_of(outcomes)) == 16
     assert all(np.isfinite(score.score) for score in scores_of(outcomes))
 
 
 def test_a_scene_learned_without_motion_is_refused_where_motion_is_asked_for(
-    learned: tuple[Path, Scene], tmp_path: Path, backbone: Backbone
+    learned: tuple[Path, LiveScene], tmp_path: Path, backbone: Backbone
 ) -> None:
     folder, _ = learned
     shutil.copytree(folder / "yard", tmp_path / "yard")
@@ -216,10 +259,9 @@ def test_a_scene_learned_without_motion_is_refused_where_motion_is_asked_for(
     )
 
 
-def test_a_scene_learned_with_motion_serves_padim_alone(learned: tuple[Path, Scene], backbone: Backbone) -> None:
+def test_a_scene_learned_with_motion_serves_padim_alone(learned: tuple[Path, LiveScene], backbone: Backbone) -> None:
     folder, _ = learned
-    config = configured(folder)
-    scene = Scene("yard", config, config.cameras["one"], backbone, None)
+    scene = LiveScene("yard", configured(folder), backbone, None)
     frames = frames_of(walking(0, 8))
     maps = backbone.maps(as_batch([frame.picture for frame in frames]))
     anomaly_maps, scores = Bank.load(folder / "yard").prepare(backbone.device).score(maps)

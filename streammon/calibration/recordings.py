@@ -116,6 +116,7 @@ def stretches(
     Args:
         recordings: (N,) ids.
         times_s: (N,) times.
+        longest_step_s: Between two frames of one stretch.
 
     >>> [part.tolist() for part in stretches(["a", "b", "a", "a"], [0.0, 0.0, 0.2, 60.0])]
     [[0, 2], [3], [1]]
@@ -126,7 +127,7 @@ def stretches(
     for number in range(len(numbers)):
         own = np.flatnonzero(ids == number)
         steps = np.diff(times[own])
-        yield from np.split(own, np.flatnonzero((steps <= 0) | (steps > LONGEST_STEP_S)) + 1)
+        yield from np.split(own, np.flatnonzero((steps <= 0) | (steps > longest_step_s)) + 1)
 
 
 def watched_s(recordings: Sequence[str], times_s: Sequence[float]) -> float:

@@ -18,11 +18,8 @@ from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, hold_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
-from streammon.ingest import Clip
-from streammon.padim import (
-    Backbone,
-    as_batch,
-)
+from streammon.ingest import Clip, Pace
+from streammon.padim import Backbone, as_batch
 from streammon.records import Frame
 from streammon.scene import SCORING_SOURCE
 
@@ -67,6 +64,26 @@ class Taking:
         """
         return -(-frames // self.every)
 
+    def scored(self, frames: int, fps: float) -> int:
+        """About how many of a clip's frames, `fps` a second, go through the methods: `score_fps` leaves those."""
+        measured = self.count(frames)
+        return Pace(1, self.score_fps).count(measured, frames / fps) if fps and measured else measured
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingClip:
+    """One clip that a bank is learned from.
+
+    Attributes:
+        clip: The clip.
+        frames: Its frames that `every` leaves.
+        scored: Of those about how many `score_fps` leaves.
+    """
+
+    clip: Clip
+    frames: int
+    scored: int
+
 
 @dataclass(frozen=True, eq=False)
 class BankPlan:
@@ -74,23 +91,31 @@ class BankPlan:
 
     Attributes:
         name: The scene, or `all scenes`.
-        training: Clips with their numbers of frames taken.
-        total: Frames of all of them.
-        total_s: Seconds of all of them; 0 for still images.
-        kept: How many of the frames are learned.
+        training: What it is learned from.
+        kept: How many of their frames are learned.
+        total_s: Seconds from the first of them to the last, summed over the clips; 0 for still images.
         test: Clips it scores.
     """
 
     name: str
-    training: tuple[tuple[Clip, int], ...]
-    total: int
-    total_s: float
+    training: tuple[TrainingClip, ...]
     kept: int
+    total_s: float
     test: tuple[LabelledClip, ...]
 
+    @property
+    def total(self) -> int:
+        """Frames of all training clips that `every` leaves."""
+        return sum(each.frames for each in self.training)
+
+    @property
+    def scored(self) -> int:
+        """Of those about how many `score_fps` leaves."""
+        return sum(each.scored for each in self.training)
+
     def takes(self, index: int) -> bool:
-        """Whether the training frame of this number is among the kept, which are evenly spread."""
-        return index * self.kept % max(1, self.total) < self.kept
+        """Whether the training frame of this number, thinned, is among the kept, which are evenly spread."""
+        return index * self.kept % max(1, self.scored) < self.kept
 
 
 def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
@@ -104,12 +129,18 @@ def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
     for scene in scenes:
         if not test[scene.name]:
             continue
-        counts = [(clip, taking.count(clip.counted_frames())) for clip in scene.clips]
-        total = sum(count for _, count in counts)
-        total_s = total * taking.every / dataset.fps if dataset.fps else 0.0
-        kept = min(total, taking.max_train_frames or total)
-        plans.append(BankPlan(scene.name, tuple(counts), total, total_s, kept, tuple(test[scene.name])))
+        training = tuple(_training_clip(clip, taking, dataset.fps) for clip in scene.clips)
+        scored = sum(each.scored for each in training)
+        kept = min(scored, taking.max_train_frames or scored)
+        kept_fps = dataset.fps / taking.every * kept / max(1, sum(each.frames for each in training))
+        total_s = max(0.0, (kept - len(training)) / kept_fps) if kept_fps else 0.0
+        plans.append(BankPlan(scene.name, training, kept, total_s, tuple(test[scene.name])))
     return plans
+
+
+def _training_clip(clip: Clip, taking: Taking, fps: float) -> TrainingClip:
+    frames = clip.counted_frames()
+    return TrainingClip(clip, taking.count(frames), taking.scored(frames, fps))
 
 
 @dataclass(eq=False)
@@ -148,7 +179,7 @@ class Harness:
         self._done = 0
         self._total = sum(
             plan.kept * max(self._passes(method, plan) for method in wanting)
-            + sum(self._frames(clip) for clip in plan.test if any(clip in clips for clips in wanting.values()))
+            + sum(self._scored(clip) for clip in plan.test if any(clip in clips for clips in wanting.values()))
             for plan, wanting in work
         )
         for plan, wanting in work:
@@ -171,6 +202,9 @@ class Harness:
 
     def _frames(self, clip: LabelledClip) -> int:
         return self.taking.count(len(clip.labels))
+
+    def _scored(self, clip: LabelledClip) -> int:
+        return self.taking.scored(len(clip.labels), self.dataset.fps)
 
     def _wanting(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
         """Which methods lack the results of which clips."""
@@ -206,14 +240,14 @@ class Harness:
         for number in range(max(model.passes for model in models.values())):
             learning = {method: model for method, model in models.items() if number < model.passes}
             first = 0
-            for index, (clip, count) in enumerate(plan.training):
+            for index, each in enumerate(plan.training):
                 here = Position(number, index)
                 eager = [method for method in learning if positions[method] <= here]
                 if eager:
-                    self._learn(plan, clip, count, first, [models[method] for method in eager])
+                    self._learn(plan, each, first, [models[method] for method in eager])
                     positions |= dict.fromkeys(eager, Position(number, index + 1))
                     saver.save(positions)
-                first += count
+                first += each.scored
             for method, model in learning.items():
                 if positions[method] < Position(number + 1, 0):
                     model.end_pass()
@@ -222,18 +256,19 @@ class Harness:
             model.finish(self.progress)
         return models
 
-    def _learn(self, plan: BankPlan, clip: Clip, count: int, first: int, models: Sequence[Model]) -> None:
+    def _learn(self, plan: BankPlan, training: TrainingClip, first: int, models: Sequence[Model]) -> None:
         """Give one training clip to the models."""
-        decoded = 0
-        kept = (frame for frame in self._decoded(clip) if plan.takes(first + frame.seq))
+        decoded, clip = 0, training.clip
+        numbered = enumerate(self._decoded(clip), first)
+        kept = (frame for number, frame in numbered if plan.takes(number))
         try:
             for batch, last in self._batches(kept):
                 for model in models:
                     model.learn(batch)
                 self._advance(f"learning {plan.name}", len(batch.times_s))
                 decoded = last + 1
-            if self.dataset.name != "folder" and plan.kept == plan.total:
-                hold_frame_count(clip.name, clip.path, count, decoded, self._slack)
+            if self.dataset.name != "folder" and plan.kept == plan.scored:
+                hold_frame_count(clip.name, clip.path, training.frames, decoded, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
 

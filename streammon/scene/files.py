@@ -81,10 +81,7 @@ def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: s
     if detector is None:
         return Scene(bank)
     motion = _load_motion(folder, bank.facts)
-    if motion.detector != detector:
-        fitted = "with another detector" if detector and motion.detector else "with a detector"
-        found = f"its motion was fitted {fitted if motion.detector else 'without a detector'}, against model.detector"
-        raise BankError(f"scene {folder.name!r}", found, _fit_again(folder))
+    _require_detector(folder, motion, detector)
     return Scene(bank, motion)
 
 
@@ -98,7 +95,7 @@ def save_statistics(folder: Path, learner: SceneLearner) -> None:
 
 
 def go_on(learner: SceneLearner, folder: Path) -> None:
-    """Give a fresh learner what a scene's folder holds, its channels too; all frames to come are held out.
+    """Give a fresh learner what a scene's folder holds, its channels too; all frames to come are held out, or none.
 
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
@@ -107,11 +104,15 @@ def go_on(learner: SceneLearner, folder: Path) -> None:
     learner.statistics.require_alike(statistics.facts, f"scene {folder.name!r}")
     learner.statistics = statistics
     learner.held_out = _held_out(folder, tensors)
-    if learner.halves is not None:
+    if learner.halves is None:
+        learner.held_out = learner.held_out.without_motion()
+    else:
         earlier = _load_motion(folder, statistics.facts, any_length=True)
+        _require_detector(folder, earlier, learner.detector or "")
         for mine, others in zip(learner.halves, earlier.halves, strict=True):
             mine.merge(others)
-    learner.begin_hold_out()
+    if learner.holds_out:
+        learner.begin_hold_out()
 
 
 def merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics, dict[str, Tensor]]:
@@ -202,6 +203,13 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
         return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration)
     except (KeyError, ValueError, IndexError, TypeError):
         raise BankError(str(path), "it makes no sense", fit_again) from None
+
+
+def _require_detector(folder: Path, motion: SceneMotion, detector: str) -> None:
+    if motion.detector != detector:
+        fitted = "with another detector" if detector and motion.detector else "with a detector"
+        found = f"its motion was fitted {fitted if motion.detector else 'without a detector'}, against model.detector"
+        raise BankError(f"scene {folder.name!r}", found, _fit_again(folder))
 
 
 def _fit_again(folder: Path) -> str:

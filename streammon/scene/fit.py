@@ -194,8 +194,9 @@ def _length(pieces: list[Clip], options: FitOptions) -> tuple[int, float]:
     total, total_s = 0, 0.0
     for clip in pieces:
         frames, seconds = clip.counted_frames(), clip.seconds()
-        total += options.pace.count(frames, seconds)
-        total_s += seconds
+        taken = options.pace.count(frames, seconds)
+        total += taken
+        total_s += seconds * (taken - 1) / taken if taken else 0.0  # from the first frame taken to the last
     if options.max_frames is None or total <= options.max_frames:
         return total, total_s
     return options.max_frames, total_s * options.max_frames / total

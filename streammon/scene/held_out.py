@@ -1,8 +1,8 @@
 """Normal frames that were scored before they were learned: what a scene's tails and its false-alarm rate come from.
 
 Their number is bounded. What is kept is drawn evenly from all footage, in stretches of ten seconds: each stretch has
-a random number made of its name and its beginning, and those with the smallest stay. So two fits that are merged keep
-what one fit of all their footage would have kept.
+a random number made of its recording's id and its beginning, and those with the smallest stay, all that have less
+than the smallest that was let go. So two fits that are merged keep what one fit of all their footage would have kept.
 """
 
 import hashlib
@@ -28,7 +28,13 @@ PATCH_SAMPLE = 64
 """Patch distances kept of each frame, evenly spread over the picture."""
 
 NO_SAMPLE = np.zeros(0, np.float16)
-NO_EVIDENCE = Evidence(np.zeros(0, np.int16), *(np.zeros(0, np.float16) for _ in range(3)))
+NO_EVIDENCE = Evidence(np.zeros(0, np.int16), NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)
+
+DRAW_BYTES = 7
+"""Of a stretch's random number, which a file keeps as a signed one of 8."""
+
+SEPARATOR = "\0"
+"""Between the recordings' names in a file: no file name has it."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -72,7 +78,8 @@ class Stretch:
     def draw(self) -> int:
         """A random number that this stretch has in every run."""
         name = f"{self.recording}\n{self.frames[0].time_s:.3f}"
-        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
+        digest = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=DRAW_BYTES).digest()
+        return int.from_bytes(digest)
 
 
 @dataclass(slots=True)
@@ -94,6 +101,7 @@ class HeldOutFrames:
         self._stretches: list[Stretch] = []
         self._open = RecentRecordings(_Open)
         self._count = 0
+        self._limit = 1 << 8 * DRAW_BYTES  # smallest draw that was let go
 
     def __len__(self) -> int:
         return self._count
@@ -115,22 +123,36 @@ class HeldOutFrames:
         opened = self._open[frame.recording]
         stretch = opened.stretch
         if stretch is None or not 0 <= frame.time_s - stretch.frames[0].time_s < STRETCH_S:
-            stretch = opened.stretch = Stretch(frame.recording, [])
-            self._stretches.append(stretch)
-        if stretch.kept:
+            stretch = opened.stretch = Stretch(frame.recording, [frame])
+            stretch.kept = stretch.draw < self._limit
+            self._stretches += [stretch] if stretch.kept else []
+        elif stretch.kept:
             stretch.frames.append(frame)
-            self._count += 1
-            self._let_go()
+        self._count += stretch.kept
+        self._let_go()
 
     def merge(self, other: "HeldOutFrames") -> None:
         """Take in what another fit held out."""
-        self._stretches += other._stretches
-        self._count += len(other)
+        self._limit = min(self._limit, other._limit)
+        joint = self._stretches + other._stretches
+        self._stretches = [stretch for stretch in joint if stretch.draw < self._limit]
+        self._count = sum(len(stretch.frames) for stretch in self._stretches)
         self._let_go()
 
+    def without_motion(self) -> "HeldOutFrames":
+        """The same frames as PaDiM alone would have held them out."""
+        found = HeldOutFrames(self._most)
+        found._count, found._limit = self._count, self._limit
+        found._stretches = [
+            Stretch(each.recording, [HeldOut(frame.recording, frame.time_s, frame.looks) for frame in each.frames])
+            for each in self._stretches
+        ]
+        return found
+
     def _let_go(self) -> None:
-        while self._count > self._most and len(self._stretches) > 1:
+        while self._count > self._most:
             largest = max(self._stretches, key=lambda stretch: stretch.draw)
+            self._limit = largest.draw
             self._stretches.remove(largest)
             self._count -= len(largest.frames)
             largest.kept = False
@@ -144,10 +166,11 @@ class HeldOutFrames:
         recordings = list(dict.fromkeys(stretch.recording for stretch in stretches))
         number = {recording: index for index, recording in enumerate(recordings)}
         arrays: Arrays = {
-            "names": np.frombuffer("\n".join(recordings).encode(), np.uint8).copy(),
+            "names": np.frombuffer(SEPARATOR.join(recordings).encode(errors="surrogateescape"), np.uint8).copy(),
             "recordings": np.array([number[stretch.recording] for stretch in stretches], np.int64),
             "lengths": np.array([len(stretch.frames) for stretch in stretches], np.int64),
             "samples": np.stack([frame.sample for frame in frames]),
+            "limit": np.array([self._limit], np.int64),
         }
         for name in ("time_s", "looks", "still"):
             arrays[name] = np.array([getattr(frame, name) for frame in frames], np.float64)
@@ -161,25 +184,25 @@ class HeldOutFrames:
         return arrays
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "HeldOutFrames":
-        """The frames that `arrays` were made of.
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], most: int = MOST_FRAMES) -> "HeldOutFrames":
+        """The frames that `arrays` were made of, of which at most `most` will be kept.
 
         Raises:
             KeyError: An array is missing.
             ValueError: Two don't fit one another.
             IndexError: A stretch names a recording that there isn't.
         """
-        kept = cls()
+        kept = cls(most)
         if not arrays:
             return kept
-        names = bytes(arrays["names"].tolist()).decode().split("\n")
+        names = bytes(arrays["names"].tolist()).decode(errors="surrogateescape").split(SEPARATOR)
         evidence = _evidence(arrays)
         times_s, looks, still = (arrays[name].tolist() for name in ("time_s", "looks", "still"))
         rows = zip(times_s, looks, still, arrays["samples"], evidence, strict=True)
         for recording, length in zip(arrays["recordings"].tolist(), arrays["lengths"].tolist(), strict=True):
             frames = [HeldOut(names[recording], *row) for row in islice(rows, length)]
             kept._stretches.append(Stretch(names[recording], frames))
-        kept._count = len(times_s)
+        kept._count, kept._limit = len(times_s), int(arrays["limit"][0])
         if sum(len(stretch.frames) for stretch in kept._stretches) != kept._count:
             raise ValueError(f"its stretches don't add up to {kept._count} frames")
         return kept

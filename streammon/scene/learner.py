@@ -106,6 +106,16 @@ class SceneLearner:
         return self.statistics.facts.scene
 
     @property
+    def detector(self) -> str | None:
+        """Fingerprint of what finds objects, empty for regions of motion; None for PaDiM alone."""
+        return None if self._observer is None else self._observer.detector
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether some of the footage shall be measured before it is learned."""
+        return self._division.share > 0
+
+    @property
     def frames(self) -> int:
         """Frames learned."""
         return self.statistics.gaussian.count
@@ -163,14 +173,15 @@ class SceneLearner:
         """
         self._require_frames()
         self.measure = None
-        if calibrated and self._division.share and not len(self.held_out):
+        if calibrated and self.holds_out and not len(self.held_out):
             found = f"{self.seconds:.0f} s of {self._division.total_s:.0f} s came, and none of it is held out"
             raise FootageError(f"scene {self.scene!r}", found, "give more footage, or fit with --hold-out 0")
         calibration = looks_calibration(self.scene, self.held_out) if calibrated else None
         bank: Bank = self.statistics.bank(calibration, len(self.held_out))
         if self.halves is None or self._observer is None:
             return Scene(bank)
-        return Scene(bank, motion_of(self.scene, self.halves, self._observer.detector, self.held_out))
+        held_out = self.held_out if calibrated else HeldOutFrames()
+        return Scene(bank, motion_of(self.scene, self.halves, self._observer.detector, held_out))
 
     def _learn_motion(self, seen: Observation) -> None:
         assert self.halves is not None
@@ -194,4 +205,4 @@ def _held_out(frame: Frame, measured: Measured) -> HeldOut:
 def _spread(distances: NDArray[np.float32]) -> NDArray[np.float16]:
     """(64,) of (g, g) distances, evenly spread over the positions."""
     chosen = np.linspace(0, distances.size - 1, PATCH_SAMPLE).astype(int)
-    return distances.reshape(-1)[chosen].astype(np.float16)
+    return np.asarray(distances.reshape(-1)[chosen], np.float16)

@@ -151,6 +151,8 @@ class SceneScorer:
         if channel in WHOLE_OBJECTS:  # the cells of the object that caused it may be usual, one by one
             moving.reshape(-1)[measure.culprit(seen, channel)] += score
         patches = motion.patches.surprise(measured.distances).astype(np.float32)
+        if Channel.LOOKS not in motion.fusion.parts.witnesses:
+            patches = np.zeros_like(patches)
         return Fused(score, channel, (patches, moving))
 
     def anomaly_maps(self, fused: Sequence[Fused]) -> list[AnomalyMap]:

@@ -81,6 +81,8 @@ class SceneModel:
         """Prepare for so many seconds of footage, of which so many frames a second come; None for its own rate."""
         self._total_s = total_s
         self._score_fps = score_fps
+        if not total_s and self._observer is None:  # still images have no rate of false alarms
+            self._hold_out = 0.0
 
     def learn(self, batch: Batch) -> None:
         """Take in normal frames or, in the first pass of `pca`, the pictures it finds its directions in."""
@@ -115,9 +117,9 @@ class SceneModel:
         hold_enough_frames(self._scene, learner.frames, 2)
         try:
             learned = learner.finish()
-        except FootageError:  # of patches alone there is nothing to say of false alarms then
+        except FootageError as error:  # of patches alone there is nothing to say of false alarms then
             if self._observer is not None:
-                raise
+                raise FootageError(error.where, error.found, "give more footage, or --method padim") from None
             learned = learner.finish(calibrated=False)
         self._held_out, self._learner = learner.held_out, None
         del learner  # its sums are larger than all that scores

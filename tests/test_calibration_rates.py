@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.calibration.rates import Calibration
+from streammon.calibration import Calibration
 
 FPS = 5.0
 
 
 def calibrated(scores: list[float]) -> Calibration:
-    return Calibration.from_scores(scores, [i / FPS for i in range(len(scores))])
+    return Calibration.from_scores(np.array(scores), ["lobby"] * len(scores), [i / FPS for i in range(len(scores))])
 
 
 def independent_scores(seconds: int, seed: int) -> list[float]:
@@ -55,15 +55,15 @@ def test_thresholds_and_levels_are_inverse_and_rise_together(scores: list[float]
 def test_one_long_peak_counts_once() -> None:
     scores = [1.0] * 100 + [9.0] * 12 + [1.0] * 100
     calibration = calibrated(scores)
-    assert calibration.peaks == 1
+    assert calibration.peaks.tolist() == [9.0]
     assert calibration.watched_s == pytest.approx(len(scores) / FPS)
 
 
 def test_clips_played_one_after_the_other_are_separate_recordings() -> None:
-    """Times begin again with each clip; the jump back is neither time nor a reason to join peaks."""
-    times = [i / FPS for i in range(10)] * 2
-    calibration = Calibration.from_scores([1.0] * 9 + [5.0] + [5.0] + [1.0] * 9, times)
-    assert calibration.peaks == 2
+    """What lies between two clips is neither time nor a reason to join peaks."""
+    scores, times = [1.0] * 9 + [5.0] + [5.0] + [1.0] * 9, [i / FPS for i in range(20)]
+    calibration = Calibration.from_scores(np.array(scores), ["monday"] * 10 + ["tuesday"] * 10, times)
+    assert calibration.peaks.tolist() == [5.0, 5.0]
     assert calibration.watched_s == pytest.approx(20 / FPS, rel=0.1)
 
 
@@ -74,4 +74,4 @@ def test_too_few_frames_are_refused() -> None:
 
 def test_frames_without_time_are_refused() -> None:
     with pytest.raises(ValueError, match="the held-out frames carry no time"):
-        Calibration.from_scores([1.0] * 20, [0.0] * 20)
+        Calibration.from_scores(np.ones(20), ["lobby"] * 20, [0.0] * 20)

@@ -245,7 +245,9 @@ def log_with(url: str, alerts: set[str]) -> list[Name]:
 
 def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: RedisServer, tmp_path: Path) -> None:
     config = {
-        "cameras": {"watched": {"url": str(folder / "occupied.mp4"), "scene": "courtyard", "score_fps": FPS, "loop": True}},
+        "cameras": {
+            "watched": {"url": str(folder / "occupied.mp4"), "scene": "courtyard", "score_fps": FPS, "loop": True}
+        },
         "redis": redis.url,
         "scenes": str(folder),
         "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},

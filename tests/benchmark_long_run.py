@@ -206,11 +206,11 @@ def replayed(kept: Kept, alerting: AlertingConfig) -> tuple[NDArray[np.float64],
         for message in messages:
             if message.event is AlertEvent.OPEN:
                 told_s = message.time_s - BEGAN_S
-                online.alert_opened(CAMERA, message.id)
+                online.alert_opened(CAMERA)
             elif message.closed_s is not None:
                 closed_s = message.closed_s - BEGAN_S
                 found.append(Opened(message.opened_s - BEGAN_S, told_s, closed_s, message.channel))
-                online.alert_closed(CAMERA)
+                online.alert_closed(CAMERA, message.id)
         online.watch(CAMERA, time_s, score)
     return np.array(levels), found
 

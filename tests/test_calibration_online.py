@@ -44,10 +44,10 @@ def watch_all(online: OnlineCalibration, scores: list[float], open_level: float,
     for second, score in zip(itertools.count(start_s, STEP_S), scores, strict=False):
         above = online.level(score) >= open_level
         if above and not is_open:
-            online.alert_opened("lobby", f"alert {second}")
+            online.alert_opened("lobby")
             opened.append(second)
         elif is_open and not above:
-            online.alert_closed("lobby")
+            online.alert_closed("lobby", f"alert {second}")
         is_open = above
         online.watch("lobby", float(second), score)
     return opened
@@ -101,9 +101,20 @@ def test_who_stays_for_an_hour_is_one_alert_and_does_not_become_normal() -> None
 def test_an_alert_that_was_real_does_not_raise_the_threshold() -> None:
     online = OnlineCalibration(learned(), 1.0)
     before = online.score_at(0.0)
-    online.alert_opened("lobby", "a")
+    online.alert_opened("lobby")
+    assert online.score_at(0.0) == before  # an alert ends by the threshold that it opened at
+    online.alert_closed("lobby", "a")
     assert online.score_at(0.0) > before
     online.alert_judged("a", 12.0, normal=False)
+    assert online.score_at(0.0) == before
+
+
+def test_an_alert_that_is_called_real_while_it_is_open_never_raises_the_threshold() -> None:
+    online = OnlineCalibration(learned(), 1.0)
+    before = online.score_at(0.0)
+    online.alert_opened("lobby")
+    online.alert_judged("a", 12.0, normal=False)
+    online.alert_closed("lobby", "a")
     assert online.score_at(0.0) == before
 
 
@@ -111,7 +122,8 @@ def test_an_alert_that_was_normal_counts_and_a_changed_verdict_takes_that_back()
     online = OnlineCalibration(learned(), 1.0)
     watch_all(online, normal_scores(3600, np.random.default_rng(4)), open_level=99.0)
     before = online.score_at(0.0)
-    online.alert_opened("lobby", "a")
+    online.alert_opened("lobby")
+    online.alert_closed("lobby", "a")
     online.alert_judged("a", 12.0, normal=True)
     assert 12.0 in online.state.peaks
     assert online.score_at(0.0) > before
@@ -140,7 +152,8 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     online = OnlineCalibration(calibration, 1.0)
     watch_all(online, normal_scores(7200, np.random.default_rng(6)), open_level=0.0)
     shift = online.shift
-    online.alert_opened("lobby", "a")
+    online.alert_opened("lobby")
+    online.alert_closed("lobby", "a")
     save_watched(tmp_path, calibration, online.state)
     again = OnlineCalibration(calibration, 1.0, load_watched(tmp_path, calibration))
     assert again.state == online.state

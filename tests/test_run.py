@@ -141,7 +141,7 @@ def test_a_signal_ends_it_in_time_with_every_alert_delivered_or_kept(
         },
         "redis": {"folder": str(tmp_path / "alerts.valkey")} if redis_is == "embedded" else redis.url,
         "scenes": str(folder),
-        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
+        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000, "adapt": False},
         "model": MODEL,
     }
     with ExitStack() as stack:
@@ -196,7 +196,7 @@ def test_what_the_default_redis_has_is_there_after_the_next_start_and_on_its_pag
             "cameras": dict.fromkeys(("one", "two", "three"), camera),
             "redis": {"port": closed_port, "folder": str(tmp_path / "alerts.valkey")},
             "scenes": str(folder),
-            "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
+            "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000, "adapt": False},
             "model": MODEL,
             "preview": {"port": 0},
         }
@@ -250,7 +250,7 @@ def test_a_reader_of_its_output_that_goes_away_ends_it(folder: Path, redis: Redi
         },
         "redis": redis.url,
         "scenes": str(folder),
-        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000},
+        "alerting": {"spool": str(tmp_path / "spool"), "false_alarms_per_day": 1000, "adapt": False},
         "model": MODEL,
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))

@@ -18,8 +18,9 @@ def plain(recording: str, number: int) -> HeldOut:
 
 def moving(recording: str, number: int, cells: int) -> HeldOut:
     rng = np.random.default_rng(number)
-    kinds = (rng.normal(size=cells).astype(np.float16) for _ in range(3))
-    evidence = Evidence(np.arange(cells, dtype=np.int16), *kinds, rng.uniform(), rng.uniform(), rng.uniform(), 0.9)
+    speed, looks, change = rng.normal(size=(3, cells)).astype(np.float16)
+    cell_numbers = np.arange(cells, dtype=np.int16)
+    evidence = Evidence(cell_numbers, speed, looks, change, rng.uniform(), rng.uniform(), rng.uniform(), 0.9)
     return HeldOut(recording, number / FPS, 1.5, 0.25, rng.normal(size=64).astype(np.float16), evidence)
 
 

@@ -150,28 +150,29 @@ class OnlineCalibration:
         self._recalibrate()
         return True
 
-    def alert_opened(self, camera: str, alert_id: str) -> None:
-        """An alert of a camera has opened: the threshold rises, and its frames are not normal."""
+    def alert_opened(self, camera: str) -> None:
+        """An alert of a camera has opened: its frames are not taken for normal."""
         self._open.add(camera)
         self._runs[camera].peak = -math.inf
+
+    def alert_closed(self, camera: str, alert_id: str) -> None:
+        """A camera's alert is over: the threshold rises, as far as it may."""
+        self._open.discard(camera)
         while self._risen and self._clock.seconds - self._risen[0][0] > 3600:
             self._risen.popleft()
         room = min(
             self._settings.most - self.shift, self._settings.most_per_hour - sum(rise for _, rise in self._risen)
         )
-        rise = min(self._settings.step, max(room, 0.0))
+        judged = any(each == alert_id for each, _ in self._rises)  # while it was open
+        rise = 0.0 if judged else min(self._settings.step, max(room, 0.0))
         self.shift += rise
         self._risen.append((self._clock.seconds, rise))
         self._rises.append((alert_id, rise))
 
-    def alert_closed(self, camera: str) -> None:
-        """The camera's alert is over."""
-        self._open.discard(camera)
-
     def alert_judged(self, alert_id: str, peak_score: float, *, normal: bool) -> None:
         """An operator said what an alert was.
 
-        Either way the threshold's rise by it is undone: it was no false alarm, or its peak counts from now on.
+        Either way the threshold's rise by it is undone, or never comes: it was no false alarm, or its peak counts.
 
         Args:
             alert_id: Its id.
@@ -185,6 +186,7 @@ class OnlineCalibration:
             self._recalibrate()
         rise = sum(rise for each, rise in self._rises if each == alert_id)
         self._rises = deque((each for each in self._rises if each[0] != alert_id), maxlen=self._settings.remembered)
+        self._rises.append((alert_id, 0.0))
         self.shift = max(0.0, self.shift - rise)
         if normal and alert_id not in self._called_normal:
             self._add_peak(peak_score)

@@ -169,9 +169,9 @@ class LiveScene:
         if isinstance(message, Verdict):
             online.alert_judged(message.alert_id, message.peak_score, normal=message.normal)
         elif message.event is AlertEvent.OPEN:
-            online.alert_opened(message.camera, message.id)
+            online.alert_opened(message.camera)
         elif message.event is AlertEvent.CLOSE:
-            online.alert_closed(message.camera)
+            online.alert_closed(message.camera, message.id)
 
     def _watch(self, scene: Scene) -> None:
         scorer = SceneScorer(scene, self._backbone, self._observer, self._alerting.open_level)

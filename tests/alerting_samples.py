@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import redis as redis_client
 
+from deadlines import DEADLINE_S
 from redis_server import RedisServer
 from streammon.alerting import RedisPublisher, Spool, alert_from_json
 from streammon.config import RedisConfig
@@ -43,7 +44,7 @@ def logged_at(url: str) -> list[Name]:
     return [(alert.id, alert.part) for alert in alerts]
 
 
-async def until(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """The publisher has no event for these, so look often, under a deadline."""
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110

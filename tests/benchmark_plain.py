@@ -63,7 +63,7 @@ def main() -> None:
     folder = args.scene or Path(tempfile.mkdtemp()) / "ped2"
     if not (folder / BANK_FILE).exists():
         training = [args.data / "training" / "frames"]
-        fit_scene("ped2", training, folder, model, FitOptions(hold_out=0), lambda _done, _total: None)
+        fit_scene("ped2", training, folder, model, FitOptions(score_fps=None, hold_out=0), lambda _done, _total: None)
     backbone = load_backbone(model)
     bank = Bank.load(folder).prepare(backbone.device)
     plain = PlainPadim(args.weights, folder / BANK_FILE) if args.plain else None

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from deadlines import DEADLINE_S
+
 SCRIPT = Path(__file__).with_name("rtsp_server.py")
 T = TypeVar("T")
 
@@ -26,7 +28,9 @@ class Recorder(Generic[T]):
             self.entries.append(entry)
             self._changed.notify_all()
 
-    def wait_for(self, expected: Callable[[T], bool], within_s: float, count: int = 1, start: int = 0) -> T:
+    def wait_for(
+        self, expected: Callable[[T], bool], within_s: float = DEADLINE_S, count: int = 1, start: int = 0
+    ) -> T:
         """The `count`-th entry, from the `start`-th on, that is as expected."""
 
         def matching() -> list[T]:
@@ -102,7 +106,7 @@ class RtspServer:
         assert self._process
         assert self._process.stdin
         assert self._process.stdout
-        self._process.wait(10)
+        self._process.wait(DEADLINE_S)
         self._process.stdin.close()
         self._process.stdout.close()
         self._process = None

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from deadlines import DEADLINE_S
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -31,8 +33,6 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
-START_S = 30.0
-CALL_S = 30.0
 KEYS = {"Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, ""), "Tab": ("Tab", 9, ""), " ": ("Space", 32, " ")}
 KEYS |= {"ArrowRight": ("ArrowRight", 39, ""), "ArrowLeft": ("ArrowLeft", 37, "")}
 
@@ -77,7 +77,7 @@ class Page:
         """Call a method of the protocol."""
         number = len(self._answers) + 1 if not self._answers else max(self._answers) + 1
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(CALL_S):
+        async with asyncio.timeout(DEADLINE_S):
             await self._socket.send_json({"id": number, "method": method, "params": params})
             told = await answer
         assert "error" not in told, told
@@ -92,7 +92,7 @@ class Page:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    async def until(self, expression: str, deadline_s: float = 20.0) -> None:
+    async def until(self, expression: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait for an expression to be true; a page has no event for most of what it shows."""
         try:
             async with asyncio.timeout(deadline_s):
@@ -149,7 +149,7 @@ class Chromium:
 
     async def __aenter__(self) -> Self:
         told = self._folder / "DevToolsActivePort"
-        await until(lambda: told.exists() and told.read_text().count("\n") > 0, START_S)
+        await until(lambda: told.exists() and told.read_text().count("\n") > 0, DEADLINE_S)
         self._port = int(told.read_text().split()[0])
         return self
 
@@ -193,7 +193,7 @@ def find_chromium() -> str:
     return found
 
 
-async def until(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
     """What has no event to wait on is looked at often, under a deadline."""
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110

@@ -29,6 +29,17 @@ SLOWEST_FIRST = (
 """Files that take half a minute and more: begun last, one would keep one worker busy and the other idle."""
 
 
+def pytest_configure() -> None:
+    """Give torch its share of the cores in each worker of pytest-xdist, and in what a worker starts.
+
+    OpenMP's threads wait for one another after each operation: two processes of two threads on two busy cores take
+    three times as long as two of one thread. Read when torch loads, which is later.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; the others stay in their order."""
     place = {name: index for index, name in enumerate(SLOWEST_FIRST)}

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
 
+from deadlines import DEADLINE_S
 from numbered_footage import numbered_picture
 from streammon.config import PreviewConfig
 from streammon.preview.ice import candidates_of
@@ -154,7 +155,7 @@ class Player:
         self.session_url = urljoin(endpoint, headers["Location"])
         await self.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def frame(self, within_s: float = 5.0) -> av.VideoFrame:
+    async def frame(self, within_s: float = DEADLINE_S) -> av.VideoFrame:
         """The next decoded picture."""
         async with asyncio.timeout(within_s):
             assert self._track is not None
@@ -162,7 +163,9 @@ class Player:
         assert isinstance(frame, av.VideoFrame)
         return frame
 
-    async def frame_where(self, wanted: Callable[[av.VideoFrame], bool], within_s: float = 5.0) -> av.VideoFrame:
+    async def frame_where(
+        self, wanted: Callable[[av.VideoFrame], bool], within_s: float = DEADLINE_S
+    ) -> av.VideoFrame:
         """The first picture that is as wanted."""
         async with asyncio.timeout(within_s):
             while not wanted(frame := await self.frame(within_s)):

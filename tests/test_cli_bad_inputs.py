@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from cameras import RtspServer, has_gstreamer
 from commands import Command, command_apart, command_here
 from numbered_footage import encode
+from precision import PRECISION
 from redis_server import HOST, RedisServer, embedded
 from streammon.config import ModelConfig
 from streammon.scene.fit import FitOptions, fit_scene
@@ -44,7 +45,12 @@ def lobby(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a scene that was learned: bank, statistics, scene.yaml."""
     folder = tmp_path_factory.mktemp("scenes") / "lobby"
     fit_scene(
-        "lobby", [clip], folder, ModelConfig(dimensions=4), FitOptions(hold_out=0.5), lambda _done, _total: None
+        "lobby",
+        [clip],
+        folder,
+        ModelConfig.model_validate({"dimensions": 4, "precision": PRECISION}),
+        FitOptions(hold_out=0.5),
+        lambda _done, _total: None,
     )
     return folder
 

@@ -27,11 +27,12 @@ from safetensors import safe_open
 
 from alerting_samples import message, publishing
 from commands import Command, Ended, RunningCommand, command_apart, command_here
+from deadlines import DEADLINE_S
 from numbered_footage import encode
 from redis_server import HOST, RedisServer
 from streammon import __version__
 from streammon.alerting import Spool
-from streammon.cli import commands
+from streammon.cli.commands import commands
 from streammon.config import Config
 from streammon.motion.objects import feature_dimensions
 from streammon.padim import ARCHITECTURES, BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
@@ -44,7 +45,6 @@ from streammon.scene import (
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cr3t-Pa55"
-SOON_S = 30.0
 SMALL = ("--method", "padim", "--dimensions", "4", "--hold-out", "0.5", "--crop", "64")
 """An 8x8 grid of 4 channels: a bank that is fitted in a second."""
 
@@ -384,8 +384,8 @@ def test_a_camera_that_is_away_is_no_error_and_its_password_is_nowhere(
         settings = {"cameras": cameras, "redis": server.url, "alerting": {"false_alarms_per_day": 86400}}
         (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         with RunningCommand("run", folder=folder) as monitor:
-            monitor.lines.wait_for(lambda line: "camera 'gate': offline" in line, SOON_S)
-            monitor.lines.wait_for(lambda line: "scene 'hall' is learned" in line, SOON_S)
+            monitor.lines.wait_for(lambda line: "camera 'gate': offline" in line, DEADLINE_S)
+            monitor.lines.wait_for(lambda line: "scene 'hall' is learned" in line, DEADLINE_S)
             published = everything_in(server)
             ended = monitor.terminate()
         published += everything_in(server)
@@ -407,7 +407,7 @@ def test_the_monitor_ends_quietly_when_nobody_reads_its_lines_any_more(tmp_path:
         assert monitor.stderr
         assert "publishing to" in monitor.stdout.readline()
         monitor.stdout.close()
-        assert (monitor.wait(SOON_S), monitor.stderr.read()) == (1, "")
+        assert (monitor.wait(DEADLINE_S), monitor.stderr.read()) == (1, "")
 
 
 # --- watch
@@ -422,10 +422,10 @@ def test_watch_tells_what_a_monitor_publishes(tmp_path: Path, as_json: bool) -> 
             async with publishing(server.config, spool) as publisher:
                 publisher.publish_status_nowait(online)
                 told = '"state":"online"' if as_json else "camera 'lobby': online"
-                await asyncio.to_thread(watcher.lines.wait_for, lambda line: told in line, SOON_S)
+                await asyncio.to_thread(watcher.lines.wait_for, lambda line: told in line, DEADLINE_S)
                 publisher.publish_alerts_nowait([message("a1", 0)])
                 told = '"id":"a1"' if as_json else "ALERT open a1 camera 'lobby'"
-                await asyncio.to_thread(watcher.lines.wait_for, lambda line: told in line, SOON_S)
+                await asyncio.to_thread(watcher.lines.wait_for, lambda line: told in line, DEADLINE_S)
 
     words = ("--json",) if as_json else ()
     with (
@@ -445,7 +445,7 @@ def test_watch_is_a_live_table_on_a_terminal(tmp_path: Path) -> None:
         with Spool(tmp_path / "spool", 10) as spool:
             async with publishing(server.config, spool) as publisher:
                 publisher.publish_status_nowait(CameraStatus("lobby", CameraState.ONLINE, time.time()))
-                await publisher.drain(5.0)
+                await publisher.drain(DEADLINE_S)
 
     with RedisServer(tmp_path) as server:
         asyncio.run(publish(server))
@@ -454,13 +454,13 @@ def test_watch_is_a_live_table_on_a_terminal(tmp_path: Path) -> None:
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
         watcher = subprocess.Popen(words, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment)
         os.close(theirs)
-        seen, deadline = "", time.monotonic() + SOON_S
+        seen, deadline = "", time.monotonic() + DEADLINE_S
         try:
             while "online" not in seen and time.monotonic() < deadline:
                 seen += os.read(ours, 65536).decode()
         finally:
             watcher.terminate()
-            code = watcher.wait(10)
+            code = watcher.wait(DEADLINE_S)
             os.close(ours)
     assert code == 0
     assert "fps scored" in seen

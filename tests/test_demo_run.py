@@ -4,14 +4,11 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from streammon.records import Channel
 
 FIRST_ALERT_WITHIN_S = 90.0  # promised for two CPU cores
 
 
-@pytest.mark.timeout(240)
 def test_the_demo_learns_a_plaza_and_alerts_when_the_van_crosses_it_and_never_else() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "streammon", "demo", "--json", "-"], capture_output=True, text=True, check=False

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from preview_site import site, site_config
-from streammon import cli
+from streammon.cli.commands import commands
 from streammon.config import Config, PreviewConfig
 from streammon.preview.openapi import describe
 
@@ -70,7 +70,7 @@ def test_the_entry_point_is_a_command_of_ours_with_options_it_knows() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert json.loads(of("ENTRYPOINT")[0])[0] in scripts
     command, *options = json.loads(of("CMD")[0])
-    known = {name for parameter in cli.commands.commands[command].params for name in parameter.opts}
+    known = {name for parameter in commands.commands[command].params for name in parameter.opts}
     assert {word for word in options if word.startswith("-")} <= known
     assert options[-1] in of("COPY")[-1]
 

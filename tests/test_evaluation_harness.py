@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dataset_trees import Tree, folder_tree, mvtec_category, stc_tree
+from precision import PRECISION
 from streammon.config import ModelConfig
 from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache
@@ -20,7 +21,7 @@ from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import Batch, GridSmoother, Method, Model, Padim, Progress, Scored, padim_seeds
 from streammon.padim import Backbone, load_backbone
 
-MODEL = ModelConfig(dimensions=8)
+MODEL = ModelConfig.model_validate({"dimensions": 8, "precision": PRECISION})
 VIEW = View(64)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from commands import command_here
 from dataset_trees import mvtec_category, write_images, write_masks
+from precision import PRECISION
 from staging_street import FPS, HEIGHT, WALK_Y, WIDTH, Walker, street
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
@@ -31,7 +32,7 @@ from streammon.scene import (
     Parts,
 )
 
-MODEL = ModelConfig(dimensions=8)
+MODEL = ModelConfig.model_validate({"dimensions": 8, "precision": PRECISION})
 WALK, RUN = 4.0, 13.0  # pixels a frame
 TRAINING = (50, 50, 60)  # frames of each clip; the second half of them all is held out
 TEST_FRAMES, RUN_FROM, RUN_TO = 34, 8, 30

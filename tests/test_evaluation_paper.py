@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 
 from dataset_trees import mvtec_category
+from precision import PRECISION
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError
 from streammon.evaluation import paper_figures
@@ -49,7 +50,7 @@ def test_the_paper_s_tables_say_what_its_text_says() -> None:
 
 
 def study(root: Path, cache: Path, dataset: str = "mvtec") -> Study:
-    model = ModelConfig(dimensions=20)
+    model = ModelConfig.model_validate({"dimensions": 20, "precision": PRECISION})
     return Study(StudyOptions(dataset, root, model, cache, seeds=2, epochs=1, epoch_images=4), quiet)
 
 

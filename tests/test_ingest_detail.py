@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cameras import Recorder, RtspServer
+from deadlines import DEADLINE_S
 from numbered_footage import encode, number_in
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, Clip, clips
@@ -278,12 +279,12 @@ def frames_of(camera: CameraConfig, count: int | None = None, detail: bool = Tru
     reader.start()
     try:
         if count is None:
-            statuses.wait_for(lambda status: status.state is CameraState.ENDED, 20)
+            statuses.wait_for(lambda status: status.state is CameraState.ENDED)
         else:
-            frames.wait_for(lambda _: True, 20, count)
+            frames.wait_for(lambda _: True, count=count)
     finally:
         reader.stop()
-        assert reader.join(20)
+        assert reader.join(DEADLINE_S)
     return frames.entries[:count]
 
 

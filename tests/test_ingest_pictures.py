@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cameras import Recorder, has_gstreamer
+from deadlines import DEADLINE_S
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader
 from streammon.ingest.pictures import goes_on
@@ -33,11 +34,11 @@ def test_pictures_in_slices_are_whole(slices: int) -> None:
         reader = CameraReader("sliced", config, 256, frames, statuses)
         reader.start()
         try:
-            frames.wait_for(lambda frame: frame.seq == 60, within_s=30)
+            frames.wait_for(lambda frame: frame.seq == 60)
         finally:
             reader.stop()
             camera.kill()
-            assert reader.join(15)
+            assert reader.join(DEADLINE_S)
     # the stripes of the camera go from 60 to 180, in each part of the picture that a slice could hold
     parts = frames.entries[60].picture[32:].reshape(4, 56, 256, 3)
     assert all(np.ptp(part.mean(axis=(0, 2))) > 80 for part in parts)

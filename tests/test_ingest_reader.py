@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from cameras import Recorder
+from deadlines import DEADLINE_S
 from numbered_footage import encode, number_in
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, clips, reader
@@ -33,10 +34,8 @@ class Watched:
         self.statuses: Recorder[CameraStatus] = Recorder()
         self.reader = CameraReader(name, camera, size, self.frames, self.statuses)
 
-    def wait_for(self, state: CameraState, within_s: float = 20.0, reason: str | None = None) -> CameraStatus:
-        return self.statuses.wait_for(
-            lambda status: status.state is state and reason in (None, status.reason), within_s
-        )
+    def wait_for(self, state: CameraState, reason: str | None = None) -> CameraStatus:
+        return self.statuses.wait_for(lambda status: status.state is state and reason in (None, status.reason))
 
     @property
     def states(self) -> list[str]:
@@ -55,7 +54,7 @@ def watching(camera: CameraConfig) -> Iterator[Watched]:
         yield watched
     finally:
         watched.reader.stop()
-        assert watched.reader.join(20)
+        assert watched.reader.join(DEADLINE_S)
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_plays_fast_to_its_end_with_every_frame(numbered_clip: Path) -> None:
     with watching(CameraConfig(url=str(numbered_clip), play="fast", score_fps=240)) as watched:
         watched.wait_for(CameraState.ENDED)
-        assert watched.reader.join(5)
+        assert watched.reader.join(DEADLINE_S)
     assert watched.numbers == list(range(75))
     assert [frame.seq for frame in watched.frames.entries] == list(range(75))
     assert watched.states == ["connecting", "online", "ended"]
@@ -112,12 +111,20 @@ def test_score_fps_thins_by_stream_time(numbered_clip: Path) -> None:
 
 
 def test_a_file_plays_at_its_own_pace(numbered_clip: Path) -> None:
-    with watching(CameraConfig(url=str(numbered_clip), score_fps=240)) as watched:
-        watched.wait_for(CameraState.ENDED)
-    frames = watched.frames.entries
-    assert frames[-1].wall_time_s - frames[0].wall_time_s == pytest.approx(74 / 25, abs=0.3)
-    early_s = [frame.wall_time_s - frames[0].wall_time_s - frame.stream_time_s for frame in frames]
-    assert min(early_s) > -0.02
+    arrived_s: list[float] = []
+    frames: list[Frame] = []
+
+    def put(frame: Frame) -> None:
+        arrived_s.append(time.monotonic())
+        frames.append(frame)
+
+    began_s = time.monotonic()
+    camera = CameraReader("lobby", CameraConfig(url=str(numbered_clip), score_fps=240), 64, put, lambda status: None)
+    camera.start()
+    assert camera.join(DEADLINE_S)
+    assert len(frames) == 75
+    assert all(at_s - began_s >= frame.stream_time_s for at_s, frame in zip(arrived_s, frames, strict=True))
+    assert frames[-1].wall_time_s - frames[0].wall_time_s == pytest.approx(74 / 25)
 
 
 def test_a_folder_of_images_loops_at_its_pace(tmp_path: Path, numbered_clip: Path) -> None:
@@ -125,7 +132,7 @@ def test_a_folder_of_images_loops_at_its_pace(tmp_path: Path, numbered_clip: Pat
         cv2.imwrite(str(tmp_path / f"{frame.seq}.png"), frame.picture)
     (tmp_path / "4.png").write_bytes(b"\x89PNG, cut short")
     with watching(CameraConfig(url=str(tmp_path), image_fps=50, score_fps=50, loop=True)) as watched:
-        watched.frames.wait_for(lambda _: True, within_s=10, count=25)
+        watched.frames.wait_for(lambda _: True, count=25)
     assert watched.numbers[:18] == [0, 1, 2, 3, 5, 6, 7, 8, 9] * 2
     assert watched.states == ["connecting", "online"]
     assert watched.reader.counts.connections >= 2
@@ -146,10 +153,10 @@ def test_a_consumer_that_takes_its_time_holds_a_fast_file_back(numbered_clip: Pa
     camera = CameraConfig(url=str(numbered_clip), play="fast", score_fps=240)
     slow = CameraReader("slow", camera, 64, put, lambda status: None)
     slow.start()
-    assert third.wait(10)
+    assert third.wait(DEADLINE_S)
     assert len(taken) == 4
     go_on.release(100)
-    assert slow.join(10)
+    assert slow.join(DEADLINE_S)
     assert len(taken) == 75
 
 
@@ -192,7 +199,7 @@ def test_a_new_resolution_after_a_lost_connection_goes_on(tmp_path: Path, serve_
     small = encode(tmp_path / "small.ts", frames=10)
     large = encode(tmp_path / "large.ts", frames=10, size=(640, 480))
     with watching(CameraConfig(url=serve_http(small, large), score_fps=240)) as watched:
-        watched.frames.wait_for(lambda frame: frame.source_size == (640, 480), within_s=20)
+        watched.frames.wait_for(lambda frame: frame.source_size == (640, 480))
         status = watched.wait_for(CameraState.OFFLINE)
         assert status.reason == "connection lost"
     assert watched.frames.entries[0].source_size == (320, 240)
@@ -209,7 +216,7 @@ def test_30_reconnects_leave_threads_and_files_as_they_were(tmp_path: Path, serv
     with watching(CameraConfig(url=url, score_fps=240)) as watched:
         seen = []
         for n in range(1, 34):
-            watched.statuses.wait_for(lambda status: status.state is CameraState.OFFLINE, 20, count=n)
+            watched.statuses.wait_for(lambda status: status.state is CameraState.OFFLINE, count=n)
             seen.append(threads_and_files())
     assert watched.reader.counts.connections >= 33
     assert max(seen[3:]) <= (seen[2][0] + 2, seen[2][1] + 2)  # one connection is open or not, on either side
@@ -221,11 +228,11 @@ def test_a_refused_connection_is_offline_and_retried(closed_port: int) -> None:
         status = watched.wait_for(CameraState.OFFLINE, reason="connection refused")
         assert status.retry_in_s is not None
         assert 1 <= status.retry_in_s <= 2
-        second = watched.statuses.wait_for(lambda status: status.state is CameraState.OFFLINE, 20, count=2)
+        second = watched.statuses.wait_for(lambda status: status.state is CameraState.OFFLINE, count=2)
         assert second.since_s == status.since_s
         assert second.retry_in_s is not None
         assert 2 <= second.retry_in_s <= 4
-    assert watched.reader.counts.failures == 2
+    assert watched.reader.counts.failures == watched.states.count("offline") >= 2
 
 
 @contextmanager
@@ -258,8 +265,8 @@ def test_a_server_that_never_answers_is_offline_in_time(scheme: str) -> None:
     with tcp_server(b"") as port:
         began_s = time.monotonic()
         with watching(CameraConfig(url=f"{scheme}://127.0.0.1:{port}/live", open_timeout_s=1)) as watched:
-            watched.wait_for(CameraState.OFFLINE, within_s=5, reason="no answer")
-        assert 0.9 < time.monotonic() - began_s < 6
+            watched.wait_for(CameraState.OFFLINE, reason="no answer")
+        assert time.monotonic() - began_s > 0.9
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
@@ -267,7 +274,7 @@ def test_a_server_that_speaks_something_else_is_offline(scheme: str) -> None:
     with tcp_server(b"220 smtp.example.org ready\r\n" * 200) as port:
         camera = CameraConfig(url=f"{scheme}://127.0.0.1:{port}/live", open_timeout_s=1)
         with watching(camera) as watched:
-            status = watched.wait_for(CameraState.OFFLINE, within_s=6)
+            status = watched.wait_for(CameraState.OFFLINE)
             assert status.reason in ("not video", "no answer", "stream ended")
 
 
@@ -280,11 +287,12 @@ def test_a_file_that_is_missing_at_first_is_read_once_it_is_there(
         watched.wait_for(CameraState.ENDED)
 
 
-def test_stopping_is_quick_even_while_waiting_to_retry(closed_port: int) -> None:
+def test_stopping_does_not_wait_for_the_next_retry(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "retry_delay_s", lambda attempt, jitter: 10 * DEADLINE_S)
     with watching(CameraConfig(url=f"http://127.0.0.1:{closed_port}/")) as watched:
         watched.wait_for(CameraState.OFFLINE)
         watched.reader.stop()
-        assert watched.reader.join(0.5)
+        assert watched.reader.join(DEADLINE_S)
 
 
 def test_a_bug_ends_the_thread_loudly(numbered_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,11 +305,11 @@ def test_a_bug_ends_the_thread_loudly(numbered_clip: Path, monkeypatch: pytest.M
 
     broken = CameraReader("lobby", CameraConfig(url=str(numbered_clip)), 64, put, statuses)
     broken.start()
-    assert broken.join(10)
+    assert broken.join(DEADLINE_S)
     assert isinstance(broken.crash, ZeroDivisionError)
     assert (broken.status.state, broken.status.reason) == (CameraState.OFFLINE, "internal error (ZeroDivisionError)")
     assert statuses.entries[-1] == broken.status
-    loud.wait_for(lambda args: args.exc_type is ZeroDivisionError, within_s=5)
+    loud.wait_for(lambda args: args.exc_type is ZeroDivisionError)
 
 
 def test_a_password_shows_nowhere_and_ffmpeg_says_nothing(closed_port: int) -> None:
@@ -327,10 +335,10 @@ def test_a_password_shows_nowhere_and_ffmpeg_says_nothing(closed_port: int) -> N
                 print(error, repr(error), vars(error), repr(error.__context__), traceback.format_exc())
             print(camera, [thread.name for thread in threading.enumerate()])
         for reader in readers:
-            offline.acquire(timeout=10)
+            offline.acquire(timeout=60)
         for reader in readers:
             reader.stop()
-            reader.join(10)
+            reader.join(60)
             print(vars(reader))
     """)
     with tcp_server(b"") as silent, tcp_server(b"HTTP/1.0 401 Unauthorized\r\n\r\n") as refusing:
@@ -339,9 +347,7 @@ def test_a_password_shows_nowhere_and_ffmpeg_says_nothing(closed_port: int) -> N
             for scheme in ("rtsp", "rtsps", "http", "https")
             for port in (closed_port, silent, refusing)
         ]
-        done = subprocess.run(
-            [sys.executable, "-c", script, *urls], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([sys.executable, "-c", script, *urls], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.count("offline") + done.stdout.count("unauthorised") >= len(urls)
     assert PASSWORD not in done.stdout

@@ -7,18 +7,23 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 
-from alerting_samples import logged
+from alerting_samples import logged, until
 from cameras import RtspServer
 from courtyard import FPS, LASTING_S, courtyard, encode
+from deadlines import DEADLINE_S
+from precision import PRECISION
 from redis_server import RedisServer
-from streammon.alerting import Spool, subscribe
+from streammon.alerting import RedisPublisher, Spool, subscribe
 from streammon.config import Config, ModelConfig
+from streammon.live import monitor as monitor_module
 from streammon.live.monitor import Monitor
 from streammon.records import (
     Alert,
@@ -34,6 +39,7 @@ from streammon.records import (
 from streammon.scene.fit import FitOptions, fit_scene
 
 SCENE = "courtyard"
+MODEL = {"method": "padim", "dimensions": 32, "precision": PRECISION}
 E = TypeVar("E", bound=Event)
 
 
@@ -52,12 +58,10 @@ class Events:
         """All of one kind so far."""
         return [event for event in self.told if isinstance(event, kind)]
 
-    async def wait_for(
-        self, kind: type[E], expected: Callable[[E], bool], within_s: float = 20.0, start: int = 0
-    ) -> E:
+    async def wait_for(self, kind: type[E], expected: Callable[[E], bool], start: int = 0) -> E:
         """The first of its kind, from the `start`-th event on, that is as expected."""
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(DEADLINE_S):
                 while True:
                     for event in self.told[start:]:
                         if isinstance(event, kind) and expected(event):
@@ -67,13 +71,13 @@ class Events:
                     await self._more.wait()
         except TimeoutError:
             rest = [event for event in self.told if not isinstance(event, ScoredFrame)]
-            raise AssertionError(f"not within {within_s} s; the last events were {rest[-8:]}") from None
+            raise AssertionError(f"not within {DEADLINE_S} s; the last events were {rest[-8:]}") from None
 
-    async def wait_for_state(self, camera: str, state: CameraState, within_s: float = 20.0) -> CameraStatus:
-        return await self.wait_for(CameraStatus, lambda s: (s.camera, s.state) == (camera, state), within_s)
+    async def wait_for_state(self, camera: str, state: CameraState) -> CameraStatus:
+        return await self.wait_for(CameraStatus, lambda s: (s.camera, s.state) == (camera, state))
 
-    async def wait_for_alert(self, event: AlertEvent, within_s: float = 20.0, start: int = 0) -> Alert:
-        return await self.wait_for(Alert, lambda alert: alert.event is event, within_s, start)
+    async def wait_for_alert(self, event: AlertEvent, start: int = 0) -> Alert:
+        return await self.wait_for(Alert, lambda alert: alert.event is event, start)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Clips:
     """The courtyard, by what happens in it."""
 
     normal: Path
-    visited: Path  # 12 s; the box from 4 s to 7 s
+    calm: Path  # 2 s; as normal
+    visited: Path  # 8 s; the box from 2 s to 5 s
     occupied: Path  # the box all the time
     busy: Path  # 5 s; the box from 1 s to 3 s
 
@@ -91,7 +96,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     folder = tmp_path_factory.mktemp("courtyard")
     return Clips(
         normal=encode(folder / "normal.mp4", courtyard(16)),
-        visited=encode(folder / "visited.mp4", courtyard(12, box_s=(4, 7), seed=2)),
+        calm=encode(folder / "calm.mp4", courtyard(2, seed=5)),
+        visited=encode(folder / "visited.mp4", courtyard(8, box_s=(2, 5), seed=2)),
         occupied=encode(folder / "occupied.mp4", courtyard(LASTING_S, box_s=(0, LASTING_S), seed=3)),
         busy=encode(folder / "busy.mp4", courtyard(5, box_s=(1, 3), seed=4)),
     )
@@ -101,8 +107,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def scenes(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scenes folder in which the courtyard is learned, by its looks alone: nothing moves in it."""
     folder = tmp_path_factory.mktemp("scenes")
-    options = FitOptions(keep_statistics=False)
-    fit_scene(SCENE, [clips.normal], folder / SCENE, ModelConfig(method="padim"), options, lambda done, total: None)
+    options = FitOptions(score_fps=FPS, keep_statistics=False)
+    model = ModelConfig.model_validate(MODEL)
+    fit_scene(SCENE, [clips.normal], folder / SCENE, model, options, lambda done, total: None)
     return folder
 
 
@@ -120,8 +127,9 @@ def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[...
 
     def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
         alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
+        alerting |= {"false_alarms_per_day": 300}  # seconds of footage can't promise fewer
         cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
-        model = {"method": "padim"} | sections.pop("model", {})
+        model = MODEL | sections.pop("model", {})
         values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": model}
         return Config.parse(values | sections, "test")
 
@@ -149,7 +157,10 @@ def names(alerts: list[Alert]) -> list[tuple[str, int]]:
 def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_once(
     rtsp_server: Callable[..., RtspServer], configured: Callable[..., Config], redis: RedisServer, tmp_path: Path
 ) -> None:
-    clip = encode(tmp_path / "clip.mp4", courtyard(40, box_s=(11, 14)))
+    pictures = courtyard(15, box_s=(11, 14))  # and if that comes before the scene is learned, the next time
+    for seed in (2, 3, 4):
+        pictures += courtyard(10, box_s=(6, 9), seed=seed)
+    clip = encode(tmp_path / "clip.mp4", pictures)
     camera = {"url": rtsp_server({"yard": clip}).url("yard"), "scene": None, "learn_for": "8s"}
     config = configured({"yard": camera}, scenes=tmp_path / "scenes")
     messages: list[dict[str, Any]] = []
@@ -162,7 +173,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     async def scenario() -> Events:
         async with watching(config) as (_, events):
             listening = asyncio.create_task(listen(), name="subscriber")
-            await events.wait_for_alert(AlertEvent.CLOSE, within_s=40)
+            await events.wait_for_alert(AlertEvent.CLOSE)
             closed_at = len(events.told)
             await events.wait_for(ScoredFrame, lambda score: True, start=closed_at)  # by now the close is published
             listening.cancel()
@@ -176,9 +187,9 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     assert len(steps) == len(learning) > 8
     assert steps == sorted(steps)
     assert steps[-1] > 0.9
-    watched_s = statuses[-1].since_s - learning[0].since_s
     assert statuses[-1].progress is None
-    assert watched_s == pytest.approx(8, abs=2.5)
+    scores = events.of(ScoredFrame)
+    assert scores[0].stream_time_s > 8 - 1 / FPS
     assert (tmp_path / "scenes/yard/bank.safetensors").stat().st_size > 1_000_000
     assert "frames" in (tmp_path / "scenes/yard/scene.yaml").read_text()
 
@@ -186,15 +197,18 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     assert len({alert.id for alert in alerts}) == 1
     assert [alert.part for alert in alerts] == list(range(len(alerts)))
     assert [alert.event for alert in alerts] == ["open", *["update"] * (len(alerts) - 2), "close"]
-    first_s = min(score.wall_time_s - score.stream_time_s for score in events.of(ScoredFrame))
-    assert alerts[0].opened_s - first_s == pytest.approx(11, abs=0.5)
-    assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 3, abs=0.5)
+    in_sight = [score for score in scores if 1 <= score.stream_time_s % 10 < 4 and score.stream_time_s > 10]
+    seen_s = [score.wall_time_s for score in in_sight]
+    assert alerts[0].opened_s in seen_s[:4]
+    gone_s = [score.wall_time_s for score in scores if score.wall_time_s > seen_s[0] and score not in in_sight]
+    assert alerts[-1].closed_s is not None
+    assert seen_s[0] < alerts[-1].closed_s <= gone_s[3]
     worst = alerts[0].boxes[0]  # it lies around the box's rows, in the camera's own pixels
     assert worst.y < 125 < worst.y + worst.height
     heard = [(message["id"], message["part"]) for message in messages if message["kind"] == "alert"]
     assert heard == names(alerts) == logged(redis)
     seqs = [message["seq"] for message in messages if message["kind"] == "score"]
-    assert len(seqs) > 30
+    assert len(seqs) > 0.5 * len(scores)
     assert all(before < after for before, after in pairwise(seqs))
     assert [m["progress"] for m in messages if m["kind"] == "status" and m["state"] == "learning"][-1] > 0.9
 
@@ -231,14 +245,14 @@ def test_fast_footage_loses_no_frame_and_the_monitor_ends_by_itself(
     asyncio.run(monitor.run())
     for camera in ("one", "two"):
         scores = [score for score in events.of(ScoredFrame) if score.camera == camera]
-        assert [score.seq for score in scores] == list(range(12 * FPS))
+        assert [score.seq for score in scores] == list(range(8 * FPS))
         alerts = [alert for alert in events.of(Alert) if alert.camera == camera]
-        assert alerts[0].opened_s - scores[0].wall_time_s == pytest.approx(4.0)  # on the footage's own clock
+        assert alerts[0].opened_s - scores[0].wall_time_s == pytest.approx(2.0)  # on the footage's own clock
         assert alerts[-1].closed_s == pytest.approx(alerts[0].opened_s + 2.9)
         assert len({alert.id for alert in alerts}) == 1
         assert [alert.event for alert in alerts][-1] == "close"
         figures = monitor.figures[camera]
-        assert (figures.decoded, figures.scored, figures.dropped, figures.alerts) == (120, 120, 0, 1)
+        assert (figures.decoded, figures.scored, figures.dropped, figures.alerts) == (80, 80, 0, 1)
         assert figures.status.state is CameraState.ENDED
     assert sorted(logged(redis)) == sorted(names(events.of(Alert)))
     assert monitor.blocked_threads == []
@@ -260,12 +274,17 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
     configured: Callable[..., Config], clips: Clips, tmp_path: Path
 ) -> None:
     hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
-    cameras = {f"fast{n}": {"url": str(hurried), "score_fps": 240, "loop": True} for n in range(3)}
-    cameras["slow"] = {"url": str(clips.normal), "score_fps": 1, "loop": True}  # slower than any round of the four
+    model = ModelConfig.model_validate(MODEL)
+    for scene, footage, fps in (("fast", hurried, 240.0), ("slow", clips.normal, 2.0)):
+        options = FitOptions(score_fps=fps, max_frames=40, keep_statistics=False)
+        fit_scene(scene, [footage], tmp_path / "scenes" / scene, model, options, lambda done, total: None)
+    fast = {"url": str(hurried), "scene": "fast", "score_fps": 240, "loop": True}
+    cameras = {f"fast{n}": fast for n in range(3)}
+    cameras["slow"] = {"url": str(clips.normal), "scene": "slow", "score_fps": 2, "loop": True}
 
     async def scenario() -> tuple[dict[str, CameraFigures], Events]:
-        async with watching(configured(cameras, model={"batch": 1})) as (monitor, events):
-            await events.wait_for(ScoredFrame, lambda score: score.camera == "slow" and score.seq >= 8, within_s=40)
+        async with watching(configured(cameras, model={"batch": 1}, scenes=tmp_path / "scenes")) as (monitor, events):
+            await events.wait_for(ScoredFrame, lambda score: score.camera == "slow" and score.seq >= 8)
         return monitor.figures, events
 
     figures, events = asyncio.run(scenario())
@@ -277,8 +296,9 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
             assert row.dropped > 10
             assert 0 <= row.decoded - row.scored - row.dropped <= 3  # unread, or decoded as they were counted
     shares = [row.scored for camera, row in figures.items() if camera != "slow"]
-    assert min(shares) > 0.8 * max(shares)
-    assert figures["slow"].scored >= 8  # of 9 it gave: its place in line comes round in time
+    assert min(shares) >= min(0.8 * max(shares), max(shares) - 2)
+    slow = figures["slow"]  # its place in line comes round: it loses little, or has as many turns as the fast
+    assert slow.scored >= min(0.5 * (slow.scored + slow.dropped), 0.8 * max(shares))
 
 
 def test_with_redis_away_scoring_goes_on_and_every_alert_arrives_once(
@@ -316,7 +336,7 @@ def test_a_bug_in_the_scorer_ends_the_monitor_and_costs_no_alert(
         await events.wait_for_alert(AlertEvent.OPEN)
         monitor._scorer.scenes.clear()
         with pytest.raises(BaseExceptionGroup) as crash:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await running
         assert crash.group_contains(KeyError, match=SCENE)
         assert monitor.blocked_threads == []
@@ -345,18 +365,25 @@ def test_a_bug_in_what_hears_the_events_ends_the_monitor_and_costs_no_alert(
     assert logged(redis) == names(alerts)
 
 
-def test_a_monitor_cancelled_before_it_watches_ends_at_once(
-    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+def test_a_monitor_cancelled_before_it_watches_does_not_wait_for_redis(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    patient = partial(RedisPublisher, call_timeout_s=3 * DEADLINE_S)
+    monkeypatch.setattr(monitor_module, "RedisPublisher", patient)
+
+    def is_calling() -> bool:
+        connections = psutil.Process().net_connections("tcp")
+        return any(one.raddr and one.raddr.port == redis.port for one in connections)
+
     async def scenario() -> Monitor:
         monitor = Monitor(configured({"yard": {"url": str(clips.normal)}}), Events())
         redis.freeze()  # the start waits for it
         running = asyncio.create_task(monitor.run(), name="monitor")
-        done, _ = await asyncio.wait([running], timeout=0.3)
-        assert not done
+        await until(is_calling)
+        assert not running.done()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(DEADLINE_S):
                 await running
         return monitor
 
@@ -364,8 +391,9 @@ def test_a_monitor_cancelled_before_it_watches_ends_at_once(
 
 
 def test_a_second_cancellation_ends_the_wait_for_redis_and_costs_no_alert(
-    configured: Callable[..., Config], clips: Clips, redis: RedisServer
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(monitor_module, "DRAIN_S", 3 * DEADLINE_S)
     config = configured({"yard": {"url": str(clips.occupied)}})
 
     async def scenario() -> list[Alert]:
@@ -375,11 +403,10 @@ def test_a_second_cancellation_ends_the_wait_for_redis_and_costs_no_alert(
         await asyncio.to_thread(redis.stop)
         running.cancel()
         await events.wait_for_alert(AlertEvent.CLOSE)
-        began = time.monotonic()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await running
-        assert time.monotonic() - began < 1.5
+            async with asyncio.timeout(DEADLINE_S):
+                await running
         return events.of(Alert)
 
     alerts = asyncio.run(scenario())
@@ -387,7 +414,7 @@ def test_a_second_cancellation_ends_the_wait_for_redis_and_costs_no_alert(
     with Spool(config.alerting.spool, 100) as spool:
         assert len(spool) + len(logged(redis)) >= len(alerts)
     events = Events()
-    asyncio.run(Monitor(configured({"other": {"url": str(clips.normal), "play": "fast"}}), events).run())
+    asyncio.run(Monitor(configured({"other": {"url": str(clips.calm), "play": "fast"}}), events).run())
     assert logged(redis) == names(alerts)
 
 
@@ -411,7 +438,7 @@ def test_what_redis_misses_at_the_end_waits_for_the_next_start(
         notice.text for notice in events.of(Notice)
     ]
     next_events = Events()
-    asyncio.run(Monitor(configured({"yard": {"url": str(clips.normal), "play": "fast"}}), next_events).run())
+    asyncio.run(Monitor(configured({"yard": {"url": str(clips.calm), "play": "fast"}}), next_events).run())
     assert not next_events.of(Alert)
     assert logged(redis) == names(events.of(Alert))
 
@@ -435,7 +462,7 @@ def test_10_monitors_come_and_go_without_leaving_threads_or_files(
     before = threads_and_files()
     for _ in range(10):
         asyncio.run(come_and_go())
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + DEADLINE_S
     while threads_and_files()[0] > before[0] and time.monotonic() < deadline_s:
         time.sleep(0.02)  # a thread that was joined is the kernel's for a moment more
     threads, files = threads_and_files()

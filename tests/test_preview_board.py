@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from chromium import until
+from deadlines import DEADLINE_S
 from preview_events import BASIS_S, config_of, figures_of, online, opened, scored
 from streammon.preview.api import page_files
 from streammon.preview.board import Board
@@ -23,7 +24,6 @@ from streammon.preview.timeline import POINTS, Timeline
 from streammon.records import CameraState, Notice, RedisStatus, SpoolStatus
 
 Client = TestClient[web.Request, web.Application]
-DEADLINE_S = 10.0
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import picture_of, rgb_of
 from streammon.config import PreviewConfig
@@ -144,11 +145,11 @@ def test_pictures_wait_for_the_event_loop_in_no_number() -> None:
             shared.wake()
             time.sleep(0.002)  # noqa: ASYNC251  -- the point: this thread is busy
         packets: list[H264Packet | None] = []
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE_S):
             while len(packets) < 8:
                 packets.append(await viewer.get())
         shared.leave(viewer)
-        assert await asyncio.to_thread(shared.wait_ended, 2.0)
+        assert await asyncio.to_thread(shared.wait_ended, DEADLINE_S)
         decoder = av.CodecContext.create("h264", "r")
         decoder.thread_count = 1
         frames = [frame for packet in packets if packet for frame in decoder.decode(packet)] + decoder.decode(None)
@@ -165,7 +166,7 @@ def test_one_thread_serves_all_who_watch_the_same_and_ends_with_the_last() -> No
     async def check() -> None:
         pictures = LivePictures(("lobby",), PreviewConfig())
         pictures.put_picture("lobby", picture_of(0), 0.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             async with pictures.watching("lobby", "picture", "h264") as first:
                 assert is_keyframe(await first.get())
                 async with pictures.watching("lobby", "picture", "h264") as second:
@@ -192,11 +193,11 @@ def test_an_encoder_that_fails_ends_its_viewers_and_is_reported(monkeypatch: pyt
         broken = Broken(Composer("picture", 320), 10.0, 80)
         shared = SharedStream("encoder", broken, lambda: Moment(picture_of(0), 0.0), limit=1, on_end=ended.set)
         viewer = shared.join()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             assert await viewer.get() is None
             await ended.wait()
         assert shared.count == 0
-        assert await asyncio.to_thread(shared.wait_ended, 2.0)
+        assert await asyncio.to_thread(shared.wait_ended, DEADLINE_S)
         assert reported == [ZeroDivisionError]
 
     asyncio.run(check())

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from numpy.typing import NDArray
 
 from chromium import until
+from deadlines import DEADLINE_S
 from preview_events import SIZE, closed, config_of, figures_of, online, opened, scored
 from streammon.errors import StorageError
 from streammon.ingest.footage import clips
@@ -99,7 +100,7 @@ async def a_site(scenes: Path) -> AsyncIterator[Site]:
 
 def in_a_site(scenes: Path, scenario: Callable[[Site], Any]) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(60), a_site(scenes) as site:
+        async with asyncio.timeout(2 * DEADLINE_S), a_site(scenes) as site:
             await scenario(site)
 
     asyncio.run(whole())
@@ -428,7 +429,7 @@ def test_a_bug_while_taking_pictures_is_raised_where_the_monitor_sees_it(tmp_pat
         board.on_event(opened("lobby", "a"))
         task = board.journal._task
         assert task is not None
-        await asyncio.wait([task], timeout=10)
+        await asyncio.wait([task], timeout=DEADLINE_S)
         with pytest.raises(ZeroDivisionError):
             board.on_event(online("lobby"))
         await board.close()

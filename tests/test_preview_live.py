@@ -15,9 +15,11 @@ import yaml
 from cameras import RtspServer
 from chromium import Chromium, Page, find_chromium
 from commands import RunningCommand
+from precision import PRECISION
 from streammon.config import ModelConfig
 from streammon.scene.fit import FitOptions, fit_scene
 
+MODEL = {"dimensions": 40, "precision": PRECISION}
 TOKEN = "a-token-of-many-letters"
 SHOWN_S = 2.0  # how soon an alert is in the feed after its Redis message
 CLIPS = {
@@ -47,9 +49,9 @@ class Told:
 def scenes(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     """A bank of each clip, of its first frames."""
     folder = tmp_path_factory.mktemp("live") / "scenes"
-    model = ModelConfig(dimensions=40)
+    model = ModelConfig.model_validate(MODEL)
     for scene, clip in CLIPS.items():
-        options = FitOptions(every=4, max_frames=60, keep_statistics=False)
+        options = FitOptions(score_fps=3, max_frames=60, keep_statistics=False)
         fit_scene(scene, [shared_data / "clips" / clip], folder / scene, model, options, lambda _done, _total: None)
     return folder
 
@@ -64,7 +66,7 @@ def configured(folder: Path, scenes: Path, server: RtspServer) -> Path:
     config = {
         "cameras": cameras,
         "scenes": str(scenes),
-        "model": {"dimensions": 40},
+        "model": MODEL,
         "alerting": {"false_alarms_per_day": 1000},
         "preview": {"port": 0, "token": TOKEN, "width": 480, "fps": 10},
     }
@@ -121,7 +123,6 @@ async def watched(page: Page, url: str, address: str) -> None:
         listener.cancel()
 
 
-@pytest.mark.timeout(180)
 def test_four_cameras_a_monitor_and_a_browser(
     tmp_path: Path, scenes: Path, shared_data: Path, rtsp_server: Callable[..., RtspServer], closed_port: int
 ) -> None:

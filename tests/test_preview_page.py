@@ -15,6 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from chromium import Chromium, Page, find_chromium
+from deadlines import DEADLINE_S
 from preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
 from streammon.cli.display import rarity
 from streammon.durations import in_words
@@ -80,7 +81,7 @@ async def a_room(scenes: Path, **preview_keys: Any) -> AsyncIterator[Room]:
 
 def in_a_room(scenes: Path, scenario: Callable[[Room], Awaitable[None]], **preview_keys: Any) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(100), a_room(scenes, **preview_keys) as room:
+        async with asyncio.timeout(2 * DEADLINE_S), a_room(scenes, **preview_keys) as room:
             await scenario(room)
 
     asyncio.run(whole())

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import streammon
+from deadlines import DEADLINE_S
 from preview_site import (
     ALERT,
     BEARER,
@@ -51,7 +52,7 @@ def ask(
     served: Site, method: str, target: str, headers: dict[str, str], body: bytes | None
 ) -> tuple[int, str, bytes]:
     """Status, all headers, and the beginning of the body, which may never end."""
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE_S)
     try:
         connection.request(method, target, body, headers)
         answer = connection.getresponse()
@@ -110,7 +111,9 @@ def test_the_open_routes_are_described_as_such() -> None:
     ],
 )
 def test_no_path_leads_out_of_the_page(guarded: Site, beginning: str, way: str) -> None:
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as client:  # a library would tidy the path
+    with socket.create_connection(
+        ("127.0.0.1", guarded.port), timeout=DEADLINE_S
+    ) as client:  # a library would tidy the path
         head = f"GET {beginning}{way} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         client.sendall(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())
         told = b"".join(iter(lambda: client.recv(65536), b"")).decode("utf-8", "replace")
@@ -146,7 +149,7 @@ def test_a_large_body_is_refused_whether_it_says_so_or_not(guarded: Site) -> Non
     ],
 )
 def test_what_is_no_request_gets_one_line_and_no_more(guarded: Site, request_bytes: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=DEADLINE_S) as client:
         client.sendall(request_bytes)
         try:
             told = b"".join(iter(lambda: client.recv(65536), b"")).decode()
@@ -195,7 +198,7 @@ def test_connections_are_bounded_and_make_room_again(tmp_path: Path, monkeypatch
             for _, writer in idle:
                 writer.close()
                 await writer.wait_closed()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 while True:
                     try:
                         async with client.get("/healthz") as answer:

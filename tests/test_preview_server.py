@@ -22,14 +22,14 @@ from cryptography.x509.oid import NameOID
 from alerting_samples import open_files
 from commands import Command, command_here
 from courtyard import courtyard, encode
+from deadlines import DEADLINE_S
+from precision import PRECISION
 from preview_site import new_figures, routes_of, serving, site_config, told_on_socket, watch_lobby
 from streammon.config import Config
 from streammon.errors import ConfigError
 from streammon.live.monitor import Monitor
-from streammon.preview import Preview
+from streammon.preview import Preview, access, connections, server
 from streammon.records import CameraState, CameraStatus, Event, Notice
-
-END_WITHIN_S = 1.5  # a second, and a busy machine
 
 
 @pytest.fixture
@@ -225,8 +225,14 @@ def test_every_route_is_described_and_nothing_else_is(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_it_ends_within_a_second_whatever_its_clients_do(tmp_path: Path) -> None:
-    async def scenario() -> float:
+def test_it_ends_whatever_its_clients_do_and_gives_them_no_more_than_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2 * server.CLOSE_S <= 1
+    monkeypatch.setattr(connections, "HEADERS_S", 3 * DEADLINE_S)
+    monkeypatch.setattr(access, "BODY_S", 3 * DEADLINE_S)
+
+    async def scenario() -> None:
         async with serving(site_config(tmp_path)) as (preview, client):
             port = int(preview.url.rstrip("/").rpartition(":")[2])
             events = await client.get("/api/events")
@@ -237,18 +243,16 @@ def test_it_ends_within_a_second_whatever_its_clients_do(tmp_path: Path) -> None
             half[0][1].write(b"GET /healthz HTTP/1.1\r\n")
             half[1][1].write(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             await half[1][1].drain()
-            began = time.monotonic()
-            await preview.__aexit__(None, None, None)
-            took_s = time.monotonic() - began
+            async with asyncio.timeout(DEADLINE_S):
+                await preview.__aexit__(None, None, None)
             for _, writer in half:
                 writer.close()
             events.close()
             motion.close()
             with pytest.raises(aiohttp.ClientConnectorError):
                 await client.get("/healthz")
-        return took_s
 
-    assert asyncio.run(scenario()) < END_WITHIN_S
+    asyncio.run(scenario())
 
 
 def test_thirty_starts_and_stops_leave_no_thread_and_no_file(tmp_path: Path) -> None:
@@ -268,6 +272,7 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mp4", courtyard(4))
     values = {
         "cameras": {"yard": {"url": str(clip), "loop": True}},
+        "model": {"precision": PRECISION},
         "scenes": tmp_path / "scenes",
         "alerting": {"spool": tmp_path / "spool"},
         "preview": {"port": 0},
@@ -280,9 +285,9 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
         if isinstance(event, CameraStatus) and event.state is CameraState.LEARNING and event.progress:
             learning.set()
 
-    async def scenario() -> float:
+    async def scenario() -> None:
         running = asyncio.create_task(Monitor(Config.parse(values, "test"), hear).run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             await learning.wait()
         assert isinstance(told[0], Notice)
         url = told[0].text.removeprefix("preview on ")
@@ -297,10 +302,9 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
                 assert "streammon_redis_online 1.0" in text
             async with client.get("/api/cameras") as answer:
                 assert json.loads(await answer.text())["cameras"][0]["state"] == "learning"
-        began = time.monotonic()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await running
-        return time.monotonic() - began
+            async with asyncio.timeout(DEADLINE_S):
+                await running
 
-    assert asyncio.run(scenario()) < 5.0
+    asyncio.run(scenario())

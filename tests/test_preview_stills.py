@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import aiohttp
 import av
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import Preview, hot_left, picture_of, playing, preview, score_of
 from streammon.preview import stills
@@ -41,8 +42,8 @@ async def parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         assert await response.content.readline() == b"--streammon\r\n"
 
 
-async def until_nobody_watches(shown: Preview, within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
+async def until_nobody_watches(shown: Preview) -> None:
+    async with asyncio.timeout(DEADLINE_S):
         while shown.pictures.viewers():  # noqa: ASYNC110  -- nobody is told
             await asyncio.sleep(0.01)
 
@@ -78,15 +79,17 @@ def test_motion_jpeg_shows_the_newest_picture_at_ten_a_second_encoded_once_for_a
     async def check() -> None:
         async with preview() as shown, playing(shown), aiohttp.ClientSession() as http:
             watching = [asyncio.create_task(watch(shown, http, 12)) for _ in range(3)]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 while shown.pictures.viewers() != {("lobby", "picture"): 3}:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert sum("streammon-jpeg" in thread.name for thread in threading.enumerate()) == 1
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 seen = await asyncio.gather(*watching)
             for numbers in seen:
                 assert numbers == sorted(numbers)
-                assert 2.0 <= np.diff(numbers[2:]).mean() <= 3.5  # 25 to 10 a second
+                steps = np.diff(numbers[2:])  # 25 to 10 a second: two or three, more where the machine is busy
+                assert steps.mean() >= 2
+                assert steps.min() in (2, 3)
             await until_nobody_watches(shown)
         assert not any("streammon-jpeg" in thread.name for thread in threading.enumerate())
 
@@ -105,29 +108,37 @@ def test_the_heatmap_is_in_motion_jpeg_too() -> None:
 
 
 def test_a_client_that_reads_nothing_delays_nobody_and_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stills, "STALLED_S", 0.7)
     noise = [  # large pictures, so that what the kernel takes is soon full
         av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p")
         for pixels in np.random.default_rng(0).integers(0, 256, (2, 1080, 1920, 3)).astype(np.uint8)
     ]
 
+    async def stall(shown: Preview, stack: ExitStack) -> None:
+        stalled = stack.enter_context(socket.socket())
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.setblocking(False)
+        port = int(shown.url.rpartition(":")[2])
+        await asyncio.get_running_loop().sock_connect(stalled, ("127.0.0.1", port))
+        stalled.send(b"GET /mjpeg/lobby HTTP/1.1\r\nHost: x\r\n\r\n")
+
     async def check() -> None:
         async with preview(width=1920) as shown, playing(shown, of=noise), aiohttp.ClientSession() as http:
-            stalled = socket.socket()
-            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stalled.setblocking(False)
-            port = int(shown.url.rpartition(":")[2])
-            await asyncio.get_running_loop().sock_connect(stalled, ("127.0.0.1", port))
-            stalled.send(b"GET /mjpeg/lobby HTTP/1.1\r\nHost: x\r\n\r\n")
-            with stalled:
-                async with http.get(f"{shown.url}/mjpeg/lobby") as response, asyncio.timeout(30):
-                    arrivals = []
-                    async for part in parts(response):
-                        assert part
-                        arrivals.append(time.monotonic())
-                        if len(arrivals) > 10 and shown.pictures.viewers() == {("lobby", "picture"): 1}:
-                            break
-                assert np.diff(arrivals).max() < 0.6
+            with ExitStack() as stack:
+                monkeypatch.setattr(stills, "STALLED_S", 3 * DEADLINE_S)
+                await stall(shown, stack)
+                async with http.get(f"{shown.url}/mjpeg/lobby") as response, asyncio.timeout(DEADLINE_S):
+                    stream = aiter(parts(response))
+                    while shown.pictures.viewers() != {("lobby", "picture"): 2}:
+                        assert await anext(stream)
+                    for _ in range(12):  # three times what the kernel takes for the other
+                        assert await anext(stream)
+                    assert shown.pictures.viewers() == {("lobby", "picture"): 2}
+                    monkeypatch.setattr(stills, "STALLED_S", 0.5)
+                    await stall(shown, stack)
+                    seen = 2
+                    while seen < 3 or shown.pictures.viewers() != {("lobby", "picture"): 2}:
+                        assert await anext(stream)
+                        seen = max(seen, shown.pictures.viewers()["lobby", "picture"])
             await until_nobody_watches(shown)
 
     asyncio.run(check())
@@ -158,7 +169,7 @@ def test_viewers_beyond_a_sane_number_are_refused_and_closing_ends_the_others(
                     assert (second.status, second.headers["Retry-After"]) == (503, "10")
                 assert shown.pictures.viewers() == {("lobby", "picture"): 1}
                 shown.pictures.close()
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(DEADLINE_S):
                     async for part in parts(first):
                         assert part
             await until_nobody_watches(shown)

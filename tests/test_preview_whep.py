@@ -1,23 +1,24 @@
 """WHEP with real peers on loopback: what they see, when, and that one is nobody else's trouble."""
 
 import asyncio
-import statistics
 import threading
-import time
+from typing import Any
 
 import aiohttp
+import aioice
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import Preview, hot_left, offer_of, player, playing, post_offer, preview, rgb_of, score_of
-from streammon.preview import whep
+from streammon.preview import encoder, whep
 
 
-async def until_idle(shown: Preview, within_s: float = 5.0) -> None:
+async def until_idle(shown: Preview) -> None:
     """Wait until no session is left."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(DEADLINE_S):
         while shown.sessions.count:  # noqa: ASYNC110  -- a preview tells nobody when one goes
             await asyncio.sleep(0.01)
 
@@ -59,19 +60,18 @@ def test_the_heatmap_streams_show_where_the_map_is_hot() -> None:
     asyncio.run(check())
 
 
-def test_who_joins_later_sees_a_picture_within_half_a_second() -> None:
+def test_who_joins_later_sees_a_picture_without_waiting_for_the_next_keyframe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoder, "GOP_S", 10 * DEADLINE_S)
+
     async def check() -> None:
-        took_s = []
         async with preview() as shown, playing(shown), player(f"{shown.url}/whep/lobby") as first:
             await first.frame()
             for _ in range(5):
-                began_s = time.monotonic()
                 async with player(f"{shown.url}/whep/lobby") as second:
                     number = number_in(rgb_of(await second.frame()))
-                    took_s.append(time.monotonic() - began_s)
                     assert number >= number_in(rgb_of(await first.frame())) - 12  # the newest, not an old one
-        assert statistics.median(took_s) < 0.5, took_s
-        assert max(took_s) < 1.0, took_s  # nobody waits for the next keyframe, two seconds away
 
     asyncio.run(check())
 
@@ -168,14 +168,16 @@ def test_a_player_who_never_connects_is_forgotten(monkeypatch: pytest.MonkeyPatc
     asyncio.run(check())
 
 
-def test_closing_ends_every_session_in_time_whatever_its_state() -> None:
+def test_closing_ends_every_session_whatever_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whep, "CONNECT_S", 3 * DEADLINE_S)
+
     async def check() -> None:
         async with preview() as shown, playing(shown), aiohttp.ClientSession() as http:
             peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             await post_offer(http, f"{shown.url}/whep/lobby", await offer_of(peer))  # never connects
             async with player(f"{shown.url}/whep/lobby") as viewer:
                 await viewer.frame()
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE_S):
                     await shown.sessions.close()
                 assert shown.sessions.count == 0
                 status, headers, _ = await post_offer(http, f"{shown.url}/whep/lobby", await offer_of(peer))
@@ -205,13 +207,21 @@ def test_vp8_first_and_audio_in_the_offer_still_give_h264_and_no_sound() -> None
     asyncio.run(check())
 
 
-def test_only_the_bound_address_is_offered_and_no_server_is_asked() -> None:
+def test_only_the_bound_address_is_offered_and_no_server_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    ask_server = aioice.ice.server_reflexive_candidate
+
+    async def recorded(protocol: Any, stun_server: tuple[str, int]) -> Any:
+        asked.append(stun_server)
+        return await ask_server(protocol, stun_server)
+
+    monkeypatch.setattr(aioice.ice, "server_reflexive_candidate", recorded)
+
     async def check() -> None:
         async with preview() as shown, aiohttp.ClientSession() as http:
             peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-            began_s = time.monotonic()
             _, headers, answer = await post_offer(http, f"{shown.url}/whep/lobby", await offer_of(peer))
-            assert time.monotonic() - began_s < 1.0
+            assert asked == []
             candidates = [line.split() for line in answer.splitlines() if line.startswith("a=candidate:")]
             assert {fields[4] for fields in candidates} == {"127.0.0.1"}
             assert "Link" not in headers

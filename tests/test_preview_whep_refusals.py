@@ -9,6 +9,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deadlines import DEADLINE_S
 from preview_peers import post_offer, preview
 from streammon.config import PreviewConfig
 from streammon.errors import ConfigError
@@ -111,7 +112,7 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /whep/lobby HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\n")
             writer.write(b"Content-Length: 1000\r\n\r\nv=0")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 assert b" 408 " in await reader.readline()
             writer.close()
             await writer.wait_closed()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from precision import PRECISION
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.ingest import Clip, batched, clips
@@ -21,7 +22,7 @@ from streammon.validation.footage import Piece, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import movers, traffic
 
-MODEL = ModelConfig()
+MODEL = ModelConfig.model_validate({"precision": PRECISION})
 TIMES = 3  # each is staged
 
 
@@ -76,7 +77,6 @@ def darkened(frame: Frame) -> Frame:
     return replace(frame, camera=f"{frame.camera} dark", picture=frame.picture // 2, detail=dark)
 
 
-@pytest.mark.timeout(240)
 def test_people_as_they_were_learned_raise_no_alarm_at_one_a_day(
     halves: tuple[Piece, Piece], bank: FoldBank, threshold: float
 ) -> None:
@@ -85,7 +85,6 @@ def test_people_as_they_were_learned_raise_no_alarm_at_one_a_day(
     assert max(scores) < threshold
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("act", "channel"),
     [("fast", Channel.SPEED), ("standing", Channel.LOOKS), ("wrong way", Channel.DIRECTION)],
@@ -98,12 +97,10 @@ def test_people_who_do_what_nobody_did_are_mostly_told_and_by_the_right_channel(
     assert set(told) == {channel}
 
 
-@pytest.mark.timeout(240)
 def test_people_pasted_in_unchanged_raise_no_alarm(segments: list[Segment], bank: FoldBank, threshold: float) -> None:
     assert not any(each.caught for each in outcomes(CONTROL, segments, bank, threshold))
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("another", ["bottle-detection.mp4", "car-detection.mp4"])
 def test_a_camera_that_shows_another_view_says_so_at_once_and_as_long_as_it_does(
     another: str, shared_data: Path, bank: FoldBank, threshold: float
@@ -115,7 +112,6 @@ def test_a_camera_that_shows_another_view_says_so_at_once_and_as_long_as_it_does
     assert {channel for _, channel in found} == {Channel.VIEW}
 
 
-@pytest.mark.timeout(240)
 def test_at_half_the_light_it_is_the_view_that_was_learned(
     halves: tuple[Piece, Piece], bank: FoldBank, threshold: float
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from precision import PRECISION
 from staging_street import WALK_Y, Walker
 from streammon.calibration import LEAST_FRAMES
 from streammon.config import Config
@@ -43,7 +44,7 @@ def configured(scenes: Path, method: str = "padim", cameras: Mapping[str, dict[s
         {
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
-            "model": {"dimensions": 8, "method": method},
+            "model": {"dimensions": 8, "method": method, "precision": PRECISION},
             "alerting": {"false_alarms_per_day": 10_000},  # seconds of footage can't promise fewer
         },
         "test",

@@ -143,7 +143,7 @@ class OnlineCalibration:
         if not 0 <= time_s - run.last_s <= QUIET_S:
             self._add_peak(run.peak)
             run.peak = -math.inf
-        if score >= self._base.tail_start:
+        if score > self._base.tail_start:
             run.peak, run.last_s = max(run.peak, score), time_s
         if self._watched_s - self._recalibrated_s < RECALIBRATE_S:
             return False
@@ -194,7 +194,7 @@ class OnlineCalibration:
             self._recalibrate()
 
     def _add_peak(self, peak: float) -> None:
-        if peak < self._base.tail_start:
+        if peak <= self._base.tail_start:
             return
         bisect.insort(self._peaks, peak)
         if len(self._peaks) > FORM.most_peaks + 1:  # one more says where the kept ones begin

@@ -111,7 +111,7 @@ class Calibration:
         if not seconds:
             raise ValueError("the held-out frames carry no time")
         start = float(np.quantile(heights, form.quantile))
-        peaks = peaks_above(heights, recordings, times_s, start)
+        peaks = peaks_above(heights, recordings, times_s, math.nextafter(start, math.inf))  # u0 may be what most show
         if len(peaks) >= form.many_peaks:
             start = float(np.median(peaks))
         every_frame = heights[heights > start] - start

@@ -14,10 +14,11 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -42,10 +43,11 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import (
-    MultipleConfigError,
-)
+from streammon.config import AlertingConfig, MultipleConfigError
 from streammon.errors import ConfigError, InputError, StorageError, StreammonError
+
+if TYPE_CHECKING:
+    from streammon.records import CameraFigures
 
 EXIT_WORK_FAILED = 1
 EXIT_INPUT_WRONG = 2
@@ -162,7 +164,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
-    from streammon.cli.display import WorkBar, print_report
+    from streammon.cli.display import WorkBar, expectation, print_report
     from streammon.scene.fit import FitOptions, fit_scene
 
     if validation is not None:
@@ -175,7 +177,10 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         told = partial(bar, f"learning {scene}")
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
     print_report(report, f"scene {scene}", console)
-    facts = asdict(report)
+    asked = (config.alerting if config else AlertingConfig()).false_alarms_per_day
+    expected = expectation(report.calibration_s, asked)
+    console.print(f"[bold]expect[/] {expected}")
+    facts = asdict(report) | {"expect": expected}
     if validation is not None:
         with WorkBar(console) as bar:
             found = validate_scene(scene, footage, folder, model, checks, partial(bar, f"validating {scene}"))
@@ -247,9 +252,26 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
     Example: streammon watch --redis redis://10.0.0.5
     """
     address = watched_redis(redis, config_file)
-    from streammon.live.watch import watch_messages
+    from streammon.cli.display import LineDisplay, TableDisplay
+    from streammon.live.watch import update_figures, watch_messages
 
-    _until_signal(watch_messages(address, cameras or None, as_json))
+    if as_json:
+        _until_signal(watch_messages(address, cameras or None, _print_compact))
+        return
+    figures: dict[str, CameraFigures] = {}
+    display = TableDisplay(figures) if sys.stdout.isatty() else LineDisplay()
+
+    def show(message: dict[str, Any]) -> None:
+        event = update_figures(figures, message)
+        if event is not None:
+            display.show(event)
+
+    with Live(display, refresh_per_second=REFRESH_PER_S) if isinstance(display, TableDisplay) else nullcontext():
+        _until_signal(watch_messages(address, cameras or None, show))
+
+
+def _print_compact(message: dict[str, Any]) -> None:
+    print(json.dumps(message, separators=(",", ":")), flush=True)
 
 
 @commands.command("hash-password")

@@ -113,6 +113,26 @@ def rarity(level: float, basis_s: float) -> str:
     return f"about once in {in_words(interval_s)} (from {footage})"
 
 
+def expectation(basis_s: float, false_alarms_per_day: float) -> str:
+    """What to expect of a scene that was just learned, for people.
+
+    Args:
+        basis_s: Seconds of normal footage that calibrated it; 0 for none.
+        false_alarms_per_day: The asked rate.
+
+    >>> expectation(360.0, 1.0)
+    'from 6 minutes of normal footage: about 1 false alarm a day; provisional until 1 day is watched'
+    >>> expectation(7200.0, 24.0)
+    'from 2 hours of normal footage: about 24 false alarms a day'
+    """
+    if basis_s <= 0:
+        return "nothing is held out, so nothing is known of false alarms"
+    promised_s = DAY_S / false_alarms_per_day
+    alarms = f"about {false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
+    known = "" if basis_s >= promised_s else f"; provisional until {in_words(promised_s)} is watched"
+    return f"from {in_words(basis_s, math.floor)} of normal footage: {alarms}{known}"
+
+
 def alert_text(alert: Alert) -> str:
     """One line for one alert message: which, where, when and why, then the figures."""
     head = f"ALERT {alert.event} {alert.id} camera '{alert.camera}' at {clock(alert.time_s)}"

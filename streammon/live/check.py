@@ -1,6 +1,7 @@
 """`streammon check`: is everything there that `run` will need?"""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from streammon.alerting import Spool, check_redis
 from streammon.config import Config, redacted
+from streammon.durations import in_words
 from streammon.errors import StreammonError
 from streammon.ingest import probe
 from streammon.live.monitor import hold_banks_writable, redis_for
@@ -87,7 +89,8 @@ def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
     loaded = LiveScene(scene, config, backbone, configured_observer(config.model, backbone))
     if loaded.learning:
         return f"no bank yet; it will be learned live for {camera.learn_for:.0f} s"
-    return f"bank fits; alerts open at score {loaded.threshold:.1f}"
+    basis = f"levels rest on {in_words(loaded.basis_s, math.floor)} of normal footage"
+    return f"bank fits; alerts open at score {loaded.threshold:.1f}; {basis}"
 
 
 def _scenes_folder(config: Config) -> str:

@@ -1,48 +1,31 @@
-"""A running monitor seen from outside: what it publishes to Redis, as a table, lines or JSON."""
+"""A running monitor seen from outside: what it publishes to Redis, as messages or as figures and events."""
 
 import contextlib
 import json
-import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-from rich.live import Live
-
 from streammon.alerting import alert_from_json, subscribe
-from streammon.cli.display import LineDisplay, TableDisplay
 from streammon.config import RedisConfig
 from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, Event, Notice, RedisStatus
 
-REFRESH_PER_S = 4
 
+async def watch_messages(
+    redis: RedisConfig, cameras: Collection[str] | None, show: Callable[[dict[str, Any]], None]
+) -> None:
+    """Show each message that arrives until cancelled.
 
-async def watch_messages(redis: RedisConfig, cameras: Collection[str] | None, as_json: bool) -> None:
-    """Show what arrives until cancelled.
+    Args:
+        redis: Where the monitor publishes.
+        cameras: Whose messages; None for all.
+        show: Called with each message.
 
     Raises:
         RedisError: Redis can't be reached to begin with.
     """
     async with contextlib.aclosing(subscribe(redis, cameras)) as messages:
-        if as_json:
-            async for message in messages:
-                print(json.dumps(message, separators=(",", ":")), flush=True)
-            return
-        figures: dict[str, CameraFigures] = {}
-        if not sys.stdout.isatty():
-            await _show(messages, figures, LineDisplay().show)
-            return
-        table = TableDisplay(figures)
-        with Live(table, refresh_per_second=REFRESH_PER_S):
-            await _show(messages, figures, table.show)
-
-
-async def _show(
-    messages: AsyncIterator[dict[str, Any]], figures: dict[str, CameraFigures], show: Callable[[Event], None]
-) -> None:
-    async for message in messages:
-        event = update_figures(figures, message)
-        if event is not None:
-            show(event)
+        async for message in messages:
+            show(message)
 
 
 def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -> Event | None:

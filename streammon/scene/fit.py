@@ -54,7 +54,6 @@ class FitReport:
         seconds: How long reading and fitting took.
         frames_per_s: Frames read in this fit a second.
         thresholds: Frame score for each of a few false-alarm rates a day; empty without calibration.
-        expected: False alarms to expect, in words.
     """
 
     scene: str
@@ -69,7 +68,6 @@ class FitReport:
     seconds: float
     frames_per_s: float
     thresholds: dict[str, float]
-    expected: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from commands import Command, RunningCommand, command_here
@@ -62,10 +63,33 @@ def test_what_limits_a_look_stands_in_the_report(command: Command, lobby: Path, 
     ended = command(*evaluate(lobby, *words))
     assert ended.code == 0, ended
     facts = json.loads(ended.stdout)["facts"]
-    assert facts["frames taken"] == "the first of every 2"
+    assert facts["frames taken"] == "the first of every 2 (12.5 frames a second)"
     assert facts["training"] == "1 clips, 5 frames, 3 learned"
     assert facts["banks"] == "1 (one for all scenes)"
     assert facts["post-processing"] == "causal mean over 0.2 s"
+
+
+def test_at_another_rate_every_frame_has_a_score_and_the_report_names_the_rate(
+    command: Command, lobby: Path, tmp_path: Path
+) -> None:
+    ended = command(*evaluate(lobby, "--score-fps", "5", "--cache", tmp_path / "own", "--json", "-"))
+    assert ended.code == 0, ended
+    report = json.loads(ended.stdout)
+    assert report["facts"]["frames taken"] == (
+        "all, at most 5 a second scored; the others have the score of the last one (25 frames a second)"
+    )
+    assert report["facts"]["test"].startswith("2 clips, 18 frames")
+    assert report["facts"]["training"] == "1 clips, 9 frames, 2 learned"
+    found = [np.load(file) for file in (tmp_path / "own").rglob("*.scores.npy")]
+    assert [(len(each), len(set(each.tolist()))) for each in found] == [(9, 2)] * 2
+
+
+def test_still_images_have_no_rate(command: Command, tmp_path: Path) -> None:
+    category = mvtec_category(tmp_path / "nut").root
+    told = command("eval", "--dataset", "mvtec", "--root", category, "--score-fps", "5")
+    assert told.complaint == (
+        "--score-fps: it is 5, and mvtec is still images; leave it out, or give a data set of video"
+    )
 
 
 def test_min_max_per_clip_comes_with_a_warning(command: Command, lobby: Path) -> None:

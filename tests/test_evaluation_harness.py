@@ -203,6 +203,51 @@ def test_every_other_frame_means_so_in_training_and_test(
     assert (first.fps, first.labels.tolist()) == (12.0, dataset.clips[0].labels[::2].tolist())
 
 
+class Numbering(Counting):
+    """A method that gives each frame its number in the clip as its score."""
+
+    name = key = "numbering"
+
+    def model(self, _scene: str, _backbone: Backbone, _side: int) -> Model:
+        return NumberingModel(self)
+
+
+class NumberingModel(CountingModel):
+    def score(self, batch: Batch) -> Scored:
+        return Scored(np.array([float(frame.seq) for frame in batch.frames]), ())
+
+
+def test_frames_that_a_rate_leaves_out_have_the_score_of_the_last_one_that_was_scored(
+    dataset: Dataset, backbone: Backbone, tmp_path: Path
+) -> None:
+    """24 frames a second scored at 8: every third one."""
+    counting, numbering = Counting(), Numbering()
+    run = harness(dataset, backbone, tmp_path, [counting, numbering], Taking(score_fps=8.0, batch=4))
+    told: list[tuple[int, int]] = []
+    run.progress = lambda _what, done, total: told.append((done, total))
+    run.run()
+    assert scores(run, numbering) == {clip.name: [0.0, 0, 0, 3, 3, 3, 6, 6, 6] for clip in dataset.clips}
+    assert scores(run, counting) == {clip.name: [6.0] * 9 for clip in dataset.clips}  # two of each clip's six
+    assert told[-1] == (24, 24)
+    first = Draw(run, counting).scores()[0]
+    assert (first.fps, first.labels.tolist()) == (24.0, dataset.clips[0].labels.tolist())
+
+
+def test_a_limit_counts_the_frames_that_a_rate_leaves(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
+    method, taking = Counting(), Taking(score_fps=8.0, max_train_frames=3)
+    run = harness(dataset, backbone, tmp_path, [method], taking)
+    run.run()
+    assert scores(run, method) == {clip.name: [3.0] * 9 for clip in dataset.clips}
+    plan = plan_banks(dataset, taking)[0]
+    assert (plan.total, plan.scored, plan.kept) == (18, 6, 3)
+
+
+def test_the_seconds_that_are_learned_are_those_between_frames_of_a_clip(dataset: Dataset) -> None:
+    """Three clips of 6 frames at 24 a second: five steps each."""
+    for taking, steps in ((Taking(), 15 / 24), (Taking(every=2), 6 / 12), (Taking(score_fps=8.0), 3 / 8)):
+        assert plan_banks(dataset, taking)[0].total_s == pytest.approx(steps)
+
+
 def test_limited_training_frames_are_spread_evenly(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
     method = Counting()
     run = harness(dataset, backbone, tmp_path, [method], Taking(max_train_frames=6))

@@ -176,13 +176,16 @@ class Study:
 
 
 def _hold_motion(options: StudyOptions, method: str, is_still: bool) -> None:
-    """Refuse what motion can't be.
+    """Refuse what still images and other methods can't be asked for.
 
     Raises:
-        ConfigError: Still images, or an ablation of another method.
+        ConfigError: Motion or a rate of still images, or an ablation of another method.
     """
     if method == "motion" and is_still:
         found = f"it is motion, and {options.dataset} is still images"
         raise ConfigError("--method", found, "give --method padim, or a data set of video")
+    if options.taking.score_fps is not None and is_still:
+        found = f"it is {options.taking.score_fps:g}, and {options.dataset} is still images"
+        raise ConfigError("--score-fps", found, "leave it out, or give a data set of video")
     if options.ablation and method != "motion":
         raise ConfigError("--ablation", f"it takes motion apart, and the method is {method}", "give --method motion")

@@ -44,14 +44,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lobby(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a scene that was learned: bank, statistics, scene.yaml."""
     folder = tmp_path_factory.mktemp("scenes") / "lobby"
-    fit_scene(
-        "lobby",
-        [clip],
-        folder,
-        ModelConfig.model_validate({"dimensions": 4, "precision": PRECISION}),
-        FitOptions(hold_out=0.5),
-        lambda _done, _total: None,
-    )
+    model = ModelConfig.model_validate({"dimensions": 4, "precision": PRECISION})
+    fit_scene("lobby", [clip], folder, model, FitOptions(hold_out=0.5), lambda _done, _total: None)
     return folder
 
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from deadlines import DEADLINE_S
 from streammon.demo.camera import plaza_camera
 from streammon.demo.plaza import CROSSING_S, is_abnormal, plaza_pictures, render_plaza
 from streammon.records import Picture
@@ -18,6 +19,7 @@ from streammon.records import Picture
 SMALL = (320, 180)
 FPS = 12
 CLIP_S = 3
+LONG_S = 20  # long enough to be left in the middle on any machine
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def watch(url: str, frames: int | None = None) -> list[tuple[float, int | None, 
     """Arrival, pts, corruption and picture of each frame until the stream ends or so many have come."""
     seen = []
     options = {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"}
-    with av.open(url, options=options, timeout=(5, 5)) as container:
+    with av.open(url, options=options, timeout=(DEADLINE_S, DEADLINE_S)) as container:
         for frame in container.decode(video=0):
             picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             seen.append((time.monotonic(), frame.pts, frame.is_corrupt, picture))
@@ -111,8 +113,7 @@ def test_the_camera_plays_each_picture_once_at_its_own_pace_and_ends(
     assert not any(corrupt for _, _, corrupt, _ in seen)
     times = [pts for _, pts, _, _ in seen if pts is not None]
     assert {after - before for before, after in pairwise(times)} == {90_000 // FPS}
-    assert seen[0][0] - start < 1.5
-    assert CLIP_S - 1.0 < seen[-1][0] - start < CLIP_S + 1.5
+    assert all(at_s - start >= number / FPS for number, (at_s, *_) in enumerate(seen))
     assert capfd.readouterr() == ("", "")
 
 
@@ -148,34 +149,33 @@ def test_the_camera_keeps_its_pictures_whole_while_python_is_busy(clip: Path) ->
 
 
 def test_leaving_while_somebody_watches_ends_the_stream_and_every_thread(
-    clip: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    clip = tmp_path / "long.mp4"
+    render_plaza(clip, seconds=LONG_S, fps=FPS, size=SMALL)
     before = set(threading.enumerate())
 
-    async def leave() -> tuple[float, int]:
+    async def leave() -> int:
         loop = asyncio.get_running_loop()
         playing = asyncio.Event()
         frames = 0
 
         def look_on(url: str) -> None:
             nonlocal frames
-            with av.open(url, options={"rtsp_transport": "tcp", "probesize": "32"}, timeout=(5, 5)) as container:
+            options, patience_s = {"rtsp_transport": "tcp", "probesize": "32"}, (DEADLINE_S, DEADLINE_S)
+            with av.open(url, options=options, timeout=patience_s) as container:
                 for _ in container.decode(video=0):
                     frames += 1
                     loop.call_soon_threadsafe(playing.set)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             async with plaza_camera(clip) as url:
                 onlooker = asyncio.create_task(asyncio.to_thread(look_on, url))
                 await playing.wait()
-                left = time.monotonic()
-            took_s = time.monotonic() - left
             await onlooker
-        return took_s, frames
+        return frames
 
-    took_s, frames = asyncio.run(leave())
-    assert took_s < 2
-    assert 0 < frames < CLIP_S * FPS
+    assert 0 < asyncio.run(leave()) < LONG_S * FPS
     assert set(threading.enumerate()) == before
     assert capfd.readouterr() == ("", "")
 

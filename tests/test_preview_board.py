@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from chromium import until
 from deadlines import DEADLINE_S
 from preview_events import BASIS_S, config_of, figures_of, online, opened, scored
+from streammon.preview import board as board_module
 from streammon.preview.api import page_files
 from streammon.preview.board import Board
 from streammon.preview.changes import PAGES, WAITING_EVENTS, Changes
@@ -97,7 +98,10 @@ def test_a_page_gets_everything_first_and_then_each_change() -> None:
     asyncio.run(scenario())
 
 
-def test_scores_reach_a_page_four_times_a_second_and_no_peak_is_lost() -> None:
+def test_scores_reach_a_page_four_times_a_second_and_no_peak_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert board_module.SCORES_PER_S == 4
+    monkeypatch.setattr(board_module, "SCORES_PER_S", 0.5)  # longer than any three calls take
+
     async def scenario() -> None:
         async with a_board("lobby") as (board, client), a_page(client) as page:
             await following(page)

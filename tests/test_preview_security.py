@@ -111,9 +111,8 @@ def test_the_open_routes_are_described_as_such() -> None:
     ],
 )
 def test_no_path_leads_out_of_the_page(guarded: Site, beginning: str, way: str) -> None:
-    with socket.create_connection(
-        ("127.0.0.1", guarded.port), timeout=DEADLINE_S
-    ) as client:  # a library would tidy the path
+    # a library would tidy the path
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=DEADLINE_S) as client:
         head = f"GET {beginning}{way} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         client.sendall(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())
         told = b"".join(iter(lambda: client.recv(65536), b"")).decode("utf-8", "replace")

@@ -137,8 +137,9 @@ class LiveScene:
         return SceneProgress(self.name, 1.0, trouble)
 
     def note(self, message: Alert | Verdict) -> None:
-        """Take in what became of the scores: an alert's message, or an operator's verdict. From any thread."""
-        self._notes.put(message)
+        """Take in what became of the scores: an alert's opening or end, an operator's verdict. From any thread."""
+        if self._alerting.adapt and not (isinstance(message, Alert) and message.event is AlertEvent.UPDATE):
+            self._notes.put(message)
 
     def save_watched(self) -> None:
         """Keep what was watched so far. From any thread, one at a time.

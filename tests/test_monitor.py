@@ -279,7 +279,7 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
     hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
     model = ModelConfig.model_validate(MODEL)
     for scene, footage, fps in (("fast", hurried, 240.0), ("slow", clips.normal, 2.0)):
-        options = FitOptions(score_fps=fps, max_frames=40, keep_statistics=False)
+        options = FitOptions(score_fps=fps, hold_out=0.75, max_frames=40, keep_statistics=False)
         fit_scene(scene, [footage], tmp_path / "scenes" / scene, model, options, lambda done, total: None)
     fast = {"url": str(hurried), "scene": "fast", "score_fps": 240, "loop": True}
     cameras = {f"fast{n}": fast for n in range(3)}

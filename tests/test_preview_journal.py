@@ -202,7 +202,8 @@ def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) 
         greys = [round(float(frame.picture.mean())) for frame in frames]
         assert np.abs(np.array(greys) - (100, 100, 100, 110, 120, 130)).max() <= 2
         assert sorted(path.name for path in (tmp_path / "lobby" / "normal").iterdir()) == ["0192-a"]
-        verdict = Verdict("lobby", "lobby", "0192-a", alert.opened_s, closed(alert).closed_s, normal=True)
+        told = closed(alert)
+        verdict = Verdict("lobby", "lobby", "0192-a", told.opened_s, told.closed_s, True, told.peak_score)
         assert site.verdicts == [verdict]
 
     in_a_site(tmp_path, scenario)

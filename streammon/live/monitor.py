@@ -150,8 +150,12 @@ class Monitor:
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """Pass a person's verdict on an alert on to its scene."""
-        if verdict.scene in self._scorer.scenes:  # an alert of an earlier start may be of another
-            self._scorer.scenes[verdict.scene].note(verdict)
+        self._note(verdict)
+
+    def _note(self, message: Alert | Verdict) -> None:
+        """Pass what became of an alert on to its scene; one of an earlier start may have none now."""
+        if message.scene in self._scorer.scenes:
+            self._scorer.scenes[message.scene].note(message)
 
     def _on_event(self, event: Event) -> None:
         """Tell the preview and whoever else listens."""
@@ -343,7 +347,7 @@ class Monitor:
             figures = self.figures[alert.camera]
             figures.alert_open = alert.event is not AlertEvent.CLOSE
             figures.alerts += alert.event is AlertEvent.OPEN
-            self._scorer.scenes[alert.scene].note(alert)
+            self._note(alert)
             self._on_event(alert)
 
     def _count(self) -> None:

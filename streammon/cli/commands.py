@@ -177,8 +177,8 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         told = partial(bar, f"learning {scene}")
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
     print_report(report, f"scene {scene}", console)
-    asked = (config.alerting if config else AlertingConfig()).false_alarms_per_day
-    expected = expectation(report.calibration_s, asked)
+    per_day = (config.alerting if config else AlertingConfig()).false_alarms_per_day
+    expected = expectation(report.calibration_s, per_day)
     console.print(f"[bold]expect[/] {expected}")
     facts = asdict(report) | {"expect": expected}
     if validation is not None:

@@ -11,8 +11,10 @@ from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 
 from streammon.config import ModelConfig
 from streammon.ingest import Clip, clips
-from streammon.padim import INPUT_SIZE, Backbone, Bank, SceneLearner, as_batch, load_backbone
+from streammon.padim import INPUT_SIZE, Backbone, Bank, as_batch, load_backbone
 from streammon.padim.gaussian import EPSILON
+from streammon.records import Frame
+from streammon.scene import SceneLearner
 
 FRAMES = 120  # more than the 100 channels, so that the covariance has full rank without epsilon
 POSITIONS = (0, 63, 777, 2048, 2080, 4095)
@@ -26,36 +28,40 @@ def backbone(shared_data: Path) -> Backbone:
     return load_backbone(ModelConfig(backbone="resnet18", weights=weights, precision="float32"))
 
 
-def maps_of(backbone: Backbone, pieces: list[Clip], frames: int) -> list[list[torch.Tensor]]:
-    """The backbone's maps of the first frames, eight frames at a time."""
-    pictures = (frame.picture for clip in pieces for frame in clip.frames(INPUT_SIZE))
-    limited = islice(pictures, frames)
+Mapped = tuple[list[Frame], list[torch.Tensor]]
+"""Frames, and the backbone's maps of them."""
+
+
+def maps_of(backbone: Backbone, pieces: list[Clip], frames: int) -> list[Mapped]:
+    """The first frames, eight at a time."""
+    limited = islice((frame for clip in pieces for frame in clip.frames(INPUT_SIZE)), frames)
     found = []
     while batch := list(islice(limited, 8)):
-        found.append(backbone.maps(as_batch(batch)))
+        found.append((batch, backbone.maps(as_batch([frame.picture for frame in batch]))))
     return found
 
 
 @pytest.fixture(scope="module")
-def training(backbone: Backbone, shared_data: Path) -> list[list[torch.Tensor]]:
+def training(backbone: Backbone, shared_data: Path) -> list[Mapped]:
     return maps_of(backbone, clips(shared_data / "ucsd_ped2" / "training" / "frames"), FRAMES)
 
 
 @pytest.fixture(scope="module")
-def bank(backbone: Backbone, training: list[list[torch.Tensor]]) -> Bank:
-    learner = SceneLearner("ped2", backbone, ModelConfig(backbone="resnet18"), INPUT_SIZE)
-    for maps in training:
-        learner.learn(maps, [0.0] * len(maps[0]))
-    return learner.bank().prepare(backbone.device)
+def bank(backbone: Backbone, training: list[Mapped]) -> Bank:
+    model = ModelConfig(method="padim", backbone="resnet18")
+    learner = SceneLearner("ped2", backbone, model, None, total_s=0.0, hold_out=0.0)
+    for frames, maps in training:
+        learner.learn(frames, maps)
+    return learner.finish().bank.prepare(backbone.device)
 
 
 def test_a_bank_of_real_footage_measures_as_scipy_does(
-    backbone: Backbone, bank: Bank, training: list[list[torch.Tensor]], shared_data: Path
+    backbone: Backbone, bank: Bank, training: list[Mapped], shared_data: Path
 ) -> None:
-    embeddings = torch.cat([bank.reduction.embed(maps) for maps in training]).double().numpy()
+    embeddings = torch.cat([bank.reduction.embed(maps) for _, maps in training]).double().numpy()
     assert embeddings.shape == (FRAMES, 4096, 100)
     testing = clips(shared_data / "ucsd_ped2" / "testing" / "frames")
-    (probe,) = maps_of(backbone, testing, 4)
+    ((_, probe),) = maps_of(backbone, testing, 4)
     distances = bank.distances(probe).flatten(1)
     probes = bank.reduction.embed(probe).double().numpy()
     for position in POSITIONS:

@@ -1,5 +1,6 @@
 """What a validation reports follows from what it saw: rates, intervals, fractions, and where nothing is seen."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from streammon.validation.blind import COLUMNS, ROWS, BlindMap, touched_cells
 from streammon.validation.catching import Outcome, outcome, staged_frame, with_difference
 from streammon.validation.control import CONTROL, Pasted, unchanged
 from streammon.validation.footage import Piece, Segment, folds, spots
-from streammon.validation.rates import PROMISES_PER_HOUR, Watch, poisson_interval, rate_check, runs_above
+from streammon.validation.rates import PROMISES_PER_HOUR, Watch, poisson_interval, rate_check
 from streammon.validation.report import ValidationReport, act_report, act_reports
 from streammon.validation.staging import movers
 from streammon.validation.terminal import remarks
@@ -48,18 +49,21 @@ def test_a_promise_that_is_off_by_less_than_two_holds_however_narrow_the_interva
 
 
 def test_alerts_are_counted_as_runs_that_a_second_of_quiet_separates() -> None:
-    times = [0.0, 0.5, 1.0, 2.0, 3.1, 3.2]
-    assert runs_above([9, 9, 9, 9, 9, 9], times, 9.0) == 2  # 2.0 to 3.1 is more than a second
-    assert runs_above([9, 0, 0, 9, 0, 0], times, 9.0) == 2
-    assert runs_above([0] * 6, times, 9.0) == 0
+    calibration = Calibration.from_scores(np.linspace(0, 1, 50), ["a"] * 50, list(np.arange(50) * 0.1))
+    watch = Watch()
+    watch.add([9, 9, 9, 9, 9, 9], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)  # 2.0 to 3.1 is more than a second
+    watch.add([9, 0, 0, 9, 0, 0], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
+    assert watch.counts[-1] == 4
+    watch.add([0] * 6, [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
+    assert watch.counts[-1] == 4
 
 
 def test_footage_like_that_which_calibrated_keeps_the_promise() -> None:
     rng = np.random.default_rng(0)
-    seconds = np.arange(20_000) * 2.0  # each frame a run of its own
-    calibration = Calibration.from_scores(list(rng.exponential(1.0, 20_000)), list(seconds))
+    seconds = list(np.arange(20_000) * 2.0)  # each frame a run of its own
+    calibration = Calibration.from_scores(rng.exponential(1.0, 20_000), ["a"] * 20_000, seconds)
     watch = Watch()
-    watch.add(list(rng.exponential(1.0, 20_000)), list(seconds), calibration)
+    watch.add(list(rng.exponential(1.0, 20_000)), seconds, calibration)
     assert watch.watched_s == pytest.approx(40_000)
     checks = watch.checks()
     assert [check.promised_per_hour for check in checks] == [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
@@ -67,7 +71,7 @@ def test_footage_like_that_which_calibrated_keeps_the_promise() -> None:
 
 
 def test_rates_that_too_little_footage_can_tell_nothing_of_are_left_out() -> None:
-    calibration = Calibration.from_scores(list(np.linspace(0, 1, 50)), list(np.arange(50) * 0.1))
+    calibration = Calibration.from_scores(np.linspace(0, 1, 50), ["a"] * 50, list(np.arange(50) * 0.1))
     watch = Watch()
     watch.add([0.5] * 300, list(np.arange(300) * 0.1), calibration)  # 30 s: 300 an hour are 2.5
     assert watch.checks() == []
@@ -200,7 +204,7 @@ def test_too_short_footage_is_told_before_the_work(numbered_clip: Path) -> None:
     with pytest.raises(FootageError) as failure:
         hold_enough_footage([numbered_clip], ValidationOptions())
     remedy = "give at least 80, and minutes of them to learn anything from it, or drop --validate"
-    assert str(failure.value) == f"{numbered_clip}: it has 75 frames, too few to validate on; {remedy}"
+    assert str(failure.value) == f"{numbered_clip}: it has 15 frames, too few to validate on; {remedy}"
 
 
 # --- staging
@@ -291,3 +295,15 @@ def test_something_is_caught_once_its_score_reaches_the_threshold_and_not_before
     missed = outcome(control, segment, judge, threshold=5.1, name="control", batch=4)
     assert (missed.caught, missed.channel) == (False, None)
     assert missed.cells.any()
+
+
+def test_as_many_frames_a_second_are_judged_as_were_learned(segment: Segment, control: Pasted) -> None:
+    judged: list[float] = []
+
+    def judge(frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
+        judged.extend(frame.stream_time_s for frame in frames)
+        return [(0.0, Channel.SPEED)] * len(frames)
+
+    outcome(control, segment, judge, threshold=5.0, name="control", batch=4, score_fps=5.0)
+    assert len(judged) > 10
+    assert np.diff(judged) == pytest.approx(np.full(len(judged) - 1, 0.2))

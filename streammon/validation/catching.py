@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from streammon.ingest import batched
 from streammon.ingest.detail import GAP_S
+from streammon.ingest.timing import FrameThinning
 from streammon.records import Channel, Detail, Frame, Picture
 from streammon.validation.blind import touched_cells
 from streammon.validation.control import Pasted
@@ -51,7 +52,15 @@ class Outcome:
         return self.delay_s is not None
 
 
-def outcome(staged: Pasted, segment: Segment, judge: Judge, threshold: float, name: str, batch: int) -> Outcome:
+def outcome(
+    staged: Pasted,
+    segment: Segment,
+    judge: Judge,
+    threshold: float,
+    name: str,
+    batch: int,
+    score_fps: float | None = None,
+) -> Outcome:
     """Judge what was pasted, until it is caught or its time is over.
 
     Args:
@@ -61,12 +70,16 @@ def outcome(staged: Pasted, segment: Segment, judge: Judge, threshold: float, na
         threshold: Score at which an alert opens.
         name: The stream's, of its own: what is averaged over time begins afresh.
         batch: Frames judged at once.
+        score_fps: Frames a second that are judged, at most: as many as were learned; None for all.
     """
     times_s = segment.times_s
     shown = [index for index, mask in enumerate(staged.masks) if mask.any()]
     begin_s = times_s[shown[0]]
     end_s = min(times_s[shown[-1]] + AFTER_S, begin_s + MOST_JUDGED_S)
     judged = [index for index, at in enumerate(times_s) if begin_s - LEAD_IN_S <= at <= end_s]
+    if score_fps is not None:
+        thinning = FrameThinning(score_fps)
+        judged = [index for index in judged if thinning.keeps(times_s[index])]
     cells = touched_cells([mask for mask, at in zip(staged.masks, times_s, strict=True) if at <= end_s])
     frames = (staged_frame(staged, segment, index, name) for index in judged)
     for some in batched(frames, batch):

@@ -246,7 +246,8 @@ class _Validation:
                 if staged is None:
                     break
                 name = f"{segment.name} {act} {self._wanted[act]}"
-                self._take(outcome(staged, segment, bank.judge, threshold, name, self.model.batch))
+                fps = self.footage.taken.fps
+                self._take(outcome(staged, segment, bank.judge, threshold, name, self.model.batch, fps))
                 self._wanted[act] -= 1
                 self._count(FRAMES_A_STAGING)
 

@@ -15,18 +15,22 @@ ROOT = Path(__file__).resolve().parents[1]
 SLOWEST_FIRST = (
     "test_monitor.py",
     "test_cli_commands.py",
+    "test_run.py",
+    "test_demo_run.py",
+    "test_cli_bad_inputs.py",
     "test_cli_eval.py",
     "test_evaluation_stc.py",
-    "test_demo_run.py",
-    "test_run.py",
-    "test_cli_bad_inputs.py",
+    "test_real_motion.py",
     "test_evaluation_motion.py",
+    "test_scoring.py",
     "test_preview_live.py",
+    "test_preview_page.py",
     "test_evaluation_paper.py",
     "test_ingest_cameras.py",
-    "test_alerting_outages.py",
+    "test_validation_command.py",
+    "test_evaluation_methods_vae.py",
 )
-"""Files that take half a minute and more: begun last, one would keep one worker busy and the other idle."""
+"""Files that take 20 seconds and more: begun last, one would keep one worker busy and the other idle."""
 
 
 def pytest_configure() -> None:

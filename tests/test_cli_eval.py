@@ -12,10 +12,18 @@ from dataset_trees import folder_tree, mvtec_category
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, user_cache: Path
+) -> Command:
+    """The command in a folder of the test's own; what is computed once is kept for the other tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     return command_here(monkeypatch, capfd)
+
+
+@pytest.fixture(scope="module")
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("user")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +58,9 @@ def test_a_data_set_becomes_tables_json_and_a_page(command: Command, lobby: Path
 
 
 def test_results_are_kept_in_the_user_s_cache_unless_said_otherwise(
-    command: Command, lobby: Path, tmp_path: Path
+    command: Command, lobby: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     assert command(*evaluate(lobby, "--every", "3")).code == 0
     assert list((tmp_path / "user" / "streammon" / "eval").rglob("noon.scores.npy"))
     assert command(*evaluate(lobby, "--every", "3", "--cache", tmp_path / "own")).code == 0

@@ -37,7 +37,7 @@ OF_OTHER_NETWORK = "give weights of the configured backbone"
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 frames: enough for the smallest bank."""
-    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=24)
+    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=24, fps=5)
 
 
 @pytest.fixture(scope="module")

@@ -33,15 +33,11 @@ from redis_server import HOST, RedisServer
 from streammon import __version__
 from streammon.alerting import Spool
 from streammon.cli.commands import commands
-from streammon.config import Config
-from streammon.motion.objects import feature_dimensions
-from streammon.padim import ARCHITECTURES, BANK_FILE, SCENE_FILE, STATISTICS_FILE, Bank
+from streammon.config import Config, ModelConfig
+from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Backbone, Bank, load_backbone
 from streammon.records import CameraState, CameraStatus
-from streammon.scene import (
-    MOTION_FILE,
-    MotionLearner,
-    load_motion,
-)
+from streammon.scene import MOTION_FILE, load_scene
+from streammon.scene.learned import SceneMotion
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cr3t-Pa55"
@@ -51,7 +47,7 @@ SMALL = ("--method", "padim", "--dimensions", "4", "--hold-out", "0.5", "--crop"
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=24)
+    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=24, fps=5)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +143,7 @@ def test_fit_writes_bank_statistics_and_scene_file(fitted: tuple[Ended, Path]) -
     scene = folder / "scenes" / "lobby"
     assert {file.name for file in scene.iterdir()} == {BANK_FILE, MOTION_FILE, SCENE_FILE, STATISTICS_FILE}
     summary = yaml.safe_load((scene / SCENE_FILE).read_text(encoding="utf-8"))
-    assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 24, 12)
+    assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 24, 11)
     assert (summary["method"], summary["streammon"]) == ("motion", __version__)
     with safe_open(scene / BANK_FILE, framework="pt") as file:
         facts = json.loads(file.metadata()["streammon"])
@@ -159,7 +155,7 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
     report = reported(ended)
     assert report["bank"] == "scenes/lobby/bank.safetensors"
     assert report["bank_bytes"] == (folder / report["bank"]).stat().st_size
-    assert (report["clips"], report["frames"], report["calibration_frames"]) == (1, 24, 12)
+    assert (report["clips"], report["frames"], report["calibration_frames"]) == (1, 24, 11)
     assert report["frames_per_s"] == pytest.approx(24 / report["seconds"], rel=0.02)
     rates = [report["thresholds"][rate] for rate in ("24", "1", "0.1")]
     assert rates == sorted(rates)
@@ -176,28 +172,28 @@ def test_fit_without_statistics_leaves_them_out(command: Command) -> None:
 def test_fit_add_goes_on_and_counts_the_frames_of_both(command: Command) -> None:
     words = ("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--json", "-")
     first, second = reported(command(*words)), reported(command(*words, "--add"))
-    assert (first["frames"], first["calibration_frames"]) == (24, 12)
-    assert (second["frames"], second["calibration_frames"]) == (48, 24)
+    assert (first["frames"], first["calibration_frames"]) == (24, 11)
+    assert (second["frames"], second["calibration_frames"]) == (48, 35)
 
 
 def test_merge_joins_two_fits_of_one_scene(command: Command) -> None:
     for day in ("monday", "tuesday"):
         assert command("fit", "clip.mp4", "--scene", "lobby", "--scenes", day, *SMALL).code == 0
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
-    assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 48, 24)
+    assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 48, 22)
     assert {file.name for file in Path("scenes/hall").iterdir()} == {BANK_FILE, SCENE_FILE, STATISTICS_FILE}
 
 
-def motion_of(folder: Path) -> MotionLearner:
+def motion_of(folder: Path, backbone: Backbone) -> SceneMotion:
     """What a scene's folder holds of motion."""
-    learner = MotionLearner(feature_dimensions(ARCHITECTURES["efficientnet_lite0"].channels))
-    load_motion(folder, learner, Bank.load(folder).facts)
-    return learner
+    motion = load_scene(folder, backbone, ModelConfig(), detector="").motion
+    assert motion is not None
+    return motion
 
 
-def sums_of(*learners: MotionLearner) -> dict[str, NDArray[np.float64]]:
+def sums_of(*found: SceneMotion) -> dict[str, NDArray[np.float64]]:
     """The sums of both halves of all, together."""
-    halves = [half.arrays() for learner in learners for half in learner.halves]
+    halves = [half.arrays() for motion in found for half in motion.halves]
     return {name: np.sum([half[name] for half in halves], axis=0) for name in halves[0]}
 
 
@@ -206,20 +202,18 @@ def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
     for day in ("monday", "tuesday"):
         assert command(*words, "--scenes", day).code == 0
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
-    assert (report["method"], report["frames"], report["calibration_frames"]) == ("motion", 48, 24)
+    assert (report["method"], report["frames"], report["calibration_frames"]) == ("motion", 48, 22)
     again = reported(command(*words, "--scenes", "tuesday", "--add", "--json", "-"))
-    parts, joint = [motion_of(Path("monday/lobby"))] * 2, motion_of(Path("scenes/hall"))
-    expected = sums_of(*parts)
-    for learner, thresholds in (
-        (joint, report["thresholds"]),
-        (motion_of(Path("tuesday/lobby")), again["thresholds"]),
-    ):
-        found = sums_of(learner)
+    backbone = load_backbone(ModelConfig())
+    expected = sums_of(*[motion_of(Path("monday/lobby"), backbone)] * 2)
+    for folder, thresholds in (("scenes/hall", report["thresholds"]), ("tuesday/lobby", again["thresholds"])):
+        motion = motion_of(Path(folder), backbone)
+        found = sums_of(motion)
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_allclose(found[name], array, rtol=1e-6, atol=1e-6 * np.abs(array).max())
-        assert len(learner.held_out) == 24
-        assert learner.bank().calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
+        assert motion.calibration is not None
+        assert motion.calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
 
 
 def test_fitting_with_padim_forgets_the_motion_learned_before(command: Command) -> None:
@@ -289,7 +283,7 @@ def test_check_finds_all_well(command: Command, fitted: tuple[Ended, Path]) -> N
         "redis",
         "camera lobby",
     }
-    assert "clip.mp4: h264 320x240 at 25 frames/s" in ended.stdout
+    assert "clip.mp4: h264 320x240 at 5 frames/s" in ended.stdout
 
 
 def test_check_names_each_thing_that_is_wrong(command: Command, fitted: tuple[Ended, Path], closed_port: int) -> None:

@@ -28,6 +28,8 @@ from streammon.scene.held_out import PATCH_SAMPLE, HeldOut, HeldOutFrames
 from streammon.scene.learned import Scene, looks_calibration, motion_of
 from streammon.scene.measure import Measured, SceneMeasure
 
+LEAST_LEARNED = 2  # frames that have a covariance
+
 
 class SceneLearner:
     """Learns a scene from normal frames, its patches alone or what moves as well.
@@ -132,8 +134,18 @@ class SceneLearner:
             frames: With `detail` where what moves is learned.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
-        if self._division.step(self.seconds) > self.step and self.frames >= 2:
-            self.begin_hold_out()
+        first = 0
+        for index, frame in enumerate(frames):
+            if self._division.step(self.seconds) > self.step and self.frames + index - first >= LEAST_LEARNED:
+                self._take(frames[first:index], [each[first:index] for each in maps])
+                self.begin_hold_out()
+                first = index
+            self._clock.advance(frame.camera, frame.stream_time_s)
+        self._take(frames[first:], [each[first:] for each in maps] if first else maps)
+
+    def _take(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
+        if not frames:
+            return
         observations = [] if self._observer is None else self._observer.observe(frames, maps)
         if self.measure is not None:
             for frame, measured in zip(frames, self.measure.measure(maps, observations), strict=True):
@@ -141,8 +153,6 @@ class SceneLearner:
         self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
         for seen in observations:
             self._learn_motion(seen)
-        for frame in frames:
-            self._clock.advance(frame.camera, frame.stream_time_s)
 
     def begin_hold_out(self) -> None:
         """Measure the frames to come by what was learned so far, before they are learned as well.
@@ -190,7 +200,7 @@ class SceneLearner:
         self.halves[number].update(seen)
 
     def _require_frames(self) -> None:
-        if self.frames < 2:
+        if self.frames < LEAST_LEARNED:
             remedy = "give at least 2, and far more for a bank that is of use"
             raise FootageError(f"scene {self.scene!r}", f"it has {self.frames} frames to learn from", remedy)
 

@@ -25,7 +25,7 @@ from streammon.padim import (
 )
 from streammon.records import Frame
 from streammon.scene.held_out import PATCH_SAMPLE, HeldOut, HeldOutFrames
-from streammon.scene.learned import Scene, looks_calibration, motion_of
+from streammon.scene.learned import Scene, looks_calibration, motion_of, require_held_out
 from streammon.scene.measure import Measured, SceneMeasure
 
 LEAST_LEARNED = 2  # frames that have a covariance
@@ -183,9 +183,11 @@ class SceneLearner:
         """
         self._require_frames()
         self.measure = None
-        if calibrated and self.holds_out and not len(self.held_out):
-            found = f"{self.seconds:.0f} s of {self._division.total_s:.0f} s came, and none of it is held out"
-            raise FootageError(f"scene {self.scene!r}", found, "give more footage, or fit with --hold-out 0")
+        if calibrated and self.holds_out:
+            if not self._clock.seconds:
+                found, remedy = "its frames carry no time", "take frames closer in time, or --hold-out 0"
+                raise FootageError(f"scene {self.scene!r}", f"it can't be calibrated ({found})", remedy)
+            require_held_out(self.scene, len(self.held_out))
         calibration = looks_calibration(self.scene, self.held_out) if calibrated else None
         bank: Bank = self.statistics.bank(calibration, len(self.held_out))
         if self.halves is None or self._observer is None:

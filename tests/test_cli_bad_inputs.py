@@ -24,6 +24,8 @@ from numbered_footage import encode
 from precision import PRECISION
 from redis_server import HOST, RedisServer, embedded
 from streammon.config import ModelConfig
+from streammon.motion import settings_hash
+from streammon.scene.files import MOTION_FORMAT
 from streammon.scene.fit import FitOptions, fit_scene
 
 PASSWORD = "s3cr3t-Pa55"
@@ -78,8 +80,9 @@ def watching(command: Command, lobby: Path) -> Callable[..., str]:
     """What `check` complains of, given a camera's url (or other settings) and the learned scene."""
     shutil.copytree(lobby, "scenes/lobby")
 
-    def complaint(url: str | Path = "clip.mp4", more: str = "") -> str:
-        Path("config.yaml").write_text(f"cameras: {{lobby: {{url: '{url}', open_timeout_s: 2}}}}\n{more}\n", "utf-8")
+    def complaint(url: str | Path = "clip.mp4", more: str = "", camera: str = "") -> str:
+        lobby = f"{{url: '{url}', open_timeout_s: 2{camera}}}"
+        Path("config.yaml").write_text(f"cameras: {{lobby: {lobby}}}\n{more}\n", "utf-8")
         ended = command("check")
         assert PASSWORD not in ended.stdout + ended.stderr
         return ended.complaint
@@ -591,7 +594,7 @@ def test_a_motion_file_that_is_none_is_refused(watching: Callable[..., str], kep
 
 def test_a_motion_file_of_an_earlier_fit_is_refused(watching: Callable[..., str], command: Command) -> None:
     earlier = MOTION.read_bytes()
-    words = ["--dimensions", "4", "--hold-out", "0.5", "--max-frames", "20"]
+    words = ["--dimensions", "4", "--hold-out", "0.6", "--max-frames", "20"]
     assert command("fit", "clip.mp4", "--scene", "lobby", *words).code == 0
     MOTION.write_bytes(earlier)
     assert watching() == (
@@ -615,13 +618,28 @@ def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) 
     )
 
 
-def test_a_motion_file_of_an_earlier_way_to_read_motion_is_refused(watching: Callable[..., str]) -> None:
+def test_a_motion_file_of_another_format_is_refused(watching: Callable[..., str]) -> None:
     tensors, header = motion_file()
-    del tensors["reading"]
-    save_file(tensors, MOTION, header)
+    save_file(tensors | {"format": torch.tensor([5])}, MOTION, header)
     assert watching() == (
-        "scene 'lobby': its motion was read as another version of streammon does; "
+        f"scene 'lobby': motion.safetensors has format 5, this version reads {MOTION_FORMAT}; "
         "fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
+def test_a_motion_file_of_other_settings_is_refused(watching: Callable[..., str]) -> None:
+    tensors, header = motion_file()
+    save_file(tensors | {"settings": torch.tensor(list(b"0123456789ab"), dtype=torch.uint8)}, MOTION, header)
+    assert watching() == (
+        "scene 'lobby': motion.safetensors was learned with settings 0123456789ab, this version has "
+        f"{settings_hash()}; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+    )
+
+
+def test_a_scene_that_was_learned_at_another_rate_is_refused(watching: Callable[..., str]) -> None:
+    assert watching(camera=", score_fps: 10") == (
+        "scene 'lobby': it was learned at 5 frames a second, its cameras are scored at 10 frames a second; "
+        "fit it again with `streammon fit --scene lobby --score-fps 10`, or set their score_fps"
     )
 
 

@@ -100,8 +100,10 @@ def go_on(learner: SceneLearner, folder: Path) -> None:
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
     """
-    statistics, tensors = Statistics.load(folder, learner.statistics.gaussian.mean.device)
+    device = learner.statistics.gaussian.mean.device
+    statistics, tensors = Statistics.load(folder, device)
     learner.statistics.require_alike(statistics.facts, f"scene {folder.name!r}")
+    statistics.reduction = statistics.reduction.to(device)
     learner.statistics = statistics
     learner.held_out = _held_out(folder, tensors)
     if learner.halves is None:

@@ -22,14 +22,14 @@ class RememberingObserver(Observer):
 
     def __init__(self, backbone: Backbone, detector: Detector | None) -> None:
         super().__init__(backbone, detector)
-        self._frames: Sequence[Frame] = ()
+        self._frames: tuple[Frame, ...] = ()
         self._seen: list[Observation] = []
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
         """What B frames show."""
-        if frames is not self._frames:
+        if tuple(frames) != self._frames:  # frames are equal where they are the same object
             self._seen = super().observe(frames, maps)
-            self._frames = frames
+            self._frames = tuple(frames)
         return self._seen
 
 

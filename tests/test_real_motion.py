@@ -96,9 +96,7 @@ def test_people_as_they_were_learned_raise_no_alarm_at_thirty_an_hour(
         pytest.param(
             "fast",
             Channel.SPEED,
-            marks=pytest.mark.xfail(
-                reason="one of three is told: half a minute shows too few speeds"
-            ),
+            marks=pytest.mark.xfail(reason="one of three is told: half a minute shows too few speeds"),
         ),
         ("standing", Channel.LOOKS),
         ("wrong way", Channel.DIRECTION),

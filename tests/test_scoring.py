@@ -16,6 +16,7 @@ from streammon.ingest import LatestFrames
 from streammon.live.scorer import LiveScene, Outcome, ScorerThread
 from streammon.motion import Observer
 from streammon.padim import (
+    BANK_FILE,
     INPUT_SIZE,
     STATISTICS_FILE,
     Backbone,
@@ -23,8 +24,9 @@ from streammon.padim import (
     as_batch,
     load_backbone,
 )
-from streammon.records import Channel, Frame, SceneProgress, ScoredFrame
+from streammon.records import Alert, AlertEvent, Channel, Frame, SceneProgress, ScoredFrame, Verdict
 from streammon.scene import MOTION_FILE, SceneLearner, save_scene
+from streammon.scene.watched import WATCHED_FILE
 from walking_frames import frames_of, walking
 
 LEARN_S = 20.0
@@ -241,7 +243,7 @@ def test_a_scene_that_only_a_slow_camera_shows_is_learned_and_watched(tmp_path: 
     scene = street_scene(tmp_path, backbone)
     outcomes = take_all(scene, frames_of(walking(0, 48), "slow", fps=1), backbone)
     assert not scene.learning
-    assert len(scores_of(outcomes)) == 16
+    assert len(scores_of(outcomes)) == 24
     assert all(np.isfinite(score.score) for score in scores_of(outcomes))
 
 
@@ -269,3 +271,62 @@ def test_a_scene_learned_with_motion_serves_padim_alone(learned: tuple[Path, Liv
     found = scores_of(scene.take(frames, maps))
     assert [score.score for score in found] == scores.tolist()
     assert all(np.array_equal(one.anomaly_map, other) for one, other in zip(found, anomaly_maps.numpy(), strict=True))
+
+
+# --- what is watched
+
+
+@pytest.fixture
+def street(learned: tuple[Path, LiveScene], tmp_path: Path) -> Path:
+    """A folder of the test's own with the learned street in it."""
+    shutil.copytree(learned[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def message(event: AlertEvent) -> Alert:
+    return Alert("a", event, 0, "east", "yard", 0.0, 0.0, 0.0, 9.0, 0.0, 9.0, 0.0)
+
+
+def test_levels_rest_on_what_was_watched_after_a_restart(street: Path, backbone: Backbone) -> None:
+    scene = street_scene(street, backbone)
+    learned_s = scene.basis_s
+    take_all(scene, frames_of(walking(LEARNED, LEARNED + 40), "east"), backbone)
+    scene.save_watched()
+    assert street_scene(street, backbone).basis_s == pytest.approx(learned_s + 3.9)
+
+
+def test_frames_of_an_open_alert_are_not_taken_for_normal(street: Path, backbone: Backbone) -> None:
+    scene = street_scene(street, backbone)
+    learned_s, frames = scene.basis_s, frames_of(walking(LEARNED, LEARNED + 40), "east")
+    take_all(scene, frames[:8], backbone)
+    scene.note(message(AlertEvent.OPEN))
+    take_all(scene, frames[8:24], backbone)
+    scene.note(message(AlertEvent.CLOSE))
+    take_all(scene, frames[24:], backbone)
+    scene.save_watched()
+    assert street_scene(street, backbone).basis_s == pytest.approx(learned_s + 3.9 - 1.6)
+
+
+def test_each_alert_raises_the_threshold_until_it_is_called_real(street: Path, backbone: Backbone) -> None:
+    scene, frames = street_scene(street, backbone), frames_of(walking(LEARNED, LEARNED + 24), "east")
+    before = scene.threshold
+    scene.note(message(AlertEvent.OPEN))
+    scene.note(message(AlertEvent.CLOSE))
+    take_all(scene, frames[:8], backbone)
+    raised = scene.threshold
+    assert raised > before
+    scene.note(Verdict("east", "yard", "a", 0.0, 0.0, False, 9.0))
+    take_all(scene, frames[8:], backbone)
+    assert before == pytest.approx(scene.threshold, rel=1e-3)
+
+
+def test_learning_anew_forgets_what_was_watched(
+    learned: tuple[Path, LiveScene], street: Path, backbone: Backbone
+) -> None:
+    scene = street_scene(street, backbone)
+    take_all(scene, frames_of(walking(LEARNED, LEARNED + 16), "east"), backbone)
+    scene.save_watched()
+    assert (street / "yard" / WATCHED_FILE).exists()
+    (street / "yard" / BANK_FILE).unlink()
+    take_all(street_scene(street, backbone), frames_of(walking(0, LEARNED)), backbone)
+    assert not (street / "yard" / WATCHED_FILE).exists()

@@ -146,14 +146,10 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges, self._on_verdict)
-
-    def _on_verdict(self, verdict: Verdict) -> None:
-        """Pass a person's verdict on an alert on to its scene."""
-        self._note(verdict)
+        return Preview(self.config, self.figures, gauges, self._note)
 
     def _note(self, message: Alert | Verdict) -> None:
-        """Pass what became of an alert on to its scene; one of an earlier start may have none now."""
+        """Pass an alert, or a person's verdict on one, on to its scene; one of an earlier start may have none now."""
         if message.scene in self._scorer.scenes:
             self._scorer.scenes[message.scene].note(message)
 
@@ -185,9 +181,9 @@ class Monitor:
         self._latest.close()
         try:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
-            await asyncio.to_thread(self._save_watched)
         finally:  # a second cancellation must not cost alerts: they are in the spool before anything waits again
             self._close_alerts(publisher)
+        await asyncio.to_thread(self._save_watched)
         left = await publisher.drain(DRAIN_S)
         if left:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))

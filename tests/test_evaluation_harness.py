@@ -275,7 +275,8 @@ def test_thresholds_come_from_footage_that_was_held_out(backbone: Backbone, tmp_
     calibrated, plain = Padim(MODEL, calibrate=True), Padim(MODEL)
     run = harness(dataset, backbone, tmp_path / "cache", [calibrated, plain])
     run.run()
-    assert scores(run, calibrated) == scores(run, plain), "the finished bank knows all frames either way"
+    for name, found in scores(run, plain).items():  # the finished bank knows all frames either way
+        assert scores(run, calibrated)[name] == pytest.approx(found, rel=1e-6)
     thresholds = Draw(run, calibrated).thresholds(dataset.clips[0])
     assert thresholds["1 a day"] > thresholds["1 an hour"] > 0
     assert Draw(run, plain).thresholds(dataset.clips[0]) == {}

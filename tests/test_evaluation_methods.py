@@ -149,7 +149,7 @@ def test_an_interrupted_model_scores_as_one_that_was_not(
     assert model.calibration is not None
     assert whole.calibration is not None
     np.testing.assert_array_equal(model.calibration.scores, whole.calibration.scores)
-    assert len(whole.calibration.scores) == 24
+    assert len(whole.calibration.scores) == 25  # the last frame of the third clip, and the three after it
 
 
 def test_a_saved_state_is_not_changed_by_what_is_learned_later(backbone: Backbone, footage: list[Batch]) -> None:
@@ -175,7 +175,8 @@ def test_what_calibrates_is_scored_before_it_is_learned(backbone: Backbone, foot
     np.testing.assert_array_equal(model.calibration.scores, expected.scores)
     assert model.calibration.score_at_rate(1) == expected.score_at_rate(1)
     plain = learned(Padim(ModelConfig()), backbone, footage)
-    np.testing.assert_array_equal(model.score(footage[0]).scores, plain.score(footage[0]).scores)
+    # learned in other batches, since one is cut where the held-out footage begins
+    np.testing.assert_allclose(model.score(footage[0]).scores, plain.score(footage[0]).scores, rtol=1e-6)
     assert plain.calibration is None  # type: ignore[attr-defined]
 
 
@@ -361,4 +362,4 @@ def test_a_calibration_is_what_a_bank_would_have(backbone: Backbone, footage: li
     model = Padim(ModelConfig(), calibrate=True).model("plaza", backbone, SIDE)
     give(model, footage, expected_s=16.0)
     assert isinstance(model.calibration, Calibration)
-    assert model.calibration.watched_s == pytest.approx(32 / 5)  # of the sixth batch and those after it
+    assert model.calibration.watched_s == pytest.approx(39 / 5)  # frames 41 to 79

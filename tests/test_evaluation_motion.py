@@ -26,11 +26,12 @@ from streammon.evaluation.methods import (
     motion_parts,
     motion_seeds,
 )
+from streammon.evaluation.methods.observing import OneObserver
 from streammon.evaluation.metrics import micro_auroc
-from streammon.padim import Backbone, load_backbone
-from streammon.scene import (
-    Parts,
-)
+from streammon.motion import Observer
+from streammon.padim import Backbone, as_batch, load_backbone
+from streammon.scene import Parts
+from walking_frames import frames_of, walking
 
 MODEL = ModelConfig.model_validate({"dimensions": 8, "precision": PRECISION})
 WALK, RUN = 4.0, 13.0  # pixels a frame
@@ -214,6 +215,21 @@ class Stopping:
             raise KeyboardInterrupt
 
 
+def test_each_frame_is_observed_once_however_it_is_asked_for(backbone: Backbone) -> None:
+    """Whole by one model, in parts by another whose hold-out begins within."""
+    frames = frames_of(walking(0, 8))
+    maps = backbone.maps(as_batch([frame.picture for frame in frames]))
+    known = [seen.change is not None for seen in Observer(backbone).observe(frames, maps)]
+    assert any(known)
+    for cuts in ([(0, 8), (0, 3), (3, 8), (0, 8)], [(0, 3), (3, 8), (0, 8), (0, 5), (5, 8)]):
+        observer, distinct = OneObserver(MODEL).of("street", backbone), set()
+        for first, end in cuts:
+            found = observer.observe(frames[first:end], [each[first:end] for each in maps])
+            assert [seen.change is not None for seen in found] == known[first:end]
+            distinct |= set(map(id, found))
+        assert len(distinct) == len(frames)
+
+
 def test_another_channel_choice_scores_otherwise_in_the_same_run(ran: Harness, whole: Motion) -> None:
     another = next(method for method in ran.methods if isinstance(method, Motion) and method is not whole)
     ours, others = (result(ran, method).grids[0] for method in (whole, another))
@@ -231,7 +247,7 @@ def test_too_little_footage_to_hold_some_out_is_told(dataset: Dataset, backbone:
     with pytest.raises(FootageError) as refusal:
         run.run()
     assert str(refusal.value) == (
-        "scene 'scene': 7 frames are left to calibrate on; give more footage, or --method padim"
+        "scene 'scene': 9 frames are left to calibrate on; give more footage, or --method padim"
     )
 
 

@@ -1,36 +1,40 @@
 """What moves in a batch, found once for all that learn from it or score it."""
 
+from collections import deque
 from collections.abc import Sequence
 
 from torch import Tensor
 
+from streammon.calibration.hold_out import STEPS
 from streammon.config import ModelConfig
-from streammon.motion import (
-    Detector,
-    Observation,
-    Observer,
-)
+from streammon.motion import Detector, Observation, Observer
 from streammon.padim import Backbone
 from streammon.records import Frame
-from streammon.scene import (
-    configured_detector,
-)
+from streammon.scene import configured_detector
+
+MOST_PARTS = STEPS + 1
+"""Of one batch: it is cut where a step of the hold-out begins."""
 
 
 class RememberingObserver(Observer):
-    """An observer that knows the last frames again: asked twice, it looks once."""
+    """An observer that observes each frame once, however many models ask for it.
+
+    Models ask one after the other, each for a whole batch or, where its hold-out begins within, for its parts.
+    """
 
     def __init__(self, backbone: Backbone, detector: Detector | None) -> None:
         super().__init__(backbone, detector)
-        self._frames: tuple[Frame, ...] = ()
-        self._seen: list[Observation] = []
+        self._seen: deque[dict[Frame, Observation]] = deque(maxlen=MOST_PARTS)
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
         """What B frames show."""
-        if tuple(frames) != self._frames:  # frames are equal where they are the same object
-            self._seen = super().observe(frames, maps)
-            self._frames = tuple(frames)
-        return self._seen
+        known = {frame: seen for part in self._seen for frame, seen in part.items()}
+        first = next((index for index, frame in enumerate(frames) if frame not in known), len(frames))
+        if first < len(frames):
+            fresh = super().observe(frames[first:], [each[first:] for each in maps])
+            self._seen.append(dict(zip(frames[first:], fresh, strict=True)))
+            known |= self._seen[-1]
+        return [known[frame] for frame in frames]
 
 
 class OneObserver:

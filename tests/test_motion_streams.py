@@ -77,8 +77,8 @@ def test_the_streams_kept_are_the_most_recently_used(uses: list[int], most: int)
     assert len(states) == min(most, len(latest))
 
 
-def test_no_stream_at_all_cannot_be_asked_for() -> None:
-    with pytest.raises(ValueError, match="most is 0; at least one stream must be kept"):
+def test_no_recording_at_all_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="most is 0; at least one recording must be kept"):
         RecentRecordings(list, most=0)
 
 

@@ -11,8 +11,8 @@ scale that is known from k observations only (its inverse has a Gamma distributi
 independent observations, so k counts stretches of ten seconds: k = 1 + T / 10 s. Seconds of footage have a tail so
 heavy that they promise next to nothing; hours have nearly the exponential one.
 
-`TailForm` was chosen on the normal footage of seventeen fixed cameras, each learned from its first half and watched in
-its second, by the rule of `tests/benchmark_promise.py`, which also reports each scene left out of the choice.
+`TailForm` was chosen on the normal footage of seventeen fixed cameras, each learned from its first half and watched
+in its second, by the rule of `tests/benchmark_promise.py`, which also reports each scene left out of the choice.
 """
 
 import math

@@ -9,10 +9,10 @@ Two things follow what is watched, and neither lets an anomaly become normal qui
 
       shift <- shift + step * (alerts - r * days),  shift >= 0.
 
-  This is the quantile tracker of Angelopoulos, Candes and Tibshirani, "Conformal PID Control for Time Series
-  Prediction" (2023, arXiv:2307.16895), eq. 4 and proposition 1: whatever the scores do, over D days there are at most
-  r D + (largest shift) / step + 1 alerts that raised it. The bound on how far it may rise in an hour, and at all,
-  keeps a loiterer from raising it past himself; an alert while the shift is at such a bound is not covered.
+  This is quantile tracking (Angelopoulos, Candes and Tibshirani, "Conformal PID Control for Time Series Prediction",
+  2023, arXiv:2307.16895). Summing the steps over D days gives alerts <= r D + (largest shift) / step + 1, whatever
+  the scores do, for alerts that raise it by a whole step. It may rise only so far in an hour, and at all, so that who
+  stays cannot raise it past himself; an alert while it is at one of these bounds is not covered.
 """
 
 import bisect

@@ -121,16 +121,19 @@ def expectation(basis_s: float, false_alarms_per_day: float) -> str:
         false_alarms_per_day: The asked rate.
 
     >>> expectation(360.0, 1.0)
-    'from 6 minutes of normal footage: about 1 false alarm a day; provisional until 1 day is watched'
+    'from 6 minutes of normal footage: 1 false alarm a day is asked for, provisional until 1 day is watched'
     >>> expectation(7200.0, 24.0)
     'from 2 hours of normal footage: about 24 false alarms a day'
     """
     if basis_s <= 0:
         return "nothing is held out, so nothing is known of false alarms"
     promised_s = DAY_S / false_alarms_per_day
-    alarms = f"about {false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
-    known = "" if basis_s >= promised_s else f"; provisional until {in_words(promised_s)} is watched"
-    return f"from {in_words(basis_s, math.floor)} of normal footage: {alarms}{known}"
+    alarms = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
+    basis = f"from {in_words(basis_s, math.floor)} of normal footage"
+    if basis_s >= promised_s:
+        return f"{basis}: about {alarms}"
+    verb = "is" if false_alarms_per_day == 1 else "are"
+    return f"{basis}: {alarms} {verb} asked for, provisional until {in_words(promised_s)} is watched"
 
 
 def alert_text(alert: Alert) -> str:

@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from streammon.calibration import Calibration, peaks_above, watched_s
-from streammon.calibration.rates import FORM, TailForm
+from streammon.calibration.rates import FORM
+from streammon.calibration.settings import TailForm
 from streammon.cli.display import rarity
 from streammon.config import ModelConfig
 from streammon.errors import FootageError

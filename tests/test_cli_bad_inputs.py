@@ -24,9 +24,9 @@ from numbered_footage import encode
 from precision import PRECISION
 from redis_server import HOST, RedisServer, embedded
 from streammon.config import ModelConfig
-from streammon.motion import settings_hash
 from streammon.scene.files import MOTION_FORMAT
 from streammon.scene.fit import FitOptions, fit_scene
+from streammon.scene.settings import SETTINGS_HASH
 
 PASSWORD = "s3cr3t-Pa55"
 FOOTAGE_REMEDY = "give a video file, a folder of images, or a folder of such clips"
@@ -632,7 +632,7 @@ def test_a_motion_file_of_other_settings_is_refused(watching: Callable[..., str]
     save_file(tensors | {"settings": torch.tensor(list(b"0123456789ab"), dtype=torch.uint8)}, MOTION, header)
     assert watching() == (
         "scene 'lobby': motion.safetensors was learned with settings 0123456789ab, this version has "
-        f"{settings_hash()}; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+        f"{SETTINGS_HASH}; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
     )
 
 

@@ -2,18 +2,20 @@
 
 `recordings` says what belongs together in time, `hold_out` which footage calibrates, `tails` (with `drift`) how rare
 a value is, `rates` how many false alarms a day a threshold costs; `online` goes on with that while cameras are
-watched.
+watched. `settings` has every number that was chosen; `README.md` lists them.
 """
 
 from streammon.calibration.hold_out import HOLD_OUT, HoldOut
 from streammon.calibration.online import OnlineCalibration, WatchedState
 from streammon.calibration.rates import LEAST_FRAMES, Calibration
 from streammon.calibration.recordings import FootageClock, RecentRecordings, peaks_above, stretches, watched_s
+from streammon.calibration.settings import SETTINGS
 from streammon.calibration.tails import Tail
 
 __all__ = [
     "HOLD_OUT",
     "LEAST_FRAMES",
+    "SETTINGS",
     "Calibration",
     "FootageClock",
     "HoldOut",

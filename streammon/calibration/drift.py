@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-SHIFTS = 41
-"""Equally likely ones that stand for all."""
+from streammon.calibration.settings import SETTINGS
 
-GUESS_WEIGHT = 8.0
-"""Stretches that a guess counts for."""
+CHOSEN = SETTINGS.drift
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,7 @@ class Guess:
     relative: bool = True
 
 
-DISTANCES = Guess(spread=0.3)
-"""On three scenes what stays differed by 0.2 to 0.7 of itself, place by 0.1 to 0.7, direction by 0.1 to 0.3, shape by
-less."""
+DISTANCES = Guess(spread=CHOSEN.distance_spread)
 
 
 def shifted(
@@ -59,9 +55,9 @@ def shifted(
     if unit <= 0:
         return values
     levels = np.array([np.quantile(values[stretches == each], quantile) for each in np.unique(stretches)]) / unit
-    freedom = GUESS_WEIGHT + len(levels) - 1
-    variance = (GUESS_WEIGHT * guess.spread**2 + float(((levels - levels.mean()) ** 2).sum())) / freedom
+    freedom = CHOSEN.guess_weight + len(levels) - 1
+    variance = (CHOSEN.guess_weight * guess.spread**2 + float(((levels - levels.mean()) ** 2).sum())) / freedom
     unseen = min(1.0, 1 / (1 - quantile) / len(levels)) * (1 + 1 / len(levels))
-    likely = student.ppf((np.arange(SHIFTS) + 0.5) / SHIFTS, freedom) * np.sqrt(variance * unseen)
+    likely = student.ppf((np.arange(CHOSEN.shifts) + 0.5) / CHOSEN.shifts, freedom) * np.sqrt(variance * unseen)
     elsewhere = values[:, None] * np.exp(likely) if guess.relative else values[:, None] + likely
     return np.asarray(elsewhere, np.float64).reshape(-1)

@@ -6,10 +6,12 @@ bank that knows only the past. One pass is enough, and footage on disk, a live c
 
 from dataclasses import dataclass
 
-HOLD_OUT = 0.5
+from streammon.calibration.settings import SETTINGS
+
+HOLD_OUT = SETTINGS.hold_out.share
 """Share of the footage, its end, that is scored before it is learned."""
 
-STEPS = 2
+STEPS = SETTINGS.hold_out.steps
 """Parts of it, of equal length. Each is scored by what was learned of all footage before it."""
 
 

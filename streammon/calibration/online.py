@@ -24,29 +24,13 @@ import numpy as np
 
 from streammon.calibration.rates import FORM, SECONDS_PER_DAY, Calibration
 from streammon.calibration.recordings import QUIET_S, FootageClock, RecentRecordings
+from streammon.calibration.settings import SETTINGS, TrackerSettings
 
 RECALIBRATE_S = 60.0
 """Seconds watched between two new calibrations."""
 
 
-@dataclass(frozen=True)
-class TrackerSettings:
-    """How the threshold follows the alerts, in levels (decades of false alarms a day).
-
-    Attributes:
-        step: Rise with each alert.
-        most: Largest shift.
-        most_per_hour: Largest rise within an hour.
-        remembered: Alerts whose rise can still be undone.
-    """
-
-    step: float = 0.5
-    most: float = 6.0
-    most_per_hour: float = 2.0
-    remembered: int = 1000
-
-
-TRACKER = TrackerSettings()
+TRACKER = SETTINGS.tracker
 
 
 @dataclass(frozen=True)

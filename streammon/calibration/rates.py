@@ -24,38 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.calibration.recordings import peaks_above, watched_s
+from streammon.calibration.settings import SETTINGS, TailForm
 
 SECONDS_PER_DAY = 86400.0
-LEAST_FRAMES = 10
+LEAST_FRAMES = SETTINGS.rates.least_frames
 LARGEST_EXPONENT = 500.0  # exp of it is still finite
-LEAST_SCALE = 1e-3  # of u0: scores of a synthetic, perfectly still picture have no tail
 
 
-@dataclass(frozen=True)
-class TailForm:
-    """How a tail is extrapolated.
-
-    Attributes:
-        quantile: Of held-out frame scores, where the tail begins.
-        many_peaks: With so many peaks it begins at their median instead, further out.
-        prior_scale: The scale before any peak is seen. With motion in decades, which scores are made of; of PaDiM's
-            distances in multiples of the mean excess of all frames above u0.
-        prior_peaks: Peaks that the prior counts as.
-        first_shape: k before any footage is seen.
-        shape_s: Seconds of footage that add 1 to k.
-        most_peaks: Of what is watched, the highest that are kept; u0 rises to the highest of the others.
-    """
-
-    quantile: float = 0.9
-    many_peaks: int = 20
-    prior_scale: float = 1.0
-    prior_peaks: float = 20.0
-    first_shape: float = 1.0
-    shape_s: float = 10.0
-    most_peaks: int = 200
-
-
-FORM = TailForm()
+FORM = SETTINGS.rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +125,7 @@ class Calibration:
             watched_s=seconds,
             tail_start=start,
             tail_rate_per_s=max(1, len(peaks)) / seconds,
-            tail_scale=max(scale, LEAST_SCALE * abs(start), 1e-9),
+            tail_scale=max(scale, form.least_scale * abs(start), 1e-9),
             tail_shape=form.first_shape + seconds / form.shape_s,
             unit=unit,
             peaks=peaks,

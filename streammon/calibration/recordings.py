@@ -12,13 +12,15 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST_STEP_S = 10.0
+from streammon.calibration.settings import SETTINGS
+
+LONGEST_STEP_S = SETTINGS.recordings.longest_step_s
 """Between two frames of one recording. A longer step is a pause, and a step back another recording of that id."""
 
 MOST_RECORDINGS = 512
 """Recordings whose state is kept at once: footage comes recording after recording, and cameras are fewer."""
 
-QUIET_S = 1.0
+QUIET_S = SETTINGS.recordings.quiet_s
 """Between two peaks: neighbouring frames are nearly equal, so an alarm is a run of frames, not a frame."""
 
 State = TypeVar("State")

@@ -22,14 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.calibration.drift import DISTANCES, Guess, shifted
+from streammon.calibration.settings import SETTINGS
 
-TAIL_SHARE = 0.02
-KNOTS = 256  # of the empirical part
-LEAST_VALUES = 10
-LEAST_SCALE = 1e-3  # of the threshold
-LEAST_DECADE = 0.02  # where normal footage never showed anything at all, something small is still no certainty
-WEIGHT = 10.0  # k, peaks that the tail's scale is worth: neighbouring frames are hardly more than one
-EXPONENTIAL = math.inf  # k of a scale that is taken as it is
+CHOSEN = SETTINGS.tails
+EXPONENTIAL = math.inf
+"""k of a scale that is taken as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +41,15 @@ class Tail:
 
     knots: NDArray[np.float64]
     scale: float
-    weight: float = WEIGHT
+    weight: float = CHOSEN.weight
 
     @classmethod
     def of(
         cls,
         values: NDArray[np.floating],
         stretches: NDArray[np.int64] | None = None,
-        least_scale: float = LEAST_DECADE,
-        weight: float = WEIGHT,
+        least_scale: float = CHOSEN.least_decade,
+        weight: float = CHOSEN.weight,
         guess: Guess = DISTANCES,
     ) -> Self:
         """The tail of values seen in normal footage.
@@ -68,14 +65,14 @@ class Tail:
             ValueError: Fewer than 10 values.
         """
         seen = np.asarray(values, np.float64)
-        if len(seen) < LEAST_VALUES:
-            raise ValueError(f"{len(seen)} values; a tail needs at least {LEAST_VALUES}")
+        if len(seen) < CHOSEN.least_values:
+            raise ValueError(f"{len(seen)} values; a tail needs at least {CHOSEN.least_values}")
         if stretches is not None:
-            seen = shifted(seen, stretches, 1 - TAIL_SHARE, guess)
-        knots = np.quantile(seen, np.linspace(0, 1 - TAIL_SHARE, KNOTS))
+            seen = shifted(seen, stretches, 1 - CHOSEN.share, guess)
+        knots = np.quantile(seen, np.linspace(0, 1 - CHOSEN.share, CHOSEN.knots))
         beyond = seen[seen > knots[-1]] - knots[-1]
         scale = float(beyond.mean()) if len(beyond) else 0.0
-        return cls(knots, max(scale, LEAST_SCALE * abs(float(knots[-1])), least_scale), weight)
+        return cls(knots, max(scale, CHOSEN.least_scale * abs(float(knots[-1])), least_scale), weight)
 
     def array(self) -> NDArray[np.float64]:
         """(K + 2,) the scale, the weight and the knots, for a file."""
@@ -90,7 +87,7 @@ class Tail:
     def surprise(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """-log10 P(normal footage reaches the value), 0 and up; same shape."""
         exact = np.asarray(values, np.float64)
-        below = np.where(exact > self.knots[-1], 1 - TAIL_SHARE, np.interp(exact, *self._below))
+        below = np.where(exact > self.knots[-1], 1 - CHOSEN.share, np.interp(exact, *self._below))
         excess = np.maximum(exact - self.knots[-1], 0) / self.scale
         slowed = excess if math.isinf(self.weight) else self.weight * np.log1p(excess / self.weight)
         surprise: NDArray[np.float64] = -np.log10(1 - below) + slowed / math.log(10)
@@ -100,4 +97,4 @@ class Tail:
     def _below(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The knots, each once, and the share of normal footage below it: what many frames showed, all they reach."""
         steps, first = np.unique(self.knots, return_index=True)
-        return steps, first * (1 - TAIL_SHARE) / (KNOTS - 1)
+        return steps, first * (1 - CHOSEN.share) / (CHOSEN.knots - 1)

@@ -9,7 +9,7 @@ measures patches where nothing moves, `view` the picture as a whole. `settings` 
 from streammon.motion.evidence import Evidence, Measure
 from streammon.motion.objects import Box, feature_dimensions
 from streammon.motion.observe import Detector, Observation, Observer
-from streammon.motion.settings import SETTINGS, MotionSettings, settings_hash
+from streammon.motion.settings import SETTINGS, MotionSettings
 from streammon.motion.statistics import MotionSums
 from streammon.motion.still import StillPatches
 
@@ -25,5 +25,4 @@ __all__ = [
     "Observer",
     "StillPatches",
     "feature_dimensions",
-    "settings_hash",
 ]

@@ -8,90 +8,72 @@ fixes (one speed and three shape values an observation), and bounds that change 
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from enum import StrEnum
-from hashlib import sha256
-from typing import TypeVar
+from dataclasses import dataclass
 
-Value = TypeVar("Value")
+from streammon.settings import Kind, setting
 
-NOT_RECORDED = "not recorded"
 PED2 = "Ped2 training clips"
 PED2_RUNNERS = f"{PED2}, staged runners (look 16)"
 PED2_PASTED = f"{PED2}, staged people and pasted patches (look 17)"
-
-
-class Kind(StrEnum):
-    """Effect of changing a setting."""
-
-    TUNING = "tuning"  # other scores
-    FILES = "fixes files"  # other arrays in motion.safetensors, or other meaning of them: fitted scenes can't be read
-    NUMERICAL = "numerical"  # a guard against division by zero, or the truncation of a sum; hardly any effect
-
-
-def _setting(value: Value, unit: str, reason: str, on: str = NOT_RECORDED, kind: Kind = Kind.TUNING) -> Value:
-    """A dataclass field with the facts of one setting as metadata."""
-    return field(default=value, metadata={"unit": unit, "reason": reason, "on": on, "kind": kind})
 
 
 @dataclass(frozen=True)
 class FlowSettings:
     """Optical flow, and where the picture differs enough for it to count."""
 
-    grid: int = _setting(
+    grid: int = setting(
         64, "cells a side", "motion is learned and judged on the grid of PaDiM's finest map", kind=Kind.FILES
     )
-    difference_scale: int = _setting(
+    difference_scale: int = setting(
         2, "pixels", "side of the block averaged before two pictures are compared: a blur follows in any case"
     )
-    difference_blur: float = _setting(
+    difference_blur: float = setting(
         1 / 120, "longer sides, sigma", "suppresses the noise of single pixels", PED2_RUNNERS
     )
-    least_difference: float = _setting(
+    least_difference: float = setting(
         2.0, "grey levels", "a codec's keyframes change pixels by 1, people of low contrast by 5 to 7", PED2_RUNNERS
     )
-    ambient_factor: float = _setting(
+    ambient_factor: float = setting(
         2.0,
         "times the median difference",
         "added to least_difference: noise and changes of light are everywhere",
         PED2_RUNNERS,
     )
-    median_stride: int = _setting(
+    median_stride: int = setting(
         4, "compared pixels", "one pixel in 16 is enough for the median difference", kind=Kind.NUMERICAL
     )
-    difference_reach: float = _setting(
+    difference_reach: float = setting(
         1 / 45,
         "longer sides",
         "a plain coat or a cart differs at its rim alone; what lies within this of a difference counts as differing",
         PED2_PASTED,
     )
-    margin_px: int = _setting(
+    margin_px: int = setting(
         32, "pixels", "flow is computed this far around a difference, as far as a thing may have come"
     )
-    least_side_px: int = _setting(
+    least_side_px: int = setting(
         128, "pixels", "least side of the part that flow is computed for: DIS begins at a coarse scale of it"
     )
-    dis_preset: int = _setting(
+    dis_preset: int = setting(
         2,
         "OpenCV's number (MEDIUM)",
         "the finer preset tells fast from slow",
         f"{PED2}, staged anomalies (look 7)",
     )
-    descents: int = _setting(
+    descents: int = setting(
         12,
         "iterations",
         "gradient descent of DIS; the preset's 25 differ by 0.01 pixels",
         "Ped2's walkers",
     )
-    blur: float = _setting(
+    blur: float = setting(
         1 / 240,
         "longer sides, sigma",
         "one moving thing has one velocity",
         f"{PED2}, staged anomalies (look 7)",
     )
-    least_shift_px: float = _setting(0.3, "pixels", "least shift that is motion; DIS finds less in noise too")
-    least_differing_share: float = _setting(
+    least_shift_px: float = setting(0.3, "pixels", "least shift that is motion; DIS finds less in noise too")
+    least_differing_share: float = setting(
         0.5, "share of a cell's pixels", "a cell moves where at least so much of it differs", PED2_RUNNERS
     )
 
@@ -100,24 +82,24 @@ class FlowSettings:
 class ObjectSettings:
     """Moving objects, their crops and their features."""
 
-    connectivity: int = _setting(8, "neighbours of a pixel", "pixels that touch at a corner are one region")
-    least_area: float = _setting(0.0005, "share of the picture", "smaller regions are no objects")
-    widest: float = _setting(
+    connectivity: int = setting(8, "neighbours of a pixel", "pixels that touch at a corner are one region")
+    least_area: float = setting(0.0005, "share of the picture", "smaller regions are no objects")
+    widest: float = setting(
         1.5, "width over height", "a wider region is walkers side by side, cut into windows as wide as high"
     )
-    highest: float = _setting(3.5, "height over width", "a higher region is cut into windows")
-    window_height: float = _setting(3.0, "height over width", "of the windows that a high region is cut into")
-    most_objects: int = _setting(12, "objects a frame", "the largest are kept; bounds the cost of crops")
-    crop_side_px: int = _setting(64, "pixels", "a quarter of the model's input side, so a sixteenth of its cost")
-    crop_margin: float = _setting(1.15, "crop's side over the object's longer side", "some background around it")
-    least_crop_px: int = _setting(16, "pixels", "a smaller object's crop would be mostly interpolation")
-    outside_weight: float = _setting(
+    highest: float = setting(3.5, "height over width", "a higher region is cut into windows")
+    window_height: float = setting(3.0, "height over width", "of the windows that a high region is cut into")
+    most_objects: int = setting(12, "objects a frame", "the largest are kept; bounds the cost of crops")
+    crop_side_px: int = setting(64, "pixels", "a quarter of the model's input side, so a sixteenth of its cost")
+    crop_margin: float = setting(1.15, "crop's side over the object's longer side", "some background around it")
+    least_crop_px: int = setting(16, "pixels", "a smaller object's crop would be mostly interpolation")
+    outside_weight: float = setting(
         1e-3,
         "weight",
         "of crop pixels beside the object, so that no crop has a total weight of 0",
         kind=Kind.NUMERICAL,
     )
-    most_features: int = _setting(
+    most_features: int = setting(
         64, "channels", "an object has at most so many of the first stage's", kind=Kind.FILES
     )
 
@@ -126,22 +108,22 @@ class ObjectSettings:
 class ChangeSettings:
     """Differences of embeddings over time, on a coarse grid and few channels."""
 
-    grid: int = _setting(
+    grid: int = setting(
         16, "places a side", "coarse embeddings are enough for a difference over time", kind=Kind.FILES
     )
-    channels: int = _setting(32, "channels", "few channels are enough for a difference over time", kind=Kind.FILES)
-    seed: int = _setting(0, "seed", "of the random choice of channels", kind=Kind.FILES)
-    lag_s: float = _setting(0.3, "seconds", "time between the two embeddings: three frames at 10 a second")
-    gap_s: float = _setting(1.0, "seconds", "frames further apart are not compared; the history begins again")
+    channels: int = setting(32, "channels", "few channels are enough for a difference over time", kind=Kind.FILES)
+    seed: int = setting(0, "seed", "of the random choice of channels", kind=Kind.FILES)
+    lag_s: float = setting(0.3, "seconds", "time between the two embeddings: three frames at 10 a second")
+    gap_s: float = setting(1.0, "seconds", "frames further apart are not compared; the history begins again")
 
 
 @dataclass(frozen=True)
 class StatisticsSettings:
     """Sums by place, and the two cross-validation halves."""
 
-    object_grid: int = _setting(16, "places a side", "objects are fewer than moving cells", kind=Kind.FILES)
-    directions: int = _setting(8, "bins of the circle", "resolution of the direction histogram", kind=Kind.FILES)
-    turn_s: float = _setting(
+    object_grid: int = setting(16, "places a side", "objects are fewer than moving cells", kind=Kind.FILES)
+    directions: int = setting(8, "bins of the circle", "resolution of the direction histogram", kind=Kind.FILES)
+    turn_s: float = setting(
         15.0, "seconds", "the halves alternate so often: long enough that they are not each other's neighbours"
     )
 
@@ -150,50 +132,50 @@ class StatisticsSettings:
 class GaussianSettings:
     """Gaussians by place, pooled over neighbours."""
 
-    shrinkage: float = _setting(20.0, "observations", "weight of the whole scene's Gaussian at every place")
-    ridge: float = _setting(0.01, "share of the scene's variance", "added to each place's variance")
-    least_variance: float = _setting(
+    shrinkage: float = setting(20.0, "observations", "weight of the whole scene's Gaussian at every place")
+    ridge: float = setting(0.01, "share of the scene's variance", "added to each place's variance")
+    least_variance: float = setting(
         1e-6, "squared units of the channel", "added to each variance, so that none is 0", kind=Kind.NUMERICAL
     )
-    widths: tuple[float, ...] = _setting(
+    widths: tuple[float, ...] = setting(
         (0.75, 1.5, 3.0, 6.0, math.inf),
         "cells, sigma",
         "pooling kernels to choose from by cross-validated likelihood; inf is one Gaussian of the whole scene",
     )
-    kernel_reach: int = _setting(4, "sigma", "the pooling kernel ends here", kind=Kind.NUMERICAL)
-    least_observations: int = _setting(2, "observations", "a scene with fewer has no Gaussian", kind=Kind.NUMERICAL)
+    kernel_reach: int = setting(4, "sigma", "the pooling kernel ends here", kind=Kind.NUMERICAL)
+    least_observations: int = setting(2, "observations", "a scene with fewer has no Gaussian", kind=Kind.NUMERICAL)
 
 
 @dataclass(frozen=True)
 class EvidenceSettings:
     """Distances of one frame from what was learned."""
 
-    slowest: float = _setting(
+    slowest: float = setting(
         -3.0, "standard deviations", "slower speeds are clipped to this: slower is not more normal"
     )
-    neighbourhood: int = _setting(
+    neighbourhood: int = setting(
         5,
         "cells a side",
         "the excess speed is averaged over the moving cells in it: a lone cell is noise",
         f"{PED2}, staged people and pasted patches (looks 17 and 18)",
     )
-    least_speed_width: float = _setting(
+    least_speed_width: float = setting(
         3.0, "cells, sigma", "cells finer than a moving thing see its edges, so speeds are pooled at least so far"
     )
-    count_width: float = _setting(1.5, "cells, sigma", "presence and directions are pooled with this kernel")
-    prior_frames: float = _setting(
+    count_width: float = setting(1.5, "cells, sigma", "presence and directions are pooled with this kernel")
+    prior_frames: float = setting(
         1.0, "frames", "pseudo-count of motion and of none at each place, the least for presence"
     )
-    prior_turns: float = _setting(
+    prior_turns: float = setting(
         1.0,
         "turns (`statistics.turn_s`)",
         "pseudo-count of the presence and direction priors: minutes of footage make no place and no way certain",
         f"{PED2} in four folds (looks 25 and 28)",
     )
-    least_prior: float = _setting(
+    least_prior: float = setting(
         1e-6, "speed times frames", "direction prior where nothing ever moved", kind=Kind.NUMERICAL
     )
-    pace: float = _setting(
+    pace: float = setting(
         0.5,
         "times the mean speed by distance covered",
         "directions count by speed over this pace: who sways on the spot has gone nowhere",
@@ -205,26 +187,24 @@ class EvidenceSettings:
 class StillSettings:
     """Patches where nothing moves."""
 
-    reach: float = _setting(
+    reach: float = setting(
         1 / 8, "picture sides", "a moving thing shows in patches this far away, whose features see wide"
     )
-    blur: float = _setting(1 / 64, "picture sides, sigma", "as PaDiM smooths its maps (4 of 256 pixels)")
-    rise_s: float = _setting(
-        300.0, "seconds, time constant", "what came and stays becomes the place's usual distance"
-    )
-    fall_s: float = _setting(1.0, "seconds, time constant", "a place that is free again is known as free")
-    dwell_s: float = _setting(
+    blur: float = setting(1 / 64, "picture sides, sigma", "as PaDiM smooths its maps (4 of 256 pixels)")
+    rise_s: float = setting(300.0, "seconds, time constant", "what came and stays becomes the place's usual distance")
+    fall_s: float = setting(1.0, "seconds, time constant", "a place that is free again is known as free")
+    dwell_s: float = setting(
         3.0,
         "seconds, time constant",
         "what came and stays becomes conspicuous; a walker's short halt does not",
         f"{PED2}, staged anomalies (look 13)",
     )
-    noise: float = _setting(
+    noise: float = setting(
         2.0,
         "Mahalanobis distance",
         "a place's distance varies by so much by itself; the least scale of the tail of looks (scene)",
     )
-    least_weight: float = _setting(
+    least_weight: float = setting(
         0.1,
         "weight",
         "of a place where things always move, against 1 where nothing ever did",
@@ -236,10 +216,10 @@ class StillSettings:
 class ViewSettings:
     """The view as a whole."""
 
-    margin: int = _setting(
+    margin: int = setting(
         1, "places", "left out at the border, where the backbone's padding looks alike in all pictures"
     )
-    least_norm: float = _setting(
+    least_norm: float = setting(
         1e-6, "feature units", "a channel that is flatter counts as the same everywhere", kind=Kind.NUMERICAL
     )
 
@@ -281,75 +261,3 @@ class MotionSettings:
 
 SETTINGS = MotionSettings()
 """The settings in use."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting and its facts.
-
-    Attributes:
-        name: Group and field, as in `flow.grid`.
-        value: Its value.
-        unit: Unit of the value.
-        reason: Why the setting exists, or why it has this value.
-        chosen_on: Footage that the value was chosen on, or "not recorded".
-        kind: Effect of changing the value.
-    """
-
-    name: str
-    value: object
-    unit: str
-    reason: str
-    chosen_on: str
-    kind: Kind
-
-    @property
-    def shown(self) -> str:
-        """The value as text: a unit fraction where that is shorter than the decimals.
-
-        >>> [Setting("", value, "", "", "", Kind.TUNING).shown for value in (1 / 45, 0.5, (0.75, math.inf))]
-        ['1/45', '0.5', '0.75, inf']
-        """
-        if isinstance(self.value, tuple):
-            return ", ".join(map(repr, self.value))
-        if isinstance(self.value, float) and 0 < self.value < 1:
-            inverse = round(1 / self.value)
-            if 1 / inverse == self.value:
-                return min(repr(self.value), f"1/{inverse}", key=len)
-        return repr(self.value)
-
-
-def all_settings(settings: MotionSettings = SETTINGS) -> Iterator[Setting]:
-    """Settings with their facts, in the order of the fields."""
-    for group in fields(settings):
-        members = getattr(settings, group.name)
-        assert is_dataclass(members)
-        for each in fields(members):
-            unit, reason, on, kind = (each.metadata[fact] for fact in ("unit", "reason", "on", "kind"))
-            yield Setting(f"{group.name}.{each.name}", getattr(members, each.name), unit, reason, on, kind)
-
-
-def settings_table(settings: MotionSettings = SETTINGS) -> str:
-    """Table of all settings in Markdown, as in `README.md`.
-
-    >>> print(settings_table()[:39])
-    | setting | value | unit | reason | cho
-    """
-    rows: list[tuple[str, ...]] = [("setting", "value", "unit", "reason", "chosen on", "kind"), ("---",) * 6]
-    rows += [
-        (f"`{each.name}`", each.shown, each.unit, each.reason, each.chosen_on, each.kind)
-        for each in all_settings(settings)
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def settings_hash(settings: MotionSettings = SETTINGS) -> str:
-    """Hash of the values of all settings: statistics learned under one hash don't fit those of another.
-
-    The first 12 hexadecimal digits of SHA-256 over one line `name=value` a setting, sorted by name.
-
-    >>> len(settings_hash())
-    12
-    """
-    lines = sorted(f"{each.name}={each.value!r}" for each in all_settings(settings))
-    return sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -3,15 +3,17 @@
 `SceneLearner` learns one and `SceneScorer` scores its frames, with what moves or without, for every command.
 `measure` compares frames with what was learned, `held_out` keeps what normal frames showed before they were learned,
 `fusion` makes one score of it, `learned` calibrates it; `files` are a scene's folder, `fit` learns from footage.
+`settings` has every number that was chosen; `README.md` lists them.
 """
 
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
 from streammon.scene.files import MOTION_FILE, load_scene, merge_folders, save_scene, save_statistics
-from streammon.scene.fusion import SHARES, Parts
+from streammon.scene.fusion import Parts
 from streammon.scene.learned import Scene, motion_of
 from streammon.scene.learner import SceneLearner
 from streammon.scene.measure import Measured
 from streammon.scene.scorer import Fused, SceneScorer
+from streammon.scene.settings import SHARES
 from streammon.scene.state import learner_tensors, restore_learner
 from streammon.scene.version import SCORING_SOURCE
 from streammon.scene.watched import load_watched, save_watched

@@ -21,7 +21,7 @@ from torch import Tensor
 from streammon.calibration import Calibration, Tail
 from streammon.config import ModelConfig
 from streammon.errors import BankError, StorageError
-from streammon.motion import MotionSums, feature_dimensions, settings_hash
+from streammon.motion import MotionSums, feature_dimensions
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
@@ -37,6 +37,7 @@ from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
 from streammon.scene.learned import Halves, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
+from streammon.scene.settings import SETTINGS_HASH
 from streammon.scene.watched import forget_watched
 
 MOTION_FILE = "motion.safetensors"
@@ -164,7 +165,7 @@ def _motion_arrays(motion: SceneMotion) -> Arrays:
     arrays: Arrays = halves_arrays("half", motion.halves)
     arrays["detector"] = np.frombuffer(f"sha256:{motion.detector}".encode(), np.uint8)
     arrays["format"] = np.array([MOTION_FORMAT], np.int64)
-    arrays["settings"] = np.frombuffer(settings_hash().encode(), np.uint8)
+    arrays["settings"] = np.frombuffer(SETTINGS_HASH.encode(), np.uint8)
     if motion.fusion is not None and motion.patches is not None and motion.calibration is not None:
         arrays |= {f"tails.{name}": array for name, array in motion.fusion.arrays().items()}
         arrays |= {f"calibration.{name}": array for name, array in motion.calibration.arrays().items()}
@@ -191,8 +192,8 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
         found = f"{path.name} has format {stored_format}, this version reads {MOTION_FORMAT}"
         raise BankError(where, found, fit_again)
     stored_settings = bytes(arrays.get("settings", np.zeros(0, np.uint8)).tolist()).decode()
-    if stored_settings != settings_hash():
-        found = f"{path.name} was learned with settings {stored_settings}, this version has {settings_hash()}"
+    if stored_settings != SETTINGS_HASH:
+        found = f"{path.name} was learned with settings {stored_settings}, this version has {SETTINGS_HASH}"
         raise BankError(where, found, fit_again)
     try:
         detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")

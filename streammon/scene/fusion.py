@@ -23,50 +23,29 @@ from numpy.typing import NDArray
 
 from streammon.calibration import RecentRecordings
 from streammon.calibration.drift import DISTANCES, Guess
-from streammon.calibration.tails import EXPONENTIAL, LEAST_DECADE, LEAST_VALUES, WEIGHT, Tail
+from streammon.calibration.tails import CHOSEN as TAILS
+from streammon.calibration.tails import EXPONENTIAL, Tail
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
 from streammon.motion.still import NOISE
 from streammon.records import Channel
 from streammon.scene.held_out import Arrays, Stretch
+from streammon.scene.settings import SETTINGS, SHARES
 
-WINDOW_S = 0.6  # over which evidence is averaged; it delays an alert by half of that on average
-VIEW_WINDOW_S = 5.0  # the same of the view: what drives by hides it for moments
-GAP_S = 1.0  # after which nothing before counts
-
-SHARES: Mapping[Channel, float] = {
-    Channel.SPEED: 0.84,  # with the looks of what moves
-    Channel.LOOKS: 0.06,
-    Channel.DIRECTION: 0.03,
-    Channel.PLACE: 0.03,
-    Channel.SHAPE: 0.03,
-    Channel.VIEW: 0.01,
-}
-"""Of the false alarms, which each witness may cause. SPEED stands for what moves."""
-
-UNREMARKABLE = 1.0  # surprise of the looks and changes of one normal frame in ten
-REMARKABLE = 2.0  # surprise of one normal cell in a hundred
+CHOSEN = SETTINGS.fusion
 
 GUESSES: Mapping[Channel, Guess] = {
-    Channel.SPEED: Guess(spread=0.5, relative=False),
-    Channel.VIEW: Guess(spread=0.15, relative=False),
+    Channel.SPEED: Guess(spread=CHOSEN.moving_spread, relative=False),
+    Channel.VIEW: Guess(spread=CHOSEN.view_spread, relative=False),
 }
 """By how much stretches of footage differ; the other witnesses give distances. What moves is in decades, surprise
-already, which doesn't scale with the scene: on Ped2's training clips they differed by 0.5 to 0.7, on two emptier
-scenes by 1. The likeness to the view differed by a factor whose logarithm deviates by 0.02 to 0.1 on three scenes,
-and by 0.4 where cars fill the picture."""
+already, which doesn't scale with the scene."""
 
-LEAST_SCALES: Mapping[Channel, float] = {Channel.LOOKS: NOISE, Channel.VIEW: 0.1}
+LEAST_SCALES: Mapping[Channel, float] = {Channel.LOOKS: NOISE, Channel.VIEW: CHOSEN.view_scale}
 """Of tails: by so much a witness wanders by itself."""
 
-ANOTHER_VIEW = 5.0
-"""Surprise of the view, its share paid, from which on a frame is called after it, whatever speaks louder."""
-
-LEAST_LIKENESS = 0.01
-"""Of a view: what is less like it isn't it, and no more can be said."""
-
 PLAIN = (Channel.SPEED, Channel.LOOKS, Channel.DIRECTION, Channel.VIEW)
-"""Witnesses whose tails are taken as they are (`motion.tails` says why)."""
+"""Witnesses whose tails are taken as they are (`calibration.tails` says why)."""
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
 """What is added up in each moving cell."""
@@ -88,7 +67,7 @@ class Parts:
     objects: bool = True
     change: bool = True
     witnesses: frozenset[Channel] = frozenset(SHARES) - {Channel.SPEED}
-    window_s: float = WINDOW_S
+    window_s: float = CHOSEN.window_s
 
 
 class CellTails:
@@ -107,7 +86,11 @@ class CellTails:
         speeds = [each.speed for each in held_out]
         looks = [_largest(each.looks) for each in held_out]
         changes = [_largest(each.change) for each in held_out]
-        taken = ((parts.speed, speeds, EXPONENTIAL), (parts.objects, looks, WEIGHT), (parts.change, changes, WEIGHT))
+        taken = (
+            (parts.speed, speeds, EXPONENTIAL),
+            (parts.objects, looks, TAILS.weight),
+            (parts.change, changes, TAILS.weight),
+        )
         return cls([_cell_tail(np.concatenate(values), weight) if take else None for take, values, weight in taken])
 
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
@@ -115,7 +98,7 @@ class CellTails:
         nothing = np.zeros(len(evidence.cells))
         each = zip(self.tails, (evidence.speed, evidence.looks, evidence.change), strict=True)
         kinds = np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
-        kinds[1:] = np.maximum(kinds[1:] - UNREMARKABLE, 0)
+        kinds[1:] = np.maximum(kinds[1:] - CHOSEN.unremarkable, 0)
         return kinds
 
 
@@ -126,7 +109,7 @@ def _largest(values: NDArray[np.float16]) -> NDArray[np.float16]:
 
 def _cell_tail(values: NDArray[np.float16], weight: float) -> Tail | None:
     """Their tail; None where they are too few."""
-    return Tail.of(values, weight=weight) if len(values) >= LEAST_VALUES else None
+    return Tail.of(values, weight=weight) if len(values) >= TAILS.least_values else None
 
 
 def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> dict[Channel, float]:
@@ -153,16 +136,16 @@ class Averages:
         window_s: Of all channels but the view, whose window is 5 s; 0 for the newest frame alone.
     """
 
-    def __init__(self, window_s: float = WINDOW_S) -> None:
+    def __init__(self, window_s: float = CHOSEN.window_s) -> None:
         self._window_s = window_s
         self._past: deque[tuple[float, dict[Channel, float]]] = deque()
 
     def take(self, shown: dict[Channel, float], time_s: float) -> dict[Channel, float]:
         """The means with the next frame's numbers included."""
-        if self._past and not 0 < time_s - self._past[-1][0] <= GAP_S:
+        if self._past and not 0 < time_s - self._past[-1][0] <= CHOSEN.gap_s:
             self._past.clear()
         self._past.append((time_s, shown))
-        while time_s - self._past[0][0] >= max(self._window_s, VIEW_WINDOW_S) - 1e-6 and len(self._past) > 1:
+        while time_s - self._past[0][0] >= max(self._window_s, CHOSEN.view_window_s) - 1e-6 and len(self._past) > 1:
             self._past.popleft()
         recent = [each for past_s, each in self._past if time_s - past_s < self._window_s - 1e-6] or [shown]
         windows = {Channel.VIEW: [each for _, each in self._past]}
@@ -203,8 +186,8 @@ class Fusion:
             channel: Tail.of(
                 np.array([_height(each, channel) for each in means]),
                 numbers,
-                least_scale=LEAST_SCALES.get(channel, LEAST_DECADE),
-                weight=EXPONENTIAL if channel in PLAIN else WEIGHT,
+                least_scale=LEAST_SCALES.get(channel, TAILS.least_decade),
+                weight=EXPONENTIAL if channel in PLAIN else TAILS.weight,
                 guess=GUESSES.get(channel, DISTANCES),
             )
             for channel in SHARES
@@ -264,7 +247,7 @@ class Fusion:
         }
         loudest = max(paid, key=lambda each: paid[each])
         score = max(paid[loudest], 0.0)
-        if paid.get(Channel.VIEW, 0.0) >= ANOTHER_VIEW:  # what else is seen there was never learned
+        if paid.get(Channel.VIEW, 0.0) >= CHOSEN.another_view:  # what else is seen there was never learned
             return score, Channel.VIEW
         return score, _named(means) if loudest is Channel.SPEED else loudest
 
@@ -299,11 +282,11 @@ def _named(means: dict[Channel, float]) -> Channel:
     The embeddings change more for whatever is wrong, so a change alone says the least.
     """
     telling = max((Channel.SPEED, Channel.OBJECT), key=lambda each: means[each])
-    return telling if means[telling] >= REMARKABLE else max(CELL_CHANNELS, key=lambda each: means[each])
+    return telling if means[telling] >= CHOSEN.remarkable else max(CELL_CHANNELS, key=lambda each: means[each])
 
 
 def _height(shown: dict[Channel, float], witness: Channel) -> float:
     """A witness's number, that grows with the surprise; that of what moves is what its cell's channels add up to."""
     if witness is Channel.SPEED:
         return sum(shown[channel] for channel in CELL_CHANNELS)
-    return -math.log(max(shown[witness], LEAST_LIKENESS)) if witness is Channel.VIEW else shown[witness]
+    return -math.log(max(shown[witness], CHOSEN.least_likeness)) if witness is Channel.VIEW else shown[witness]

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from streammon.calibration import RecentRecordings
 from streammon.motion import Evidence
+from streammon.scene.settings import SETTINGS
 
-MOST_FRAMES = 20_000
-"""An hour at 5 a second; 10 to 50 MB with motion."""
+MOST_FRAMES = SETTINGS.held_out.most_frames
 
-STRETCH_S = 10.0
-"""Stretches differ more than the frames within one do."""
+STRETCH_S = SETTINGS.held_out.stretch_s
 
-PATCH_SAMPLE = 64
-"""Patch distances kept of each frame, evenly spread over the picture."""
+PATCH_SAMPLE = SETTINGS.held_out.patch_sample
 
 NO_SAMPLE = np.zeros(0, np.float16)
 NO_EVIDENCE = Evidence(np.zeros(0, np.int16), NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)

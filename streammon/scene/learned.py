@@ -13,8 +13,9 @@ from streammon.motion import MotionSums
 from streammon.padim import Bank
 from streammon.scene.fusion import Fusion, Parts
 from streammon.scene.held_out import HeldOutFrames, Stretch
+from streammon.scene.settings import SETTINGS
 
-BLOCKS = 4
+BLOCKS = SETTINGS.held_out.blocks
 """Of held-out footage, in order of time. Each is scored by the tails of the others, as new footage will be."""
 
 Halves = tuple[MotionSums, MotionSums]

@@ -19,6 +19,7 @@ from alerting_samples import logged, until
 from cameras import RtspServer
 from courtyard import FPS, LASTING_S, courtyard, encode
 from deadlines import DEADLINE_S
+from loop_stalls import SLOW_S, Stalls, record_stalls, watch_loop
 from precision import PRECISION
 from redis_server import RedisServer
 from streammon.alerting import RedisPublisher, Spool, subscribe
@@ -41,6 +42,9 @@ from streammon.scene.fit import FitOptions, fit_scene
 SCENE = "courtyard"
 MODEL = {"method": "padim", "dimensions": 32, "precision": PRECISION}
 E = TypeVar("E", bound=Event)
+
+MOST_HELD_S = 2.0
+"""By one callback, on a busy machine; waiting for a server's start or end in the loop took 3 to 10 s."""
 
 
 class Events:
@@ -489,3 +493,37 @@ def test_a_bank_that_cannot_be_saved_serves_until_the_end(
     assert notices[1].startswith("scene 'new' is learned; alerts open at score ")
     assert notices[2].startswith(f"{folder}/new/bank.safetensors: it can't be written (")
     assert notices[2].endswith("; the bank is lost when the monitor ends")
+
+
+def test_nothing_holds_the_event_loop_from_the_start_to_the_end(
+    configured: Callable[..., Config], clips: Clips, tmp_path: Path
+) -> None:
+    """The server's start and stop, the page, an alert and the readers' end; `benchmark_operation.py` measures."""
+    redis, preview = {"url": "embedded", "folder": str(tmp_path / "valkey")}, {"port": 0}
+    config = configured({"yard": {"url": str(clips.visited)}}, redis=redis, preview=preview)
+    stalls = Stalls()
+
+    async def scenario() -> Events:
+        watch_loop()
+        async with watching(config) as (_, events):
+            await events.wait_for_alert(AlertEvent.CLOSE)
+        return events
+
+    with record_stalls(stalls):
+        events = asyncio.run(scenario(), debug=True)
+    assert len({alert.id for alert in events.of(Alert)}) == 1
+    assert stalls.longest_s < MOST_HELD_S, stalls.found
+
+
+def test_a_callback_that_holds_the_event_loop_is_found() -> None:
+    stalls = Stalls()
+
+    async def hold() -> None:
+        watch_loop()
+        await asyncio.sleep(0)
+        time.sleep(3 * SLOW_S)  # noqa: ASYNC251 (what must not happen)
+
+    with record_stalls(stalls):
+        asyncio.run(hold(), debug=True)
+    assert len(stalls.found) == 1
+    assert stalls.longest_s >= 3 * SLOW_S

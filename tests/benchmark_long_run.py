@@ -6,8 +6,8 @@
 
 A scene is learned from the first minutes of `long_plaza` with the default model and the rest is scored. The score of
 every frame is kept, so that levels and alerts can be worked out again without rendering or scoring anything.
-An anomaly is caught if an alert is open between its beginning and 2 s after its end; an alert that opens at any other
-time is a false alarm.
+An anomaly is caught if an alert opens between its beginning and 2 s after its end: one that was open already tells
+nobody anything new. An alert that opens at any other time is a false alarm.
 """
 
 import argparse
@@ -216,8 +216,8 @@ def replayed(kept: Kept, alerting: AlertingConfig) -> tuple[NDArray[np.float64],
 
 
 def is_caught(anomaly: Anomaly, found: list[Opened]) -> bool:
-    """Whether an alert is open at some time between its beginning and 2 s after its end."""
-    return any(alert.told_s <= anomaly.end_s + GRACE_S and alert.closed_s >= anomaly.begin_s for alert in found)
+    """Whether an alert opens between its beginning and 2 s after its end."""
+    return any(anomaly.begin_s <= alert.told_s <= anomaly.end_s + GRACE_S for alert in found)
 
 
 def is_false(alert: Opened, anomalies: list[Anomaly]) -> bool:
@@ -247,6 +247,7 @@ def table(kept: Kept, levels: NDArray[np.float64], found: list[Opened], alerting
         "normal h",
         "false alarms",
         "an hour",
+        "open h",
         "caught",
         "missed",
         "level p50",
@@ -272,7 +273,7 @@ def _row(
 
     normal_h = float(normal.sum()) / kept.score_fps / HOUR_S
     false = [alert for alert in found if is_false(alert, kept.anomalies) and in_hour(alert.opened_s)]
-    staged = [anomaly for anomaly in kept.anomalies if in_hour(anomaly.begin_s)]
+    staged = [each for each in kept.anomalies if in_hour(each.begin_s) and each.begin_s <= kept.times_s[-1]]
     missed = [anomaly.kind for anomaly in staged if not is_caught(anomaly, found)]
     light = [daylight(time_s) for time_s in kept.times_s.tolist() if in_hour(time_s)]
     yield "all" if hour is None else str(hour)
@@ -280,10 +281,18 @@ def _row(
     yield f"{normal_h:.2f}"
     yield str(len(false))
     yield f"{len(false) / normal_h:.2f}" if normal_h else "–"
+    yield f"{_open_h(kept, found, hour):.2f}"
     yield f"{len(staged) - len(missed)}/{len(staged)}"
     yield ", ".join(missed)
     if normal.any():
         yield from (f"{value:.2f}" for value in np.quantile(levels[normal], (0.5, 0.99, 1.0)))
+
+
+def _open_h(kept: Kept, found: list[Opened], hour: int | None) -> float:
+    """Hours in which a false alarm was open, of one hour or of all."""
+    begin_s, end_s = (0.0, inf) if hour is None else (hour * HOUR_S, (hour + 1) * HOUR_S)
+    false = [alert for alert in found if is_false(alert, kept.anomalies)]
+    return sum(max(0.0, min(alert.closed_s, end_s) - max(alert.opened_s, begin_s)) for alert in false) / HOUR_S
 
 
 def intruder_text(kept: Kept, found: list[Opened]) -> str | None:

@@ -1,8 +1,8 @@
-"""How much normal footage differs from one stretch to the next, which a tail that saw few stretches can't know.
+"""Drift of normal footage from one stretch to the next.
 
-Neighbouring frames are no separate witnesses: a minute of one light and one crowd says little of the next. New
-footage will lie elsewhere as a whole, by about as much as stretches differ, and a tail that is to hold for it is that
-of what was seen, shifted by all that is likely. One stretch says nothing of that, so it is begun with a guess.
+Neighbouring frames are correlated: a minute of one light and one crowd says little about the next. The values of new
+footage are shifted as a whole, by about as much as stretches differ. A tail that holds for new footage is therefore
+the mean over all likely shifts. One stretch alone has no information on the shifts, so their variance has a prior.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ CHOSEN = SETTINGS.drift
 
 @dataclass(frozen=True)
 class Guess:
-    """What is taken for granted of how stretches differ, before any was seen.
+    """Prior of how much stretches differ.
 
     Attributes:
-        spread: Standard deviation of their quantiles.
-        relative: It is a share of the quantile, as suits a distance: stretches differ by a factor. Else they differ
-            by a summand.
+        spread: Standard deviation of the stretches' quantiles.
+        relative: True if `spread` is a share of the quantile, as for distances, which differ by a factor; false for
+            values that differ by a summand.
     """
 
     spread: float
@@ -36,20 +36,20 @@ DISTANCES = Guess(spread=CHOSEN.distance_spread)
 def shifted(
     values: NDArray[np.float64], stretches: NDArray[np.int64], quantile: float, guess: Guess = DISTANCES
 ) -> NDArray[np.float64]:
-    """What new footage is likely to show: the values, shifted as a whole by all that is likely.
+    """Posterior predictive sample of new footage: the values, shifted as a whole by 41 equally likely shifts.
 
-    The shifts are Student's t, the prediction of the next of normal numbers whose variance was estimated, the guess
-    being eight more of them. Where there are more stretches than it takes for one of them to fill the tail, the worst
-    of them is in it already, and the shifts become smaller with the square root of their number.
+    The shift follows Student's t, the predictive distribution of a normal variable with estimated variance; the prior
+    counts as eight observations. With more stretches than 1 / (1 - quantile) the most extreme of them lie in the tail
+    already, and the variance of the shift is divided by how many times more there are.
 
     Args:
-        values: (N,) seen, 0 and up where the guess is relative.
-        stretches: (N,) which stretch of the footage each is from.
-        quantile: At which the tail begins, 0 to 1.
-        guess: Of the stretches' differences.
+        values: (N,) values of normal footage, >= 0 where the prior is relative.
+        stretches: (N,) index of each value's stretch.
+        quantile: Quantile at which the tail begins, 0 to 1.
+        guess: Prior of the stretches' differences.
 
     Returns:
-        (41 N,) equally likely values; the values themselves where they are distances and nothing was ever seen.
+        (41 N,) equally likely values; `values` themselves if they are distances whose quantile is 0.
     """
     unit = float(np.quantile(values, quantile)) if guess.relative else 1.0
     if unit <= 0:

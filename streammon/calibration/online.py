@@ -1,6 +1,6 @@
 """Calibration that goes on while cameras are watched.
 
-Two things follow what is watched, and neither lets an anomaly become normal quickly:
+Two parts adapt, neither of them so fast that an anomaly would soon become normal:
 
 - The highest peaks of watched frames and the seconds they are from extend the held-out ones
   (`rates.Calibration.extended`): after a day "once a day" rests on a day. Frames of an open alert are not among them.
@@ -35,12 +35,12 @@ TRACKER = SETTINGS.tracker
 
 @dataclass(frozen=True)
 class WatchedState:
-    """What is kept of what was watched.
+    """State of the calibration, as saved in `watched.json`.
 
     Attributes:
-        watched_s: Seconds watched.
-        peaks: Their highest peaks, ascending.
-        shift: Of the threshold, in levels.
+        watched_s: Seconds watched without an open alert.
+        peaks: Highest peaks of those seconds, ascending.
+        shift: Shift of the threshold, in levels.
     """
 
     watched_s: float = 0.0
@@ -50,7 +50,7 @@ class WatchedState:
 
 @dataclass(slots=True)
 class _Run:
-    """Frames above u0 that no second of quiet separates."""
+    """A run of frames above u0, without a second of quiet between them."""
 
     peak: float = -math.inf
     last_s: float = -math.inf
@@ -60,14 +60,14 @@ class OnlineCalibration:
     """The calibration of one scene, extended by what its cameras show, and its threshold's shift.
 
     Args:
-        base: Of held-out footage.
+        base: Calibration on held-out footage.
         false_alarms_per_day: r, the asked rate of each camera.
-        state: Of an earlier run; None for none.
-        settings: Of the tracker.
+        state: State of an earlier run; None to begin anew.
+        settings: Settings of the quantile tracker.
 
     Attributes:
-        calibration: The newest.
-        shift: Of the threshold, in levels.
+        calibration: Newest calibration.
+        shift: Shift of the threshold, in levels.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class OnlineCalibration:
 
     @property
     def state(self) -> WatchedState:
-        """What to keep of it."""
+        """State to save."""
         return WatchedState(self._watched_s, tuple(self._peaks), self.shift)
 
     def level(self, score: float) -> float:

@@ -13,7 +13,7 @@ SEVENTEEN = "seventeen fixed cameras, each scene left out in turn (`tests/benchm
 
 @dataclass(frozen=True)
 class RecordingSettings:
-    """What belongs together in time."""
+    """Borders between recordings, stretches and peaks."""
 
     longest_step_s: float = setting(
         10.0, "seconds", "a longer step between two frames is a pause: not watched, and another stretch"

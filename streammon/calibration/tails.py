@@ -1,16 +1,15 @@
-"""How rare a value is in normal footage: the empirical tail, continued beyond what was seen.
+"""Surprise of a value: -log10 of the probability that normal footage reaches it.
 
-The one scale on which kinds of evidence can be compared and added: -log10 of the probability that normal footage
-reaches the value. Beyond the 98th percentile the mean excess sets the scale of the exponential tail (peaks over
-threshold). That scale is itself uncertain; averaged over the uncertainty the exponential becomes
-(1 + excess / (k scale))^-k, as `padim.calibration` has it for whole frames. So surprise goes on growing, ever slower:
-one kind of evidence far out of its range does not outshout the others.
+Surprise is the common scale on which kinds of evidence are compared and added. Up to the 98th percentile the
+probability is counted. Beyond it the tail is exponential with the mean excess as its scale (peaks over threshold).
+The scale is uncertain; averaged over its posterior the exponential becomes (1 + excess / (k scale))^-k, as in
+`calibration.rates` for whole frames, so that the surprise of a value far out of its range grows ever more slowly.
 
-Normal footage drifts from one stretch to the next. So the values seen are shifted by all that is likely of footage
-to come (`motion.drift`), and the tail is that of the whole: otherwise the evidence that drifts most would seem the
-surest. What is measured against others that moved there, against how its own place was before or against the learned
-view, and the sum of what moves, which is surprise already, have plain exponential tails (`EXPONENTIAL`): doubted at
-every step, a running man could do nothing to be noticed.
+Normal footage drifts from one stretch to the next, so the tail is that of the values under all likely shifts
+(`calibration.drift`); otherwise the channel that drifts most would seem the most certain. Speeds, directions,
+patches measured against their own past, the likeness to the learned view, and the sum over moving cells (a surprise
+already) have plain exponential tails (`EXPONENTIAL`, k = infinity): with heavy tails at each step a running person
+could not reach a high score.
 """
 
 import math
@@ -26,7 +25,7 @@ from streammon.calibration.settings import SETTINGS
 
 CHOSEN = SETTINGS.tails
 EXPONENTIAL = math.inf
-"""k of a scale that is taken as it is."""
+"""k of a plain exponential tail."""
 
 
 @dataclass(frozen=True, eq=False)

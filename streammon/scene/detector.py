@@ -24,7 +24,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "fasterrcnn_resnet50_fpn": detection.fasterrcnn_resnet50_fpn,
     "fasterrcnn_resnet50_fpn_v2": detection.fasterrcnn_resnet50_fpn_v2,
 }
-"""torchvision's, in the order in which a weights file is tried."""
+"""torchvision's networks, in the order in which a weights file is tried."""
 
 LEAST_SCORE = 0.5
 REMEDY = f"give torchvision's COCO weights of one of {', '.join(NETWORKS)}"
@@ -46,7 +46,7 @@ class TorchvisionDetector:
 
     @torch.inference_mode()
     def __call__(self, picture: Picture) -> list[Box]:
-        """Boxes of all it is at least half sure of, whatever they hold."""
+        """Boxes with a confidence of at least 0.5, of any class."""
         scaled = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).float() / 255
         (found,) = self.network([scaled])
         sure = found["boxes"][found["scores"] >= LEAST_SCORE].round().int().tolist()
@@ -72,7 +72,7 @@ def load_detector(path: Path, device: torch.device) -> TorchvisionDetector:
 
 
 def detector_fingerprint(model: ModelConfig) -> str:
-    """Of what `model.detector` asks for; empty for the regions of motion.
+    """SHA-256 of the file `model.detector`; empty where objects are regions of motion.
 
     Raises:
         WeightsError: Its file can't be read.
@@ -87,7 +87,7 @@ def detector_fingerprint(model: ModelConfig) -> str:
 
 
 def configured_detector(model: ModelConfig, backbone: Backbone) -> TorchvisionDetector | None:
-    """What `model.detector` asks for, beside the backbone; None for the regions of motion.
+    """Detector of `model.detector`, on the backbone's device; None where objects are regions of motion.
 
     Raises:
         WeightsError: Its file can't be read, or holds something else.
@@ -96,7 +96,7 @@ def configured_detector(model: ModelConfig, backbone: Backbone) -> TorchvisionDe
 
 
 def configured_observer(model: ModelConfig, backbone: Backbone) -> Observer | None:
-    """What looks at frames as the configuration has it; None where the patches alone are judged.
+    """Observer of motion as configured; None for PaDiM alone.
 
     Raises:
         WeightsError: The detector's weights can't be read, or are of something else.

@@ -4,7 +4,7 @@
 bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
 motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
 statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
-watched.json             what was watched since, for the calibration that goes on; a fit starts it anew
+watched.json             state of the calibration that goes on while the scene is watched; a fit removes it
 scene.yaml               a summary for people; nothing reads it
 ```
 """
@@ -43,11 +43,11 @@ from streammon.scene.watched import forget_watched
 MOTION_FILE = "motion.safetensors"
 
 MOTION_FORMAT = 6
-"""Of the motion file. 1 to 5 measured motion in other ways, which do not add up with this one."""
+"""Format of the motion file: sums of another format cannot be added to these."""
 
 
 def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
-    """Write what scoring reads; before a `SceneScorer` is made of it.
+    """Write the files that scoring reads; called before a `SceneScorer` is made of the scene.
 
     Raises:
         StorageError: A file can't be written.
@@ -62,13 +62,13 @@ def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
 
 
 def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: str | None) -> Scene:
-    """Read what scoring needs.
+    """Read the files that scoring needs.
 
     Args:
-        folder: The scene's.
-        backbone: Whose maps will come with the frames.
-        model: What the configuration asks for.
-        detector: Fingerprint of what finds objects, empty for regions of motion; None for PaDiM alone.
+        folder: The scene's folder.
+        backbone: Network whose maps will be scored.
+        model: Configured model.
+        detector: Fingerprint of the object detector, empty for regions of motion; None for PaDiM alone.
 
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
@@ -87,7 +87,7 @@ def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: s
 
 
 def save_statistics(folder: Path, learner: SceneLearner) -> None:
-    """Write what `--add` and `merge` go on with.
+    """Write the running statistics, which `--add` and `merge` continue.
 
     Raises:
         StorageError: It can't be written.
@@ -96,7 +96,7 @@ def save_statistics(folder: Path, learner: SceneLearner) -> None:
 
 
 def go_on(learner: SceneLearner, folder: Path) -> None:
-    """Give a fresh learner what a scene's folder holds, its channels too; all frames to come are held out, or none.
+    """Continue a fit: load a scene's running statistics into a new learner, which holds out all further frames.
 
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
@@ -124,7 +124,7 @@ def merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics,
     Held-out frames were measured by the parts' own banks, which knew less: thresholds err on the quiet side.
 
     Returns:
-        What was learned, and the running statistics with their further tensors.
+        The joint scene, and the running statistics with their further tensors.
 
     Raises:
         BankError: A part has no statistics, or was fitted with something else.
@@ -242,7 +242,7 @@ def halves_arrays(prefix: str, halves: Halves) -> dict[str, NDArray[Any]]:
 
 
 def restored_halves(prefix: str, arrays: Mapping[str, NDArray[Any]], dimensions: int) -> Halves:
-    """The sums that `halves_arrays` named.
+    """Inverse of `halves_arrays`.
 
     Raises:
         KeyError: One is missing.
@@ -264,7 +264,7 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 
 
 def _remove_motion(folder: Path) -> None:
-    """Remove what an earlier fit learned of motion: the patches beside it are others now."""
+    """Remove the motion file of an earlier fit: it does not belong to the new bank."""
     file = folder / MOTION_FILE
     try:
         file.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit did.
+    """Summary of a fit.
 
     Attributes:
         scene: Name of the scene.

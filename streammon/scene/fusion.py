@@ -1,15 +1,15 @@
-"""From kinds of evidence to one score: calibrated on held-out normal footage, none louder than its share.
+"""Fusion of several kinds of evidence into one frame score, calibrated on held-out normal footage.
 
-What moves is judged cell by cell: how fast it is, how its object looks and how the features there change are each a
-tail probability, and their logarithms add up, since a thing that is abnormal in one is rarely quite normal in the
-others. Looks and change are held against the worst cell of each normal frame, and count beyond what one normal frame
-in ten shows: new people look new each time, and that must not drown the speed. The frame takes its worst cell.
+Each value becomes a surprise: -log10 of the probability that normal footage reaches it (`calibration.tails`).
 
-Beside that stand other witnesses: the patches where nothing moves, direction, place, size, the view as a whole. Each
-gives one number a frame. All are averaged over the last moments, and each becomes the rate at which held-out normal
-frames reach its number. The score is the largest of them after each has paid for its share: a witness that may cause
-a thirtieth of the false alarms must be thirty times more surprising to speak. So one that is noisy on this scene,
-which has a wide tail there, is quiet by itself.
+    moving = max over moving cells of (speed + max(0, looks - 1) + max(0, change - 1))
+    score  = max(0, max over channels c of (surprise of c's mean over 0.6 s + log10 SHARES[c]))
+
+`moving` is the value of channel SPEED. The surprises of looks and change are measured against the largest cell of
+each normal frame and count from 1 on, which one normal frame in ten exceeds: every new person looks new. The other
+channels (patches where nothing moves, direction, place, shape, view) have one value a frame. A channel with a share
+of 1/30 of the false alarms must be 30 times rarer to contribute, and one that is noisy in a scene has a wide tail
+there, so it rarely contributes.
 """
 
 import math
@@ -38,29 +38,29 @@ GUESSES: Mapping[Channel, Guess] = {
     Channel.SPEED: Guess(spread=CHOSEN.moving_spread, relative=False),
     Channel.VIEW: Guess(spread=CHOSEN.view_spread, relative=False),
 }
-"""By how much stretches of footage differ; the other witnesses give distances. What moves is in decades, surprise
-already, which doesn't scale with the scene."""
+"""Priors of how much stretches of footage differ, for the channels whose values are no distances. SPEED is a sum of
+surprises, whose spread does not scale with the scene."""
 
 LEAST_SCALES: Mapping[Channel, float] = {Channel.LOOKS: NOISE, Channel.VIEW: CHOSEN.view_scale}
-"""Of tails: by so much a witness wanders by itself."""
+"""Least scales of tails: the size of a channel's own noise."""
 
 PLAIN = (Channel.SPEED, Channel.LOOKS, Channel.DIRECTION, Channel.VIEW)
-"""Witnesses whose tails are taken as they are (`calibration.tails` says why)."""
+"""Channels with plain exponential tails (`calibration.tails` says why)."""
 
 CELL_CHANNELS = (Channel.SPEED, Channel.OBJECT, Channel.CHANGE)
-"""What is added up in each moving cell."""
+"""Channels that are added up in each moving cell."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What takes part; all, but for an ablation.
+    """Kinds of evidence in use: all of them, or fewer in an ablation.
 
     Attributes:
-        speed: How fast things move.
-        objects: How they look.
-        change: How the features change where they are.
-        witnesses: The channels beside what moves.
-        window_s: Of the averaging over time; 0 for none.
+        speed: Speed of moving cells.
+        objects: Looks of moving objects.
+        change: Change of embeddings in moving cells.
+        witnesses: The channels beside SPEED.
+        window_s: Seconds over which values are averaged; 0 for no averaging.
     """
 
     speed: bool = True
@@ -74,7 +74,7 @@ class CellTails:
     """Surprise of speed, looks and change in each moving cell; 0 for a kind that held-out footage hardly showed.
 
     Attributes:
-        tails: Of the three, in this order; None for one that takes no part.
+        tails: Tails of speed, looks and change, in this order; None for one that is not in use.
     """
 
     def __init__(self, tails: Sequence[Tail | None]) -> None:
@@ -108,17 +108,17 @@ def _largest(values: NDArray[np.float16]) -> NDArray[np.float16]:
 
 
 def _cell_tail(values: NDArray[np.float16], weight: float) -> Tail | None:
-    """Their tail; None where they are too few."""
+    """Tail of the values; None for too few values."""
     return Tail.of(values, weight=weight) if len(values) >= TAILS.least_values else None
 
 
 def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> dict[Channel, float]:
-    """What each channel shows in one frame.
+    """Value of each channel in one frame.
 
     Args:
-        evidence: Of the frame.
-        patches: What its patches show where nothing moves.
-        worst: (3,) surprise of the worst moving cell: of its speed, its looks, its change.
+        evidence: Evidence of motion in the frame.
+        patches: Height of the frame's patches where nothing moves.
+        worst: (3,) surprise of speed, looks and change in the frame's worst moving cell.
     """
     return dict(zip(CELL_CHANNELS, worst.tolist(), strict=True)) | {
         Channel.LOOKS: patches,
@@ -130,10 +130,10 @@ def heights(evidence: Evidence, patches: float, worst: NDArray[np.float64]) -> d
 
 
 class Averages:
-    """Each channel's mean over the last moments of one stream: causal, by time, afresh after a gap.
+    """Causal moving average of each channel over one recording; it begins anew after a gap.
 
     Args:
-        window_s: Of all channels but the view, whose window is 5 s; 0 for the newest frame alone.
+        window_s: Length of the average, but for the view, whose average is 5 s; 0 for the newest frame alone.
     """
 
     def __init__(self, window_s: float = CHOSEN.window_s) -> None:
@@ -141,7 +141,7 @@ class Averages:
         self._past: deque[tuple[float, dict[Channel, float]]] = deque()
 
     def take(self, shown: dict[Channel, float], time_s: float) -> dict[Channel, float]:
-        """The means with the next frame's numbers included."""
+        """Add the next frame's values and return the means."""
         if self._past and not 0 < time_s - self._past[-1][0] <= CHOSEN.gap_s:
             self._past.clear()
         self._past.append((time_s, shown))
@@ -160,8 +160,8 @@ class Fusion:
     score = max over channels of (surprise of the channel's mean over the last moments + log10 of its share), >= 0.
 
     Attributes:
-        parts: What takes part.
-        cells: Tails of what is measured in each moving cell.
+        parts: Kinds of evidence in use.
+        cells: Tails of the values in each moving cell.
         tails: Tail of each channel.
     """
 
@@ -173,7 +173,7 @@ class Fusion:
 
     @classmethod
     def of(cls, held_out: Sequence[Stretch], parts: Parts | None = None) -> Self:
-        """The tails of held-out footage.
+        """Fit the tails on held-out footage.
 
         Raises:
             ValueError: Fewer than 10 frames.
@@ -206,14 +206,14 @@ class Fusion:
         """Fuse one frame's evidence, the frames of each recording in their order.
 
         Args:
-            evidence: Of what moves.
-            still: Of its patches where nothing moves.
-            recording: Which it is of.
-            time_s: Its time there.
+            evidence: Evidence of motion in the frame.
+            still: Height of the frame's patches where nothing moves.
+            recording: Id of the frame's recording.
+            time_s: Time of the frame in its recording.
 
         Returns:
-            Its score, the channel that contributes most, and (GRID, GRID) surprise of what moves, 0 where nothing
-            does.
+            The frame score, the channel that contributes most, and (GRID, GRID) surprise of moving cells, 0 in all
+            others.
         """
         surprise = self.cells.surprise(evidence)
         moving = np.zeros(GRID * GRID, np.float32)
@@ -223,14 +223,14 @@ class Fusion:
         return score, channel, moving.reshape(GRID, GRID)
 
     def arrays(self) -> Arrays:
-        """Its tails by name, for a file."""
+        """All tails by name, for a file."""
         named = {f"cells.{channel}": tail for channel, tail in zip(CELL_CHANNELS, self.cells.tails, strict=True)}
         named |= {f"frames.{channel}": tail for channel, tail in self.tails.items()}
         return {name: tail.array() for name, tail in named.items() if tail is not None}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The fusion, with all parts, that `arrays` were made of.
+        """Inverse of `arrays`, with all kinds of evidence in use.
 
         Raises:
             KeyError: A channel has no tail.
@@ -253,7 +253,7 @@ class Fusion:
 
 
 def _means(held_out: Sequence[Stretch], cells: CellTails, window_s: float) -> list[dict[Channel, float]]:
-    """What each frame's channels show, averaged over the last moments of its recording."""
+    """Moving averages of each frame's channels."""
     averages = RecentRecordings(lambda: Averages(window_s))
     means = []
     for stretch in held_out:
@@ -269,7 +269,7 @@ def _tail_of(array: NDArray[np.float64] | None) -> Tail | None:
 
 
 def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3,) of (3, N) surprise in cells: that of the cell where the three add up to most; 0 where nothing moves."""
+    """(3,) surprises of the cell with the largest sum, from (3, N); zeros where nothing moves."""
     if not surprise.shape[1]:
         return np.zeros(len(surprise))
     worst: NDArray[np.float64] = surprise[:, int(surprise.sum(0).argmax())]
@@ -277,16 +277,16 @@ def _worst(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _named(means: dict[Channel, float]) -> Channel:
-    """What a moving spot's alert is called: too fast or strange where that alone is remarkable, else what did most.
+    """Channel that names an alert of a moving cell: SPEED or OBJECT if its own surprise is above 2, else the largest.
 
-    The embeddings change more for whatever is wrong, so a change alone says the least.
+    Embeddings change more with any kind of anomaly, so CHANGE is the least informative name.
     """
     telling = max((Channel.SPEED, Channel.OBJECT), key=lambda each: means[each])
     return telling if means[telling] >= CHOSEN.remarkable else max(CELL_CHANNELS, key=lambda each: means[each])
 
 
 def _height(shown: dict[Channel, float], witness: Channel) -> float:
-    """A witness's number, that grows with the surprise; that of what moves is what its cell's channels add up to."""
+    """Value of a channel that grows with its surprise: a sum for SPEED, -log of the likeness for VIEW."""
     if witness is Channel.SPEED:
         return sum(shown[channel] for channel in CELL_CHANNELS)
     return -math.log(max(shown[witness], CHOSEN.least_likeness)) if witness is Channel.VIEW else shown[witness]

@@ -1,8 +1,8 @@
-"""Normal frames that were scored before they were learned: what a scene's tails and its false-alarm rate come from.
+"""Normal frames measured before they were learned: a scene's tails and false-alarm rates are fitted on them.
 
-Their number is bounded. What is kept is drawn evenly from all footage, in stretches of ten seconds: each stretch has
-a random number made of its recording's id and its beginning, and those with the smallest stay, all that have less
-than the smallest that was let go. So two fits that are merged keep what one fit of all their footage would have kept.
+Their number is bounded by a random sample of all footage, in stretches of ten seconds: the draw of a stretch is a
+hash of its recording's id and its first time, and the stretches with the smallest draws are kept. So two fits that
+are merged keep the same frames as one fit of all their footage.
 """
 
 import hashlib
@@ -29,25 +29,25 @@ NO_SAMPLE = np.zeros(0, np.float16)
 NO_EVIDENCE = Evidence(np.zeros(0, np.int16), NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)
 
 DRAW_BYTES = 7
-"""Of a stretch's random number, which a file keeps as a signed one of 8."""
+"""Size of a draw, which a file keeps as a signed integer of 8 bytes."""
 
 SEPARATOR = "\0"
-"""Between the recordings' names in a file: no file name has it."""
+"""Separates the recordings' names in a file; no file name contains it."""
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What one normal frame showed, measured by what was learned of the footage before it.
+    """Measurements of one normal frame against the scene as learned before that frame.
 
     Attributes:
-        recording: Its id.
-        time_s: When, in the recording's own time.
+        recording: Id of its recording.
+        time_s: Time of the frame in its recording.
         looks: PaDiM's frame score.
-        still: What its patches show where nothing moves (`motion.StillPatches`); 0 without motion.
-        sample: (64,) float16 of its patches' distances; empty without motion.
-        evidence: Of what moves; empty without motion.
+        still: Height of its patches where nothing moves (`motion.StillPatches`); 0 without motion.
+        sample: (64,) float16 distances of patches; empty without motion.
+        evidence: Evidence of motion; empty without motion.
     """
 
     recording: str
@@ -63,9 +63,9 @@ class Stretch:
     """Up to ten seconds of one recording.
 
     Attributes:
-        recording: Its id.
-        frames: In order.
-        kept: Whether it is; the rest of one that was let go is not kept either.
+        recording: Id of the recording.
+        frames: Frames in their order.
+        kept: False once the stretch was dropped: its later frames are dropped too.
     """
 
     recording: str
@@ -74,7 +74,7 @@ class Stretch:
 
     @cached_property
     def draw(self) -> int:
-        """A random number that this stretch has in every run."""
+        """Pseudo-random number, the same in every run."""
         name = f"{self.recording}\n{self.frames[0].time_s:.3f}"
         digest = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=DRAW_BYTES).digest()
         return int.from_bytes(digest)
@@ -99,7 +99,7 @@ class HeldOutFrames:
         self._stretches: list[Stretch] = []
         self._open = RecentRecordings(_Open)
         self._count = 0
-        self._limit = 1 << 8 * DRAW_BYTES  # smallest draw that was let go
+        self._limit = 1 << 8 * DRAW_BYTES  # smallest draw that was dropped
 
     def __len__(self) -> int:
         return self._count
@@ -127,18 +127,18 @@ class HeldOutFrames:
         elif stretch.kept:
             stretch.frames.append(frame)
         self._count += stretch.kept
-        self._let_go()
+        self._drop_excess()
 
     def merge(self, other: "HeldOutFrames") -> None:
-        """Take in what another fit held out."""
+        """Add the held-out frames of another fit."""
         self._limit = min(self._limit, other._limit)
         joint = self._stretches + other._stretches
         self._stretches = [stretch for stretch in joint if stretch.draw < self._limit]
         self._count = sum(len(stretch.frames) for stretch in self._stretches)
-        self._let_go()
+        self._drop_excess()
 
     def without_motion(self) -> "HeldOutFrames":
-        """The same frames as PaDiM alone would have held them out."""
+        """The same frames with PaDiM's measurements alone."""
         found = HeldOutFrames(self._most)
         found._count, found._limit = self._count, self._limit
         found._stretches = [
@@ -147,7 +147,7 @@ class HeldOutFrames:
         ]
         return found
 
-    def _let_go(self) -> None:
+    def _drop_excess(self) -> None:
         while self._count > self._most:
             largest = max(self._stretches, key=lambda stretch: stretch.draw)
             self._limit = largest.draw
@@ -157,7 +157,7 @@ class HeldOutFrames:
             del largest.frames[1:]
 
     def arrays(self) -> Arrays:
-        """All of it as arrays by name; evidence of several lengths one behind the other."""
+        """All frames as arrays by name; evidence of varying length is concatenated."""
         frames, stretches = list(self), self.stretches
         if not frames:
             return {}
@@ -183,7 +183,7 @@ class HeldOutFrames:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], most: int = MOST_FRAMES) -> "HeldOutFrames":
-        """The frames that `arrays` were made of, of which at most `most` will be kept.
+        """Inverse of `arrays`; at most `most` frames will be kept.
 
         Raises:
             KeyError: An array is missing.

@@ -1,4 +1,4 @@
-"""All that was learned of one scene, and how held-out frames calibrate it."""
+"""A learned scene, and its calibration on held-out frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ Halves = tuple[MotionSums, MotionSums]
 
 @dataclass(eq=False)
 class SceneMotion:
-    """What was learned of what moves in a scene.
+    """Statistics of motion in a scene, with their calibration.
 
     Attributes:
-        halves: Sums of the two halves of the footage.
-        detector: Fingerprint of what finds objects; empty for regions of motion.
-        fusion: Makes one score of a frame's evidence; None where nothing was held out.
-        patches: Tail of patch distances, for the anomaly map; None likewise.
-        calibration: From that score to false alarms a day; None likewise.
+        halves: Sums over each of the two cross-validation halves of the footage.
+        detector: Fingerprint of the object detector; empty for regions of motion.
+        fusion: Fusion of a frame's evidence into its score; None without held-out frames.
+        patches: Tail of patch distances, for the anomaly map; None without held-out frames.
+        calibration: False alarms a day as a function of that score; None without held-out frames.
     """
 
     halves: Halves
@@ -42,11 +42,11 @@ class SceneMotion:
 
 @dataclass(eq=False)
 class Scene:
-    """What was learned of one scene: `SceneScorer` scores by it, `files` keep it.
+    """A learned scene: `SceneScorer` scores frames with it, `files` save and load it.
 
     Attributes:
-        bank: The Gaussians of its patches, with the calibration of their own frame score.
-        motion: What moves; None for PaDiM alone.
+        bank: Gaussians of the patches, with the calibration of PaDiM's frame score.
+        motion: Statistics of motion; None for PaDiM alone.
     """
 
     bank: Bank
@@ -59,12 +59,12 @@ class Scene:
 
     @property
     def calibration(self) -> Calibration | None:
-        """From the method's own score to false alarms a day; None where nothing was held out."""
+        """False alarms a day as a function of the method's score; None without held-out frames."""
         return self.bank.calibration if self.motion is None else self.motion.calibration
 
 
 def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None:
-    """The calibration of PaDiM's frame score; None where nothing was held out.
+    """Calibration of PaDiM's frame score; None without held-out frames.
 
     Raises:
         FootageError: Too few frames are held out, or they carry no time.
@@ -77,7 +77,7 @@ def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None
 def motion_of(
     scene: str, halves: Halves, detector: str, held_out: HeldOutFrames, parts: Parts | None = None
 ) -> SceneMotion:
-    """What was learned of motion, with its tails and its calibration where frames are held out.
+    """Statistics of motion with tails and calibration fitted on held-out frames, if there are any.
 
     Raises:
         FootageError: Too few frames are held out, or they carry no time.
@@ -93,7 +93,7 @@ def motion_of(
 
 
 def require_held_out(scene: str, frames: int) -> None:
-    """Refuse to calibrate on too little.
+    """Require enough held-out frames to calibrate.
 
     Raises:
         FootageError: Fewer than 10 frames are held out.
@@ -105,9 +105,9 @@ def require_held_out(scene: str, frames: int) -> None:
 
 
 def cross_fitted_scores(stretches: Sequence[Stretch], parts: Parts | None = None) -> NDArray[np.float64]:
-    """(N,) scores of held-out frames, each by tails that did not see its part of the footage.
+    """(N,) scores of held-out frames, cross-fitted: each by tails of the other blocks of footage.
 
-    By its own tails no frame can be rarer than one in N; the frames to come can.
+    By tails of all N frames no frame is rarer than one in N; future frames can be.
     """
     blocks = _blocks(stretches)
     if len(blocks) < 2:

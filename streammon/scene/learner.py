@@ -32,19 +32,19 @@ LEAST_LEARNED = 2  # frames that have a covariance
 
 
 class SceneLearner:
-    """Learns a scene from normal frames, its patches alone or what moves as well.
+    """Learns a scene from normal frames, with motion or without.
 
-    The first half of the footage is learned. From then on every frame is measured by what was learned before it, kept
-    among the held-out frames, and then learned too (`calibration.HoldOut`).
+    The first half of the footage is learned. Every later frame is first measured against the scene as learned so far
+    and added to the held-out frames, then learned too (`calibration.HoldOut`).
 
     Attributes:
         statistics: Running Gaussians of the patches.
-        halves: Sums of what moves, of the two halves of the footage; None for PaDiM alone.
+        halves: Sums of motion over each of the two cross-validation halves of the footage; None for PaDiM alone.
         turns: Assigns frames to the halves.
-        held_out: Frames that were measured before they were learned.
-        measure: Measures the frames to come; None while none are held out.
-        measured_halves: The sums of what moves that it measures by; None likewise, and for PaDiM alone.
-        step: Parts of the held-out footage that have begun.
+        held_out: Frames measured before they were learned.
+        measure: Measures held-out frames; None before the first.
+        measured_halves: Sums of motion that `measure` was solved from; None before the first, and for PaDiM alone.
+        step: Number of parts of the held-out footage that have begun.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class SceneLearner:
         crop: int | None = None,
         reduction: Reduction | None = None,
     ) -> None:
-        """Begin with nothing.
+        """Create an empty scene.
 
         Args:
-            scene: Its name.
-            backbone: Whose maps come with the frames.
+            scene: Name of the scene.
+            backbone: Network whose maps accompany the frames.
             model: Method, reduction and frame score.
-            observer: Finds what moves; None for PaDiM alone.
-            total_s: Seconds of footage there will be of each camera.
-            hold_out: Share of it that is measured before it is learned; 0 for none.
-            cameras: That show the scene at the same time.
-            score_fps: Frames a second that are learned, and will be scored; None for the footage's own rate.
-            size: Side of the model's input.
-            crop: Side of a centre crop of it, for PaDiM alone; None for none.
-            reduction: Of the channels; None makes the configured one.
+            observer: Observes motion; None for PaDiM alone.
+            total_s: Expected seconds of footage of each camera.
+            hold_out: Share of the footage that is held out; 0 for none.
+            cameras: Number of cameras that show the scene at the same time.
+            score_fps: Frames a second that are learned and will be scored; None for the footage's own rate.
+            size: Side of the model's input, in pixels.
+            crop: Side of a centre crop of the input, for PaDiM alone; None for no crop.
+            reduction: Reduction of the channels; None for the configured one.
 
         Raises:
             ConfigError: More channels are to be kept than there are.
@@ -109,12 +109,12 @@ class SceneLearner:
 
     @property
     def detector(self) -> str | None:
-        """Fingerprint of what finds objects, empty for regions of motion; None for PaDiM alone."""
+        """Fingerprint of the object detector, empty for regions of motion; None for PaDiM alone."""
         return None if self._observer is None else self._observer.detector
 
     @property
     def holds_out(self) -> bool:
-        """Whether some of the footage shall be measured before it is learned."""
+        """True if a share of the footage is held out."""
         return self._division.share > 0
 
     @property
@@ -128,10 +128,10 @@ class SceneLearner:
         return self._clock.seconds / self._cameras
 
     def learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
-        """Take in B normal frames, those of each recording in their order.
+        """Learn B normal frames; the frames of each recording come in their order.
 
         Args:
-            frames: With `detail` where what moves is learned.
+            frames: Frames, with `detail` where motion is learned.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
         first = 0
@@ -155,7 +155,7 @@ class SceneLearner:
             self._learn_motion(seen)
 
     def begin_hold_out(self) -> None:
-        """Measure the frames to come by what was learned so far, before they are learned as well.
+        """Solve the scene as learned so far, and measure all further frames against it.
 
         Raises:
             FootageError: Fewer than 2 frames were learned.
@@ -168,15 +168,15 @@ class SceneLearner:
         self.measure = SceneMeasure(bank, None if self.halves is None else Measure(self.halves))
 
     def restore_clock(self, seconds: float, step: int) -> None:
-        """Go on after so many seconds of footage and so many parts of what is held out."""
+        """Set the seconds of footage so far, and the number of held-out parts that have begun."""
         self._clock.seconds = seconds * self._cameras
         self.step = step
 
     def finish(self, *, calibrated: bool = True) -> Scene:
-        """What was learned.
+        """Solve the scene from all frames.
 
         Args:
-            calibrated: Calibrate on the held-out frames, if there shall be any.
+            calibrated: Calibrate on the held-out frames, where a share is held out.
 
         Raises:
             FootageError: Too few frames were learned or held out, or they carry no time.

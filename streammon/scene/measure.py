@@ -1,4 +1,4 @@
-"""What was learned of a scene as a measure of frames: distances of patches, evidence of what moves."""
+"""Frames against a learned scene: distances of patches, evidence of motion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from streammon.scene.held_out import NO_EVIDENCE
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One frame against what was learned.
+    """Measurements of one frame against a learned scene.
 
     Attributes:
         looks: PaDiM's frame score.
         distances: (g, g) float32 Mahalanobis distances of its patches.
-        still: What the patches show where nothing moves; 0 without motion.
-        evidence: Of what moves; empty without motion.
-        observation: What moves in it; None without motion.
+        still: Height of its patches where nothing moves (`motion.StillPatches`); 0 without motion.
+        evidence: Evidence of motion; empty without motion.
+        observation: Observed motion; None without motion.
     """
 
     looks: float
@@ -35,8 +35,8 @@ class SceneMeasure:
     """Measures the frames of one scene, those of each recording in their order.
 
     Args:
-        bank: The Gaussians of its patches, prepared.
-        motion: Of what moves; None for PaDiM alone.
+        bank: Gaussians of the patches, prepared for the device.
+        motion: Measures motion; None for PaDiM alone.
     """
 
     def __init__(self, bank: Bank, motion: Measure | None) -> None:
@@ -49,7 +49,7 @@ class SceneMeasure:
 
         Args:
             maps: The backbone's three maps, (B, C, h, w) each.
-            observations: What moves in each; none for PaDiM alone.
+            observations: Observed motion of each frame; empty for PaDiM alone.
         """
         distances = self.bank.distances(maps)
         looks = self.bank.read(distances)[1].tolist()

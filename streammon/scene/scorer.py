@@ -1,4 +1,4 @@
-"""Scoring a scene's frames by what was learned of it."""
+"""Scores of frames against a learned scene."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -20,7 +20,7 @@ from streammon.scene.learned import Scene, SceneMotion
 from streammon.scene.measure import Measured, SceneMeasure
 
 Grids = tuple[NDArray[np.float32], ...]
-"""(g, g) each: upsampled and blurred as PaDiM does, then added up, they are an anomaly map."""
+"""Grids of (g, g) each; the anomaly map is the sum of the grids, each upsampled and blurred as in PaDiM."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class Fused:
     """One frame's score.
 
     Attributes:
-        score: PaDiM's frame score, or the surprise of what moves and what stays.
-        channel: The evidence that contributes most.
-        grids: Of its anomaly map.
+        score: PaDiM's frame score, or the fused score with motion.
+        channel: Kind of evidence that contributes most.
+        grids: Grids of the frame's anomaly map.
     """
 
     score: float
@@ -39,20 +39,20 @@ class Fused:
 
 
 class SceneScorer:
-    """Scores the frames of one scene, those of each recording in their order.
+    """Scores the frames of one scene; the frames of each recording come in their order.
 
     Args:
-        scene: What was learned of it.
-        backbone: Whose maps come with the frames.
-        observer: Finds what moves; None for PaDiM alone, whatever else was learned.
-        open_level: The level whose score is each frame's threshold.
+        scene: The learned scene.
+        backbone: Network whose maps accompany the frames.
+        observer: Observes motion; None for PaDiM alone, even if the scene was learned with motion.
+        open_level: Level at which alerts open; the threshold of each frame is the score at this level.
 
     Attributes:
-        name: Of the scene.
-        motion: What was learned of what moves; None for PaDiM alone.
-        known_calibration: From scores to false alarms a day; None where nothing was held out.
-        measure: Measures frames against what was learned.
-        online: The calibration that goes on while the scene is watched; None for that of held-out footage alone.
+        name: Name of the scene.
+        motion: Statistics of motion; None for PaDiM alone.
+        known_calibration: False alarms a day as a function of the score; None without held-out frames.
+        measure: Measures frames against the scene.
+        online: Calibration that goes on while the scene is watched; None for that of held-out footage alone.
     """
 
     def __init__(self, scene: Scene, backbone: Backbone, observer: Observer | None, open_level: float = 0.0) -> None:
@@ -69,10 +69,10 @@ class SceneScorer:
 
     @property
     def calibration(self) -> Calibration:
-        """From scores to false alarms a day.
+        """False alarms a day as a function of the score, from held-out footage.
 
         Raises:
-            BankError: There is none.
+            BankError: No frames were held out.
         """
         if self.known_calibration is None:
             found, remedy = "its bank has no calibration", "fit it again on more footage, without --hold-out 0"
@@ -93,7 +93,7 @@ class SceneScorer:
         """Score B frames.
 
         Args:
-            frames: With `detail` where what moves is scored.
+            frames: Frames, with `detail` where motion is scored.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
         fused = self.fuse(frames, self.measured(frames, maps))
@@ -117,16 +117,16 @@ class SceneScorer:
         ]
 
     def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:
-        """B frames against what was learned."""
+        """Measurements of B frames against the scene."""
         observations = [] if self._observer is None else self._observer.observe(frames, maps)
         return self.measure.measure(maps, observations)
 
     def fuse(self, frames: Sequence[Frame], measured: Sequence[Measured]) -> list[Fused]:
         """One score for each measured frame.
 
-        With motion the grids are scaled so that each map peaks at its frame's score: boxes and heatmaps then share
-        one threshold on every camera. The score is averaged over time and weighed against normal footage, surprise
-        by place is not; where in the picture a frame is abnormal does not change by a factor. A map of 0 stays so.
+        With motion the grids are scaled so that the maximum of each anomaly map is its frame's score (a map of zeros
+        stays zero): boxes and heatmaps of every camera then share one threshold. The score is averaged over time and
+        calibrated, the surprise of each cell is not; a factor does not move the maximum.
         """
         if self.motion is None:
             return [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
@@ -156,7 +156,7 @@ class SceneScorer:
         return Fused(score, channel, (patches, moving))
 
     def anomaly_maps(self, fused: Sequence[Fused]) -> list[AnomalyMap]:
-        """(S, S) float32 each, on the scale of the scores."""
+        """Anomaly maps, (S, S) float32 each, in the unit of the scores."""
         if self.motion is None:
             distances = torch.from_numpy(np.stack([each.grids[0] for each in fused]))
             return list(self.measure.bank.read(distances.to(self.measure.bank.mean.device))[0].cpu().numpy())
@@ -175,13 +175,13 @@ class SceneScorer:
         return total
 
     def variant(self, motion: SceneMotion) -> Self:
-        """The same measure with other tails and another calibration."""
+        """The same scorer with other tails and another calibration."""
         other = copy(self)
         other.motion, other.known_calibration = motion, motion.calibration
         return other
 
     def scoring_bytes(self) -> int:
-        """Memory of the patches' bank, and of the Gaussians and rates of motion."""
+        """Bytes of memory of the bank, and of the Gaussians and rates of motion."""
         patches = self.measure.bank.scoring_bytes()
         if self.motion is None:
             return patches

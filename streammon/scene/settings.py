@@ -86,7 +86,7 @@ SETTINGS = SceneSettings()
 """The settings in use."""
 
 SHARES = {Channel(name): share for name, share in vars(SETTINGS.shares).items()}
-"""Of the false alarms, which each witness may cause. SPEED stands for what moves."""
+"""Share of the false-alarm budget per channel (sums to 1). SPEED is the sum over moving cells."""
 
 SETTINGS_HASH = settings_hash(motion.SETTINGS, calibration.SETTINGS, SETTINGS)
-"""What a scene's motion file was learned with."""
+"""Hash of all settings that a motion file depends on."""

@@ -1,4 +1,4 @@
-"""A learner's state as tensors and back, so that an interrupted run goes on with the same scores."""
+"""A learner's state as tensors and back, so that an interrupted run can continue with the same scores."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,7 +15,7 @@ from streammon.scene.measure import SceneMeasure
 
 
 def learner_tensors(learner: SceneLearner) -> dict[str, Tensor]:
-    """All that it takes to go on, between two recordings."""
+    """Complete state of a learner between two recordings."""
     arrays = {f"held.{name}": array for name, array in learner.held_out.arrays().items()}
     if learner.halves is not None:
         arrays |= halves_arrays("half", learner.halves)
@@ -31,7 +31,7 @@ def learner_tensors(learner: SceneLearner) -> dict[str, Tensor]:
 
 
 def restore_learner(learner: SceneLearner, state: Mapping[str, Tensor]) -> None:
-    """Give a fresh learner what was kept of one made alike."""
+    """Load the state of a learner with the same settings into a new one."""
     learner.statistics.restore(state)
     kinds = ("half", "held.", "before")
     arrays = {name: tensor.numpy() for name, tensor in state.items() if name.startswith(kinds)}

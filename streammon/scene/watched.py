@@ -1,4 +1,4 @@
-"""`watched.json` in a scene's folder: what was watched since it was learned, for the calibration that goes on."""
+"""`watched.json` in a scene's folder: state of the calibration that goes on while the scene is watched."""
 
 import json
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def save_watched(folder: Path, calibration: Calibration, state: WatchedState) ->
 
 
 def load_watched(folder: Path, calibration: Calibration) -> WatchedState | None:
-    """What was watched since this calibration; None where nothing was kept, or it belongs to an earlier fit."""
+    """State since this calibration; None without a file, or if the file belongs to an earlier fit."""
     try:
         kept = json.loads((folder / WATCHED_FILE).read_text(encoding="utf-8"))
         if kept.pop("calibration") != _mark(calibration):

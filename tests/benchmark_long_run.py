@@ -28,7 +28,8 @@ from rich.table import Table
 
 from long_plaza import BEGAN_S, CAMERA, INTRUDER, LEARNING_S, SIZE, Anomaly, LongPlaza, daylight
 from streammon.alerting import AlertRule
-from streammon.calibration import Calibration, OnlineCalibration
+from streammon.calibration import Calibration, OnlineCalibration, first_false_alarms
+from streammon.cli.display import expectation
 from streammon.config import AlertingConfig, ModelConfig
 from streammon.ingest import batched
 from streammon.padim import as_batch, load_backbone
@@ -311,7 +312,9 @@ def intruder_text(kept: Kept, found: list[Opened]) -> str | None:
 def report(kept: Kept, alerting: AlertingConfig, console: Console) -> None:
     """Levels, alerts and the table of what was kept."""
     levels, found = replayed(kept, alerting)
-    console.print(f"{'with' if alerting.adapt else 'without'} adaptation:")
+    basis_s, per_day = kept.calibration.watched_s, alerting.false_alarms_per_day
+    first = first_false_alarms(basis_s, per_day) if alerting.adapt else None
+    console.print(f"{'with' if alerting.adapt else 'without'} adaptation, {expectation(basis_s, per_day, first)}:")
     console.print(table(kept, levels, found, alerting))
     for alert in found:
         if is_false(alert, kept.anomalies):

@@ -160,6 +160,10 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
     rates = [report["thresholds"][rate] for rate in ("24", "1", "0.1")]
     assert rates == sorted(rates)
     assert "calibration frames" in ended.stderr
+    assert re.fullmatch(
+        r"from \d+ s of normal footage: 1 to 1\d false alarms in the first day, 1 a day from the second on",
+        report["expect"],
+    )
     assert "Traceback" not in ended.stderr
 
 

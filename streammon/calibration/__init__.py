@@ -6,7 +6,7 @@ watched. `settings` has every number that was chosen; `README.md` lists them.
 """
 
 from streammon.calibration.hold_out import HOLD_OUT, HoldOut
-from streammon.calibration.online import OnlineCalibration, WatchedState
+from streammon.calibration.online import OnlineCalibration, WatchedState, first_false_alarms
 from streammon.calibration.rates import LEAST_FRAMES, Calibration
 from streammon.calibration.recordings import FootageClock, RecentRecordings, peaks_above, stretches, watched_s
 from streammon.calibration.settings import SETTINGS
@@ -23,6 +23,7 @@ __all__ = [
     "RecentRecordings",
     "Tail",
     "WatchedState",
+    "first_false_alarms",
     "peaks_above",
     "stretches",
     "watched_s",

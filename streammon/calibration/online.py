@@ -33,6 +33,23 @@ RECALIBRATE_S = 60.0
 TRACKER = SETTINGS.tracker
 
 
+def first_false_alarms(basis_s: float, false_alarms_per_day: float, settings: TrackerSettings = TRACKER) -> float:
+    """False alarms, beyond the asked ones, until the threshold no longer depends on extrapolation.
+
+    T seconds of footage show the threshold of one false alarm in T. The asked one is log10(asked interval / T) levels
+    further, and each false alarm raises the threshold by `settings.step` levels.
+
+    Args:
+        basis_s: Seconds of normal footage that the calibration rests on, above 0.
+        false_alarms_per_day: Asked rate.
+        settings: Settings of the quantile tracker.
+
+    >>> first_false_alarms(864.0, 1.0)
+    4.0
+    """
+    return max(0.0, math.log10(SECONDS_PER_DAY / false_alarms_per_day / basis_s)) / settings.step
+
+
 @dataclass(frozen=True)
 class WatchedState:
     """State of the calibration, as saved in `watched.json`.

@@ -164,6 +164,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")
     model = model_of(config.model if config else None, **options)
+    from streammon.calibration import first_false_alarms
     from streammon.cli.display import WorkBar, expectation, print_report
     from streammon.scene.fit import FitOptions, fit_scene
 
@@ -177,8 +178,11 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         told = partial(bar, f"learning {scene}")
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
     print_report(report, f"scene {scene}", console)
-    per_day = (config.alerting if config else AlertingConfig()).false_alarms_per_day
-    expected = expectation(report.calibration_s, per_day)
+    alerting = config.alerting if config else AlertingConfig()
+    per_day, adapts = alerting.false_alarms_per_day, alerting.adapt and report.calibration_s > 0
+    expected = expectation(
+        report.calibration_s, per_day, first_false_alarms(report.calibration_s, per_day) if adapts else None
+    )
     console.print(f"[bold]expect[/] {expected}")
     facts = asdict(report) | {"expect": expected}
     if validation is not None:

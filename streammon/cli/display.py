@@ -113,27 +113,40 @@ def rarity(level: float, basis_s: float) -> str:
     return f"about once in {in_words(interval_s)} (from {footage})"
 
 
-def expectation(basis_s: float, false_alarms_per_day: float) -> str:
-    """What to expect of a scene that was just learned, for people.
+def expectation(basis_s: float, false_alarms_per_day: float, first_alarms: float | None) -> str:
+    """False alarms to expect of a scene that was just learned.
 
     Args:
-        basis_s: Seconds of normal footage that calibrated it; 0 for none.
-        false_alarms_per_day: The asked rate.
+        basis_s: Seconds of normal footage that the calibration rests on; 0 without a calibration.
+        false_alarms_per_day: Asked rate.
+        first_alarms: Further false alarms that may come while little is known (`calibration.first_false_alarms`);
+            None if the threshold does not adapt.
 
-    >>> expectation(360.0, 1.0)
-    'from 6 minutes of normal footage: 1 false alarm a day is asked for, provisional until 1 day is watched'
-    >>> expectation(7200.0, 24.0)
+    >>> expectation(720.0, 1.0, 4.2)
+    'from 12 minutes of normal footage: 1 to 6 false alarms in the first day, 1 a day from the second on'
+    >>> expectation(7200.0, 24.0, 0.0)
     'from 2 hours of normal footage: about 24 false alarms a day'
+    >>> expectation(720.0, 0.1, 6.2)
+    'from 12 minutes of normal footage: 1 to 8 false alarms in the first 10 days, 1 in 10 days from then on'
+    >>> expectation(720.0, 1.0, None)
+    'from 12 minutes of normal footage, which cannot show how often 1 false alarm a day comes; it is not adapted'
     """
     if basis_s <= 0:
         return "nothing is held out, so nothing is known of false alarms"
-    promised_s = DAY_S / false_alarms_per_day
-    alarms = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
     basis = f"from {in_words(basis_s, math.floor)} of normal footage"
-    if basis_s >= promised_s:
-        return f"{basis}: about {alarms}"
-    verb = "is" if false_alarms_per_day == 1 else "are"
-    return f"{basis}: {alarms} {verb} asked for, provisional until {in_words(promised_s)} is watched"
+    asked_s = DAY_S / false_alarms_per_day
+    asked = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
+    if basis_s >= asked_s:
+        return f"{basis}: about {asked}"
+    if first_alarms is None:
+        verb = "comes" if false_alarms_per_day == 1 else "come"
+        return f"{basis}, which cannot show how often {asked} {verb}; it is not adapted"
+    if asked_s <= DAY_S:
+        first, period, later = false_alarms_per_day, "day", f"{false_alarms_per_day:g} a day from the second on"
+    else:
+        first, period = 1.0, in_words(asked_s)
+        later = f"1 in {period} from then on"
+    return f"{basis}: {first:g} to {math.ceil(first + first_alarms)} false alarms in the first {period}, {later}"
 
 
 def alert_text(alert: Alert) -> str:

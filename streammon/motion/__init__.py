@@ -1,9 +1,9 @@
-"""Frames → evidence of motion: speed, direction, place, shape and looks of what moves, against normal footage.
+"""Frames → evidence of motion: speed, direction, place, shape and looks of moving objects, against normal footage.
 
 `flow` computes motion, `objects` crops moving objects, `change` differences embeddings over time; `observe` does all
-three for a frame. `statistics` learns by place (`gaussians`), `evidence` measures a frame against it. `still`
-measures patches where nothing moves, `view` the picture as a whole. `settings` has every number that was chosen;
-`README.md` lists them.
+three for each frame. `statistics` sums observations by place, `gaussians` fits Gaussians to the sums, `evidence`
+measures the distances of a frame from them. `still` measures patches where nothing moves, `view` the picture as a
+whole. `settings` has every number that was chosen; `README.md` lists the settings.
 """
 
 from streammon.motion.evidence import Evidence, Measure

@@ -1,7 +1,7 @@
 """Change of the picture's features over time: differences of embeddings a fixed lag apart.
 
-Lags are in time. The embedding a lag ago is interpolated between the two frames around that moment, so the frame rate
-may be uneven. After a gap or a step back in time the history begins again.
+The lag is a time, not a number of frames: the embedding a lag ago is interpolated between the two frames around that
+time, so the frame rate may be uneven. After a gap or a step back in time the history begins again.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ CHANGE_CHANNELS = SETTINGS.change.channels
 LAG_S = SETTINGS.change.lag_s
 
 Embedding = NDArray[np.float32]
-"""(16, 16, 32), or (B, 16, 16, 32)."""
+"""Coarse embedding of one frame, (16, 16, 32), or of B frames, (B, 16, 16, 32)."""
 
 
 class CoarseEmbedding:
@@ -65,7 +65,7 @@ class EmbeddingHistory:
             time_s: Time of the frame in its stream.
 
         Returns:
-            As `embedding`, per second; None while the history is shorter than a lag.
+            (16, 16, 32), per second; None while the history is shorter than a lag.
         """
         if self._past and not 0 < time_s - self._past[-1][0] <= SETTINGS.change.gap_s:
             self._past.clear()
@@ -79,7 +79,7 @@ class EmbeddingHistory:
         return (embedding - earlier) / np.float32(time_s - then_s)
 
     def _at(self, time_s: float) -> tuple[float, Embedding] | None:
-        """Time and embedding at `time_s`, interpolated linearly; the newest frame where all are older."""
+        """Time and embedding at `time_s`, interpolated; the newest if all are older, None if all are newer."""
         before = None
         for when, embedding in self._past:
             if when > time_s:

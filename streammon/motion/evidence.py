@@ -1,4 +1,4 @@
-"""Evidence of a frame: distances of its motion from the learned statistics, before they become probabilities."""
+"""Evidence of a frame: distances of its motion from the learned statistics, not yet tail probabilities."""
 
 import math
 from dataclasses import dataclass
@@ -41,8 +41,9 @@ class Evidence:
         speed: (N,) float16, excess speed in standard deviations.
         looks: (N,) float16, Mahalanobis distance of the features of the cell's object; 0 without an object.
         change: (N,) float16, Mahalanobis distance of the embedding's rate of change; 0 without one.
-        direction: Largest over objects of the mean over cells of r * speed / pace, where r is -log10 of the share of
-            the cell's direction over an even share of 1/8; at least 0.
+        direction: Largest over objects of the mean over cells of r * speed / pace; at least 0. Here r is -log10 of
+            the share of the cell's direction over an even share of 1/8, and pace is the setting `pace` times
+            sum(v^2) / sum(v) over the speeds v of the normal footage.
         place: Largest over objects of the mean over cells of -log10 of the probability of motion there.
         shape: Largest over objects of the Mahalanobis distance of the shape.
         likeness: Likeness to the learned view (`View.likeness`); 1 without an embedding.
@@ -59,7 +60,7 @@ class Evidence:
 
 
 class Measure:
-    """Measures evidence by Gaussians and rates, which are solved from the sums of two halves of normal footage.
+    """Measures evidence of frames by Gaussians and rates, which are computed from the sums of normal footage.
 
     Args:
         halves: Sums of the two cross-validation halves. Sums without any motion are valid: motion is then rare
@@ -151,7 +152,7 @@ class Measure:
         }
 
     def _direction_rarity(self, ways: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Decades (N,) by which each cell's direction is rarer than an even share.
+        """-log10 (N,) of the share of each cell's direction over an even share of 1/8.
 
         Interpolated linearly between the two nearest direction bins.
 

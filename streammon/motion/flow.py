@@ -1,13 +1,13 @@
 """Motion of a frame: dense optical flow between it and the picture shortly before, where the two differ.
 
 The flow is OpenCV's DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", arXiv:1603.03590).
-Velocities are in longer sides of the picture per second. They depend neither on the camera's resolution nor on its
-frame rate, since the time between the two pictures divides them.
+Velocities are in longer sides of the picture per second, so they depend neither on the camera's resolution nor on its
+frame rate.
 
-Flow alone reports motion where there is none: a compressed camera's keyframe redraws the whole picture, each pixel by
-half a grey level, and a third of the picture then seems to creep. So a place moves only where the two pictures also
-differ by more than compression, noise and changes of light do. Flow is only computed around such places, which on a
-quiet camera are few.
+Flow alone reports motion where there is none: each keyframe of a compressed stream changes every pixel by about half
+a grey level, and a third of the picture then seems to creep. So a pixel counts as moving only where the two pictures
+also differ by more than compression, noise and changes of light cause. Flow is only computed around such pixels,
+which are few on a quiet camera.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Motion:
 
 
 class FlowReader:
-    """Computes the motion of frames, several in parallel: OpenCV hardly spreads one small flow over cores.
+    """Computes the motion of frames, several in parallel: OpenCV gains little from several cores on one small flow.
 
     Args:
         threads: Number of frames computed at once.
@@ -83,7 +83,7 @@ class FlowReader:
         if differs.any():
             part = _part(np.any(differs, axis=1)), _part(np.any(differs, axis=0))
             pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
-            flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no first guess
+            flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no initial flow
             shift[part] = cv2.GaussianBlur(flow, (0, 0), SETTINGS.flow.blur * max(grey.shape))
         return shift
 
@@ -98,9 +98,10 @@ class FlowReader:
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
-    """Mask of the pixels that differ by more than noise, compression and light do, and of those within reach of them.
+    """Mask of the pixels that differ by more than noise, compression and changes of light cause, dilated.
 
-    A pixel differs where |later - earlier|, smoothed, is above least_difference + ambient_factor * its median.
+    A pixel differs where d = smoothed |later - earlier| is above least_difference + ambient_factor * median(d).
+    The mask is dilated by `difference_reach`.
 
     Args:
         earlier: (H, W) uint8.
@@ -122,7 +123,7 @@ def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
 
 
 def _part(lines: NDArray[np.bool_]) -> slice:
-    """Range of the rows or columns that are set, widened by the margin and to the least side.
+    """Range of the rows or columns that are set, widened by `margin_px` and to `least_side_px`, within the picture.
 
     >>> _part(np.arange(400) == 200)
     slice(137, 265, None)
@@ -134,7 +135,7 @@ def _part(lines: NDArray[np.bool_]) -> slice:
 
 
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values rounded to float16, so that runs repeat: OpenCV's last bits depend on the alignment of the picture."""
+    """Values rounded to float16, so that runs repeat: OpenCV's last bits depend on the picture's memory alignment."""
     return values.astype(np.float16).astype(np.float32)
 
 

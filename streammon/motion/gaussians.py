@@ -1,9 +1,10 @@
 """Gaussians by place, for observations that are unevenly spread over the places.
 
-Counts, sums and sums of products are kept, so footage learned in parts adds up to the footage learned at once.
+Counts, sums and sums of outer products are kept, so the sums of footage learned in parts add up to the sums of all.
 A place with few observations borrows from its neighbours (sums pooled with a Gaussian kernel over the grid) and from
 the whole scene (a prior of `shrinkage` observations). The kernel's width is chosen by two-fold cross-validation: the
-likelihood of each half of the normal footage under the Gaussians of the other half. Both need the sums alone.
+likelihood of each half of the normal footage under the Gaussians of the other half. Gaussians and likelihoods are
+computed from the sums alone.
 
 Shapes: G x G places, D channels.
 """
@@ -91,10 +92,10 @@ class PlacedSums:
         self.products += other.products
 
     def pooled(self, width: float) -> PlacedGaussians:
-        """Gaussian of each place, of the observations within about `width` cells.
+        """Gaussian of each place, from sums pooled with a kernel of standard deviation `width`, in cells.
 
         Raises:
-            ValueError: Fewer observations than a Gaussian needs, over all places.
+            ValueError: Fewer than `least_observations` observations over all places.
         """
         mean, covariance = self._moments(width)
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
@@ -104,7 +105,8 @@ class PlacedSums:
         """Means and covariances of the pooled sums, shrunk towards those of the scene.
 
         With pooled n, s, P, scene mean m and second moment M, and k = shrinkage:
-        mu = (s + k m) / (n + k), Sigma = (P + k M) / (n + k) - mu mu^T + ridge.
+        mu = (s + k m) / (n + k),
+        Sigma = (P + k M) / (n + k) - mu mu^T + diag(ridge * scene variance + least_variance).
         """
         chosen = SETTINGS.gaussians
         seen = self.count.sum()
@@ -155,7 +157,7 @@ def _blurred(sums: Sums, width: float) -> Sums:
     side, grid = 2 * math.ceil(SETTINGS.gaussians.kernel_reach * width) + 1, sums.shape[0]
     peak = float(cv2.getGaussianKernel(side, width).max()) ** 2
     pooled = np.empty_like(sums)
-    for first in range(0, sums.shape[-1], 4):  # OpenCV blurs four channels at once
+    for first in range(0, sums.shape[-1], 4):  # OpenCV blurs at most four channels at once
         part = np.ascontiguousarray(sums[..., first : first + 4])
         blurred = cv2.GaussianBlur(part, (side, side), width, borderType=cv2.BORDER_CONSTANT)
         pooled[..., first : first + 4] = blurred.reshape(grid, grid, -1) / peak
@@ -163,7 +165,7 @@ def _blurred(sums: Sums, width: float) -> Sums:
 
 
 def chosen_width(halves: tuple[PlacedSums, PlacedSums], least: float = 0.0) -> float:
-    """Kernel width of the largest cross-validated likelihood, at least `least` cells."""
+    """Kernel width, at least `least` cells, of the largest cross-validated likelihood; inf if a half is too small."""
     if any(half.count.sum() < SETTINGS.gaussians.least_observations for half in halves):
         return WIDTHS[-1]
     one, other = halves

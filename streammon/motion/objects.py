@@ -1,7 +1,8 @@
-"""Moving objects: connected regions of motion, their crops from the detail, and the backbone's features of them.
+"""Moving objects: connected regions of motion, their crops from `Frame.detail`, and the backbone's features of them.
 
-No detector is needed. A region clearly wider than high is several walkers side by side, so it is cut into windows
-about as wide as high; a region much higher than wide is cut likewise.
+No detector is needed. A region clearly wider than high is usually several walkers side by side, so such a region is
+cut into windows about as wide as high. A region much higher than wide is cut into windows about three times as high
+as wide.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def moving_objects(motion: Motion, boxes: Sequence[Box] | None = None) -> list[M
 
 
 def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
-    """Bounding boxes and masks of the connected regions, large ones cut into windows."""
+    """Bounding boxes and masks of the connected regions; wide and high regions are cut into windows."""
     chosen = SETTINGS.objects
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         moving.view(np.uint8), connectivity=chosen.connectivity
@@ -80,7 +81,7 @@ def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
 
 
 def _boxed(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, NDArray[np.bool_]]]:
-    """A detector's boxes, clipped to the picture, with full masks: all of a box is its object, moving or not."""
+    """A detector's boxes, clipped to the picture, with full masks: the whole box is the object, moving or not."""
     height, width = moving.shape
     pieces = []
     for x, y, wide, high in boxes:
@@ -162,9 +163,9 @@ class FeatureNetwork(Protocol):
 class ObjectFeatures:
     """Features of objects: the backbone's first stage on each crop, averaged over the object's mask.
 
-    f = sqrt(max(0, sum(w a) / sum(w))) per channel, with activations a and mask w. The square root compresses the few
-    strong activations, so that a Gaussian fits. Later stages separate kinds of things that are all normal (a man from
-    a woman), which on normal footage is noise.
+    f = sqrt(max(0, sum(w a) / sum(w))) per channel, with activations a and weights w = mask + outside_weight. The
+    square root compresses the few strong activations, so that a Gaussian fits. Later stages separate classes that are
+    all normal (a man from a woman), which would be noise here.
 
     Args:
         backbone: Network that computes the activations.

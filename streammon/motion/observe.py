@@ -1,6 +1,6 @@
 """Observations: motion, moving objects and change of each frame, independent of any scene.
 
-They are the input of both learning and scoring.
+Observations are the input of both learning and scoring.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFe
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
-"""Threads that compute flow, at most, of those that torch may use: a batch has hardly more frames."""
+"""Largest number of threads for flow, however many torch has: a batch rarely has more frames."""
 
 
 class Detector(Protocol):
     """Object detector.
 
     Attributes:
-        fingerprint: Identifies the detector; statistics learned with one are refused with another.
+        fingerprint: Identifies the detector; a scene fitted with one detector is refused with another.
     """
 
     fingerprint: str
@@ -62,15 +62,15 @@ class Observation:
 class Observer:
     """Computes observations of frames, which must come in order within each stream.
 
-    Not thread-safe: one observer for each scoring thread. State of the most recent streams is kept.
+    Not thread-safe: one observer for each scoring thread. The state of the most recent streams is kept.
 
     Args:
-        backbone: Network that computed the maps of the frames; it computes those of the crops.
-        detector: Finds objects in place of the regions of motion; None for the regions.
+        backbone: Network that computed the maps of the frames, and computes the maps of the crops.
+        detector: Detector whose boxes are the objects; None for the connected regions of motion.
 
     Attributes:
         dimensions: D, number of an object's features.
-        detector: Fingerprint of the detector; empty for the regions of motion.
+        detector: Fingerprint of the detector; empty without a detector.
     """
 
     def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None) -> None:
@@ -83,10 +83,10 @@ class Observer:
         self.dimensions = self._features.dimensions
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
-        """Observations of B frames; all their crops go through the backbone in one batch.
+        """Observations of B frames; all crops go through the backbone in one batch.
 
         Args:
-            frames: B frames; one without `detail` has no motion.
+            frames: B frames; a frame without `detail` has no motion.
             maps: The backbone's three maps of the frames, (B, C, h, w) each.
         """
         motions, embeddings = self.motions(frames), self.embeddings(maps)

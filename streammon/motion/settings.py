@@ -1,10 +1,10 @@
 """Settings of motion: every number that was chosen, its unit, its reason and the footage it was chosen on.
 
-"Look 16" is row 16 of the table in the repository's README: a design, the footage it was chosen on, and its figure on
-UCSD Ped2's test labels. Each number within a design was not recorded apart.
+"Look 16" is row 16 of the table in the repository's README: a design and its frame AUROC on UCSD Ped2's test labels.
+The footage was recorded for each design, not for each number of a design.
 
-Not settings: what follows from them (`MotionSettings.cells_per_place`, odd kernel sides), what the method itself
-fixes (one speed and three shape values an observation), and bounds that change no figure (threads, streams kept).
+Not settings: values derived from settings (`MotionSettings.cells_per_place`, odd kernel sides), values fixed by the
+method (one speed a cell, three values of an object's shape), and limits that change no score (threads, streams kept).
 """
 
 import math
@@ -19,7 +19,7 @@ PED2_PASTED = f"{PED2}, staged people and pasted patches (look 17)"
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """Optical flow, and where the picture differs enough for it to count."""
+    """Optical flow, and the difference between two pictures above which flow counts as motion."""
 
     grid: int = setting(
         64, "cells a side", "motion is learned and judged on the grid of PaDiM's finest map", kind=Kind.FILES
@@ -148,7 +148,7 @@ class GaussianSettings:
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """Distances of one frame from what was learned."""
+    """Distances of one frame from the learned statistics."""
 
     slowest: float = setting(
         -3.0, "standard deviations", "slower speeds are clipped to this: slower is not more normal"
@@ -214,7 +214,7 @@ class StillSettings:
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """The view as a whole."""
+    """Likeness of a whole picture to the learned view."""
 
     margin: int = setting(
         1, "places", "left out at the border, where the backbone's padding looks alike in all pictures"

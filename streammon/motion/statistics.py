@@ -1,7 +1,7 @@
 """Statistics of a scene's motion: sums by place, exactly mergeable.
 
 The footage alternates between two halves, 15 s each, so that the width of the pooling kernel can be chosen by
-cross-validation. The sum of the halves is the whole.
+cross-validation. The sums of the two halves add up to the sums of all footage.
 """
 
 import numpy as np
@@ -74,8 +74,8 @@ class MotionSums:
         speed: Sums of speeds, by cell.
         looks: Sums of object features, by place.
         shape: Sums of object shapes, by place.
-        change: Sums of the embedding's rate of change at moving places. Still places are left out: there the rate is
-            noise, and any walker would lie far outside of it.
+        change: Sums of the embedding's rate of change at moving places. Still places are left out: their rates are
+            noise, and every walker would be an outlier of that noise.
         directions: (G, G, 8) sum of the speeds of each cell in each direction.
         view: (16, 16, 32) sum of the embeddings of all frames.
     """
@@ -140,7 +140,7 @@ class MotionSums:
         return named
 
     def restore(self, named: dict[str, NDArray[np.float64]]) -> None:
-        """Replace the sums by those of `arrays`.
+        """Replace all sums by the arrays that `arrays` returned.
 
         Raises:
             KeyError: An array is missing.

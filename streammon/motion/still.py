@@ -1,12 +1,12 @@
-"""Rise of patch distances at still places: a bag that was left, someone who stands or lies where nobody does.
+"""Rise of patch distances at still places, as from a bag left behind or a person lying where people usually don't.
 
-Moving things are judged by the speed and looks of their objects. Their patches would only add that each new walker
-looks new, so places within reach of motion are left out. Light and shadows change with the hours, and no footage
-contains all of them, so each still place is compared with its own recent past instead of a fixed level. The rise
-approaches its full height with the time constant `dwell_s`, so that a walker's short halt hardly counts, and decays
-with `rise_s`.
+Moving objects are measured by their speed and features. Patch distances at moving objects would only report that each
+new walker looks new, so places within reach of motion are left out. Light and shadows change with the hours, and no
+footage contains all of them, so each still place is compared with its own recent past instead of a fixed level. The
+rise approaches its full height with the time constant `dwell_s`, so that a walker's short halt hardly counts, and
+decays with `rise_s`.
 
-The rise is weighted by how rarely anything moves at the place: waiting where people walk is usual, on a lawn not.
+The rise is weighted by how rarely anything moves at the place: waiting is usual where people walk, but not on a lawn.
 """
 
 from collections.abc import Sequence
@@ -43,8 +43,8 @@ class StillPatches:
     def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
         """Height of each of B frames, which must come in order within each stream.
 
-        In a frame without motion, as in pictures seconds apart, all places count as still, except in the first such
-        frame (the first of a stream, or after a gap), whose height is 0.
+        In a frame without optical flow (as of pictures seconds apart) all places count as still. The height is 0 for
+        a first such frame: the first frame of a stream, or the first after frames with optical flow.
 
         Args:
             observations: Observations of the frames.
@@ -56,8 +56,8 @@ class StillPatches:
         return [self._height(seen, grid) for seen, grid in zip(observations, distances, strict=True)]
 
     def _height(self, seen: Observation, grid: Grid) -> float:
-        still = np.ones(grid.shape, bool)
         """Height of one frame with patch distances (g, g)."""
+        still = np.ones(grid.shape, bool)
         state = self._streams[seen.stream]
         first_unread, state.unread = not state.unread, seen.motion is None
         if seen.motion is not None:
@@ -88,14 +88,14 @@ class _Places:
     dwelling: Grid
 
     def compare(self, distances: Grid, still: Mask, time_s: float) -> Grid:
-        """Filtered rise of each place, 0 within reach of motion; then adds the frame to the past.
+        """Filtered rise (g, g) of each place, 0 within reach of motion; also adds the frame to the recent past.
 
         With rise r = distance - before: dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r, and
         before += (1 - exp(-dt / tau)) r, where tau = rise_s for r > 0 and fall_s otherwise.
 
         Args:
             distances: (g, g) smoothed distances of the frame.
-            still: (g, g) whether a place is out of reach of motion.
+            still: (g, g) bool: places out of reach of motion.
             time_s: Time of the frame.
         """
         chosen = SETTINGS.still
@@ -114,8 +114,8 @@ class _StreamState:
     """State of one stream.
 
     Attributes:
-        places: Its still places; None before its first frame.
-        unread: Whether its last frame came without readable motion.
+        places: Recent past of the stream's places; None before the first frame.
+        unread: True if the stream's last frame had no optical flow.
     """
 
     places: _Places | None = None

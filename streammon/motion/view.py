@@ -1,8 +1,8 @@
 """Likeness of a picture to the learned view: low when a camera was turned, moved or covered.
 
-A picture of another place is unusual everywhere, but so is the right place at another hour: Mahalanobis distances
-grow with both. The spatial pattern of each feature hardly depends on the light and differs between places. So the
-patterns are compared by their correlation, channel by channel.
+Mahalanobis distances don't separate another view from the learned view at another hour, since both raise the
+distances everywhere. The spatial pattern of each channel hardly depends on the light and differs between views. So
+the patterns are compared by their correlation, channel by channel.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ class View:
             embedding: (16, 16, 32) of one frame.
 
         Returns:
-            -1 to 1: about 1 for a usual frame, about 0 for another place.
+            -1 to 1: about 1 for a usual frame, about 0 for another view.
         """
         return float((_pattern(embedding) * self._learned).sum(0).mean())
 

@@ -1,7 +1,8 @@
-"""PaDiM (arXiv:2011.08785): from a frame to an anomaly map. The room that computes with torch.
+"""PaDiM (arXiv:2011.08785): from a frame to an anomaly map, computed with torch.
 
-`backbones` turn pictures into maps, `reduction` maps into patch embeddings, `gaussian` fits and measures them,
-`anomaly_map` makes distances a picture and a score; `statistics` are the running sums, `bank` what scores.
+`backbones` turns pictures into feature maps, `reduction` turns maps into patch embeddings, `gaussian` fits Gaussians
+to the embeddings and measures distances, `anomaly_map` turns distances into an anomaly map and a frame score.
+`statistics` are the running sums of a fit, `bank` the fitted Gaussians that score.
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores

@@ -1,21 +1,21 @@
-"""The pretrained networks, cut into the three stages whose maps PaDiM reads.
+"""Pretrained networks, cut into the three stages whose feature maps PaDiM uses.
 
-Which layers (PaDiM, arXiv:2011.08785, section IV-B):
+Layers (PaDiM, arXiv:2011.08785, section IV-B):
 
-| backbone | stages read | channels | grid at 256x256 |
+| backbone | ends of the stages | channels | grid at 256x256 |
 |---|---|---|---|
 | resnet18 | layer1, layer2, layer3 | 64 + 128 + 256 | 64x64 |
 | wide_resnet50_2 | layer1, layer2, layer3 | 256 + 512 + 1024 | 64x64 |
 | efficientnet_b5 | MBConv blocks 7, 20, 26 | 40 + 128 + 176 | 64x64 |
-| efficientnet_lite0 | the ends of levels 3, 4, 5 | 40 + 80 + 112 | 32x32 |
+| efficientnet_lite0 | levels 3, 4, 5 | 40 + 80 + 112 | 32x32 |
 
-The paper names EfficientNet-B5's "layers 7 (level 2), 20 (level 4) and 26 (level 5)" without saying how it
-counts. B5 has 3, 5, 5, 7, 7, 9 and 3 blocks a level. Counted from 1, block 7 lies in level 2, block 20 is the
+The paper names EfficientNet-B5's "layers 7 (level 2), 20 (level 4) and 26 (level 5)" without defining how layers are
+counted. B5 has 3, 5, 5, 7, 7, 9 and 3 blocks a level. Counted from 1, block 7 lies in level 2, block 20 is the
 last of level 4 and block 26 lies in level 5: all three agree with the paper's levels. Counted from 0, block 20
-would be the first of level 5. So they are counted from 1.
+would be the first of level 5. So blocks are counted from 1 here.
 
-EfficientNet-Lite0 isn't in the paper. Its level 2 would give a 64x64 grid of 24 channels; level 3 has the same
-levels 4 and 5 above it on a 32x32 grid, a quarter of the bank's memory and time.
+EfficientNet-Lite0 isn't in the paper. Levels 2, 4 and 5 would give a 64x64 grid, with 24 channels of level 2.
+Levels 3, 4 and 5 give a 32x32 grid, at a quarter of the bank's memory and time.
 """
 
 import re
@@ -45,18 +45,18 @@ LITE_STD = (128.0, 128.0, 128.0)
 
 @dataclass(frozen=True)
 class Architecture:
-    """How one backbone is built and cut.
+    """Construction of one backbone, and its division into stages.
 
     Attributes:
-        build: Makes the whole network, without weights.
-        stages: Cuts it into three stages; the output of each is read.
-        layers: What the stages' ends are called, for the bank's metadata.
-        channels: Channels of each stage's output.
-        stride: Of the first stage's output, in pixels: the grid's.
-        dimensions: Channels kept by default (the paper's, where it has one).
-        mean: Subtracted from RGB in 0..255.
-        std: What it is then divided by.
-        rename: From the names in the packaged weights file to the network's; None where they are the same.
+        build: Builds the whole network, without weights.
+        stages: Cuts the network into three stages, whose outputs are the feature maps.
+        layers: Names of the stages' last layers, for the bank's metadata.
+        channels: Number of channels of each stage's output.
+        stride: Stride of the first stage's output, in pixels of the model's input; also the patch grid's stride.
+        dimensions: Number of channels kept by default (the paper's number, where the paper has one).
+        mean: Mean per channel, subtracted from RGB in 0..255.
+        std: Standard deviation per channel, by which the difference is divided.
+        rename: Network's name of a tensor by its name in the packaged weights file; None if the names are the same.
     """
 
     build: Callable[[], nn.Module]
@@ -95,10 +95,11 @@ LITE0_BLOCKS_PER_LEVEL = (1, 2, 2, 3, 3, 4, 1)
 
 
 def timm_name(reference: str) -> str:
-    """The name that a tensor of the packaged Lite0 weights has in timm's `tf_efficientnet_lite0`.
+    """Name in timm's `tf_efficientnet_lite0` of a tensor of the packaged Lite0 weights.
 
-    The package numbers the blocks through; timm numbers them within their level. The first block has no expansion,
-    so timm calls its convolutions and norms one place earlier.
+    The package numbers the blocks of all levels consecutively; timm numbers the blocks within each level. The first
+    block has no expansion, so in timm its projection is `conv_pw`, not `conv_pwl`, and its norms are `bn1` and `bn2`,
+    not `bn2` and `bn3`.
 
     >>> timm_name("_blocks.3._expand_conv.weight")
     'blocks.2.0.conv_pw.weight'
@@ -139,7 +140,7 @@ ARCHITECTURES = {
         torchvision.models.efficientnet_b5, _b5_stages, ("block7", "block20", "block26"), (40, 128, 176), 4, 200
     ),
     "efficientnet_lite0": Architecture(
-        # timm's `tf_` variant pads as TensorFlow does, which is how these weights were trained
+        # timm's `tf_` variant pads as TensorFlow does; these weights were trained with that padding
         lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False),
         _lite0_stages,
         ("level3", "level4", "level5"),
@@ -154,18 +155,18 @@ ARCHITECTURES = {
 
 
 def fold_batch_norm(network: nn.Module) -> None:
-    """Fold each batch norm into the convolution before it, in place: the same function in evaluation, faster."""
+    """Fold each batch norm into the convolution before it, in place: same outputs in evaluation mode, but faster."""
     for parent in list(network.modules()):
         for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
-                # timm's norm carries the activation behind it
+                # timm's norm module includes the activation that follows
                 activation = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
                 setattr(parent, norm_name, activation)
 
 
 def as_batch(pictures: Sequence[Picture], crop: int | None = None) -> Tensor:
-    """(B, H, W, 3) uint8 from B pictures (H, W, 3), centre-cropped to `crop` pixels a side where it is given."""
+    """Batch (B, H, W, 3) uint8 of B pictures (H, W, 3), centre-cropped to `crop` pixels a side; None for no crop."""
     batch = torch.from_numpy(np.stack(pictures))
     if crop is None:
         return batch
@@ -174,13 +175,13 @@ def as_batch(pictures: Sequence[Picture], crop: int | None = None) -> Tensor:
 
 
 class Backbone:
-    """A pretrained network that turns pictures into three feature maps.
+    """Pretrained network that computes three feature maps of a picture.
 
     Attributes:
-        name: Its name in the configuration.
-        weights_sha256: Hash of the file its weights came from.
-        architecture: How it was cut.
-        device: Where it runs.
+        name: Name of the backbone in the configuration.
+        weights_sha256: SHA-256 of the weights file.
+        architecture: Construction and stages of the network.
+        device: Device that the network runs on.
         precision: `float32` or `bfloat16`.
     """
 
@@ -193,7 +194,7 @@ class Backbone:
         self.device = device
         self.precision = precision
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        # NHWC is how pictures arrive, and on CPUs up to twice as fast
+        # pictures arrive as NHWC, and NHWC is up to twice as fast on CPUs
         self._stages = [
             stage.to(device=device, dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for stage in stages
@@ -203,17 +204,17 @@ class Backbone:
 
     @property
     def weights_bytes(self) -> int:
-        """Memory of the stages' parameters and buffers."""
+        """Memory of the stages' parameters and buffers, in bytes."""
         tensors = (tensor for stage in self._stages for tensor in stage.state_dict().values())
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     @torch.inference_mode()
     def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
-        """The outputs of the three stages, or of the first `stages`.
+        """Feature maps: the outputs of the first `stages` stages.
 
         Args:
             pictures: (B, H, W, 3) uint8 RGB.
-            stages: 1 to 3.
+            stages: Number of stages, 1 to 3.
 
         Returns:
             (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
@@ -231,8 +232,8 @@ def load_backbone(model: ModelConfig) -> Backbone:
     """Build the configured backbone with its weights, ready on its device.
 
     Raises:
-        WeightsError: The weights can't be had or don't fit.
-        ConfigError: The device isn't there.
+        WeightsError: The weights can't be read or downloaded, or don't fit the network.
+        ConfigError: The device is not available on this machine.
     """
     architecture = ARCHITECTURES[model.backbone]
     network = architecture.build().eval().requires_grad_(False)
@@ -252,10 +253,10 @@ def load_backbone(model: ModelConfig) -> Backbone:
 
 
 def default_weights(backbone: str) -> Path:
-    """The weights file a backbone takes when none is configured: packaged, in torch's cache, or downloaded.
+    """Weights file of a backbone when none is configured: packaged, in torch's cache, or downloaded.
 
     Raises:
-        WeightsError: It can't be had.
+        WeightsError: The file is not in the cache and can't be downloaded.
     """
     if backbone == "efficientnet_lite0":
         return packaged_lite0()

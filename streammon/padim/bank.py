@@ -1,4 +1,4 @@
-"""What was learned about one scene: the Gaussian of every position, and how to read its distances."""
+"""Bank of one scene: the Gaussian of every patch position, the channel reduction, and the calibration of scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,15 +26,15 @@ from streammon.padim.scene_files import (
 
 
 class Bank:
-    """The Gaussians of one scene, ready to score.
+    """Fitted Gaussians of one scene; a bank scores after `prepare`.
 
     Attributes:
-        facts: What it was fitted with.
-        reduction: How channels are reduced.
-        mean: (P, D) float32.
-        cholesky: (P, D, D) float32, lower-triangular; emptied by `prepare`, which keeps its inverse instead.
-        whitening: (P, D, D) float32, that inverse; None before `prepare`, unless it is at hand.
-        calibration: From scores to false alarms a day; None for footage without time or too short.
+        facts: Facts of the fit.
+        reduction: Reduction of the backbone's channels.
+        mean: (P, D) float32 mean of each position.
+        cholesky: (P, D, D) float32 lower-triangular L of each covariance; emptied by `prepare`, which keeps L^-1.
+        whitening: (P, D, D) float32 W = L^-1; None before `prepare`, unless passed to the constructor.
+        calibration: False alarms a day as a function of the frame score; None without held-out frames.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Bank:
         self._smoother: MapSmoother | None = None
 
     def prepare(self, device: torch.device) -> Self:
-        """Move to the device that scores, and solve for what every batch needs."""
+        """Move the bank to the scoring device, and compute the whitening matrices and the map smoother."""
         self.reduction = self.reduction.to(device)
         self.mean = self.mean.to(device)
         solved = whitening(self.cholesky.to(device)) if self.whitening is None else self.whitening
@@ -66,7 +66,7 @@ class Bank:
 
     @torch.inference_mode()
     def distances(self, maps: Sequence[Tensor]) -> Tensor:
-        """(B, h, w) Mahalanobis distances on the patch grid, from a backbone's three maps (B, C, h, w)."""
+        """Mahalanobis distances (B, h, w) on the patch grid, from a backbone's three maps (B, C, h, w)."""
         assert self.whitening is not None, "prepare() comes first"
         distances = whitened_distance(self.reduction.embed(maps), self.mean, self.whitening)  # (B, P)
         return distances.view(-1, *self.facts.grid)
@@ -79,14 +79,13 @@ class Bank:
             maps: The backbone's three maps, (B, C, h, w) each.
 
         Returns:
-            (B, S, S) anomaly maps over the model's whole input (0 outside the crop, where nothing is known),
-            and (B,) frame scores.
+            (B, S, S) anomaly maps over the model's whole input (0 outside the crop), and (B,) frame scores.
         """
         return self.read(self.distances(maps))
 
     @torch.inference_mode()
     def read(self, distances: Tensor) -> tuple[Tensor, Tensor]:
-        """What `score` says of frames whose (B, h, w) distances are at hand."""
+        """Anomaly maps and frame scores, as `score` returns them, from (B, h, w) distances."""
         assert self._smoother is not None, "prepare() comes first"
         anomaly_maps = self._smoother(distances)
         scores = frame_scores(anomaly_maps, self.facts.frame_score)
@@ -97,7 +96,7 @@ class Bank:
         return anomaly_maps, scores
 
     def scoring_bytes(self) -> int:
-        """Memory of what scoring reads: the means, their whitening and the reduction; after `prepare`."""
+        """Memory of the means, the whitening matrices and the reduction, in bytes; only after `prepare`."""
         assert self.whitening is not None, "prepare() comes first"
         tensors = (self.mean, self.whitening, *reduction_tensors(self.reduction).values())
         return sum(tensor.nbytes for tensor in tensors)
@@ -106,7 +105,7 @@ class Bank:
         """Write `bank.safetensors` into a scene's folder; only before `prepare`.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The file can't be written.
         """
         assert self.cholesky.numel(), "a prepared bank no longer holds what is saved"
         tensors = {"mean": self.mean, "cholesky": pack_lower(self.cholesky)} | reduction_tensors(self.reduction)
@@ -122,7 +121,7 @@ class Bank:
         """Read `bank.safetensors` from a scene's folder.
 
         Raises:
-            BankError: It is missing, broken, or of another format.
+            BankError: The file is missing, broken, or of another format.
         """
         path = folder / BANK_FILE
         facts, tensors, _ = read_tensors(path)
@@ -137,14 +136,14 @@ class Bank:
         except (KeyError, ValueError, TypeError):
             raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
         reduction = reduction_of(path, facts, tensors)
-        mean = tensors["mean"].clone()  # else it would keep the whole mapped file in memory
+        mean = tensors["mean"].clone()  # a view would keep the whole mapped file in memory
         return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)
 
     def require_fit(self, backbone: Backbone, size: int, crop: int) -> None:
-        """Refuse to score with a backbone this bank wasn't fitted with.
+        """Require that the bank was fitted with this backbone, input size and crop.
 
         Raises:
-            BankError: It doesn't fit; both sides are named.
+            BankError: The bank was fitted with something else; the message names both sides.
         """
         difference = self.facts.mismatch(facts_for(self.facts.scene, backbone, self.reduction, size, crop))
         if difference:
@@ -156,12 +155,12 @@ class Bank:
 
 
 def scoring_tensors(bank: Bank) -> dict[str, Tensor]:
-    """What a prepared bank scores by, to be kept while a scene is learned."""
+    """Means and packed whitening matrices of a prepared bank, for a checkpoint of a running fit."""
     assert bank.whitening is not None, "prepare() comes first"
     return {"mean": bank.mean.clone(), "whitening": pack_lower(bank.whitening)}
 
 
 def restored_bank(facts: BankFacts, reduction: Reduction, kept: Mapping[str, Tensor], device: torch.device) -> Bank:
-    """The bank that `scoring_tensors` were of."""
+    """Prepared bank from the tensors that `scoring_tensors` returned; it has no calibration."""
     factor = unpack_lower(kept["whitening"].to(device), facts.dimensions)
     return Bank(facts, reduction, kept["mean"].clone(), torch.empty(0), None, whitening=factor).prepare(device)

@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision."""
+"""Choice of the device, the precision and the number of CPU threads that torch computes with."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from streammon.errors import ConfigError
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The configured device, or for `auto` the best one there is.
+    """Configured device; `auto` picks CUDA, else MPS, else the CPU.
 
     Raises:
-        ConfigError: It isn't there.
+        ConfigError: The device is not available on this machine.
     """
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -30,7 +30,7 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """`float32` or `bfloat16`; `auto` takes bfloat16 only where the hardware multiplies in it.
+    """Precision, `float32` or `bfloat16`; `auto` picks bfloat16 only where the hardware multiplies in bfloat16.
 
     Emulated bfloat16 is slower than float32: eight times on a CPU with AVX2 alone (ResNet18, 256x256).
     """
@@ -47,10 +47,10 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 @contextmanager
 def one_cpu_thread() -> Iterator[None]:
-    """Let torch compute in the calling thread alone.
+    """Restrict torch to one CPU thread.
 
-    For thousands of small factorisations: two threads that meet after each gain a third on an idle machine, and
-    on a busy one wait for each other for seconds, in which nothing is scored.
+    For thousands of small factorisations: two threads that synchronise after each factorisation gain a third on an
+    idle machine, but on a busy machine wait for each other for seconds, in which no frame is scored.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -61,7 +61,7 @@ def one_cpu_thread() -> Iterator[None]:
 
 
 def device_memory_bytes(device: torch.device) -> int | None:
-    """What torch holds of an accelerator's memory; None for the CPU, whose memory is the process' own."""
+    """Accelerator memory that torch has reserved, in bytes; None for the CPU, which uses the process's memory."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
     if device.type == "mps":

@@ -1,4 +1,4 @@
-"""What a bank says of itself: the facts that decide whether it fits a backbone, and another bank."""
+"""Facts of a fit, stored in a scene's files, which decide whether a bank fits a backbone or another bank."""
 
 from dataclasses import dataclass
 
@@ -15,27 +15,27 @@ INPUT_SIZE = 256  # side of the model's input, in pixels (PaDiM, section IV-B, a
 
 @dataclass(frozen=True)
 class BankFacts:
-    """What a bank says of itself in its file.
+    """Facts of a fit, stored in the headers of a scene's files.
 
     Attributes:
-        scene: Name of the scene it was learned for.
+        scene: Name of the scene.
         backbone: Name of the backbone.
-        weights_sha256: Hash of the backbone's weights file.
-        layers: The maps that were read.
+        weights_sha256: SHA-256 of the backbone's weights file.
+        layers: Names of the layers whose outputs are the feature maps.
         grid: Rows and columns of the patch grid.
         size: Side of the model's input, in pixels.
-        crop: Side of the centre crop taken from it; equal to `size` for none.
+        crop: Side of the centre crop of the input; equal to `size` for no crop.
         reduction: Kind of the reduction.
-        dimensions: D.
+        dimensions: D, number of channels after the reduction.
         seed: Seed of the reduction.
-        frame_score: How a map becomes one score; the calibration holds for it alone.
-        epsilon: Added to each variance.
-        frames: Frames fitted.
-        calibration_frames: Of them, those that calibrated before they were learned.
-        score_fps: Frames a second it was learned at; None for the footage's own rate.
+        frame_score: Method of `frame_scores`; the calibration is valid for this method only.
+        epsilon: Constant added to each variance.
+        frames: Number of frames fitted.
+        calibration_frames: Number of the fitted frames that were scored for calibration before they were learned.
+        score_fps: Frames a second the scene was learned at; None for the footage's own rate.
         precision: Precision of the backbone while fitting.
-        version: The streammon that wrote it.
-        format: Of the file.
+        version: Version of streammon that wrote the file.
+        format: Format number of the file.
     """
 
     scene: str
@@ -58,7 +58,7 @@ class BankFacts:
     format: int = FORMAT
 
     def mismatch(self, wanted: "BankFacts") -> tuple[str, str] | None:
-        """What this bank is and what is wanted, in words, or None when it fits."""
+        """Texts of the first difference, of this bank and of the wanted facts; None without a difference."""
         for name in ("backbone", "weights_sha256", "layers", "grid", "size", "crop"):
             if getattr(self, name) != getattr(wanted, name):
                 same_network = name not in ("backbone", "grid")
@@ -72,7 +72,7 @@ class BankFacts:
 
 
 def rate_words(score_fps: float | None) -> str:
-    """A rate in words.
+    """Frame rate in words.
 
     >>> rate_words(5.0), rate_words(None)
     ('5 frames a second', 'the rate of its footage')
@@ -94,7 +94,7 @@ def facts_for(
     frame_score: str = "max",
     score_fps: float | None = None,
 ) -> BankFacts:
-    """The facts of a bank that this backbone and reduction make."""
+    """Facts of a bank fitted with this backbone and reduction."""
     architecture = backbone.architecture
     cells = -(-crop // architecture.stride)
     return BankFacts(
@@ -115,10 +115,10 @@ def facts_for(
 
 
 def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
-    """D: how many channels the configured reduction keeps of this backbone's.
+    """D, the number of channels after the configured reduction of this backbone's channels.
 
     Raises:
-        ConfigError: More are asked for than there are.
+        ConfigError: More channels are to be kept than the backbone has.
     """
     channels = sum(backbone.architecture.channels)
     if model.reduction == "all":

@@ -1,4 +1,4 @@
-"""One multivariate Gaussian per patch position: fitted in one pass, merged exactly, measured by Cholesky.
+"""One multivariate Gaussian per patch position: fitted in one pass, merged exactly, distances by Cholesky factors.
 
 Shapes: B frames, P positions, D channels.
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 from streammon.padim.devices import one_cpu_thread
 
 EPSILON = 0.01  # PaDiM, eq. 1: makes every covariance invertible
-CHOLESKY_POSITIONS = 256  # at once, so that finishing a fit needs little more memory than the fit
+CHOLESKY_POSITIONS = 256  # positions a batch: finishing a fit then needs little more memory than the fit
 
 
 class RunningGaussian:
@@ -19,8 +19,8 @@ class RunningGaussian:
     and d = b - a, the joint mean is a + d m / (n + m) and the joint scatter S_a + S_b + d d^T n m / (n + m).
 
     Attributes:
-        count: Frames taken in.
-        mean: (P, D) float64.
+        count: Number of frames added.
+        mean: (P, D) float64; float32 on MPS, which has no float64.
         scatter: (P, D, D) float32, the sum of (x - mean)(x - mean)^T.
     """
 
@@ -33,14 +33,14 @@ class RunningGaussian:
 
     @torch.inference_mode()
     def update(self, embeddings: Tensor) -> None:
-        """Take in (B, P, D) embeddings of B frames."""
+        """Add (B, P, D) embeddings of B frames."""
         frames = len(embeddings)
         if frames == 0:
             return
         block_mean = embeddings.mean(0, dtype=self._mean_dtype)  # (P, D)
         delta = block_mean - self.mean
         total = self.count + frames
-        # the correction term is one more row: scatter += rows^T rows does all in one pass over the scatter
+        # the correction term is one more row, so scatter += rows^T rows takes one pass over the scatter
         correction = delta.float() * (self.count * frames / total) ** 0.5
         rows = torch.cat([embeddings - block_mean.float(), correction[None]]).permute(1, 0, 2)  # (P, B + 1, D)
         self.scatter.baddbmm_(rows.mT, rows)
@@ -49,10 +49,10 @@ class RunningGaussian:
 
     @torch.inference_mode()
     def merge(self, other: "RunningGaussian") -> None:
-        """Take in what another fit saw, as if this one had seen it.
+        """Add the frames of another fit; the result is that of one fit of all the frames.
 
         Raises:
-            ValueError: The two differ in P or D.
+            ValueError: The two fits differ in P or D.
         """
         if self.mean.shape != other.mean.shape:
             raise ValueError(f"{tuple(self.mean.shape)} positions and channels against {tuple(other.mean.shape)}")
@@ -74,7 +74,7 @@ class RunningGaussian:
             (P, D, D) float32.
 
         Raises:
-            ValueError: Fewer than 2 frames: no covariance.
+            ValueError: Fewer than 2 frames, which have no covariance.
         """
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 frames, not {self.count}")
@@ -116,10 +116,10 @@ def mahalanobis(embeddings: Tensor, mean: Tensor, cholesky: Tensor) -> Tensor:
 
 
 def whitening(cholesky: Tensor) -> Tensor:
-    """W = L^-1, (P, D, D): solved once when a bank is loaded, so that each batch is a product instead of a solve.
+    """Whitening matrices W = L^-1, (P, D, D): solved once a bank, so that a batch takes a product, not a solve.
 
-    L is triangular and no worse conditioned than the root of Sigma's condition number (at most
-    sqrt(largest variance / epsilon)), so W loses none of the digits that inverting Sigma would.
+    The condition number of L is the square root of Sigma's (about sqrt(largest variance / epsilon) at most), so W
+    keeps the digits that inverting Sigma would lose.
     """
     identity = torch.eye(cholesky.shape[-1], device=cholesky.device)
     factors = torch.empty_like(cholesky)
@@ -131,20 +131,20 @@ def whitening(cholesky: Tensor) -> Tensor:
 
 
 def whitened_distance(embeddings: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """`mahalanobis` with W = L^-1 at hand: (B, P) lengths of W (x - mu), one batched product."""
+    """Mahalanobis distances (B, P) as lengths of W (x - mu), with W = L^-1: one batched product."""
     centred = (embeddings - mean).permute(1, 0, 2)  # (P, B, D)
     distances: Tensor = torch.linalg.vector_norm(torch.bmm(centred, whitening.mT), dim=2).T
     return distances
 
 
 def pack_lower(matrices: Tensor) -> Tensor:
-    """The lower triangles of (P, D, D), row by row, as (P, D (D + 1) / 2): half the size."""
+    """Lower triangles of (P, D, D) matrices, row by row, as (P, D (D + 1) / 2): half the size."""
     rows, columns = torch.tril_indices(*matrices.shape[1:], device=matrices.device)
     return matrices[:, rows, columns]
 
 
 def unpack_lower(packed: Tensor, dimensions: int) -> Tensor:
-    """(P, D, D) lower-triangular matrices from `pack_lower`'s rows."""
+    """Lower-triangular matrices (P, D, D) from the rows that `pack_lower` returned."""
     rows, columns = torch.tril_indices(dimensions, dimensions, device=packed.device)
     matrices = packed.new_zeros(len(packed), dimensions, dimensions)
     matrices[:, rows, columns] = packed

@@ -1,8 +1,7 @@
-"""From three maps to one embedding per position, with fewer channels.
+"""Patch embeddings: three feature maps, concatenated at each position and reduced to fewer channels.
 
-PaDiM, section III-A and III-D: the activation vectors that lie over one another at a patch position are
-concatenated, then reduced. The grid is the first (finest) map's; a coarser map's vector serves every position
-beneath it, which is nearest-neighbour upsampling.
+PaDiM, sections III-A and III-D: the activation vectors of the three maps at a patch position are concatenated, then
+reduced. The grid is that of the first (finest) map; coarser maps are upsampled by nearest neighbour.
 """
 
 from collections.abc import Sequence
@@ -16,14 +15,12 @@ KINDS = ("random", "all", "pca", "orthogonal")
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """Which channels are kept, or how they are mixed.
-
-    Exactly one of the two is set.
+    """Selection or projection of channels: exactly one of `indices` and `projection` is set.
 
     Attributes:
         kind: `random`, `all`, `pca` or `orthogonal`.
-        indices: (D,) int64, ascending: the channels kept.
-        projection: (C, D) float32: orthonormal columns that mix all channels.
+        indices: (D,) int64, ascending indices of the channels kept.
+        projection: (C, D) float32 matrix with orthonormal columns, which mixes all channels.
     """
 
     kind: str
@@ -43,13 +40,13 @@ class Reduction:
         return Reduction(self.kind, *moved)
 
     def embed(self, maps: Sequence[Tensor]) -> Tensor:
-        """Concatenate and reduce.
+        """Concatenate the maps at each position and reduce the channels.
 
-        Both happen per map before upsampling, which is the same (selection and projection act on channels,
-        upsampling on positions) and touches less memory.
+        Each map is reduced before upsampling: the result is the same, since reduction acts on channels and
+        upsampling on positions, and less memory is touched.
 
         Args:
-            maps: (B, C_i, h_i, w_i), from fine to coarse; each grid divides the first.
+            maps: (B, C_i, h_i, w_i), from fine to coarse; h_i and w_i divide h_0 and w_0.
 
         Returns:
             (B, P, D) with P = h_0 w_0, row by row.
@@ -81,13 +78,13 @@ def _onto_grid(feature: Tensor, height: int, width: int) -> Tensor:
 
 
 def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Reduction:
-    """A seeded reduction from C to D channels; `pca` needs footage and comes from `principal_components`.
+    """Seeded reduction from C to D channels; `pca` needs footage and comes from `PrincipalComponents`.
 
     `random` keeps D channels (the paper's Rd). `orthogonal` mixes all channels by a random matrix with
     orthonormal columns (semi-orthogonal embedding, Kim et al., arXiv:2105.14737).
 
     Raises:
-        ValueError: Unknown kind, or D above C.
+        ValueError: Unknown kind, or D is below 1 or above C.
 
     >>> make_reduction("random", 448, 3, seed=0).indices.tolist() == sorted(
     ...     make_reduction("random", 448, 3, seed=0).indices.tolist())
@@ -103,14 +100,14 @@ def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Redu
     if kind == "orthogonal":
         gaussian = torch.randn(channels, dimensions, generator=generator, dtype=torch.float64)
         q, r = torch.linalg.qr(gaussian)
-        return Reduction(kind, projection=(q * r.diagonal().sign()).float())  # the sign makes it uniform
+        return Reduction(kind, projection=(q * r.diagonal().sign()).float())  # the signs make it uniform (Haar)
     raise ValueError(f"no reduction is called {kind}")
 
 
 class PrincipalComponents:
     """Streaming PCA of embeddings, pooled over frames and positions: the first pass that `pca` needs.
 
-    Holds only (C,) and (C, C) sums, in float64.
+    Keeps only (C,) and (C, C) sums, in float64.
     """
 
     def __init__(self, channels: int) -> None:
@@ -120,17 +117,17 @@ class PrincipalComponents:
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
     def update(self, maps: Sequence[Tensor]) -> None:
-        """Take in three maps (B, C_i, h_i, w_i)."""
+        """Add three maps (B, C_i, h_i, w_i) of B frames."""
         patches = self._every.to(maps[0].device).embed(maps).flatten(0, 1)  # (B P, C)
         self._count += len(patches)
         self._sum += patches.mean(0).cpu().double() * len(patches)
         self._products += (patches.T @ patches).cpu().double()
 
     def reduction(self, dimensions: int) -> Reduction:
-        """The projection on the `dimensions` directions of largest variance.
+        """Projection on the `dimensions` directions of largest variance.
 
         Raises:
-            ValueError: Nothing was taken in, or D is above C.
+            ValueError: No frames were added, or D is below 1 or above C.
         """
         channels = len(self._sum)
         if self._count == 0 or not 1 <= dimensions <= channels:

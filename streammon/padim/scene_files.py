@@ -1,7 +1,7 @@
-"""The files of a scene: safetensors, never pickle, with the facts as JSON in the header.
+"""Files of a scene: safetensors, never pickle, with the facts as JSON in the header.
 
-Written beside their place and renamed into it, so that a crash or a full disk never leaves half a bank.
-This is the seam at which safetensors' errors become ours.
+A file is written under a temporary name and then renamed, so that a crash or a full disk never leaves half a bank.
+This module translates safetensors' errors into streammon's.
 """
 
 import json
@@ -28,10 +28,10 @@ FIT_AGAIN = "fit it again with `streammon fit`"
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts, **more: dict[str, Any]) -> None:
-    """Write one of our files; `more` are further entries of its header, as JSON.
+    """Write a safetensors file of a scene; `more` are further entries of the header, stored as JSON.
 
     Raises:
-        StorageError: It can't be written.
+        StorageError: The file can't be written.
     """
     metadata = {"streammon": json.dumps(asdict(facts))} | {name: json.dumps(value) for name, value in more.items()}
     on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
@@ -39,28 +39,28 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts, **mo
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all.
+    """Write a UTF-8 text file atomically.
 
     Raises:
-        StorageError: It can't be written.
+        StorageError: The file can't be written.
     """
     write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def hold_writable(folder: Path) -> None:
-    """Find out before the work, not after it, whether a scene's files can be written.
+    """Require, before a long fit and not after it, that a scene's folder can be written.
 
     Raises:
-        StorageError: The folder can't be made or written.
+        StorageError: The folder can't be created or written.
     """
     storage.hold_writable(folder, "choose another folder with `scenes:` or --scenes")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file that then takes the place of `path`: whole, or as it was before.
+    """Replace `path` atomically by a file that `write` writes under a temporary name.
 
     Raises:
-        StorageError: It can't be written.
+        StorageError: The file can't be written; `path` is then unchanged.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -87,10 +87,10 @@ def _os_reason(error: OSError | SafetensorError) -> str:
 
 
 def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor], dict[str, Any]]:
-    """The facts, the tensors and the further header entries of one of our files.
+    """Facts, tensors and further header entries of a safetensors file of a scene.
 
     Raises:
-        BankError: It is missing, broken, or of another format.
+        BankError: The file is missing, broken, or of another format.
     """
     where = f"scene {path.parent.name!r}"
     what = "bank" if path.name == BANK_FILE else "running statistics"
@@ -123,10 +123,10 @@ def _looks_pickled(path: Path) -> bool:
 
 
 def require_shapes(path: Path, tensors: dict[str, Tensor], wanted: dict[str, tuple[int, ...]]) -> None:
-    """Refuse a file whose tensors aren't what its header says.
+    """Require that a file's tensors have the shapes that follow from its header.
 
     Raises:
-        BankError: One is missing or has another shape.
+        BankError: A tensor is missing or has another shape.
     """
     for name, shape in wanted.items():
         if name not in tensors or tensors[name].shape != shape:
@@ -135,16 +135,16 @@ def require_shapes(path: Path, tensors: dict[str, Tensor], wanted: dict[str, tup
 
 
 def reduction_tensors(reduction: Reduction) -> dict[str, Tensor]:
-    """What a file keeps of a reduction."""
+    """Tensors of a reduction by their names in a file."""
     named = {"channel_indices": reduction.indices, "channel_projection": reduction.projection}
     return {name: tensor for name, tensor in named.items() if tensor is not None}
 
 
 def reduction_of(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -> Reduction:
-    """The reduction that a file keeps.
+    """Reduction stored in a file.
 
     Raises:
-        BankError: It keeps none.
+        BankError: The file has no reduction, or one with another number of channels than its header.
     """
     indices, projection = tensors.get("channel_indices"), tensors.get("channel_projection")
     if (indices is None) == (projection is None):

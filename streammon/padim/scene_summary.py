@@ -1,4 +1,4 @@
-"""`scene.yaml`: what a person wants to know of a bank."""
+"""`scene.yaml`: a summary of a fitted scene for people."""
 
 import datetime
 from pathlib import Path
@@ -17,17 +17,17 @@ SHOWN_RATES_PER_DAY = (24.0, 1.0, 0.1)
 def write_scene_file(
     folder: Path, facts: BankFacts, learned_from: list[str], method: str, calibration: Calibration | None
 ) -> None:
-    """Write `scene.yaml`: what was learned, for people. Nothing reads it back.
+    """Write `scene.yaml`, a summary of a fitted scene for people. streammon never reads the file.
 
     Args:
-        folder: The scene's.
-        facts: Of its bank.
+        folder: Folder of the scene.
+        facts: Facts of the scene's bank.
         learned_from: Names of the footage or camera.
         method: `motion` or `padim`.
-        calibration: Of the method's scores; None without.
+        calibration: Calibration of the method's scores; None without held-out frames.
 
     Raises:
-        StorageError: It can't be written.
+        StorageError: The file can't be written.
     """
     summary = {
         "scene": facts.scene,

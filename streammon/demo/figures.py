@@ -1,4 +1,4 @@
-"""Who and what moves on the plaza: pedestrians with a gait, a van, and their shadows."""
+"""Moving figures on the plaza: pedestrians with a gait, a van, and the shadows of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ from streammon.demo.scenery import (
 from streammon.records import Picture
 
 Place: TypeAlias = Callable[[float, float, float], Point]
-"""A body's own forward, aside and up as a point on the plaza."""
+"""Point on the plaza by a body's own coordinates: forward, aside and up."""
 
-STRIDE_OF_STATURE = 0.77  # two steps
+STRIDE_OF_STATURE = 0.77  # stride (two steps) over stature
 HIP_SWING = 0.39  # radians each way: gives that stride with legs half the stature long
 VAN_LENGTH_M, VAN_WIDTH_M, VAN_HEIGHT_M = 5.2, 2.0, 2.3
 WHEEL_RADIUS_M = 0.37
@@ -37,7 +37,7 @@ OCTAGON = [(cos(turn * pi / 4), sin(turn * pi / 4)) for turn in range(8)]
 
 @dataclass(frozen=True)
 class Look:
-    """What a pedestrian looks like."""
+    """Appearance of a pedestrian."""
 
     stature_m: float
     shirt: Colour
@@ -58,7 +58,7 @@ HAIRS = [(42, 32, 26), (26, 24, 24), (98, 70, 44), (150, 124, 84), (128, 126, 12
 
 
 def look(rng: np.random.Generator) -> Look:
-    """Someone."""
+    """Random appearance of a pedestrian."""
 
     def one_of(colours: list[tuple[int, int, int]]) -> Colour:
         return colours[int(rng.integers(len(colours)))]
@@ -76,14 +76,14 @@ def look(rng: np.random.Generator) -> Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where someone is and how.
+    """Position, heading and gait of a pedestrian.
 
     Attributes:
-        right: Metres to the right.
-        away: Metres from the camera.
-        heading: Direction of the walk: cosine to the right, sine away from the camera.
-        walked_m: Distance walked, which is the phase of the gait.
-        stands: Both feet on the ground.
+        right: Metres to the right of the camera.
+        away: Metres away from the camera.
+        heading: Direction of the walk, in radians: 0 to the right, pi / 2 away from the camera.
+        walked_m: Distance walked, which gives the phase of the gait.
+        stands: True while both feet stand on the ground.
     """
 
     right: float
@@ -94,7 +94,7 @@ class Pose:
 
 
 def draw_pedestrian(canvas: Picture, scene: Scenery, view: View, who: Look, pose: Pose) -> None:
-    """One person and their shadow, behind whatever stands nearer."""
+    """Draw a pedestrian and the shadow, behind scenery that stands nearer."""
     scale = view.px_per_m(pose.away)
     foot = view.project([(pose.right, pose.away, 0.0)])[0]
     half, tall, below = 0.5 * scale + 3, (who.stature_m * 1.08) * scale + 3, 0.3 * scale + 3
@@ -115,7 +115,7 @@ def draw_pedestrian(canvas: Picture, scene: Scenery, view: View, who: Look, pose
 
 
 class _Sprite:
-    """A patch of picture with alpha, drawn larger than it will be."""
+    """Patch of a picture with alpha, drawn `detail` times larger than its final size."""
 
     def __init__(self, view: View, left: int, top: int, width: int, height: int, detail: int) -> None:
         self.view, self.left, self.top, self.detail = view, left, top, detail
@@ -123,8 +123,8 @@ class _Sprite:
         self.rgba = np.zeros((height * detail, width * detail, 4), np.uint8)
 
     def corners(self, points: list[Point]) -> NDArray[np.int32]:
-        """Points on the plaza as OpenCV's fixed-point pixels of this patch."""
-        # In one go, and in plain Python: this runs two hundred times a picture.
+        """Pixels of the patch, in OpenCV's fixed-point format, of points on the plaza."""
+        # Plain Python in one step is faster here: this runs two hundred times a picture.
         unit = self.detail << FIXED_BITS
         focal = self.view.focal_px * unit
         left, top = (self.view.width / 2 - self.left) * unit, (self.view.horizon_px - self.top) * unit
@@ -137,35 +137,35 @@ class _Sprite:
         )
 
     def limb(self, points: list[Point], width_m: float, colour: Colour) -> None:
-        """A stroke with round joints."""
+        """Draw a stroke with round joints."""
         scale = self.view.px_per_m(points[0][1]) * self.detail
         thick = max(1, round(width_m * scale))
         cv2.polylines(self.rgba, [self.corners(points)], False, (*colour, 255), thick, cv2.LINE_8, FIXED_BITS)
 
     def hull(self, points: list[Point], colour: Colour) -> None:
-        """The outline of a solid."""
+        """Draw the filled convex outline of a solid."""
         outline = cv2.convexHull(self.corners(points))
         cv2.fillConvexPoly(self.rgba, outline, (*colour, 255), cv2.LINE_8, FIXED_BITS)
 
     def polygon(self, points: list[Point], colour: Colour) -> None:
-        """A flat face."""
+        """Draw a flat face."""
         cv2.fillPoly(self.rgba, [self.corners(points)], (*colour, 255), cv2.LINE_8, FIXED_BITS)
 
     def ball(self, centre: Point, radius_m: float, colour: Colour) -> None:
-        """A sphere."""
+        """Draw a sphere."""
         radius = round(radius_m * self.view.px_per_m(centre[1]) * self.detail * (1 << FIXED_BITS))
         spot = self.corners([centre])[0].tolist()
         cv2.circle(self.rgba, spot, radius, (*colour, 255), -1, cv2.LINE_8, FIXED_BITS)
 
     def picture(self, light: float) -> Floats:
-        """(H, W, 4) premultiplied colour 0..255 and alpha 0..1, at the picture's size."""
+        """Patch (H, W, 4) at its final size: premultiplied colour 0..255, scaled by `light`, and alpha 0..1."""
         small = cv2.resize(self.rgba, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
         small *= np.array((light, light, light, 1 / 255), np.float32)
         return small
 
 
 def _draw_body(sprite: _Sprite, who: Look, pose: Pose) -> None:
-    """Far limbs, trunk, head, near limbs."""
+    """Draw a body from far to near: far limbs, near leg, trunk and head, bag, near arm."""
     ahead, aside = (cos(pose.heading), sin(pose.heading)), (-sin(pose.heading), cos(pose.heading))
     tall = who.stature_m
     phase = 2 * pi * pose.walked_m / (STRIDE_OF_STATURE * tall)
@@ -203,13 +203,13 @@ def _draw_body(sprite: _Sprite, who: Look, pose: Pose) -> None:
     _draw_trunk(sprite, who, at, sink)
     if who.bag is not None:
         bag = [at(a, b, h - sink) for a in (-0.15, -0.06) for b in (-0.075, 0.075) for h in (0.59, 0.78)]
-        if sin(pose.heading) > -0.3:  # on the back: hidden from in front
+        if sin(pose.heading) > -0.3:  # on the back: hidden when the pedestrian walks towards the camera
             sprite.hull(bag, lit(who.bag, 0.85))
     arm(*sides[1], light=1.05)
 
 
 def _draw_trunk(sprite: _Sprite, who: Look, at: Place, sink: float) -> None:
-    """Hips, coat or shirt with a sunny side, neck and head."""
+    """Draw hips, coat or shirt with a sunny side, neck and head."""
     tall = who.stature_m
     hem = 0.36 if who.coat else 0.5
 
@@ -229,7 +229,7 @@ def _draw_trunk(sprite: _Sprite, who: Look, at: Place, sink: float) -> None:
 
 
 def _leg(phase: float, stands: bool) -> list[tuple[float, float]]:
-    """Hip, knee, ankle and toe, forward and up in statures. The knee bends while the leg swings forward."""
+    """Hip, knee, ankle and toe as (forward, up), in statures; the knee bends while the leg swings forward."""
     swing = 0.03 if stands else HIP_SWING * sin(phase)
     bend = 0.04 if stands else 0.1 + 0.95 * max(0.0, cos(phase + 0.4)) ** 1.5
     knee = (0.245 * sin(swing), 0.52 - 0.245 * cos(swing))
@@ -241,14 +241,14 @@ def _leg(phase: float, stands: bool) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class VanPose:
-    """Where the van's tail is, in metres; it drives to the right."""
+    """Position of the van's tail, right and away in metres; the van drives to the right."""
 
     tail: float
     away: float
 
 
 def draw_van(canvas: Picture, scene: Scenery, view: View, pose: VanPose) -> None:
-    """A delivery van and its shadow."""
+    """Draw a delivery van and its shadow."""
 
     def at(along: float, side: float, up: float) -> Point:
         return pose.tail + along, pose.away + side * VAN_WIDTH_M / 2, up
@@ -353,9 +353,9 @@ def _van_shadow(canvas: Picture, scene: Scenery, view: View, at: Place) -> None:
 def _cast_shadow(
     canvas: Picture, scene: Scenery, picture: Floats, sprite: _Sprite, foot: NDArray[np.float64], away: float
 ) -> None:
-    """The figure's own outline, laid on the ground away from the sun, softer than the figure."""
+    """Draw a figure's shadow: the figure's outline, projected on the ground away from the sun and blurred."""
     to_right, to_away = SUN_SHADOW
-    # What is h pixels above the foot falls h * to_right pixels to the right and h * rise pixels up the picture.
+    # The shadow of a point h pixels above the foot lies h * to_right pixels to the right and h * rise pixels up.
     rise = to_away * CAMERA_HEIGHT_M / (away + 0.4)
     width, height = sprite.size
     foot_y = float(foot[1]) - sprite.top
@@ -368,7 +368,7 @@ def _cast_shadow(
 
 
 def _darken(canvas: Picture, scene: Scenery, mask: NDArray[np.uint8], left: int, top: int, blur_px: float) -> None:
-    """Take the sun from sunny ground where the mask, softened, is."""
+    """Remove the sunlight from sunny ground under the blurred mask."""
     rows, columns, inner = _overlap(canvas.shape, mask.shape, left, top)
     sun = scene.sunlight[rows, columns] * np.isinf(scene.depth_m[rows, columns])
     light = 1 - (SHADOW_DEPTH / 255) * cv2.GaussianBlur(mask, (0, 0), blur_px)[inner] * sun
@@ -377,7 +377,7 @@ def _darken(canvas: Picture, scene: Scenery, mask: NDArray[np.uint8], left: int,
 
 
 def _blend(canvas: Picture, depth_m: Floats, picture: Floats, left: int, top: int, away: float) -> None:
-    """Lay a premultiplied picture over the canvas where nothing stands nearer."""
+    """Blend a premultiplied picture over the canvas where no scenery stands nearer."""
     rows, columns, inner = _overlap(canvas.shape, picture.shape, left, top)
     shown = picture[inner] * (depth_m[rows, columns] >= away)[..., None]
     part = canvas[rows, columns]
@@ -387,7 +387,7 @@ def _blend(canvas: Picture, depth_m: Floats, picture: Floats, left: int, top: in
 def _overlap(
     canvas: tuple[int, ...], patch: tuple[int, ...], left: int, top: int
 ) -> tuple[slice, slice, tuple[slice, slice]]:
-    """Rows and columns of the canvas that a patch at (left, top) covers, and which part of the patch that is."""
+    """Rows and columns of the canvas that a patch at (left, top) covers, and the covering part of the patch."""
     first_row, last_row = max(0, top), max(0, min(canvas[0], top + patch[0]))
     first_column, last_column = max(0, left), max(0, min(canvas[1], left + patch[1]))
     last_row, last_column = max(first_row, last_row), max(first_column, last_column)

@@ -1,6 +1,6 @@
-"""A made-up plaza in front of a made-up camera: people walk; at a chosen moment a van drives across.
+"""Synthetic video of a plaza where people walk; at a chosen time a van drives across.
 
-Everything is drawn from one seed, so the same arguments give the same pictures, and what is abnormal is known.
+All randomness comes from one seed, so the same arguments give the same pictures. The abnormal frames are known.
 """
 
 from collections.abc import Iterator
@@ -28,17 +28,17 @@ from streammon.demo.figures import (
 from streammon.demo.scenery import View, scenery
 from streammon.records import Picture
 
-CROSSING_S = 6.0  # the van's way from one edge of the picture to the other
+CROSSING_S = 6.0  # duration of the van's drive from one edge of the picture to the other
 VAN_AWAY_M = 16.8
-ARRIVAL_EVERY_S = 1.6  # a new pedestrian, on average: busy enough that 36 s show nearly all there is to learn
-WARM_UP_S = 36.0  # the longest walk: at the first picture the plaza is as busy as later
-NOISE_SIGMA = 2.3  # of 255, a small sensor by daylight
+ARRIVAL_EVERY_S = 1.6  # mean time between new pedestrians, so short that 36 s contain nearly all normal motion
+WARM_UP_S = 36.0  # duration of the longest walk, so that the plaza is as busy at the first picture as later
+NOISE_SIGMA = 2.3  # grey levels of 255, as of a small sensor by daylight
 NOISE_ZERO = 128
 NOISE_TILES = 6
 NOISE_SHIFT_PX = 64
 BITRATE_KBPS = 1200
 
-# Where people walk: right and away in metres, from edge to edge or door; taken in both directions.
+# Pedestrians' routes: corners (right, away) in metres, from an edge to another edge or a door, walked both ways.
 ROUTES = [
     [(-9.3, 12.6), (9.3, 12.1)],
     [(-15.5, 21.9), (15.5, 21.5)],
@@ -50,7 +50,7 @@ ROUTES = [
 
 
 def is_abnormal(time_s: float, anomaly_at_s: float | None) -> bool:
-    """Whether the van is in the picture.
+    """True while the van is in the picture.
 
     >>> [is_abnormal(t, anomaly_at_s=60.0) for t in (59.9, 60.0, 65.9, 66.0)]
     [False, True, True, False]
@@ -60,15 +60,15 @@ def is_abnormal(time_s: float, anomaly_at_s: float | None) -> bool:
 
 @dataclass(eq=False)
 class _Walker:
-    """Someone on their way.
+    """Pedestrian on a route.
 
     Attributes:
-        who: What they look like.
-        corners: (N, 2) their path.
-        speed_mps: Their pace.
-        starts_s: When they set out.
-        walked_m: How far they are.
-        waits: Whether they let the van pass.
+        who: Appearance of the pedestrian.
+        corners: (N, 2) corners of the route, right and away in metres.
+        speed_mps: Walking speed.
+        starts_s: Time at which the walk starts.
+        walked_m: Distance walked so far.
+        waits: True while the pedestrian lets the van pass.
     """
 
     who: Look
@@ -79,7 +79,7 @@ class _Walker:
     waits: bool = False
 
     def place(self, walked_m: float) -> tuple[float, float, float] | None:
-        """Right, away and heading after so many metres; None beyond the end."""
+        """Right, away and heading after `walked_m` metres; None beyond the end of the route."""
         for here, there in zip(self.corners[:-1], self.corners[1:], strict=True):
             step = (float(there[0] - here[0]), float(there[1] - here[1]))
             along = hypot(*step)
@@ -98,9 +98,9 @@ def plaza_pictures(
     seed: int = 7,
     anomaly_at_s: float | None = None,
 ) -> Iterator[Picture]:
-    """The camera's pictures, (H, W, 3) uint8 RGB, in order; picture n is taken at n / fps seconds.
+    """Pictures of the camera, (H, W, 3) uint8 RGB, in order; picture n is taken at n / fps seconds.
 
-    Two runs that differ only in `anomaly_at_s` give equal pictures until then.
+    Two runs that differ only in `anomaly_at_s` give equal pictures until the earlier van enters.
     """
     view = View(*size)
     stage, people, sensor, weather = np.random.default_rng(seed).spawn(4)
@@ -138,7 +138,7 @@ def render_plaza(
     seed: int = 7,
     anomaly_at_s: float | None = None,
 ) -> None:
-    """Encode the pictures as a surveillance camera would: H.264, a keyframe each second, no B-frames."""
+    """Encode the pictures to a file as a surveillance camera would: H.264, a keyframe each second, no B-frames."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "superfast", "tune": "zerolatency"})
         stream.width, stream.height = size
@@ -167,7 +167,7 @@ def render_plaza(
 
 
 def _arrivals(rng: np.random.Generator, seconds: float) -> list[_Walker]:
-    """Who comes when: each route in each direction equally often, so a minute shows all there is to learn."""
+    """Pedestrians and their start times: each route in each direction equally often, so a minute has them all."""
     walkers: list[_Walker] = []
     time_s = -WARM_UP_S
     while time_s < seconds:
@@ -183,7 +183,7 @@ def _arrivals(rng: np.random.Generator, seconds: float) -> list[_Walker]:
 
 
 def _advance(walker: _Walker, time_s: float, step_s: float, van: VanPose | None) -> Pose | None:
-    """Where someone is now; then they take their step, unless it would bring them before the van."""
+    """Current pose of a walker, None off the route; also advances the walker by a step unless the van is coming."""
     here = walker.place(walker.walked_m)
     if time_s < walker.starts_s or here is None:
         return None
@@ -195,7 +195,7 @@ def _advance(walker: _Walker, time_s: float, step_s: float, van: VanPose | None)
 
 
 def _in_the_way(walker: _Walker, van: VanPose) -> bool:
-    """Whether someone at the edge of the van's lane would walk into it just before the van comes by."""
+    """True if a walker at the edge of the van's lane would step into the lane while the van passes or approaches."""
     here, ahead = walker.place(walker.walked_m), walker.place(walker.walked_m + 0.4)
     if here is None or ahead is None:
         return False
@@ -207,7 +207,7 @@ def _in_the_way(walker: _Walker, van: VanPose) -> bool:
 
 
 def _van_pose(time_s: float, anomaly_at_s: float | None, view: View) -> VanPose | None:
-    """The van enters at one edge at `anomaly_at_s` and has left the other after `CROSSING_S`, shadow and all."""
+    """Pose of the van, which crosses the picture within `CROSSING_S` of `anomaly_at_s`; None before and after."""
     if anomaly_at_s is None or not is_abnormal(time_s, anomaly_at_s):
         return None
     edge = view.half_width_m(VAN_AWAY_M + VAN_WIDTH_M / 2) + 1.0
@@ -216,7 +216,7 @@ def _van_pose(time_s: float, anomaly_at_s: float | None, view: View) -> VanPose 
 
 
 def _noise_tiles(view: View, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-    """Sensor noise around `NOISE_ZERO`, made once: fresh noise for each picture would cost more than the drawing."""
+    """Tiles of sensor noise around `NOISE_ZERO`, made once: new noise per picture would take longer than drawing."""
     shape = (view.height + NOISE_SHIFT_PX, view.width + NOISE_SHIFT_PX)
     tiles = []
     for _ in range(NOISE_TILES):
@@ -227,7 +227,7 @@ def _noise_tiles(view: View, rng: np.random.Generator) -> list[NDArray[np.uint8]
 
 
 def _exposed(canvas: Picture, gain: float, tiles: list[NDArray[np.uint8]], rng: np.random.Generator) -> Picture:
-    """The picture in this moment's light, with a piece of one of the noise tiles over it."""
+    """Picture of the canvas multiplied by `gain`, plus a random window of a random noise tile."""
     height, width = canvas.shape[:2]
     tile = tiles[int(rng.integers(len(tiles)))]
     top, left = (int(offset) for offset in rng.integers(0, NOISE_SHIFT_PX, 2))

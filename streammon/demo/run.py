@@ -1,7 +1,7 @@
-"""The demo: a plaza is learned over RTSP, a van crosses it, and the alert arrives over Redis.
+"""Demo: a plaza is learned over RTSP, a van crosses the plaza, and the alert arrives over Redis.
 
-The whole product runs, nothing is shortened: the camera is a real RTSP stream on loopback, the bank is learned from
-it live, the alert goes through a real Valkey server and is read back by a subscriber, and the page shows it all.
+The whole product runs: the camera is a real RTSP stream on loopback, the bank is learned live from that stream, the
+alert goes through a real Valkey server and is read back by a subscriber, and the page shows the camera and the alert.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ CAMERA = "plaza"
 LEARN_S = 45
 ANOMALY_AT_S = 51.0  # a few normal seconds are watched first
 FILM_S = 62.0
-SLACK_S = 3.0  # for a frame to be decoded, scored and alerted on
-FALSE_ALARMS_PER_DAY = 100.0  # nine seconds of calibration can't promise much less
+SLACK_S = 3.0  # allowance for decoding, scoring and alerting
+FALSE_ALARMS_PER_DAY = 100.0  # nine seconds of calibration can't support a much lower rate
 
 
 @dataclass(slots=True)
 class DemoReport:
-    """How the demo went.
+    """Outcome of the demo.
 
     Attributes:
-        alert_id: The alert the van raised, as read back from Redis; None when none came.
-        reason: What it said; None likewise.
-        first_alert_after_s: Seconds from the start of the demo until it arrived over Redis.
-        delay_s: Seconds from the van's entrance until it arrived.
-        peak_score: The van's largest frame score.
-        false_alerts: Alerts while nothing but people walked.
-        messages: Alert messages read back from Redis.
+        alert_id: Id of the first alert during the van's crossing, as read back from Redis; None without one.
+        reason: Reason given in that alert.
+        first_alert_after_s: Seconds from the start of the demo until that alert arrived over Redis.
+        delay_s: Seconds from the van's entrance until that alert arrived over Redis.
+        peak_score: Largest frame score of that alert.
+        false_alerts: Number of alerts that opened outside the van's crossing.
+        messages: Number of alert messages read back from Redis.
     """
 
     alert_id: str | None = None
@@ -51,11 +51,11 @@ class DemoReport:
 
 
 async def run_demo(show: Callable[[Event], None], started_s: float) -> DemoReport:
-    """Run it to its end, about a minute.
+    """Run the whole demo, which takes about a minute.
 
     Args:
-        show: Takes every event, on the event loop.
-        started_s: Unix time at which the user pressed return.
+        show: Receives every event, on the event loop.
+        started_s: Unix time at which the user started the demo.
     """
     with tempfile.TemporaryDirectory(prefix="streammon-demo-") as folder:
         return await _play(show, started_s, Path(folder))
@@ -77,7 +77,7 @@ async def _play(show: Callable[[Event], None], started_s: float, folder: Path) -
 
 
 def demo_config(url: str, folder: Path, redis: RedisConfig) -> Config:
-    """The configuration the demo runs with: one camera, learned live."""
+    """Configuration of the demo: one camera, learned live."""
     return Config.parse(
         {
             "cameras": {CAMERA: {"url": url, "learn_for": LEARN_S, "score_fps": 12}},
@@ -91,7 +91,7 @@ def demo_config(url: str, folder: Path, redis: RedisConfig) -> Config:
 
 
 class _Demo:
-    """Listens to the monitor and, as a user would, to Redis."""
+    """Receives the monitor's events and, as a user's program would, the alerts over Redis."""
 
     def __init__(self, show: Callable[[Event], None], started_s: float) -> None:
         self.report = DemoReport()
@@ -108,7 +108,7 @@ class _Demo:
             await asyncio.wait([watching, ends], return_when=asyncio.FIRST_COMPLETED)
             ends.cancel()
             watching.cancel()
-            await asyncio.wait([watching])  # its last alerts are still heard
+            await asyncio.wait([watching])  # the subscriber still receives the last alerts
             listener.cancel()
 
     def on_event(self, event: Event) -> None:
@@ -116,7 +116,7 @@ class _Demo:
             if event.state is CameraState.LEARNING and self._played_from_s is None:
                 self._played_from_s = event.since_s
             if event.state is CameraState.OFFLINE and self._played_from_s is not None:
-                self._finished.set()  # the film is over; a real camera would be tried again
+                self._finished.set()  # the film is over; a real camera would be reconnected
                 return
         self._show(event)
 

@@ -1,4 +1,4 @@
-"""The plaza without its people: how the camera sees it, and everything in it that stands still."""
+"""Static scenery of the plaza, and the projection of the camera."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from streammon.records import Picture
 Floats: TypeAlias = NDArray[np.float32]
 Colour: TypeAlias = tuple[float, float, float]
 Point: TypeAlias = tuple[float, float, float]
-"""Metres: right of the camera, away from it, above the ground."""
+"""Metres right of the camera, away from the camera and above the ground."""
 
 CAMERA_HEIGHT_M = 6.0
-FOCAL_OF_WIDTH = 0.8125  # a lens 63 degrees wide
+FOCAL_OF_WIDTH = 0.8125  # focal length over the picture's width: a field of view of 63 degrees
 HORIZON_OF_HEIGHT = 0.055
-SUN_SHADOW = (0.62, 0.42)  # metres to the right and away from the camera, per metre of height
-SHADE = 0.56  # light left in a shadow
+SUN_SHADOW = (0.62, 0.42)  # shadow's metres to the right and away from the camera, per metre of height
+SHADE = 0.56  # share of the light left in a shadow
 SUPERSAMPLING = 2
 SLAB_M = 0.9
 JOINT_M = 0.035
 BACK_WALL_M = 44.0
 SIDE_WALL_X_M = -13.0
 SIDE_WALL_FROM_M = 26.0
-FIXED_BITS = 4  # OpenCV's sub-pixel coordinates
+FIXED_BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
 
 
 @dataclass(frozen=True)
 class View:
-    """A level camera above the plaza whose picture is shifted down: verticals stay vertical.
+    """Level camera above the plaza with a downward shift of the picture, so that verticals stay vertical.
 
     >>> View(640, 360).project([(0.0, 52.0, 6.0)]).tolist()  # at the camera's height: on the horizon
     [[320.0, 19.8]]
@@ -42,7 +42,7 @@ class View:
 
     @property
     def focal_px(self) -> float:
-        """Focal length."""
+        """Focal length, in pixels."""
         return FOCAL_OF_WIDTH * self.width
 
     @property
@@ -51,8 +51,8 @@ class View:
         return HORIZON_OF_HEIGHT * self.height
 
     def project(self, points: Iterable[Point]) -> NDArray[np.float64]:
-        """(N, 2) pixels of N points."""
-        # Plain Python: most calls bring two or three points, for which numpy's overhead is ten times the sums.
+        """Pixels (N, 2) of N points."""
+        # Plain Python: most calls have two or three points, for which numpy's overhead is ten times the arithmetic.
         focal, middle, horizon = self.focal_px, self.width / 2, self.horizon_px
         return np.array(
             [
@@ -62,21 +62,21 @@ class View:
         )
 
     def px_per_m(self, away: float) -> float:
-        """Pixels of an upright metre at this distance."""
+        """Pixels of an upright metre at distance `away`."""
         return self.focal_px / away
 
     def half_width_m(self, away: float) -> float:
-        """How far to the right the picture reaches at this distance."""
+        """Half the width of the view at distance `away`, in metres."""
         return self.width / 2 / self.px_per_m(away)
 
 
 @dataclass(frozen=True, eq=False)
 class Scenery:
-    """What stands still, at the picture's size.
+    """Static scenery, at the picture's size.
 
     Attributes:
         picture: (H, W, 3) uint8 RGB.
-        depth_m: (H, W) distance of the standing thing in each pixel; infinite where the ground or nothing is.
+        depth_m: (H, W) distance of the standing object in each pixel; infinite without one, as on the ground.
         sunlight: (H, W) 0 in a shadow to 1 in the sun.
     """
 
@@ -86,18 +86,18 @@ class Scenery:
 
 
 def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Pixels in OpenCV's fixed-point, for drawing between pixels."""
+    """Pixels in OpenCV's fixed-point format, for sub-pixel drawing."""
     return np.rint(points * (1 << FIXED_BITS)).astype(np.int32)
 
 
 def lit(colour: Colour, light: float) -> Colour:
-    """A colour in more or less light."""
+    """Colour multiplied by `light`, at most 255 a channel."""
     red, green, blue = colour
     return min(255.0, red * light), min(255.0, green * light), min(255.0, blue * light)
 
 
 def scenery(view: View, rng: np.random.Generator) -> Scenery:
-    """Paint the empty plaza; painted larger and scaled down, so edges are smooth."""
+    """Paint the empty plaza, larger and then scaled down, so that edges are smooth."""
     painter = _Painter(View(view.width * SUPERSAMPLING, view.height * SUPERSAMPLING), rng)
     painter.ground()
     painter.shadows()
@@ -121,7 +121,7 @@ def scenery(view: View, rng: np.random.Generator) -> Scenery:
 
 @dataclass(frozen=True)
 class Box:
-    """A planter, a bench or a step: a block that stands on (or, with `base`, above) the ground."""
+    """Block that stands on the ground, or above the ground with `base`: a planter or a part of a bench."""
 
     right: float
     away: float
@@ -133,7 +133,7 @@ class Box:
     planted: bool = False
 
     def corners(self, up: float) -> list[Point]:
-        """Near left, near right, far right, far left, at this height."""
+        """Corners at height `up`: near left, near right, far right, far left."""
         half, deep = self.width / 2, self.deep / 2
         return [
             (self.right - half, self.away - deep, up),
@@ -167,7 +167,7 @@ LAWN = (8.5, 33.0, 26.0, 42.0)  # left, near, right, far, in metres
 
 
 class _Painter:
-    """Paints one scenery, far things first."""
+    """Paints one scenery, roughly from far to near."""
 
     def __init__(self, view: View, rng: np.random.Generator) -> None:
         self.view, self.rng = view, rng
@@ -177,7 +177,7 @@ class _Painter:
         self.sunlight: Floats = np.ones(shape, np.float32)
 
     def ground(self) -> None:
-        """Paving in running bond, a brick walk, a ring of pale stone and a lawn, with stains over all."""
+        """Paint paving in running bond, a brick walk, a ring of pale stone and a lawn, with stains over all."""
         rows, columns = np.mgrid[0 : self.view.height, 0 : self.view.width].astype(np.float32)
         below = np.maximum(rows + 0.5 - self.view.horizon_px, 1.0)
         away = self.view.focal_px * CAMERA_HEIGHT_M / below
@@ -209,7 +209,7 @@ class _Painter:
         self.canvas[:] = colour * self.rng.normal(1.0, 0.018, away.shape).astype(np.float32)[..., None]
 
     def shadows(self) -> None:
-        """Everything's shadow on the ground, in one soft layer."""
+        """Paint the shadows of the scenery on the ground, in one blurred layer."""
         to_right, to_away = SUN_SHADOW
         layer = np.zeros(self.sunlight.shape, np.uint8)
         tall = 8.5
@@ -240,7 +240,7 @@ class _Painter:
         self.canvas *= (1 - (1 - SHADE) * soft)[..., None] * (1 + soft[..., None] * _rgb((-0.03, 0.0, 0.05)))
 
     def buildings(self) -> None:
-        """The facade at the back and the house on the left."""
+        """Paint the facade at the back and the house on the left."""
         away = BACK_WALL_M
         foot = int(self.view.project([(0, away, 0)])[0, 1])
         self._facade((slice(0, foot), slice(0, self.view.width)), away, (181, 158, 130))
@@ -250,7 +250,7 @@ class _Painter:
         self._facade((slice(0, int(foot_y)), slice(0, int(foot_x))), near, (146, 124, 108))
 
     def _facade(self, part: tuple[slice, slice], away: float, colour: Colour) -> None:
-        """A wall across the view: storeys of windows over a row of shop fronts."""
+        """Paint a wall across the view: a storey of windows over a row of shop fronts."""
         rows, columns = np.mgrid[part].astype(np.float32)
         right = (columns + 0.5 - self.view.width / 2) * away / self.view.focal_px
         up = CAMERA_HEIGHT_M - (rows + 0.5 - self.view.horizon_px) * away / self.view.focal_px
@@ -280,7 +280,7 @@ class _Painter:
         self.sunlight[part] = 1.0
 
     def _side_wall(self) -> None:
-        """The left house's wall that runs away from the camera, with its windows: in its own shade."""
+        """Paint the left house's wall that runs away from the camera, with windows, in shade."""
         base = _rgb((108, 93, 84))
         near, far = SIDE_WALL_FROM_M, BACK_WALL_M
         self._face([(SIDE_WALL_X_M, z, h) for z, h in ((near, 0), (far, 0), (far, 12), (near, 12))], base, far)
@@ -293,7 +293,7 @@ class _Painter:
         )
 
     def box(self, box: Box) -> None:
-        """Near face, the end one sees, and the lit top."""
+        """Paint the visible end, the near face and the lit top of a box."""
         low, high = box.corners(box.base), box.corners(box.up)
         colour = _rgb(box.colour)
         end = (1, 2) if box.right < 0 else (3, 0)
@@ -304,7 +304,7 @@ class _Painter:
         self._face(high, colour * (0.45 if box.planted else 1.16), box.away)
 
     def foliage(self, centre: Point, half: tuple[float, float], leaves: int, light: float = 1.0) -> None:
-        """A bush or a crown: many small leaves, the sunny side lighter."""
+        """Paint a bush or a crown of many small leaves, lighter on the sunny side."""
         scale = self.view.px_per_m(centre[1])
         for order in range(leaves):
             across, over = self.rng.normal(0, 0.42, 2).clip(-1, 1)
@@ -317,7 +317,7 @@ class _Painter:
                 cv2.circle(layer, spot, size << FIXED_BITS, paint, -1, cv2.LINE_8, FIXED_BITS)
 
     def lamp(self, right: float, away: float) -> None:
-        """A post with a lantern."""
+        """Paint a post with a lantern."""
         for side, width, low, high, light in ((-0.02, 0.13, 0, 4.4, 58.0), (-0.06, 0.05, 0, 4.4, 92.0)):
             corners = [
                 (right + side + s * width / 2, away, h) for s, h in ((-1, low), (1, low), (1, high), (-1, high))
@@ -328,7 +328,7 @@ class _Painter:
         self._face([(right + s, away, h) for s, h in ((-0.3, 4.8), (0.3, 4.8), (0, 5.0))], _rgb((60, 60, 64)), away)
 
     def tree(self, right: float, away: float, radius: float) -> None:
-        """A trunk and its crown."""
+        """Paint a trunk and its crown."""
         trunk = [(right + s, away, h) for s, h in ((-0.2, 0), (0.2, 0), (0.13, 3.0), (-0.13, 3.0))]
         self._face(trunk, _rgb((86, 70, 56)), away)
         self.foliage((right, away, 2.4 + radius * 0.75), (radius, radius * 0.85), 420, light=0.95)
@@ -352,20 +352,20 @@ def _rgb(colour: ArrayLike) -> Floats:
 
 
 def _cast(corners: list[Point]) -> list[Point]:
-    """Where on the ground the sun casts these points."""
+    """Points on the ground where the shadows of `corners` fall."""
     to_right, to_away = SUN_SHADOW
     return [(x + to_right * up, z + to_away * up, 0.0) for x, z, up in corners]
 
 
 def _line_cover(offset_m: Floats, pixel_m: Floats) -> Floats:
-    """How much of each pixel a joint covers: its distance from the joint against the pixel's own size."""
+    """Share of each pixel that a joint covers, by the pixel's distance from the joint and the pixel's size."""
     distance = np.minimum(offset_m, SLAB_M - offset_m)
     cover = ((JOINT_M / 2 + pixel_m / 2 - distance) / pixel_m).clip(0, 1)
     return np.asarray(cover * np.minimum(1, JOINT_M / pixel_m), np.float32)
 
 
 def _stains(rng: np.random.Generator, right: Floats, away: Floats) -> Floats:
-    """Wear and dirt: smooth noise of three sizes, fixed to the surface, around 1."""
+    """Brightness factors around 1 of wear and dirt: smooth noise of three sizes, fixed to the surface."""
     texture = np.zeros((256, 256), np.float32)
     for cells, weight in ((9, 0.055), (34, 0.035), (120, 0.022)):
         rough = rng.normal(0, weight, (cells, cells)).astype(np.float32)

@@ -76,7 +76,7 @@ def _resnet_stages(net: nn.Module) -> list[nn.Module]:
 
 
 def _b5_stages(net: nn.Module) -> list[nn.Module]:
-    # level 0 is the stem; levels 1 to 7 hold 3, 5, 5, 7, 7, 9 and 3 blocks
+    # level 0 is the stem; levels 1 to 7 have 3, 5, 5, 7, 7, 9 and 3 blocks
     level = [list(level.children()) for level in net.get_submodule("features").children()]
     return [
         nn.Sequential(*level[0], *level[1], *level[2][:4]),  # block 7: the 4th of level 2

@@ -1,4 +1,4 @@
-"""`python -m streammon`."""
+"""Entry point of `python -m streammon`."""
 
 from streammon.cli import main
 

@@ -1,4 +1,4 @@
-"""Durations in plain words, the same on the terminal and (in `preview/page/words.js`) on the page."""
+"""Durations in words for the terminal; `preview/page/words.js` implements the same rules for the page."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ def nearest(number: float) -> int:
 
 
 def in_words(seconds: float, rounded: Callable[[float], int] = nearest) -> str:
-    """A duration as a whole number of one unit: the largest of which it has exactly one, or at least two.
+    """A duration as a whole number of one unit: the largest unit that fits exactly once, or at least twice.
 
     Args:
-        seconds: The duration.
-        rounded: `nearest`, or `math.floor` for a duration that must not be overstated.
+        seconds: The duration in seconds.
+        rounded: Rounding function: `nearest`, or `math.floor` for a duration that must not be overstated.
 
     >>> [in_words(seconds) for seconds in (40.4, 60, 90, 540, 3600, 5400, 86400, 90000, 216000, 10**7)]
     ['40 s', '1 minute', '90 s', '9 minutes', '1 hour', '90 minutes', '1 day', '25 hours', '3 days', '116 days']

@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is said: where, what was found, what to do.
+"""Expected errors. Each message names the place, what was found there and what to do.
 
 ```
 StreammonError
@@ -12,13 +12,13 @@ StreammonError
     └── StorageError    a file or folder can't be written
 ```
 
-Third-party errors become one of these at one seam each: FFmpeg's in `ingest/faults.py`, safetensors' in
+Third-party errors are translated where the library is called: FFmpeg's in `ingest/faults.py`, safetensors' in
 `padim/scene_files.py` and `padim/weights.py`, Redis' in `alerting/link.py`.
 """
 
 
 class StreammonError(Exception):
-    """Anything streammon tells its user in one line."""
+    """Base class of the expected errors, whose message is meant for the user."""
 
 
 class InputError(StreammonError):
@@ -26,8 +26,8 @@ class InputError(StreammonError):
 
     Args:
         where: The file, key, camera or scene that is wrong.
-        found: What was found there.
-        remedy: What the user can do about it.
+        found: The error that was found there.
+        remedy: Advice to the user.
 
     >>> str(InputError("config.yaml", "cameras.lobby.score_fps is -1", "it must be above 0"))
     'config.yaml: cameras.lobby.score_fps is -1; it must be above 0'

@@ -1,4 +1,4 @@
-"""An anomaly map in greys that mean the same on every camera."""
+"""Anomaly maps as grey images on a scale that is the same for every camera."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 from streammon.records import AnomalyMap
 
 THRESHOLD_GREY = 128
-MIN_THRESHOLD = 1e-6  # a bank of one repeated picture is surprised by nothing and by everything
+MIN_THRESHOLD = 1e-6  # avoids a division by zero: a bank fitted on one repeated picture may have threshold 0
 
 
 def heatmap_grey(anomaly_map: AnomalyMap, threshold: float) -> NDArray[np.uint8]:
-    """The map in greys: 0 is distance 0, 128 the opening threshold, 255 about twice that and more.
+    """Convert an anomaly map to greys: 0 is score 0, 128 the opening threshold, 255 about twice that or more.
 
-    Grey is linear in distance, so a reader gets it back as `grey / 128 * threshold`, to half a grey step.
+    grey = min(round(128 * score / threshold), 255), so score = grey / 128 * threshold to half a grey step below 255.
 
     Args:
-        anomaly_map: (H, W) float32 distances, >= 0.
-        threshold: Distance at which an alert opens; below 1e-6 it counts as that.
+        anomaly_map: (H, W) float32 scores, >= 0.
+        threshold: Score at which an alert opens; values below 1e-6 are raised to 1e-6.
 
     Returns:
         (H, W) uint8.

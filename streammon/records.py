@@ -1,4 +1,4 @@
-"""What the rooms hand each other. Plain values, no behaviour that needs a library beyond numpy."""
+"""Records passed between the packages: plain values that need no library beyond numpy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
 AnomalyMap = NDArray[np.float32]
-"""(H, W) float32, Mahalanobis distance per pixel of the model's input."""
+"""(H, W) float32, >= 0: anomaly score per pixel of the model's input, on the scale of the frame score."""
 
 
 Grey = NDArray[np.uint8]
@@ -18,7 +18,7 @@ Grey = NDArray[np.uint8]
 
 
 class Channel(StrEnum):
-    """What kind of evidence says that a picture isn't normal."""
+    """Kind of evidence that a frame is abnormal."""
 
     LOOKS = "looks"
     CHANGE = "change"
@@ -31,7 +31,7 @@ class Channel(StrEnum):
 
     @property
     def reason(self) -> str:
-        """What it says, for people.
+        """The channel in words, for alert messages.
 
         >>> Channel.SPEED.reason
         'moves too fast here'
@@ -53,12 +53,12 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detail:
-    """The moment of a frame, larger, and the picture shortly before it: what motion is read from.
+    """A frame's picture at up to 480 pixels, and the picture shortly before it: the input of motion analysis.
 
     Attributes:
-        picture: (H, W, 3) uint8 RGB in the source's own proportions, its longer side at most 480 pixels.
-        earlier: (H, W) uint8 grey, `step_s` before; None where no picture is near enough, as after a gap.
-        step_s: Seconds between the two, by the stream's own timestamps; 0 without `earlier`.
+        picture: (H, W, 3) uint8 RGB in the source's aspect ratio, its longer side at most 480 pixels.
+        earlier: (H, W) uint8 grey, `step_s` before `picture`; None without a recent one, as after a gap.
+        step_s: Seconds from `earlier` to `picture`, by the stream's own timestamps; 0 without `earlier`.
     """
 
     picture: Picture
@@ -71,14 +71,15 @@ class Frame:
     """One decoded picture, already scaled to the model's input.
 
     Attributes:
-        camera: Name of the camera (or footage) it came from.
-        seq: Number of the frame among those the reader kept, from 0; never restarts while the reader lives.
+        camera: Name of the camera, or of the clip.
+        seq: Index among the frames kept by the camera's reader, from 0, continued over reconnections. In a clip,
+            index as counted by `Clip.frames`.
         picture: (H, W, 3) uint8 RGB.
         source_size: Width and height of the stream, in pixels, before scaling.
         stream_time_s: Seconds since the first frame of this connection, from the stream's own timestamps.
-        wall_time_s: Unix time at which the frame was decoded; of footage on disk, at which it is due when played
-            at its own pace, so that fast footage raises the same alerts.
-        detail: The same moment for those who look closer; None where nobody asked for it.
+        wall_time_s: Unix time at which the frame was decoded. For footage played as a camera, the time at which
+            the frame is due at the footage's own pace, so that `play: fast` raises the same alerts.
+        detail: Larger picture and earlier picture for motion analysis; None unless requested.
     """
 
     camera: str
@@ -91,14 +92,14 @@ class Frame:
 
 
 class CameraState(StrEnum):
-    """What a camera is doing now."""
+    """State of a camera."""
 
-    CONNECTING = "connecting"  # never seen a frame yet
+    CONNECTING = "connecting"  # before the first frame
     ONLINE = "online"  # frames arrive
     LEARNING = "learning"  # frames arrive, its scene has no bank yet
     OFFLINE = "offline"  # no connection, or the connection ended
-    FROZEN = "frozen"  # connected, and no frame for the read timeout
-    UNAUTHORISED = "unauthorised"  # the camera refused the password
+    FROZEN = "frozen"  # connected, but no frame for the read timeout
+    UNAUTHORISED = "unauthorised"  # the camera refused the user or password
     ENDED = "ended"  # a file played to its end
 
 
@@ -108,9 +109,9 @@ class CameraStatus:
 
     Attributes:
         camera: Name of the camera.
-        state: What it is doing.
-        since_s: Unix time at which this state began.
-        reason: Why, in a few words without any URL; empty when all is well.
+        state: State of the camera.
+        since_s: Unix time at which the state began.
+        reason: Cause of the state in a few words, without any URL; empty when all is well.
         retry_in_s: Seconds until the next attempt, or None when none is planned.
         progress: Fraction of learning done, 0 to 1; None when the scene isn't learning.
     """
@@ -125,13 +126,13 @@ class CameraStatus:
 
 @dataclass(slots=True)
 class ReaderCounts:
-    """What one camera's reader did, since it started. Written by its thread alone, read by anyone.
+    """Counters of one camera's reader since its start. Only the reader's thread writes them, any thread may read.
 
     Attributes:
-        decoded: Whole frames the decoder gave.
-        kept: Frames handed on for scoring (`score_fps` skips the others).
+        decoded: Undamaged frames decoded.
+        kept: Frames passed on for scoring (those beyond `score_fps` are skipped).
         corrupt: Frames dropped as damaged or as predicted from a damaged one.
-        connections: Connections that gave at least one frame.
+        connections: Connections that delivered at least one frame.
         failures: Attempts and connections that ended in an error or a lost stream.
     """
 
@@ -151,7 +152,7 @@ class Box:
         y: Top edge.
         width: Width.
         height: Height.
-        peak: Largest Mahalanobis distance inside.
+        peak: Largest value of the anomaly map inside the box.
     """
 
     x: int
@@ -163,7 +164,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredFrame:
-    """One scored frame.
+    """Score, level and anomaly map of one frame.
 
     Attributes:
         camera: Name of the camera.
@@ -171,14 +172,15 @@ class ScoredFrame:
         seq: The frame's `Frame.seq`.
         wall_time_s: The frame's `Frame.wall_time_s`.
         stream_time_s: Seconds since the connection's first frame.
-        score: Frame score in Mahalanobis distance.
+        score: Frame score: a Mahalanobis distance with the method `padim`, surprise (-log10 of a tail probability)
+            with `motion`.
         level: -log10 of the false alarms a day expected from normal footage at this score:
             0 is once a day, 1 once in ten days, -2 a hundred times a day.
         threshold: The score at which an alert opens, for heatmaps and boxes.
-        anomaly_map: (H, W) float32 distances.
+        anomaly_map: (H, W) float32, on the scale of `score`.
         source_size: Width and height of the camera's own picture.
-        channel: The evidence that speaks loudest in this frame.
-        basis_s: Seconds of normal footage that the level rests on.
+        channel: Channel that contributes most to the score.
+        basis_s: Seconds of normal footage that the level is calibrated on.
     """
 
     camera: str
@@ -196,7 +198,7 @@ class ScoredFrame:
 
 
 class AlertEvent(StrEnum):
-    """What an alert message tells about its alert."""
+    """Kind of an alert message."""
 
     OPEN = "open"
     UPDATE = "update"
@@ -205,25 +207,26 @@ class AlertEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One message about one alert: it opened, it goes on, it closed.
+    """One message of an alert: its opening, an update or its close.
 
     Attributes:
-        id: The alert's own id, the same in all its messages, unique over all monitors.
+        id: Id of the alert, the same in all its messages, unique over all monitors.
         event: Open, update or close.
-        part: 0 for open, then counting up; (id, part) names one message.
+        part: Number of the message within the alert, 0 for open; (id, part) identifies a message.
         camera: Name of the camera.
         scene: Name of the scene.
         opened_s: Unix time of the first abnormal frame.
-        time_s: Unix time of the frame this message speaks of.
-        closed_s: Unix time of the last abnormal frame; None while it is open.
-        score: Frame score at `time_s`.
-        level: Level at `time_s`.
+        time_s: Unix time of the latest frame. On close without a new frame (the camera was lost, the monitor ends),
+            the time of closing.
+        closed_s: Unix time of the last abnormal frame; None while the alert is open.
+        score: Score of the latest frame.
+        level: Level of the latest frame.
         peak_score: Largest frame score so far.
         peak_level: Largest level so far.
-        boxes: Abnormal regions: of the peak frame on close, else of the frame at `time_s`; the worst first.
-        channel: The evidence that spoke loudest in the peak frame so far.
-        basis_s: Seconds of normal footage that the peak's level rests on.
-        provisional: The asked rate of false alarms is rarer than those seconds can show.
+        boxes: Abnormal regions, the worst first: of the peak frame on close, else of the latest frame.
+        channel: Channel that contributes most to the score of the peak frame so far.
+        basis_s: Seconds of normal footage that the peak's level is calibrated on.
+        provisional: True if `basis_s` is below 86400 / `false_alarms_per_day`, too short to confirm that rate.
     """
 
     id: str
@@ -246,16 +249,16 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person says about an alert; a later verdict on the same alert replaces it.
+    """An operator's judgement of an alert; a later verdict on the same alert replaces it.
 
     Attributes:
         camera: Name of the camera.
         scene: Name of the scene.
         alert_id: The alert's `id`.
-        opened_s: Unix time of its first abnormal frame.
-        closed_s: Unix time of its last abnormal frame; None while it was open.
-        normal: It showed what is normal there; else it was a real anomaly.
-        peak_score: Its highest frame score so far.
+        opened_s: Unix time of the alert's first abnormal frame.
+        closed_s: Unix time of the alert's last abnormal frame; None if it was open.
+        normal: True for a false alarm on normal footage, False for a real anomaly.
+        peak_score: Highest frame score of the alert so far.
     """
 
     camera: str
@@ -269,13 +272,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class RedisStatus:
-    """Whether Redis takes what is published.
+    """Availability of Redis.
 
     Attributes:
-        online: It answers and takes writes.
-        since_s: Unix time at which this began.
-        reason: Why it is away, in a few words without any password; empty when all is well.
-        spooled: Alert messages that wait for it.
+        online: True if Redis answers and accepts writes.
+        since_s: Unix time at which this state began.
+        reason: Cause of the outage in a few words, without any password; empty when all is well.
+        spooled: Alert messages that wait in the spool.
     """
 
     online: bool
@@ -286,13 +289,13 @@ class RedisStatus:
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """How the spool of alert messages is doing.
+    """Fill level and losses of the alert spool.
 
     Attributes:
-        waiting: Messages that Redis doesn't have yet.
-        refused: Updates refused since the start, because the spool was full.
-        dropped: Messages dropped since the start, because it was full or its file became unreadable.
-        reason: Why messages are kept in memory alone, in a few words; empty while the file takes them.
+        waiting: Messages not yet delivered to Redis.
+        refused: Updates refused since the start because the spool was full.
+        dropped: Messages dropped since the start because the spool was full or its file became unreadable.
+        reason: Why new messages are kept in memory alone, in a few words; empty while the file can be written.
     """
 
     waiting: int
@@ -303,7 +306,7 @@ class SpoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class SceneProgress:
-    """How far a scene without a bank has been learned.
+    """Progress of learning a scene that has no bank.
 
     Attributes:
         scene: Name of the scene.
@@ -317,13 +320,13 @@ class SceneProgress:
 
     @property
     def done(self) -> bool:
-        """Whether the scene is watched from now on."""
+        """True if learning has ended and the scene is scored from now on."""
         return self.progress >= 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something an operator may want to read once.
+    """A log line for the operator.
 
     Attributes:
         text: One line, without any password.
@@ -337,18 +340,18 @@ class CameraFigures:
     """One camera's figures, for tables and metrics.
 
     Attributes:
-        status: Its state.
-        score: Its latest frame score; None before the first.
-        level: Its latest level; None before the first.
+        status: Latest status.
+        score: Latest frame score; None before the first.
+        level: Latest level; None before the first.
         alerts: Alerts opened so far.
-        alert_open: Whether one is open now.
+        alert_open: True while an alert is open.
         decoded: Frames decoded.
         scored: Frames scored or learned from.
-        dropped: Frames a newer one replaced before they were scored.
+        dropped: Frames replaced by a newer one before they were scored.
         corrupt: Frames dropped as damaged.
-        fps_read: Frames decoded a second, lately.
-        fps_scored: Frames scored a second, lately.
-        connections: Connections that gave frames.
+        fps_read: Frames decoded a second, over about 2 s.
+        fps_scored: Frames scored a second, over about 2 s.
+        connections: Connections that delivered at least one frame.
     """
 
     status: CameraStatus
@@ -365,7 +368,7 @@ class CameraFigures:
     connections: int = 0
 
     def counters(self) -> dict[str, float]:
-        """The numbers that go with the status to Redis."""
+        """Counters that are published to Redis with the status."""
         return {
             "decoded": self.decoded,
             "scored": self.scored,
@@ -379,4 +382,4 @@ class CameraFigures:
 
 
 Event = CameraStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | Notice
-"""What a monitor tells as it happens."""
+"""Event that a monitor reports."""

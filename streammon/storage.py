@@ -1,4 +1,4 @@
-"""Finding out before the work, not after it, whether its result can be written."""
+"""A check, before long work starts, that its result can be written."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ from streammon.errors import StorageError
 
 
 def hold_writable(folder: Path, remedy: str) -> None:
-    """Make a folder where it isn't there, and try to write in it.
+    """Create a folder if it is missing, and test that a file can be created in it.
 
     Args:
-        folder: The folder.
-        remedy: What the user can do where that fails.
+        folder: Folder to test.
+        remedy: Advice to the user, for the error message.
 
     Raises:
-        StorageError: It can't be made or written.
+        StorageError: The folder can't be created or written.
     """
     probe = folder / f".probe.{os.getpid()}"
     try:

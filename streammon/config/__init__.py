@@ -1,6 +1,7 @@
-"""`config.yaml`: what may be in it, and one clear line for each thing that is wrong.
+"""Schema and validation of `config.yaml`, with a message of one line for each error.
 
-Units end the names. `${NAME}` is replaced by the environment variable, so passwords stay out of the file.
+Keys end with their unit (`read_timeout_s`). `${NAME}` is replaced by the environment variable, so passwords stay out
+of the file.
 """
 
 from streammon.config.reading import expanded

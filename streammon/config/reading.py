@@ -1,4 +1,4 @@
-"""From a YAML file to a mapping with the environment's values in it."""
+"""Reading a YAML file into a mapping, and expanding environment variables in it."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from streammon.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys, of which PyYAML takes the last, and without structures that hold themselves."""
+    """YAML loader that refuses repeated keys (PyYAML keeps the last value) and structures that contain themselves."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping of one value a key."""
+        """Construct a mapping, refusing repeated keys."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=True)
 
 
-# Not the base class's generator, whose later steps let a structure hold itself.
+# Replaces the base class's generator, which fills a mapping in a later step and so lets it contain itself.
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _Loader.construct_mapping)
 
 
@@ -34,7 +34,7 @@ def yaml_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: It can't be read, or holds something else.
+        ConfigError: The file can't be read, or contains no mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def yaml_mapping(path: Path) -> dict[str, Any]:
         if problem.startswith("repeats "):
             raise ConfigError(str(path), f"{place} {problem}", "a key may stand there once") from None
         raise ConfigError(str(path), f"{place} is not YAML", "mend it; indentation counts") from None
-    except (ValueError, LookupError, AttributeError, RecursionError):  # PyYAML lets them out, as for 2026-13-45
+    except (ValueError, LookupError, AttributeError, RecursionError):  # PyYAML raises these too, as for 2026-13-45
         raise ConfigError(str(path), "a value in it is not YAML", "put it in quotes") from None
     if not isinstance(values, dict):
         found = "it is empty" if values is None else f"it holds {kind_of(values)}"
@@ -63,10 +63,10 @@ def yaml_mapping(path: Path) -> dict[str, Any]:
 
 
 def expanded(value: Any, where: str, key: str = "") -> Any:
-    """`${NAME}` replaced by the environment variable, in every string below `value`.
+    """Replace `${NAME}` by the environment variable, in every string of a nested value.
 
     Raises:
-        ConfigError: There is no such variable; `where` and `key` say where it is named.
+        ConfigError: A variable is not set; `where` and `key` name its place in the message.
     """
     if isinstance(value, dict):
         return {k: expanded(v, where, joined((key, k))) for k, v in value.items()}

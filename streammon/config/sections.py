@@ -26,24 +26,27 @@ from streammon.config.wording import parse_section
 
 
 class CameraConfig(Section):
-    """One camera: where its pictures come from and how they are scored.
+    """One camera: its source and how its frames are scored.
 
     Attributes:
-        url: `rtsp://`, `rtsps://`, `http://`, `https://`, a video file, a folder of images, or `/dev/video0`.
-        scene: Whose bank scores it; the camera's own name where it is not given.
-        score_fps: At most so many frames a second are scored.
-        transport: RTSP over `tcp` or `udp`.
-        open_timeout_s: How long a camera may take to answer.
-        read_timeout_s: How long it may be silent before it counts as frozen.
-        play: A file plays at its own pace (`realtime`) or as fast as it decodes (`fast`).
+        url: URL (`rtsp://`, `rtsps://`, `http://`, `https://`), video file, folder of images, or device
+            (`/dev/video0`).
+        scene: Name of the scene whose bank scores the camera; default: the camera's own name.
+        score_fps: Largest number of frames scored a second.
+        transport: Transport of RTSP, `tcp` or `udp`.
+        open_timeout_s: Seconds within which the camera must answer.
+        read_timeout_s: Seconds without a picture after which the camera counts as frozen.
+        play: Playback of a file: at its own pace (`realtime`), or as fast as it is scored, without dropping frames
+            (`fast`).
         loop: Start a file again when it ends.
-        image_fps: Pace of a folder of images.
-        learn_for: How long a scene without a bank is learned from the live picture, with the part that calibrates.
+        image_fps: Frames a second of a folder of images without recorded times.
+        learn_for: Duration of learning a scene without a bank from the live picture, including the part that
+            calibrates.
     """
 
     url: SecretStr
     scene: Name | None = None
-    score_fps: float = Field(5.0, ge=0.2, le=240)  # slower than one in 5 s, calibration has no time
+    score_fps: float = Field(5.0, ge=0.2, le=240)  # calibration does not count pauses above 10 s between frames
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(5.0, gt=0, le=60)
     read_timeout_s: float = Field(4.0, gt=0, le=60)
@@ -73,25 +76,25 @@ class CameraConfig(Section):
 
     @property
     def address(self) -> str:
-        """The URL or path, password and all: only for opening it."""
+        """URL or path including the password, only for opening the source."""
         return self.url.get_secret_value()
 
     @property
     def is_live(self) -> bool:
-        """Whether it is a stream or a device rather than footage on disk."""
+        """True for a network stream or device, False for footage on disk."""
         return "://" in self.address or self.address.startswith("/dev/")
 
 
 class RedisConfig(Section):
-    """Where alerts go.
+    """The Redis server that alerts, scores and statuses are published to.
 
     Attributes:
-        url: `redis://…`, `rediss://…`, `unix://…`, or `embedded` for a Valkey that the monitor starts.
-        prefix: Beginning of every key and channel.
-        log_length: About how many alert messages the stream keeps.
-        heatmap_ttl_s: How long a heatmap key lives.
+        url: `redis://…`, `rediss://…`, `unix://…`, or `embedded` for a Valkey server that the monitor starts.
+        prefix: Prefix of every key and channel.
+        log_length: Approximate number of alert messages kept in the alert log (a Redis stream).
+        heatmap_ttl_s: Seconds after which a heatmap key expires.
         port: Port of the embedded server; 0 picks a free one.
-        folder: Where the embedded server keeps its data; one monitor at a time.
+        folder: Data folder of the embedded server; used by one monitor at a time.
     """
 
     url: SecretStr = SecretStr("embedded")
@@ -116,27 +119,31 @@ class RedisConfig(Section):
 
     @property
     def address(self) -> str:
-        """The URL, password and all: only for connecting."""
+        """URL including the password, only for connecting."""
         return self.url.get_secret_value()
 
 
 class ModelConfig(Section):
-    """The method, the backbone and the bank's shape.
+    """The scoring method, the backbone, and the device they run on.
 
     Attributes:
-        method: `motion` judges how a scene looks and what moves in it; `padim` how it looks alone, as published.
-        backbone: Which pretrained network.
-        weights: File with its weights (`.pth` or `.safetensors`); None takes the packaged or torchvision's own.
-        detector: File with the weights of a torchvision detector, whose boxes replace the regions of motion; None
-            for those.
-        reduction: How channels are reduced: `random` (the paper's), `all`, `pca` or `orthogonal`.
-        dimensions: D; None takes the backbone's own (100, or 550 for wide_resnet50_2).
-        seed: Seed of the channel choice or projection.
-        frame_score: `max` of the map (the paper's), or the mean of its `worst_percent`.
+        method: `motion` scores the look of a scene and what moves in it; `padim` scores the look alone, as published
+            (arXiv:2011.08785).
+        backbone: Pretrained network that computes the feature maps.
+        weights: File with the backbone's weights (`.pth` or `.safetensors`); default: the packaged weights, or
+            torchvision's.
+        detector: File with the weights of a torchvision detector, whose boxes then define the objects; default: none,
+            objects are regions of motion.
+        reduction: Reduction of the channels: `random` (the paper's), `all`, `pca` or `orthogonal`.
+        dimensions: Number of channels kept, D; default: 100, for wide_resnet50_2 550, for efficientnet_b5 200.
+        seed: Random seed of the channel choice or projection.
+        frame_score: Frame score of the method `padim`: maximum of the anomaly map (`max`, the paper's), or mean of
+            its highest 1 % (`worst_percent`).
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: Of the backbone: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware computes in it.
-        batch: At most so many frames go through the backbone at once.
-        threads: CPU threads torch may use; None leaves it to torch.
+        precision: Number format of the backbone: `float32`, `bfloat16`, or `auto` for bfloat16 where the hardware
+            computes in it.
+        batch: Largest number of frames in one forward pass of the backbone.
+        threads: CPU threads for torch; default: torch's own choice.
     """
 
     method: Literal["motion", "padim"] = "motion"
@@ -154,19 +161,20 @@ class ModelConfig(Section):
 
 
 class AlertingConfig(Section):
-    """When an alert opens and closes.
+    """Thresholds, timing and spooling of alerts.
 
     Attributes:
-        false_alarms_per_day: How many alerts a day each camera may raise on a normal day: the opening threshold.
-        close_factor: The alert closes at this many times that rate, a lower threshold (hysteresis).
-        min_duration_s: The picture must stay abnormal so long before an alert opens.
-        close_after_s: The picture must stay below the closing threshold so long before it closes.
-        cooldown_s: After an alert closes, its camera opens none for so long.
-        update_every_s: While an alert is open, an update at most this often.
-        spool: File that keeps alerts until Redis has them.
-        spool_length: At most so many messages wait there.
-        adapt: Calibrate on what is watched, too: levels then rest on more and more footage, and the threshold follows
-            the asked rate.
+        false_alarms_per_day: Accepted rate of false alarms per camera, which sets the opening threshold.
+        close_factor: Ratio of the false-alarm rates at the closing and at the opening threshold (hysteresis); the
+            larger it is, the lower is the closing threshold.
+        min_duration_s: Seconds that the level must stay at or above the opening level before an alert opens.
+        close_after_s: Seconds that the level must stay below the closing level before an alert closes.
+        cooldown_s: Seconds after the close of an alert in which its camera opens no other.
+        update_every_s: Shortest interval in seconds between two updates of an open alert.
+        spool: File that keeps alert messages until Redis has accepted them.
+        spool_length: Largest number of messages in the spool.
+        adapt: Continue the calibration on watched footage: levels then rest on more and more footage, and the
+            threshold follows the configured rate of false alarms.
     """
 
     false_alarms_per_day: float = Field(1.0, gt=0, le=86400)
@@ -181,32 +189,33 @@ class AlertingConfig(Section):
 
     @property
     def open_level(self) -> float:
-        """Level at which an alert opens."""
+        """Level at which an alert opens, -log10(`false_alarms_per_day`)."""
         return -math.log10(self.false_alarms_per_day)
 
     @property
     def close_level(self) -> float:
-        """Level below which it closes; never above `open_level`."""
+        """Level below which an alert closes, `open_level` - log10(`close_factor`); never above `open_level`."""
         return self.open_level - math.log10(self.close_factor)
 
 
 class PreviewConfig(Section):
-    """The page and the live pictures.
+    """The web page with the live pictures.
 
     Attributes:
-        host: Address it listens on; beyond loopback it wants a token or users.
+        host: Address to listen on; an address beyond loopback requires `token`, `users` or `insecure`.
         port: TCP port; 0 picks a free one.
-        width: Pictures wider than this are scaled down to it.
-        fps: At most so many pictures a second are shown.
-        bitrate_kbps: Of each H.264 stream, at most; a calm scene takes less.
-        ice_servers: STUN and TURN servers; none is asked unless named here.
-        token: Bearer token that opens everything.
-        users: Argon2 hashes of passwords, by user.
-        tls_certificate: PEM file of the certificate and its chain.
-        tls_key: PEM file of its key.
-        insecure: Listen beyond loopback without a token or users.
-        allow_origins: Other origins whose pages may play the streams.
-        history_s: How much of each camera's scores the page shows.
+        width: Largest width of the pictures in pixels; wider ones are scaled down.
+        fps: Largest number of pictures a second in a stream.
+        bitrate_kbps: Largest bitrate of each H.264 stream in kbit/s; a static scene needs less.
+        ice_servers: URLs of the STUN and TURN servers to use, as `stun:host:port` or `turn:user:password@host:port`.
+        token: Bearer token that gives full access, at least 16 characters.
+        users: Argon2 hash of each user's password, as printed by `streammon hash-password`.
+        tls_certificate: PEM file with the certificate and its chain; requires `tls_key`.
+        tls_key: PEM file with the private key of the certificate.
+        insecure: Allow listening beyond loopback without a token or users.
+        allow_origins: Other origins whose pages may play the streams, such as `https://wall.example`; also the names
+            under which a proxy serves the page.
+        history_s: Duration of the score history that the page shows of each camera.
     """
 
     host: str = Field("127.0.0.1", pattern=HOST)
@@ -234,7 +243,7 @@ class PreviewConfig(Section):
     @classmethod
     def _beyond_loopback_is_guarded(cls, insecure: bool, others: ValidationInfo) -> bool:
         known = others.data
-        if insecure or not {"host", "token", "users"} <= known.keys():  # what is wrong there is told there
+        if insecure or not {"host", "token", "users"} <= known.keys():  # their own validators report the error
             return insecure
         if not is_loopback(known["host"]) and known["token"] is None and not known["users"]:
             raise ValueError(
@@ -245,19 +254,19 @@ class PreviewConfig(Section):
 
     @property
     def is_guarded(self) -> bool:
-        """Whether a token or a password is asked for."""
+        """True if access requires a token or a password."""
         return self.token is not None or bool(self.users)
 
 
 class Config(Section):
-    """The whole file.
+    """The whole configuration file.
 
     Attributes:
-        cameras: By name.
-        redis: Where alerts go.
-        model: The backbone and the bank's shape.
-        alerting: When alerts open and close.
-        preview: The page and the live pictures; None for none.
+        cameras: Cameras by name.
+        redis: Redis server that alerts, scores and statuses are published to.
+        model: Scoring method, backbone and device.
+        alerting: Thresholds, timing and spooling of alerts.
+        preview: Web page with the live pictures; None for no page.
         scenes: Folder with one folder per scene.
     """
 
@@ -271,17 +280,17 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, values: Any) -> Any:
-        """`redis: embedded` and `redis: redis://…` stand for `redis: {url: …}`."""
+        """Expand the short forms `redis: embedded` and `redis: redis://…` to `redis: {url: …}`."""
         if isinstance(values, dict) and isinstance(values.get("redis"), str):
             return {**values, "redis": {"url": values["redis"]}}
         return values
 
     def scene_of(self, camera: str) -> str:
-        """The scene whose bank scores this camera."""
+        """Name of the scene whose bank scores the camera."""
         return self.cameras[camera].scene or camera
 
     def secrets_dump(self) -> dict[str, Any]:
-        """All values as plain Python, the URLs with their passwords: only to be parsed again."""
+        """All values as plain Python, with the passwords in the URLs, only for parsing them again."""
         values = self.model_dump()
         values["redis"]["url"] = self.redis.address
         for name, camera in self.cameras.items():
@@ -293,7 +302,7 @@ class Config(Section):
         """Read and validate a configuration file.
 
         Raises:
-            ConfigError: The first thing that is wrong; `problems` lists a line for each.
+            ConfigError: The file is missing or invalid; with several errors a `MultipleConfigError`.
         """
         return cls.parse(yaml_mapping(path), where=str(path))
 
@@ -302,6 +311,6 @@ class Config(Section):
         """Validate a mapping as a configuration; `where` begins each message.
 
         Raises:
-            ConfigError: One problem a line.
+            ConfigError: Values are invalid; the message has one line for each.
         """
         return parse_section(cls, expanded(values, where), where)

@@ -1,4 +1,4 @@
-"""What kinds of values a configuration holds, and what of them may be shown."""
+"""Types of the configuration's values, and the redaction of passwords in addresses."""
 
 import ipaddress
 import re
@@ -34,10 +34,10 @@ PasswordHash = Annotated[str, Field(pattern=PASSWORD_HASH)]
 
 
 def seconds(duration: object) -> float:
-    """How many seconds a duration such as `90s`, `10m`, `2h` or a bare number is.
+    """Convert a duration such as `90s`, `10m`, `2h` or a bare number to seconds.
 
     Raises:
-        ValueError: It is not such a duration, or not above 0.
+        ValueError: The text is no such duration, or not above 0.
 
     >>> seconds("10m")
     600.0
@@ -52,10 +52,10 @@ Duration = Annotated[float, BeforeValidator(seconds)]
 
 
 def without_controls(text: str | Path) -> str | Path:
-    """The same, unless a control character is in it, which no file system takes or shows well.
+    """Return a text or path unchanged, refusing control characters, which file systems reject or show badly.
 
     Raises:
-        ValueError: One is.
+        ValueError: The text contains a control character.
     """
     if re.search(r"[\x00-\x1f\x7f]", str(text)):
         raise ValueError("it must hold no control characters")
@@ -86,7 +86,7 @@ def redacted(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there; a name other than localhost may be anything.
+    """True if only this machine can reach a server on `host`; of names, this is assumed of `localhost` alone.
 
     >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "wall.example")]
     [True, True, True, False, False]
@@ -98,7 +98,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Section(BaseModel):
-    """Unknown keys are errors, and a value never changes after validation."""
+    """Base class of all sections: unknown keys are errors, and values can't be changed after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

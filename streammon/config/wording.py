@@ -1,4 +1,4 @@
-"""pydantic's findings in our words: one clear line each, and no password in any."""
+"""Messages for pydantic's validation errors: one line each, without passwords."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,17 +11,17 @@ from streammon.config.values import PATTERN_RULES, SectionType, redacted
 from streammon.errors import ConfigError
 
 OPTIONS = "--"
-"""Stands for the command line where a message says what it is about: each key is named as its option then."""
+"""Value of `where` for the command line: a message then names the key as its option (`--score-fps`)."""
 
 LONGEST_SHOWN = 40
-SECRETS = {"token", "users"}  # no value below such a key is shown: someone may have put the password itself there
+SECRETS = {"token", "users"}  # values below these keys are never shown: they may be the password itself
 
 
 class MultipleConfigError(ConfigError):
-    """Several things are wrong in one file.
+    """Several errors in one configuration.
 
     Attributes:
-        problems: A `ConfigError` for each.
+        problems: One `ConfigError` for each error.
     """
 
     def __init__(self, problems: list[ConfigError]) -> None:
@@ -30,10 +30,12 @@ class MultipleConfigError(ConfigError):
 
 
 def parse_section(section: type[SectionType], values: dict[str, Any], where: str) -> SectionType:
-    """Validate one section's values; `where` begins each message, `OPTIONS` names the key's option there.
+    """Validate the values of one section.
+
+    Each message begins with `where`; if that is `OPTIONS`, it begins with the key's option instead.
 
     Raises:
-        ConfigError: One problem a line.
+        ConfigError: Values are invalid; the message has one line for each.
     """
     try:
         return section.model_validate(values)
@@ -54,7 +56,7 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
             yield ConfigError(where, f"{key} is no known key", "see the configuration reference in the README")
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
-        elif "url" in problem["loc"]:  # may hold a password: never show it
+        elif "url" in problem["loc"]:  # may contain a password: never show it
             yield ConfigError(*_named(where, key, "can't be used"), str(context.get("error", "it must be text")))
         elif problem["loc"][-1:] == ("[key]",):
             found = f"{joined(problem['loc'][:-2])} has the key {_shown(problem['input'])}"
@@ -67,17 +69,17 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
 
 
 def _named(where: str, key: str, found: str) -> tuple[str, str]:
-    """Where something is and what was found there: in a file by its key, on the command line by its option."""
+    """Place and finding of a message: the file and the key, or the option of the command line."""
     return (f"--{key.replace('_', '-')}", f"it {found}") if where == OPTIONS else (where, f"{key or 'it'} {found}")
 
 
 def joined(path: Iterable[object]) -> str:
-    """A key's path as in `cameras.lobby.url`; a URL that stands where a key should is not shown whole."""
+    """Path of a key, such as `cameras.lobby.url`; a URL in the place of a key is redacted."""
     return ".".join(redacted(str(part)) for part in path if part not in ("", "[key]"))
 
 
 def _shown(value: object) -> str:
-    """A wrong value as a message may show it: long ones, and what may hold a password, by their kind alone."""
+    """A wrong value for a message; a long value, or one that may contain a password, is replaced by its type."""
     if value is None:
         return "empty"
     text = repr(str(value) if isinstance(value, Path) else value)
@@ -86,13 +88,13 @@ def _shown(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, without showing it."""
+    """Type of a value in words."""
     kinds = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def _rule(kind: str, context: dict[str, Any], message: str) -> str:
-    """pydantic's rule in our words: what the value must be."""
+    """Requirement on the value, in words, from pydantic's error type."""
     if kind == "string_pattern_mismatch":
         return PATTERN_RULES[context["pattern"]]
     if kind == "too_short" and context["min_length"] > 1:

@@ -1,4 +1,4 @@
-"""The command line: `commands` parses and calls, `options` makes settings of what was typed, `display` prints."""
+"""The command line: `commands` defines the commands, `options` their options, `display` prints events and results."""
 
 from streammon.cli.commands import main
 

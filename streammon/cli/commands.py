@@ -1,6 +1,7 @@
-"""The commands: parse, call, print. Nothing is computed here.
+"""The commands: each parses its options, calls another package and prints the result.
 
-Heavy rooms (torch takes seconds) are imported by the command that needs them, so that `--help` is quick.
+Packages that load slowly (torch takes seconds) are imported inside the command that needs them, so that `--help` is
+quick.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ REFRESH_PER_S = 4
 
 
 def main() -> None:
-    """Run a command; every mistake of the user's is one line on standard error and exit code 2."""
+    """Run a command. Each error of the user is reported in one line on standard error, with exit code 2."""
     logging.basicConfig(format="streammon: %(message)s", level=logging.WARNING)
     try:
         code = commands.main(prog_name="streammon", standalone_mode=False) or 0
@@ -69,7 +70,7 @@ def main() -> None:
         code = _complain(str(error), EXIT_INPUT_WRONG)
     except (KeyboardInterrupt, click.Abort):
         code = 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of our output went away: nobody is left to tell
+    except BrokenPipeError:  # the reader of standard output closed the pipe, so a message would not arrive
         _discard_stdout()
         code = EXIT_WORK_FAILED
     except OSError as error:
@@ -86,7 +87,7 @@ def _complain(text: str, code: int) -> int:
 
 
 def _usage_text(error: click.ClickException) -> str:
-    """What click says of wrong usage, in one line that ends with what to do."""
+    """click's message about wrong usage, in one line that ends with what to do."""
     text = " ".join(error.format_message().split()).rstrip(".")
     text = re.sub(r"\. Did you mean (.*)\?$", r", did you mean \1?", text)
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -94,7 +95,7 @@ def _usage_text(error: click.ClickException) -> str:
 
 
 def _discard_stdout() -> None:
-    """Nothing can be written there, so the interpreter shall not try once more as it ends."""
+    """Redirect standard output to the null device, so that the interpreter's last flush doesn't fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -123,7 +124,7 @@ def _write_json(json_file: str | None, facts: Any) -> None:
 
 
 def _console(json_file: str | None) -> Console:
-    """Where people read: standard error when JSON owns standard output."""
+    """Console of tables and progress: standard error when JSON goes to standard output."""
     return Console(stderr=json_file == "-")
 
 
@@ -199,7 +200,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @json_option
 def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
-    """Join what was learned of one scene on different days or machines.
+    """Merge several fits of one scene, made on different days or machines, into one.
 
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
@@ -225,7 +226,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @config_option
 @model_options
 def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
-    """Watch cameras until Ctrl-C: those of config.yaml, or those given.
+    """Watch the cameras of config.yaml, or those given as URLs, until Ctrl-C.
 
     Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
     """
@@ -251,7 +252,7 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print every message as it is published.")
 @config_option
 def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_file: Path | None) -> None:
-    """See a running monitor live, from anywhere that reaches its Redis.
+    """Show the cameras and alerts of a running monitor live, from any machine that can reach its Redis.
 
     Example: streammon watch --redis redis://10.0.0.5
     """
@@ -280,7 +281,7 @@ def _print_compact(message: dict[str, Any]) -> None:
 
 @commands.command("hash-password")
 def hash_password() -> None:
-    """Print the hash of a password, for `preview.users`; it asks for it twice, or reads a line of standard input.
+    """Print the hash of a password for `preview.users`; prompts twice, or reads one line of standard input.
 
     Example: streammon hash-password
     """
@@ -294,7 +295,7 @@ def hash_password() -> None:
 @config_option
 @json_option
 def check(config_file: Path | None, json_file: str | None) -> int:
-    """Check the configuration, every camera, every bank and Redis, and say what is wrong.
+    """Check the configuration, every camera, every bank and Redis, and report what is wrong.
 
     Example: streammon check --config config.yaml
     """
@@ -312,7 +313,7 @@ def check(config_file: Path | None, json_file: str | None) -> int:
 @commands.command()
 @click.option("--json", "json_file", metavar="-", help="With -, print one JSON object per event.")
 def demo(json_file: str | None) -> int:
-    """Learn a made-up plaza from a camera on loopback and alert when a van crosses it; about a minute.
+    """Learn a synthetic plaza from a local RTSP camera and alert when a van crosses it; takes about a minute.
 
     Example: streammon demo
     """
@@ -339,7 +340,7 @@ def demo(json_file: str | None) -> int:
 @model_options
 @json_option
 def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], **options: Any) -> None:
-    """Measure a method on a labelled data set, each figure beside its null control and its interval.
+    """Evaluate a method on a labelled data set; each figure has a null control and a confidence interval.
 
     Example: streammon eval --dataset stc --root shanghaitech --report page
     """
@@ -377,7 +378,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 @model_options
 @json_option
 def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None, **options: Any) -> None:
-    """Measure where the time goes on this machine, and how many cameras it can watch.
+    """Measure the time of each processing stage on this machine, and its throughput by number of cameras.
 
     Example: streammon bench --clip lobby.mp4 --json bench.json
     """
@@ -398,7 +399,7 @@ Result = TypeVar("Result")
 
 
 def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
-    """Run until it ends, or until SIGINT or SIGTERM cancels it; None then."""
+    """Run a coroutine to its end; None if SIGINT or SIGTERM cancelled it."""
 
     async def cancellable() -> Result | None:
         task = asyncio.create_task(work)
@@ -413,14 +414,14 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
     try:
         return asyncio.run(cancellable())
     except BaseExceptionGroup as group:
-        ours = group.subgroup((StreammonError, OSError))  # an OSError: our output can't be written
+        ours = group.subgroup((StreammonError, OSError))  # an OSError: standard output can't be written
         while isinstance(ours, BaseExceptionGroup):
             ours = ours.exceptions[0]  # type: ignore[assignment]
         raise ours or group from None
 
 
 def _leave(blocked_threads: list[str]) -> int:
-    """Exit code 0, past threads that FFmpeg still holds: they would take the interpreter down as it ends."""
+    """Exit code 0. With threads blocked in FFmpeg, exit at once: they would crash the interpreter's shutdown."""
     if blocked_threads:
         sys.stdout.flush()
         sys.stderr.flush()

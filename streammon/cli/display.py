@@ -1,4 +1,4 @@
-"""What a person sees: a live table on a terminal, one line per event elsewhere, JSON for machines."""
+"""Output of the commands: a live table on a terminal, one line per event elsewhere, JSON for machines."""
 
 import datetime
 import json
@@ -31,8 +31,8 @@ from streammon.records import (
 
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
-LEVEL_LIMIT = 300.0  # 10 ** 300 days are still a float
-SHOWN = 2.0  # an interval so many times as long as the footage is the rarest that is told as a number
+LEVEL_LIMIT = 300.0  # 10 ** 300 days does not overflow a float
+SHOWN = 2.0  # longest interval that is reported as a number, in durations of the footage
 UPDATE_EVERY_S = 60.0
 STATE_STYLES = {
     CameraState.ONLINE: "green",
@@ -86,14 +86,14 @@ def event_text(event: Event) -> str:
 
 
 def rarity(level: float, basis_s: float) -> str:
-    """How often normal footage reaches a level, and how much normal footage says so.
+    """How often normal footage reaches a level, and the amount of footage that this is based on, in words.
 
-    The interval between false alarms at a level is 86400 * 10**level seconds. Beyond twice the footage it rests on
-    an interval is extrapolated, and only what the footage showed is told.
+    The interval between false alarms at a level is 86400 * 10**level seconds. An interval above twice the duration
+    of the footage is an extrapolation, so "never" in that footage is reported instead.
 
     Args:
         level: -log10 of the false alarms a day.
-        basis_s: Seconds of normal footage that the level rests on; 0 where nobody knows.
+        basis_s: Seconds of normal footage that the level is calibrated on; 0 if unknown.
 
     >>> rarity(math.log10(3), 2 * 86400)
     'about once in 3 days (from 2 days of normal footage)'
@@ -150,13 +150,13 @@ def expectation(basis_s: float, false_alarms_per_day: float, first_alarms: float
 
 
 def alert_text(alert: Alert) -> str:
-    """One line for one alert message: which, where, when and why, then the figures."""
+    """One line for one alert message: event, id, camera, time and reason, then the figures."""
     head = f"ALERT {alert.event} {alert.id} camera '{alert.camera}' at {clock(alert.time_s)}"
     return f"{head}: {alert.channel.reason}; peak score {alert.peak_score:.1f}, {_rarity_and_place(alert)}"
 
 
 def brief_alert_text(alert: Alert) -> str:
-    """The same in a line that tells the reason within 80 columns: no id, and no time but the line's own.
+    """One line for one alert message without its id and time, so that the reason stands within 80 columns.
 
     >>> from streammon.records import Channel
     >>> seen = {"score": 31.0, "level": 1.0, "peak_score": 31.0, "peak_level": 1.0, "channel": Channel.SPEED}
@@ -175,7 +175,7 @@ def _rarity_and_place(alert: Alert) -> str:
 
 
 class LineDisplay:
-    """Prints one line per event: of an alert its open and its close, of learning every 10 %, no frame scores."""
+    """Prints one line per event, except frame scores, alert updates, and steps of learning below 10 %."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -183,14 +183,14 @@ class LineDisplay:
         self._is_lost = False
 
     def show(self, event: Event) -> None:
-        """Print an event, if it is worth a line."""
+        """Print an event, unless it is a frame score, an alert update or a small step of learning."""
         if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_update(event):
             return
         stamp = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._print(f"{stamp} {event_text(event)}")
 
     def _print(self, line: str) -> None:
-        if self._is_lost:  # told once; on the way out nobody listens
+        if self._is_lost:  # the error was raised once; later lines are dropped
             return
         try:
             print(line, file=self._stream, flush=True)
@@ -212,8 +212,8 @@ class LineDisplay:
 class JsonDisplay(LineDisplay):
     """Prints one JSON object per event: `event`, `at_s` and the record's own fields.
 
-    An alert's `event` is its `type` here, and beside its `channel` stands the `reason`, the same in words. Updates of
-    an alert are printed once a minute of its own time.
+    An alert's own `event` is named `type` here, and a `reason` gives its `channel` in words. Updates of an alert are
+    printed at most once a minute, by the alert's own times.
     """
 
     NAMES = {  # noqa: RUF012 (a constant)
@@ -226,10 +226,10 @@ class JsonDisplay(LineDisplay):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
-        self._told_s: dict[str, float] = {}  # camera → time of its alert's message that was printed last
+        self._told_s: dict[str, float] = {}  # camera → time of the alert message printed last
 
     def show(self, event: Event) -> None:
-        """Print an event, if it is worth a line."""
+        """Print an event, unless it is a frame score, an early alert update or a small step of learning."""
         if isinstance(event, ScoredFrame) or self._is_small_step(event) or self._is_early_update(event):
             return
         reason = {"reason": event.channel.reason} if isinstance(event, Alert) else {}
@@ -244,21 +244,21 @@ class JsonDisplay(LineDisplay):
         return False
 
     def write(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Print an event of any name."""
+        """Print an event by its name and fields."""
         now = round(datetime.datetime.now().timestamp(), 3)
         own = {("type" if key == "event" else key): value for key, value in fields.items()}
         self._print(json.dumps({"event": name, "at_s": now, **own}, default=str))
 
 
 class TableDisplay:
-    """A live table of all cameras, with the latest lines below it. Itself a rich renderable."""
+    """A live table of all cameras with the latest event lines below it, as a rich renderable."""
 
     def __init__(self, figures: Mapping[str, CameraFigures]) -> None:
         self._figures = figures
         self._lines: deque[str] = deque(maxlen=RECENT_LINES)
 
     def show(self, event: Event) -> None:
-        """Keep what the table itself doesn't say."""
+        """Add a line for an event that the table doesn't show."""
         if isinstance(event, Alert) and event.event is AlertEvent.UPDATE:
             return
         if isinstance(event, Alert):
@@ -267,7 +267,7 @@ class TableDisplay:
             self.add_line(event_text(event))
 
     def add_line(self, text: str) -> None:
-        """Add a line under the table; the oldest goes."""
+        """Add a line below the table; beyond `RECENT_LINES` the oldest is dropped."""
         self._lines.append(f"{datetime.datetime.now():%H:%M:%S} {text}")
 
     def __rich__(self) -> RenderableType:
@@ -299,9 +299,9 @@ def camera_table(rows: Iterable[CameraFigures]) -> Table:
 
 
 class WorkBar:
-    """The progress of long work on a terminal: one bar for each part of it, with its rate and the time left.
+    """Progress bar of long work on a terminal: one bar for each part, with its rate and the time left.
 
-    Elsewhere than on a terminal it shows nothing.
+    Without a terminal nothing is shown.
     """
 
     def __init__(self, console: Console, unit: str = "frames") -> None:
@@ -314,7 +314,7 @@ class WorkBar:
         self._unit = unit
         self._task: TaskID | None = None
         self._total = 0
-        self._began_at = (0.0, 0)  # when, and what was done by then
+        self._began_at = (0.0, 0)  # monotonic time and steps done when the bar was added
 
     def __enter__(self) -> "WorkBar":
         self._progress.start()
@@ -324,7 +324,7 @@ class WorkBar:
         self._progress.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show that so many steps of a part are done; another total begins another part."""
+        """Show `done` of `total` steps of the part named `what`; another total begins another bar."""
         now = time.monotonic()
         if self._task is None or total != self._total:
             if self._task is not None:
@@ -337,7 +337,7 @@ class WorkBar:
 
 
 def print_report(report: Any, title: str, console: Console) -> None:
-    """A dataclass as a two-column table."""
+    """Print a dataclass as a two-column table."""
     assert is_dataclass(report)
     assert not isinstance(report, type)
     table = Table(title=title, title_justify="left", show_header=False)

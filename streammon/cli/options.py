@@ -1,4 +1,4 @@
-"""What the commands take: their options, and how options and config.yaml combine."""
+"""Options of the commands, and how they combine with config.yaml."""
 
 import math
 import re
@@ -28,13 +28,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Between(click.FloatRange):
-    """A range that has no place for `nan`, which is neither below nor above anything."""
+    """A range of numbers that refuses `nan`, which click's comparisons let pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number.
+        """Convert the option's text to a number in the range.
 
         Raises:
-            click.BadParameter: It is none, or out of range.
+            click.BadParameter: The text is no number, or the number is out of range.
         """
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
@@ -43,14 +43,14 @@ class Between(click.FloatRange):
 
 
 def scene_name(_context: click.Context, _option: click.Parameter, scene: str | None) -> str | None:
-    """Refuse a name that no folder may have."""
+    """Refuse a name that doesn't match `NAME`, since a scene is a folder of that name."""
     if scene is not None and not re.search(NAME, scene):
         raise ConfigError("--scene", f"it is {scene!r}", PATTERN_RULES[NAME])
     return scene
 
 
 def json_place(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
-    """Refuse a file that can't be written before the work is done, not after."""
+    """Refuse, before the work starts, a JSON file that is a folder or whose folder doesn't exist."""
     if file not in (None, "-"):
         if not Path(file).parent.is_dir():
             raise StorageError(file, "there is no such folder", "make it, or choose another --json FILE")
@@ -60,7 +60,7 @@ def json_place(_context: click.Context, _option: click.Parameter, file: str | No
 
 
 def model_options(command: Command) -> Command:
-    """Options that choose the backbone; they go before what the configuration says."""
+    """Options of the backbone, which override the configuration."""
     options = [
         click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
         click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
@@ -76,17 +76,17 @@ def model_options(command: Command) -> Command:
 
 
 method_option = click.option("--method", help="motion (default): looks and movement; padim: looks alone.")
-"""How a scene is learned and judged, of `fit` and `run`."""
+"""Method of learning and scoring a scene, an option of `fit` and `run`."""
 
 
 def json_option(command: Command) -> Command:
-    """`--json FILE`: the same facts for machines."""
+    """`--json FILE`: write the results as JSON."""
     words = "Also write the facts as JSON; - is stdout."
     return click.option("--json", "json_file", metavar="FILE", callback=json_place, help=words)(command)
 
 
 def validation_options(command: Command) -> Command:
-    """What makes `fit` tell what would be caught."""
+    """Options of `fit` for validating the scene after the fit."""
     options = [
         click.option(
             "--validate", is_flag=True, help="Also tell what would be caught, and how rare false alarms are."
@@ -109,10 +109,10 @@ def validation_options(command: Command) -> Command:
 def validation_of(
     config: Config | None, reading: dict[str, Any], validate: bool, asked: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """How a scene is validated, by how its footage is read; None where nobody asked.
+    """Fields of `ValidationOptions` for the validation after a fit; None without `--validate`.
 
     Raises:
-        ConfigError: What was asked for doesn't go together.
+        ConfigError: An option of the validation is given without `--validate`, or `--validate` with `--crop`.
     """
     given = {name: value for name, value in asked.items() if value is not None}
     if not validate:
@@ -127,7 +127,7 @@ def validation_of(
 
 
 def evaluation_options(command: Command) -> Command:
-    """What `eval` takes beside the model's options."""
+    """Options of `eval` other than those of the model."""
     folder = click.Path(path_type=Path)
     options = [
         click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
@@ -177,13 +177,13 @@ config_option = click.option("--config", "config_file", type=click.Path(path_typ
 
 
 def model_of(config: ModelConfig | None, **options: Any) -> ModelConfig:
-    """The model section with the given options in place of what the configuration says."""
+    """The model section of the configuration, overridden by the given options."""
     given = {name: value for name, value in options.items() if value is not None}
     return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
 
 
 def loaded(config_file: Path | None) -> Config | None:
-    """The named configuration, or ./config.yaml; None where neither is there."""
+    """Load the named configuration, or ./config.yaml; None if none is named and ./config.yaml doesn't exist."""
     if config_file is None and not DEFAULT_CONFIG.exists():
         return None
     return Config.load(config_file or DEFAULT_CONFIG)
@@ -195,16 +195,16 @@ def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path
 
 
 def scored_rate(config: Config | None, scene: str) -> float:
-    """Frames a second at which the scene's cameras will be scored; the default without a configuration."""
+    """Frames a second at which the scene's cameras will be scored; the default if no camera of it is configured."""
     cameras = [] if config is None else [c for name, c in config.cameras.items() if config.scene_of(name) == scene]
     return cameras[0].score_fps if cameras else float(CameraConfig.model_fields["score_fps"].default)
 
 
 def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
-    """What `run` watches: the cameras given or those of the configuration, with the options in place of its values.
+    """The configuration of `run`: the cameras given as URLs or those of the file, with values overridden by options.
 
     Raises:
-        ConfigError: Something is missing or wrong.
+        ConfigError: No camera is given, or a value is invalid.
     """
     scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
     learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
@@ -230,14 +230,14 @@ def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
     if rate:
         values["alerting"] = {**values.get("alerting", {}), "false_alarms_per_day": rate}
     values["model"] = model_of(config.model if config else None, **options).model_dump()
-    return parse_section(Config, values, "command line")  # what the file says was held against its rules before
+    return parse_section(Config, values, "command line")  # the file's own values were validated before
 
 
 def listening_place(place: str) -> dict[str, str]:
-    """Host and port from `[HOST:]PORT`; a host that isn't given stays what it was.
+    """Host and port from `[HOST:]PORT`; without HOST the result has no host, so the configured one is kept.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: The text has another form, or the port is above 65535.
 
     >>> listening_place("8088"), listening_place("0.0.0.0:8088"), listening_place("[::1]:0")
     ({'port': '8088'}, {'host': '0.0.0.0', 'port': '8088'}, {'host': '::1', 'port': '0'})
@@ -250,10 +250,10 @@ def listening_place(place: str) -> dict[str, str]:
 
 
 def password_given() -> str:
-    """A password: asked for twice where someone sits there, else the first line of standard input.
+    """Read a password: by two prompts on a terminal, else from the first line of standard input.
 
     Raises:
-        ConfigError: It is empty.
+        ConfigError: The password is empty.
     """
     if sys.stdin.isatty():
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt="Once more", err=True))
@@ -265,10 +265,10 @@ def password_given() -> str:
 
 
 def watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
-    """Where `watch` listens.
+    """The Redis server that `watch` reads: of `--redis`, else of the configuration, else 127.0.0.1:6379.
 
     Raises:
-        ConfigError: It can't be told, or is wrong.
+        ConfigError: The URL is invalid, or the configured server is an embedded one on a free port.
     """
     config = loaded(config_file)
     if redis is not None:

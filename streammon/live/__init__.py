@@ -1,2 +1,2 @@
-"""Cameras watched live: `scorer` owns the device, `monitor` wires the rooms, `check` tries all before the start,
-`watch` shows a running monitor from elsewhere."""
+"""Live watching of cameras: `scorer` owns the device, `monitor` connects readers, scorer, alerts and preview, `check`
+tests everything before the start, `watch` shows a running monitor by its messages in Redis."""

@@ -1,4 +1,4 @@
-"""`streammon check`: is everything there that `run` will need?"""
+"""`streammon check`: tests everything that `run` will need."""
 
 import asyncio
 import math
@@ -25,11 +25,11 @@ AT_ONCE = 16  # cameras opened at the same time
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked.
+    """Result of one check.
 
     Attributes:
-        what: The thing.
-        ok: Whether `run` can use it.
+        what: Name of the checked thing, such as `camera lobby`.
+        ok: True if `run` can use it.
         detail: What was found, or the error in one line.
     """
 
@@ -57,7 +57,7 @@ def check_all(config: Config) -> list[Finding]:
 
 
 def findings_table(findings: list[Finding]) -> Table:
-    """The findings for people; what is wrong with a thing is left to the lines on standard error."""
+    """Table of the findings, without the error texts, which are printed on standard error."""
     table = Table(title="streammon check", title_justify="left")
     table.add_column("what", no_wrap=True)
     table.add_column("")

@@ -1,4 +1,4 @@
-"""Wires the live rooms: readers → scorer → alert rules → Redis, in one task group."""
+"""The live monitor: connects readers → scorer → alert rules → Redis, in one task group."""
 
 import asyncio
 import contextlib
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from streammon.preview import Preview
 
 EARLIER_ALERTS = 200  # as many as the page keeps
-UNTAKEN_REPORTS = 8  # a thread waits when the event loop is so many of their reports behind
+UNTAKEN_REPORTS = 8  # back-pressure: threads block while so many of their reports wait for the event loop
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
-SAVE_WATCHED_S = 60.0  # so much of what was watched a killed monitor may lose
-SCORER_JOIN_S = 1.0  # the three and a second for the preview are well below the 5 s a service manager waits
+SAVE_WATCHED_S = 60.0  # a killed monitor loses at most so much of the online calibration
+SCORER_JOIN_S = 1.0  # these three and 1 s for the preview stay below the 5 s in which the monitor must end
 DRAIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
 
 Report = CameraStatus | list[Outcome] | BaseException
-"""What a thread tells the event loop; an error is one that ended the scorer's."""
+"""Report of a thread to the event loop. A `StorageError` is shown as a notice, any other error ends the monitor."""
 
 
 class Monitor:
-    """A running streammon: every camera read, scored and alerted on, until cancelled.
+    """Reads, scores and alerts on every camera until cancelled.
 
-    Making it checks all that can be checked before the first frame: weights, banks, folders.
+    The constructor checks everything that can be checked before the first frame: weights, banks, files, folders.
 
     Args:
-        config: What to watch.
-        on_event: Called on the event loop for everything that happens; must not block.
+        config: Configuration of the cameras and of everything else.
+        on_event: Called on the event loop with each event; must not block.
 
     Attributes:
-        config: What it watches.
-        figures: Each camera's figures, kept up to date.
+        config: The configuration.
+        figures: Figures of each camera, kept up to date.
 
     Raises:
         InputError: The weights, a bank, a camera's file, the scenes folder or the preview's certificate can't be
@@ -70,7 +70,7 @@ class Monitor:
         now = time.time()
         connecting = {name: CameraStatus(name, CameraState.CONNECTING, now) for name in config.cameras}
         self.figures = {name: CameraFigures(status) for name, status in connecting.items()}
-        self._read_status = dict(connecting)  # as the readers say it, without what the scene adds
+        self._read_status = dict(connecting)  # as reported by the readers, without the learning state of the scene
         self._latest = LatestFrames()
         self._preview = self._new_preview()
         hold_footage_readable(config)
@@ -83,7 +83,7 @@ class Monitor:
             name: AlertRule(name, config.scene_of(name), config.alerting, frame_interval_s=1 / camera.score_fps)
             for name, camera in config.cameras.items()
         }
-        self._reports: asyncio.Queue[Report] = asyncio.Queue()  # the semaphore bounds it
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()  # bounded by the semaphore
         self._room = threading.BoundedSemaphore(UNTAKEN_REPORTS)
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +97,7 @@ class Monitor:
         On the way out every open alert is closed and delivered, or kept in the spool for the next start.
 
         Raises:
-            ConfigError: The preview can't listen where it shall.
+            ConfigError: The preview can't listen on the configured address.
             RedisError: Redis can't be used at the start; later outages are events.
             StorageError: The spool can't be used.
         """
@@ -127,7 +127,7 @@ class Monitor:
                 await self._wind_down(publisher)
 
     async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
-        """Give the page the newest alerts of the runs before; where Redis can't, the page begins empty."""
+        """Load the newest alerts of earlier runs into the page; if Redis can't be read, the page begins empty."""
         if self._preview is None:
             return
         try:
@@ -149,12 +149,12 @@ class Monitor:
         return Preview(self.config, self.figures, gauges, self._note)
 
     def _note(self, message: Alert | Verdict) -> None:
-        """Pass an alert, or a person's verdict on one, on to its scene; one of an earlier start may have none now."""
+        """Pass an alert or a verdict to its scene. The scene of an earlier run's alert may not be configured."""
         if message.scene in self._scorer.scenes:
             self._scorer.scenes[message.scene].note(message)
 
     def _on_event(self, event: Event) -> None:
-        """Tell the preview and whoever else listens."""
+        """Pass an event to the preview and to the `on_event` callback."""
         if self._preview is not None:
             self._preview.on_event(event)
         self._hear(event)
@@ -173,7 +173,7 @@ class Monitor:
                 task.cancel()
 
     async def _wind_down(self, publisher: RedisPublisher) -> None:
-        """End the threads, close what is open, deliver what waits: each step with a deadline, nothing lost."""
+        """Stop the threads, close all alerts, deliver them under a deadline; undelivered ones stay in the spool."""
         self._stopping.set()
         for reader in self._readers.values():
             reader.stop()
@@ -181,7 +181,7 @@ class Monitor:
         self._latest.close()
         try:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
-        finally:  # a second cancellation must not cost alerts: they are in the spool before anything waits again
+        finally:  # even on a second cancellation, alerts are put into the spool before the next await
             self._close_alerts(publisher)
         await asyncio.to_thread(self._save_watched)
         left = await publisher.drain(DRAIN_S)
@@ -190,7 +190,7 @@ class Monitor:
         await asyncio.to_thread(self._join_readers, READERS_JOIN_S)
 
     def _close_alerts(self, publisher: RedisPublisher) -> None:
-        """Take what the threads told last, then end every alert and tell the final counts."""
+        """Take the last reports of the threads, then close every alert and publish the final counts."""
         try:
             while not self._reports.empty():
                 self._take(self._reports.get_nowait())
@@ -207,12 +207,12 @@ class Monitor:
 
     @property
     def blocked_threads(self) -> list[str]:
-        """Threads that haven't ended, by what they work for: FFmpeg may wait for a camera until its timeout."""
+        """Names of threads that haven't ended, as `camera 'lobby'`: FFmpeg blocks on a camera until its timeout."""
         threads = {"the scorer": self._scorer} | {f"camera '{name}'": one for name, one in self._readers.items()}
         return [name for name, thread in threads.items() if not thread.join(0)]
 
     async def _keep_house(self, publisher: RedisPublisher) -> None:
-        """Count, and tell what changes with time alone; return when every camera is footage that has ended."""
+        """Update and publish figures, save the online calibration, until every camera is footage that has ended."""
         told_s = saved_s = time.monotonic()
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
@@ -230,7 +230,7 @@ class Monitor:
                 self._tell_counts(publisher)
 
     def _save_watched(self) -> None:
-        """Keep what every scene watched; a disk that is full costs no more than that."""
+        """Save the online calibration of every scene; a failure to write is reported and the monitor goes on."""
         for scene in self._scorer.scenes.values():
             try:
                 scene.save_watched()
@@ -238,7 +238,7 @@ class Monitor:
                 self._hand_over(error)
 
     def _all_ended(self) -> bool:
-        """Whether every camera is footage that played to its end, and each of its frames is scored or lost."""
+        """True if every camera is footage that played to its end, and all kept frames are scored or lost."""
         if any(status.state is not CameraState.ENDED for status in self._read_status.values()):
             return False
         kept = sum(reader.counts.kept for reader in self._readers.values())
@@ -260,12 +260,12 @@ class Monitor:
         return self._stopping.is_set()
 
     def _hand_over(self, report: Report) -> None:
-        """Give the event loop something to do; waits while it is behind. Called in the threads."""
+        """Queue a report for the event loop, blocking while too many wait (back-pressure). Called in the threads."""
         assert self._loop is not None
         while not self._room.acquire(timeout=HOUSEKEEPING_S):
             if self._stopping.is_set():
                 return
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
+        with contextlib.suppress(RuntimeError):  # the loop has closed, so the report is dropped
             self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
 
     async def _take_reports(self) -> None:
@@ -292,7 +292,7 @@ class Monitor:
             self._tell_alerts(self._rules[status.camera].close_now(time.time()))
 
     def _tell_status(self, camera: str) -> None:
-        """Tell a camera's state with what its scene adds: online and without a bank is learning."""
+        """Publish a camera's state if it changed; an online camera whose scene has no bank is `learning`."""
         assert self._publisher is not None
         status, scene = self._read_status[camera], self._scorer.scenes[self.config.scene_of(camera)]
         figures = self.figures[camera]
@@ -300,7 +300,7 @@ class Monitor:
             state = CameraState.LEARNING if status.state is CameraState.ONLINE else status.state
             status = replace(status, state=state, progress=round(scene.progress, 2))
         elif figures.status.state is CameraState.LEARNING and status.state is CameraState.ONLINE:
-            status = self._read_status[camera] = replace(status, since_s=time.time())  # watching since now
+            status = self._read_status[camera] = replace(status, since_s=time.time())  # scored from now on
         if status != figures.status:
             figures.status = status
             self._publisher.publish_status_nowait(status, figures.counters())
@@ -330,7 +330,7 @@ class Monitor:
         self._on_event(score)
         rule = self._rules[score.camera]
         alerts = rule.step(score)
-        if self._read_status[score.camera].state is not CameraState.ONLINE:  # its last frames, scored after it left
+        if self._read_status[score.camera].state is not CameraState.ONLINE:  # frames scored after the loss
             alerts += rule.close_now(score.wall_time_s)
         self._tell_alerts(alerts, score)
 
@@ -363,7 +363,7 @@ class Monitor:
 
 @contextlib.asynccontextmanager
 async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
-    """The configured Redis, or for `embedded` a server of our own for as long as this lasts.
+    """The configured Redis; for `embedded`, a Valkey server that runs as long as the context.
 
     Raises:
         RedisError: The embedded server can't be started, or its folder can't be used.
@@ -376,10 +376,10 @@ async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
 
 
 def hold_footage_readable(config: Config) -> None:
-    """Refuse a file or folder without video now: unlike a camera that is away, it won't come by itself.
+    """Refuse a file or folder without video at the start: unlike for a lost camera, retrying would not help.
 
     Raises:
-        FootageError: A camera's url names a file or folder that gives no picture.
+        FootageError: A camera's url names a file or folder from which no picture can be decoded.
     """
     for name, camera in config.cameras.items():
         if not camera.is_live:
@@ -387,10 +387,10 @@ def hold_footage_readable(config: Config) -> None:
 
 
 def hold_banks_writable(config: Config) -> None:
-    """Find out now, not after ten minutes of learning, whether banks can be written.
+    """Check at the start, not after ten minutes of learning, that banks can be written.
 
     Raises:
-        StorageError: A scene that will be learned live has no folder we can write.
+        StorageError: The folder of a scene that will be learned live can't be written.
     """
     for file in missing_banks(config):
         hold_writable(file.parent)

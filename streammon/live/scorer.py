@@ -1,4 +1,4 @@
-"""The one thread that owns the device: newest frames of all cameras in, scores and learned banks out."""
+"""The thread that owns the device: input are the newest frames of all cameras, output are scores and banks."""
 
 import queue
 import threading
@@ -27,38 +27,39 @@ from streammon.scene import (
     save_watched,
 )
 
-TAKE_TIMEOUT_S = 0.25  # how soon the thread sees that it shall end
+TAKE_TIMEOUT_S = 0.25  # longest time until the thread notices a stop request
 PROGRESS_STEP = 0.01
 
 Outcome = ScoredFrame | SceneProgress
 
 
 class LiveScene:
-    """One scene while the monitor runs: learned until it has a bank, then scored.
+    """One scene in a running monitor: learned until it has a bank, then scored.
 
     Attributes:
-        name: Its name.
-        folder: Where its files are.
+        name: Name of the scene.
+        folder: Folder of the scene's files.
     """
 
     def __init__(self, name: str, config: Config, backbone: Backbone, observer: Observer | None) -> None:
-        """Load the scene's bank, or begin to learn it where it has none.
+        """Load the scene's bank, or begin to learn the scene if it has none.
 
         Args:
-            name: Its name.
+            name: Name of the scene.
             config: The whole configuration.
-            backbone: Whose maps come with the frames.
-            observer: Finds what moves; None where `model.method` is padim.
+            backbone: Backbone that computes the feature maps of the frames.
+            observer: Motion analysis of the frames; None if `model.method` is padim.
 
         Raises:
-            BankError: Its bank is broken, uncalibrated, or was fitted with something else.
+            BankError: The bank is broken, uncalibrated, or was fitted with another configuration; or it is missing
+                and the reduction is pca, which can't be learned live.
         """
         self.name = name
         self.folder = config.scenes / name
         self._backbone = backbone
         self._observer = observer
         self._alerting = config.alerting
-        self._notes: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # of the event loop, for this thread
+        self._notes: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # event loop → scorer thread
         self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
         self._learner: SceneLearner | None = None
@@ -89,22 +90,22 @@ class LiveScene:
 
     @property
     def learning(self) -> bool:
-        """Whether it has no bank yet."""
+        """True while the scene has no bank."""
         return self._scorer is None
 
     @property
     def threshold(self) -> float:
-        """Frame score at which its alerts open; nan while it learns."""
+        """Frame score at which the scene's alerts open; nan while learning."""
         return float("nan") if self._scorer is None else self._scorer.threshold
 
     @property
     def basis_s(self) -> float:
-        """Seconds of normal footage that its levels rest on; 0 while it learns."""
+        """Seconds of normal footage that the scene's levels are calibrated on; 0 while learning."""
         return 0.0 if self._scorer is None else self._scorer.basis_s
 
     @property
     def progress(self) -> float:
-        """Fraction of the learning done; 1 once it watches."""
+        """Fraction of learning done; 1 once the scene has a bank."""
         return 1.0 if self._learner is None else min(self._learner.seconds / self._learn_for_s, 0.999)
 
     def take(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
@@ -112,7 +113,7 @@ class LiveScene:
 
         Args:
             frames: B frames of this scene's cameras.
-            maps: Their feature maps, (B, C, h, w) each.
+            maps: Feature maps of the frames, (B, C, h, w) each.
         """
         if self._scorer is not None:
             return list(self._score(self._scorer, frames, maps))
@@ -137,15 +138,15 @@ class LiveScene:
         return SceneProgress(self.name, 1.0, trouble)
 
     def note(self, message: Alert | Verdict) -> None:
-        """Take in what became of the scores: an alert's opening or end, an operator's verdict. From any thread."""
+        """Queue an alert or a verdict for the online calibration, if `alerting.adapt` is set. Thread-safe."""
         if self._alerting.adapt and not (isinstance(message, Alert) and message.event is AlertEvent.UPDATE):
             self._notes.put(message)
 
     def save_watched(self) -> None:
-        """Keep what was watched so far. From any thread, one at a time.
+        """Save the state of the online calibration, if it changed. Callable from any thread, one at a time.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The file can't be written.
         """
         scorer = self._scorer
         if scorer is None or scorer.online is None or scorer.online.state == self._saved:
@@ -176,7 +177,7 @@ class LiveScene:
 
     def _watch(self, scene: Scene) -> None:
         scorer = SceneScorer(scene, self._backbone, self._observer, self._alerting.open_level)
-        calibration = scorer.calibration  # without one it is refused here, not with the first frame
+        calibration = scorer.calibration  # a scene without calibration is refused here, not at the first frame
         if self._alerting.adapt:
             state = load_watched(self.folder, calibration)
             scorer.online = OnlineCalibration(calibration, self._alerting.false_alarms_per_day, state)
@@ -184,10 +185,10 @@ class LiveScene:
 
 
 def require_rate(scene: Scene, score_fps: float) -> None:
-    """Refuse to score frames at another rate than they were learned at: averages over time would differ.
+    """Refuse to score a scene at another frame rate than it was learned at: averages over time would differ.
 
     Raises:
-        BankError: The rates differ; both are named.
+        BankError: The rates differ; the message names both.
     """
     facts = scene.bank.facts
     if facts.score_fps != score_fps:
@@ -199,11 +200,11 @@ def require_rate(scene: Scene, score_fps: float) -> None:
 
 
 class ScorerThread:
-    """Owns the device. Takes the newest frames, batches them across cameras and scenes, hands on their scores.
+    """The thread that owns the device: batches the newest frames across cameras and scenes, delivers their scores.
 
     Attributes:
-        scenes: By name.
-        scored: Frames scored or learned from and handed on, per camera.
+        scenes: Live scenes by name.
+        scored: Number of frames per camera that were scored or learned from, and delivered.
     """
 
     def __init__(
@@ -218,14 +219,14 @@ class ScorerThread:
 
         Args:
             config: The cameras and their scenes.
-            backbone: Where frames go through.
-            latest: Where frames come from.
-            deliver: Takes each batch's outcomes, in order; may block for a moment, which slows the scorer.
-            failed: Takes the error that ended the thread.
+            backbone: Backbone that computes the feature maps.
+            latest: Source of the frames.
+            deliver: Receives the outcomes of each batch, in order; may block for a moment (back-pressure).
+            failed: Receives the error that ended the thread.
 
         Raises:
             BankError: A scene's bank can't be used.
-            ConfigError: Two cameras of one scene ask for different things.
+            ConfigError: Two cameras of one scene differ in `score_fps`, or in `learn_for` while it has no bank.
         """
         self._config = config
         self._backbone = backbone
@@ -238,15 +239,15 @@ class ScorerThread:
         self._thread = threading.Thread(target=self._run, name="streammon-scorer", daemon=True)
 
     def start(self) -> None:
-        """Begin to score; once only."""
+        """Start the thread. Callable once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end after the batch at hand, without waiting."""
+        """Ask the thread to end after the current batch, without waiting."""
         self._stopping.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; whether it came in time. One that never began has ended."""
+        """Wait for the thread to end; True if it ended in time, or was never started."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -278,7 +279,7 @@ def live_scenes(config: Config, backbone: Backbone) -> dict[str, LiveScene]:
 
     Raises:
         BankError: A scene's bank can't be used.
-        ConfigError: Two cameras of one scene ask for different things.
+        ConfigError: Two cameras of one scene differ in `score_fps`, or in `learn_for` while it has no bank.
     """
     observer = configured_observer(config.model, backbone)
     first: dict[str, str] = {}  # scene → its first camera

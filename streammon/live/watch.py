@@ -1,4 +1,4 @@
-"""A running monitor seen from outside: what it publishes to Redis, as messages or as figures and events."""
+"""Watching a running monitor by its messages in Redis, as messages or as figures and events."""
 
 import contextlib
 import json
@@ -16,12 +16,12 @@ async def watch_messages(
     """Show each message that arrives until cancelled.
 
     Args:
-        redis: Where the monitor publishes.
-        cameras: Whose messages; None for all.
+        redis: Redis server that the monitor publishes to.
+        cameras: Names of the cameras to show; None for all.
         show: Called with each message.
 
     Raises:
-        RedisError: Redis can't be reached to begin with.
+        RedisError: Redis can't be reached at the start.
     """
     async with contextlib.aclosing(subscribe(redis, cameras)) as messages:
         async for message in messages:
@@ -29,7 +29,7 @@ async def watch_messages(
 
 
 def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -> Event | None:
-    """Take a message into the table's rows; what it says beyond them, if anything."""
+    """Update the table's figures by a message, and return the event to show, if any."""
     kind = message.get("kind")
     if kind == "redis":
         return RedisStatus(bool(message["online"]), float(message["since_s"]), str(message["reason"]))
@@ -49,7 +49,7 @@ def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -
     if kind == "alert":
         try:
             alert: Alert = alert_from_json(json.dumps(message))
-        except ValueError as error:  # of another version, or not a monitor's
+        except ValueError as error:  # a message of another version, or not from a monitor
             return Notice(f"camera '{camera}': {error}")
         row.alert_open = alert.event is not AlertEvent.CLOSE
         return alert

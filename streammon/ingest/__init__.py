@@ -1,6 +1,7 @@
-"""From a stream, device, file or folder to frames: the only room that opens video.
+"""Frames from a stream, device, file or folder: the only package that opens video.
 
-Live, a `CameraReader` per camera puts frames into `LatestFrames`; offline, `clips` gives every frame of footage.
+Live, a `CameraReader` per camera puts frames into `LatestFrames`. Offline, `clips` lists the clips at a path, and
+`Clip.frames` reads their frames.
 """
 
 from streammon.ingest.footage import Clip, Pace, batched, clips

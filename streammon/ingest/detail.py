@@ -1,4 +1,4 @@
-"""The closer look at a kept frame: its moment larger, and the picture shortly before it."""
+"""Details of kept frames: the picture at up to 480 pixels, and the picture about 0.1 s before it."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from streammon.ingest.images import Scaler
 from streammon.records import Detail, Grey, Picture
 
 DETAIL_SIDE = 480
-"""Pixels of the longer side: what is narrower, as UCSD Ped2 is, keeps every pixel."""
+"""Largest side of a detail in pixels. Smaller sources, such as UCSD Ped2 (360x240), keep their size."""
 
 LAG_S = 0.1
 LAG_TOLERANCE_S = 0.01
-"""Timestamps jitter, and 30 frames a second in whole milliseconds are 33, 33 and 34 apart."""
+"""Tolerance for jitter of timestamps: in whole milliseconds, 30 frames a second are 33, 33 and 34 ms apart."""
 
 ROUNDING_S = 1e-6
 SHORTEST_LAG_S = LAG_S - LAG_TOLERANCE_S - ROUNDING_S
 
 GAP_S = 0.5
-"""A picture older than this shows another moment: people walk out of themselves."""
+"""Largest age of the earlier picture. In a longer time, people walk farther than their own width."""
 
 HOLD_EVERY_S = 0.015
-"""At 60 frames a second every picture is held, at 240 each fourth: the lag is met as well, the memory is bounded."""
+"""Shortest time between two buffered pictures, which bounds the memory: at 60 fps all, at 240 fps every fourth."""
 
 SUBSAMPLED = frozenset(("yuv420p", "yuvj420p"))
 
 
 @dataclass(slots=True)
 class _Seen:
-    """One picture of the stream; once it was kept or used, what is left of it is small and grey."""
+    """One buffered picture: as decoded, or small and grey once a detail has used it."""
 
     time_s: float
     picture: VideoFrame | Grey
@@ -42,12 +42,12 @@ class _Seen:
 class CloserLook:
     """Makes the `Detail` of each kept frame of one connection.
 
-    It holds the last pictures as they were decoded, no more than may still be `earlier` for one to come: those of
-    the last 0.09 s and the one before, so 4 at 25 frames a second and 8 at the most. What becomes part of a detail
-    is scaled, and nothing else: a camera whose frames are scored now and then costs no more for its many others.
+    It buffers the decoded pictures that may still become `earlier` for a later picture: those of the last 0.09 s and
+    the one before them, 4 at 25 frames a second and at most 8. Only pictures that become part of a detail are scaled,
+    so the other pictures of a camera that is scored at a low rate cost nothing.
 
-    Both pictures of a pair come the same way, YUV to small RGB to grey (`COLOR_RGB2GRAY`), so that what stands
-    still is equal in both; FFmpeg's own grey of the same picture is 1 to 2 levels off.
+    Both pictures of a pair are converted alike, YUV to small RGB to grey (`COLOR_RGB2GRAY`), so that static regions
+    are equal in both. FFmpeg's own grey of the same picture differs by 1 to 2 levels.
     """
 
     def __init__(self) -> None:
@@ -58,16 +58,16 @@ class CloserLook:
 
     @property
     def held(self) -> int:
-        """How many pictures it holds."""
+        """Number of buffered pictures."""
         return len(self._before) + (self._newest is not None)
 
     def see(self, picture: VideoFrame, time_s: float, afresh: bool = False) -> None:
-        """The next decoded picture, whether or not its frame will be kept.
+        """Add the next decoded picture, kept for scoring or not.
 
         Args:
-            picture: As it was decoded.
-            time_s: Its stream time in seconds. A step back begins afresh, and so does another picture size.
-            afresh: Nothing is known about the time since the picture before.
+            picture: The picture as decoded.
+            time_s: Stream time of the picture in seconds. A step back, or another picture size, clears the buffer.
+            afresh: Clear the buffer, since the time from the previous picture is unknown.
         """
         source_size = (picture.width, picture.height)
         if source_size != self._source_size:
@@ -80,7 +80,7 @@ class CloserLook:
         self._forget()
 
     def detail(self) -> Detail:
-        """The detail of the picture seen last; to be asked for once.
+        """The detail of the latest picture. Callable once per picture.
 
         Raises:
             StreamFault: FFmpeg can't convert the picture.
@@ -98,7 +98,7 @@ class CloserLook:
         return Detail(picture, earlier.picture, newest.time_s - earlier.time_s)
 
     def close(self) -> None:
-        """Let go of the pictures, before their source is closed: those of a capture device lie in its memory."""
+        """Release the pictures, before their source is closed: those of a capture device are in its memory."""
         self._before.clear()
         self._newest = None
 
@@ -106,7 +106,7 @@ class CloserLook:
         return not self._before or time_s - self._before[-1].time_s >= HOLD_EVERY_S - ROUNDING_S
 
     def _forget(self) -> None:
-        """Drop what a younger one replaces for good, and what lies before a gap."""
+        """Drop pictures that a later one replaces as `earlier`, and pictures before a gap."""
         assert self._newest is not None
         now_s = self._newest.time_s
         while len(self._before) > 1 and now_s - self._before[1].time_s >= SHORTEST_LAG_S:
@@ -119,7 +119,7 @@ class DetailScaler:
     """Scales the pictures of one source to the size of its details.
 
     Args:
-        source_size: Their width and height.
+        source_size: Width and height of the source's pictures.
     """
 
     def __init__(self, source_size: tuple[int, int]) -> None:
@@ -129,13 +129,13 @@ class DetailScaler:
         self._scaler = Scaler(self.size)
 
     def scale(self, picture: VideoFrame) -> Picture:
-        """(H, W, 3) uint8 RGB.
+        """Scale a picture to (H, W, 3) uint8 RGB.
 
         Raises:
             StreamFault: FFmpeg can't convert the picture.
         """
         if self.size != self._source_size and picture.format.name in SUBSAMPLED:
-            # First smaller, then RGB: a third of the time that FFmpeg takes for both at once.
+            # Scaling first and then converting to RGB takes a third of the time of both in one call.
             width, height = self.size
             reduce = self._reducer.reformat
             picture = translated(reduce, picture, width, height, interpolation="BICUBIC", threads=1)
@@ -143,7 +143,7 @@ class DetailScaler:
 
 
 def detail_size(source_size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of a detail: the source's proportions, the longer side at most `DETAIL_SIDE`.
+    """Width and height of a detail: the source's aspect ratio, the longer side at most `DETAIL_SIDE`.
 
     >>> [detail_size(size) for size in ((1920, 1080), (1080, 1920), (360, 240), (4000, 2))]
     [(480, 270), (270, 480), (360, 240), (480, 1)]

@@ -1,7 +1,7 @@
-"""FFmpeg's errors in a camera's words: the one place where they are caught.
+"""Translation of FFmpeg's errors to `StreamFault`.
 
-PyAV's messages hold the address with its password, so nothing of an error but its class and number leaves
-this module. FFmpeg's own log holds it too; PyAV keeps that log silent as long as nobody sets its level.
+PyAV's messages contain the address with its password, so only the class and number of an error are used. FFmpeg's
+own log contains the address too; PyAV keeps that log silent as long as its level is not set.
 """
 
 import errno
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 
 class FaultKind(StrEnum):
-    """What a fault says about the camera."""
+    """Kind of a fault, from which the camera's state follows."""
 
-    LOST = "lost"  # no connection, or nothing in it that is video
-    SILENT = "silent"  # it is there and says nothing
-    UNAUTHORISED = "unauthorised"  # it wants another user or password
+    LOST = "lost"  # no connection, or no video in it
+    SILENT = "silent"  # no answer, or no data within the timeout
+    UNAUTHORISED = "unauthorised"  # user or password refused
 
 
 class StreamFault(Exception):  # noqa: N818 - a fault is expected, an error is a bug
-    """A source can't be opened, or stopped giving pictures: an expected failure, handled beside its cause.
+    """A source can't be opened, or delivers no more pictures: an expected failure.
 
     Attributes:
-        reason: Why, in a few words without any address.
-        kind: What it says about the camera.
+        reason: Cause in a few words, without any address.
+        kind: Kind of the fault.
     """
 
     def __init__(self, reason: str, kind: FaultKind = FaultKind.LOST) -> None:
@@ -51,7 +51,7 @@ REASONS: tuple[tuple[type[Exception], str, FaultKind], ...] = (
     (ConnectionAbortedError, "connection reset", FaultKind.LOST),
     (BrokenPipeError, "connection reset", FaultKind.LOST),
     (TimeoutError, "no answer", FaultKind.SILENT),
-    (av.error.ExitError, "no answer", FaultKind.SILENT),  # PyAV's interrupt: its timeout passed
+    (av.error.ExitError, "no answer", FaultKind.SILENT),  # raised by PyAV's interrupt callback after its timeout
     (BlockingIOError, "no answer", FaultKind.SILENT),
     (EOFError, "stream ended", FaultKind.LOST),
     (FileNotFoundError, "no such file", FaultKind.LOST),
@@ -65,10 +65,10 @@ REASONS: tuple[tuple[type[Exception], str, FaultKind], ...] = (
     (av.error.PatchWelcomeError, "unknown video format", FaultKind.LOST),
     (av.error.ProtocolNotFoundError, "unknown protocol", FaultKind.LOST),
 )
-"""The first class that fits gives the reason. FFmpeg's errors are also of Python's own kinds."""
+"""Reason and kind by error class; the first match counts. PyAV's errors also derive from Python's own classes."""
 
 NUMBERED_REASONS = {
-    errno.EIO: "no such host, or a garbled answer",  # all that FFmpeg says of a host name without an address
+    errno.EIO: "no such host, or a garbled answer",  # FFmpeg's only error for a host name that can't be resolved
     errno.EHOSTUNREACH: "no route to host",
     errno.ENETUNREACH: "no route to host",
     errno.EHOSTDOWN: "no route to host",
@@ -76,7 +76,7 @@ NUMBERED_REASONS = {
 
 
 def fault_of(error: av.FFmpegError | OSError) -> StreamFault:
-    """The fault that an error of FFmpeg's, or of the file system, stands for.
+    """Translate an error of FFmpeg or of the file system to a fault.
 
     >>> fault_of(av.error.HTTPNotFoundError(404, "Not Found", "rtsp://admin:s3cret@10.0.0.7/")).reason
     'not found'
@@ -92,10 +92,10 @@ def fault_of(error: av.FFmpegError | OSError) -> StreamFault:
 
 
 def translated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function of PyAV's or of the file system's, and let its errors out as faults only.
+    """Call a function of PyAV or of the file system, translating its errors to `StreamFault`.
 
     Raises:
-        StreamFault: Whatever FFmpeg or the file system raised.
+        StreamFault: FFmpeg or the file system raised an error.
 
     >>> translated(av.open, "/nowhere/lobby.mp4")
     Traceback (most recent call last):
@@ -105,4 +105,4 @@ def translated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
         return function(*args, **kwargs)
     except (av.FFmpegError, OSError) as error:
         fault = fault_of(error)
-    raise fault  # out here, so that not even `__context__` keeps the address
+    raise fault  # outside the except clause, so that `__context__` doesn't keep the address

@@ -1,4 +1,4 @@
-"""Footage on disk: files and folders become clips, every frame of them in order."""
+"""Footage on disk: the clips in files and folders, and the frames of each clip in order."""
 
 import logging
 import stat
@@ -45,8 +45,9 @@ class Clip:
         name: The file's name without its ending, or the folder's name.
         path: The file or folder.
         images: The folder's images in order; empty for a video file.
-        image_fps: Pace of the images, for `Frame.stream_time_s`.
-        times_s: When each image was taken, where the folder says so; then `image_fps` is of no account.
+        image_fps: Frames a second of the images, for `Frame.stream_time_s`.
+        times_s: Time of each image from the folder's `times.csv`, for `Frame.stream_time_s` instead of `image_fps`;
+            empty without that file.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Clip:
     times_s: tuple[float, ...] = field(default=(), repr=False)
 
     def frame_count(self) -> int | None:
-        """How many frames it has: exact for images, what the file's header says for video, None if it says nothing.
+        """Number of frames: exact for images, from the file's header for video, None if the header has none.
 
         Raises:
             FootageError: The file can't be opened as video.
@@ -75,7 +76,7 @@ class Clip:
             raise _unreadable(self.path, fault) from None
 
     def counted_frames(self) -> int:
-        """`frame_count`, or, where the file says nothing, counted by decoding it once, small.
+        """Number of frames: `frame_count`, or, if that is None, counted by decoding the whole file once.
 
         Raises:
             FootageError: The file can't be read as video.
@@ -84,7 +85,7 @@ class Clip:
         return sum(1 for _ in self.frames(16)) if count is None else count
 
     def seconds(self) -> float:
-        """About how long it lasts: its frames at its announced rate.
+        """Approximate duration in seconds: images / `image_fps`, or a file's announced duration, else frames / fps.
 
         Raises:
             FootageError: The file can't be opened as video.
@@ -103,9 +104,9 @@ class Clip:
     def frames(self, size: Size, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
 
-        With `fps` at most so many of them a second, thinned as a live camera's are. `Frame.seq` counts the frames
-        that `every` leaves, from 0, those thinned out included. With `detail` each carries its `Detail`, whose
-        earlier picture may be one of those left out.
+        With `fps`, at most that many of them a second, thinned as a live camera's frames are. `Frame.seq` is the
+        index among the frames that `every` selects, before thinning. With `detail`, each frame has a `Detail`, whose
+        earlier picture may be that of a frame left out.
 
         Raises:
             FootageError: A file can't be read as video or picture.
@@ -153,7 +154,7 @@ class Clip:
 
 
 def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
-    """Every frame of a video file with its time; what can't be decoded is left out and logged."""
+    """Every frame of a video file with its stream time; undecodable packets are skipped and logged."""
     stream = video_stream(container)
     interval_s = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / DEFAULT_IMAGE_FPS
     clock = StreamClock()
@@ -184,18 +185,18 @@ def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> I
 
 @dataclass(frozen=True)
 class Pace:
-    """Which frames of footage are taken.
+    """Selection of frames of footage.
 
     Attributes:
-        every: The first of each so many.
-        fps: Of those at most so many a second; None for all.
+        every: N, to select the first of every N frames.
+        fps: Largest number of these a second; None for all.
     """
 
     every: int = 1
     fps: float | None = None
 
     def count(self, frames: int, seconds: float) -> int:
-        """About how many frames are taken of so many in so many seconds.
+        """Approximate number of frames selected from `frames` frames that last `seconds`.
 
         >>> Pace(fps=5.0).count(frames=100, seconds=4.0), Pace(every=3).count(frames=100, seconds=4.0)
         (20, 34)
@@ -212,17 +213,17 @@ def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
 
 
 def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:
-    """The clips that a path stands for, in natural order.
+    """The clips at a path, in natural order.
 
-    A video file or a folder of images is one clip; in a folder of videos, or of folders of images, each is one.
+    A video file or a folder of images is one clip. In a folder of videos or of folders of images, each is a clip.
     Folders that end in `_gt` hold ground truth in UCSD's layout and are left out.
 
     Args:
         path: File or folder.
-        image_fps: Pace of image folders that don't say when their images were taken.
+        image_fps: Frames a second of image folders without `times.csv`.
 
     Raises:
-        FootageError: There is nothing, or no video in it, or a folder's `times.csv` doesn't fit its images.
+        FootageError: The path doesn't exist, has no video or images, or a `times.csv` doesn't fit its images.
     """
     try:
         return _clips(path, image_fps)
@@ -249,10 +250,10 @@ def _clips(path: Path, image_fps: float) -> list[Clip]:
 
 
 def _clip_of_images(name: str, folder: Path, images: tuple[Path, ...], image_fps: float) -> Clip:
-    """The images of a folder as a clip, with the times the folder keeps.
+    """The images of a folder as a clip, with the times in its `times.csv`, if any.
 
     Raises:
-        FootageError: Its `times.csv` can't be read or doesn't fit the images.
+        FootageError: The folder's `times.csv` can't be read or doesn't fit the images.
     """
     try:
         return Clip(name, folder, images, image_fps, recorded_times(folder, images))
@@ -261,7 +262,7 @@ def _clip_of_images(name: str, folder: Path, images: tuple[Path, ...], image_fps
 
 
 def _clip_of_file(path: Path, image_fps: float) -> Clip:
-    """A single file as a clip; opened at once, so that what is no video is told before the work begins."""
+    """A single file as a clip; a video is opened once, so that a file without video fails before the work begins."""
     if translated(path.stat).st_size == 0:
         raise StreamFault("empty file")
     if is_image(path):

@@ -1,4 +1,4 @@
-"""Still pictures: which files are, in which order, and decoding one. Through FFmpeg, as live pictures are."""
+"""Still images: listing, ordering and decoding them, by FFmpeg as for live pictures."""
 
 import contextlib
 import csv
@@ -21,7 +21,7 @@ IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".
 
 TIMES_FILE = "times.csv"
 TIMES_HEADER = ("file", "stream_time_s")
-"""A folder of images may keep when each was taken: this header, then a line for each image, in the images' order."""
+"""Header of `times.csv`, the optional times of a folder's images: then one line per image, in the images' order."""
 
 SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], ...] = (
     (b"\xff\xd8", "mjpeg"),
@@ -31,14 +31,14 @@ SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], 
     (b"MM\0*", "tiff"),
     (b"RIFF", "webp"),
 )
-"""How a file of each kind begins; its name's ending may lie."""
+"""First bytes of a file and FFmpeg's decoder for it; the extension of the file's name may be wrong."""
 
 Size = int | tuple[int, int] | None
-"""Width and height to scale to, one number for a square, None for the source's own."""
+"""Width and height to scale to, one number for a square, None for the source's own size."""
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts names by the numbers in them, padded with zeros or not.
+    """Sort key that orders names by the numbers in them, padded with zeros or not.
 
     >>> sorted(["10.jpg", "9.jpg", "frame_2.jpg", "frame_10.jpg", "001.jpg"], key=natural_key)
     ['001.jpg', '9.jpg', '10.jpg', 'frame_2.jpg', 'frame_10.jpg']
@@ -48,7 +48,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name says that it holds a picture; hidden files don't count.
+    """True if a file has the extension of an image and isn't hidden.
 
     >>> [is_image(Path(name)) for name in ("001.JPG", "._001.jpg", "Thumbs.db")]
     [True, False, False]
@@ -57,7 +57,7 @@ def is_image(path: Path) -> bool:
 
 
 def images_in(folder: Path) -> tuple[Path, ...]:
-    """The image files right in a folder, in natural order.
+    """The image files directly in a folder, in natural order.
 
     Raises:
         StreamFault: The folder can't be read.
@@ -67,14 +67,14 @@ def images_in(folder: Path) -> tuple[Path, ...]:
 
 
 def recorded_times(folder: Path, images: Sequence[Path]) -> tuple[float, ...]:
-    """When each image of a folder was taken, in seconds since the first; empty where the folder doesn't say.
+    """Time of each image of a folder from its `times.csv`, in seconds since the first; empty without that file.
 
     Args:
-        folder: The folder, with `times.csv` in it or without.
-        images: Its images in order.
+        folder: The folder.
+        images: The folder's images in order.
 
     Raises:
-        StreamFault: The file can't be read, or doesn't fit the images.
+        StreamFault: `times.csv` can't be read, or doesn't fit the images.
     """
     file = folder / TIMES_FILE
     if not file.exists():
@@ -96,10 +96,10 @@ def recorded_times(folder: Path, images: Sequence[Path]) -> tuple[float, ...]:
 
 
 def _recorded_time(line: Sequence[str], name: str) -> float:
-    """The time in a line of `times.csv` that must be about one image.
+    """The time in a line of `times.csv`, which must be the line of the image `name`.
 
     Raises:
-        StreamFault: It is about another, or has no time.
+        StreamFault: The line names another image, or has no finite time.
     """
     if line[0] != name:
         raise StreamFault(f"it has a line for {line[0]} where {name} comes next")
@@ -113,10 +113,10 @@ def _recorded_time(line: Sequence[str], name: str) -> float:
 
 
 def decode_image(path: Path) -> VideoFrame:
-    """The picture in a file.
+    """Decode an image file.
 
     Raises:
-        StreamFault: It can't be read, is no picture, or is cut short.
+        StreamFault: The file can't be read, is no image, or is damaged.
     """
     encoded = translated(path.read_bytes)
     if not encoded:
@@ -124,9 +124,9 @@ def decode_image(path: Path) -> VideoFrame:
     name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
     if name is None:
         raise StreamFault("not a picture")
-    codec = CodecContext.create(name, "r")  # a new one for each: the PNG decoder blends a picture into the one before
-    codec.thread_count = 1  # with more, a picture comes out only when the next goes in
-    if name == "mjpeg":  # without it a truncated JPEG is grey below, and no error
+    codec = CodecContext.create(name, "r")  # a new one for each: the PNG decoder blends images into previous ones
+    codec.thread_count = 1  # with more threads, a picture is returned only after the next packet
+    if name == "mjpeg":  # without this, the rest of a truncated JPEG is grey, without an error
         codec.options = {"err_detect": "explode"}
     frames: list[VideoFrame] = []
     with contextlib.suppress(StreamFault):
@@ -137,14 +137,14 @@ def decode_image(path: Path) -> VideoFrame:
 
 
 class ImageSequence:
-    """A folder of images as a source: in the order of the numbers in their names, at their recorded times or a pace.
+    """A folder of images as a source, in natural order, at the times in `times.csv` or at a constant rate.
 
     Args:
         folder: The folder.
-        fps: Pace of images without recorded times.
+        fps: Frames a second of images without `times.csv`.
 
     Raises:
-        StreamFault: It holds no images, or `times.csv` doesn't fit them.
+        StreamFault: The folder has no images, the first can't be decoded, or `times.csv` doesn't fit them.
     """
 
     codec = "images"
@@ -162,12 +162,12 @@ class ImageSequence:
         self.fps: float | None = fps
         self.interval_s = 1.0 / fps
         self._times_s = times_s or tuple(index * self.interval_s for index in range(len(self._images)))
-        decode_image(self._images[0])  # a folder of rubbish is told at once
+        decode_image(self._images[0])  # a folder of undecodable images fails at once
         self._next = 0
         self.damaged = 0
 
     def read(self) -> list[tuple[VideoFrame, float | None]] | None:
-        """The next image, or none where it is damaged; None after the last."""
+        """The next image with its time; an empty list if it is damaged, None after the last."""
         if self._next == len(self._images):
             return None
         index, self._next = self._next, self._next + 1
@@ -178,18 +178,18 @@ class ImageSequence:
             return []
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
 
 class Scaler:
-    """Scales decoded pictures to one size, straight from YUV, bicubic, without crop."""
+    """Scales decoded pictures to RGB of one size, directly from YUV, bicubic, without crop."""
 
     def __init__(self, size: Size) -> None:
         self._size = (size, size) if isinstance(size, int) else size
-        self._reformatter = VideoReformatter()  # keeps its tables while the pictures look alike
+        self._reformatter = VideoReformatter()  # reuses its tables while size and format stay the same
 
     def scale(self, frame: VideoFrame) -> Picture:
-        """(H, W, 3) uint8 RGB of the scaler's size.
+        """Scale a picture to (H, W, 3) uint8 RGB of the scaler's size.
 
         Raises:
             StreamFault: FFmpeg can't convert the picture.
@@ -203,6 +203,6 @@ class Scaler:
             height,
             "rgb24",
             interpolation="BICUBIC",
-            threads=1,  # else each camera keeps as many more threads as there are CPUs
+            threads=1,  # by default each scaler keeps one thread per CPU
         )
         return cast(Picture, scaled.to_ndarray())

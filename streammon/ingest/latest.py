@@ -1,4 +1,4 @@
-"""The hand-off between the readers and whoever scores: newest wins, and losses are counted."""
+"""Hand-off of frames from the readers to the scorer: newest wins, and losses are counted."""
 
 import threading
 from collections import Counter
@@ -19,13 +19,13 @@ class LatestFrames:
     """
 
     def __init__(self) -> None:
-        self._unread: dict[str, Frame] = {}  # in line: a dict keeps a key's place when its value is replaced
+        self._unread: dict[str, Frame] = {}  # in queue order: a dict keeps a key's place when its value is replaced
         self._lost: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._closed = False
 
     def put_nowait(self, frame: Frame) -> None:
-        """Make this its camera's newest frame; an unread one of the same camera is lost."""
+        """Make `frame` its camera's newest frame; an unread frame of the same camera is lost."""
         with self._changed:
             if frame.camera in self._unread:
                 self._lost[frame.camera] += 1
@@ -33,11 +33,11 @@ class LatestFrames:
             self._changed.notify_all()
 
     def put(self, frame: Frame, stopping: Callable[[], bool]) -> None:
-        """Wait until the camera's unread frame was taken, then put this one: for footage, of which nothing is lost.
+        """Wait until the camera's unread frame is taken, then put this one: for footage, so that no frame is lost.
 
         Args:
             frame: The next frame.
-            stopping: Asked twice a second; once it is true the frame is let go.
+            stopping: Called twice a second while waiting; if it returns True, the frame is dropped.
         """
         with self._changed:
             while frame.camera in self._unread and not self._closed and not stopping():
@@ -47,11 +47,11 @@ class LatestFrames:
                 self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[Frame]:
-        """Wait for an unread frame and take those first in line, at most one of each camera.
+        """Wait for an unread frame and take the first in line, at most one of each camera.
 
         Returns:
-            1 to `max_frames` frames, those that waited longest first;
-            none when `timeout_s` passed without one, or when closed.
+            1 to `max_frames` frames, the longest waiting first;
+            none if `timeout_s` passed without a frame, or after `close`.
 
         Raises:
             ValueError: `max_frames` is below 1.
@@ -64,18 +64,18 @@ class LatestFrames:
                 return []
             first_in_line = list(self._unread)[:max_frames]
             frames = [self._unread.pop(camera) for camera in first_in_line]
-            self._changed.notify_all()  # to those who wait in `put`
+            self._changed.notify_all()  # wakes threads that wait in `put`
             return frames
 
     def close(self) -> None:
-        """Let every `take`, now and later, return nothing at once."""
+        """Make every `take`, waiting or later, return no frames at once, and end every wait in `put`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def lost(self) -> dict[str, int]:
-        """How many frames of each camera a newer one replaced unread; cameras without a loss are left out."""
+        """Number of frames per camera that were replaced before they were taken, for cameras with a loss."""
         with self._changed:
             return dict(self._lost)
 

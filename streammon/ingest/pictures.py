@@ -1,9 +1,9 @@
-"""Packets that hold whole pictures: what a sender cut into slices is joined again.
+"""Joining of packets that contain only slices of a picture to packets of whole pictures.
 
-FFmpeg's parser gives one packet a picture, but where parameter sets stand before every slice of a keyframe (as
-GStreamer's `rtph264pay config-interval=-1` writes them) it takes each slice for a picture of its own, and decodes
-it with the rest grey. Such a packet goes on with the picture before it, and says so: its first slice does not begin
-at the picture's first block (H.264 section 7.4.3, `first_mb_in_slice`; H.265 7.4.7.1,
+FFmpeg's parser returns one packet per picture. But if parameter sets precede every slice of a keyframe (as written by
+GStreamer's `rtph264pay config-interval=-1`), it takes each slice for a picture of its own, which is decoded with the
+rest grey. A packet that continues the previous packet's picture is recognised by its first slice, which does not
+begin at the picture's first block (H.264 section 7.4.3, `first_mb_in_slice`; H.265 7.4.7.1,
 `first_slice_segment_in_pic_flag`).
 """
 
@@ -16,16 +16,16 @@ import av
 if TYPE_CHECKING:
     from av.packet import Packet
 
-MOST_PIECES = 256  # of one picture; what claims more never ends
-HEAD_BYTES = 4096  # parameter sets and messages before the first slice are far shorter
+MOST_PIECES = 256  # packets joined at most, so that a picture of a malformed stream ends too
+HEAD_BYTES = 4096  # parameter sets and SEI messages before the first slice are far shorter
 
 
 def goes_on(head: bytes, codec: str) -> bool:
-    """Whether a packet goes on with the picture of the packet before it.
+    """True if a packet continues the picture of the packet before it.
 
     Args:
-        head: Its first bytes, with start codes (Annex B).
-        codec: `h264` or `hevc`; of others, none does.
+        head: First bytes of the packet, with start codes (Annex B).
+        codec: `h264` or `hevc`; for other codecs the result is False.
 
     >>> goes_on(bytes.fromhex("00000001 67640028 000001 65 8884"), "h264")  # parameter set; slice from block 0
     False
@@ -39,7 +39,7 @@ def goes_on(head: bytes, codec: str) -> bool:
         unit = start + 3
         kind = head[unit] & 0x1F if codec == "h264" else head[unit] >> 1 & 0x3F
         if codec == "h264" and kind in (1, 5):
-            return not head[unit + 1] & 0x80  # the number 0 is written as a single 1 bit
+            return not head[unit + 1] & 0x80  # first_mb_in_slice: 0 is coded as a single 1 bit
         if codec == "hevc" and kind < 32:
             return not head[unit + 2] & 0x80
         start = head.find(b"\0\0\1", unit)
@@ -47,15 +47,15 @@ def goes_on(head: bytes, codec: str) -> bool:
 
 
 class WholePictures:
-    """The packets of a stream, those of one picture joined.
+    """Iterator over the packets of a stream, with the packets of one picture joined.
 
-    Nothing is held back until a picture is seen that came in pieces; from then on each packet waits for the next,
-    which tells that its picture is complete.
+    Packets pass without delay until the first picture that came in several packets. From then on each packet waits
+    for the next one, which shows that the picture is complete.
 
     Args:
-        packets: As FFmpeg gives them.
-        stream_index: Of the video; packets of others pass.
-        codec: Its codec's name.
+        packets: Packets from FFmpeg's demuxer.
+        stream_index: Index of the video stream; packets of other streams pass unchanged.
+        codec: Name of the video's codec.
     """
 
     def __init__(self, packets: "Iterator[Packet[Any]]", stream_index: int, codec: str) -> None:
@@ -90,7 +90,7 @@ class WholePictures:
 
 
 def _joined(first: "Packet[Any]", second: "Packet[Any]") -> "Packet[Any]":
-    """One packet of two, with the time of the one that has one."""
+    """Concatenation of two packets, with the timestamps of the first, or of the second where the first has none."""
     joined = av.Packet(bytes(first) + bytes(second))
     joined.stream = first.stream
     joined.time_base = first.time_base

@@ -1,4 +1,4 @@
-"""One look at a camera: does it give a picture, and of what kind?"""
+"""Probing of a camera: decodes one picture and reports the video format."""
 
 import time
 from contextlib import closing
@@ -12,13 +12,13 @@ from streammon.ingest.stream import open_source
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """What a camera sends.
+    """Video format of a camera.
 
     Attributes:
         codec: FFmpeg's name of the codec, such as `h264`; `images` for a folder.
-        width: In pixels.
-        height: In pixels.
-        fps: Frames a second as announced; None where they are not.
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
+        fps: Announced frames a second; None if not announced.
     """
 
     codec: str
@@ -30,10 +30,10 @@ class VideoFormat:
 def probe(camera: CameraConfig, name: str) -> VideoFormat:
     """Open a camera and decode one picture.
 
-    It takes at most the open timeout and as long again for the picture.
+    The wait for a picture ends about max(`open_timeout_s`, `read_timeout_s`) after the camera was opened.
 
     Raises:
-        FootageError: It gave no picture; the message names the camera and holds no address.
+        FootageError: The camera gave no picture; the message names the camera and contains no address.
     """
     try:
         with closing(open_source(camera, quick=False)) as source:

@@ -1,4 +1,4 @@
-"""One thread per camera: connect, decode, keep some frames, and come back by itself when the camera is lost."""
+"""One reader thread per camera: connects, decodes, thins the frames, and reconnects with backoff."""
 
 import random
 import threading
@@ -17,34 +17,34 @@ from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock, retry
 from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts
 
 UNAUTHORISED_RETRY_S = 60.0
-"""Slow, since many cameras lock an account after a few wrong passwords."""
+"""Retry interval after a refused login: long, since many cameras lock an account after a few wrong passwords."""
 
 LIVED_S = 10.0
-"""A connection that gave pictures for so long counts as good: the next failure is the first again."""
+"""Duration after which a connection that delivers pictures resets the retry backoff."""
 
 UNDECODABLE_S = 20.0
-"""A camera that sends and gives no whole picture for so long is connected anew."""
+"""Time without an undamaged picture after which a camera that still sends data is reconnected."""
 
 
 class CameraReader:
     """Reads one camera, reports its state, and reconnects for as long as it runs.
 
-    Whatever one camera does (refuse, freeze, send rubbish), it blocks no thread but its own.
+    A camera that refuses, freezes or sends invalid data blocks no thread but its own.
 
     Args:
         name: Name of the camera; also in the thread's name.
-        camera: Where it is and how it is read.
-        size: What frames are scaled to.
-        put: Takes each kept frame, in the reader's thread. It may block where `play: fast` needs back pressure.
-        report: Takes the camera's status at each change of state or reason and with each planned retry,
+        camera: Address of the camera and how it is read.
+        size: Size that frames are scaled to.
+        put: Receives each kept frame, in the reader's thread. It may block (back-pressure for `play: fast`).
+        report: Receives the camera's status at each change of state or reason and with each planned retry,
             in the reader's thread.
-        show: Takes every decoded picture with its stream time in seconds, at the pace it is played, in the reader's
-            thread: what a preview shows. It must not block.
-        detail: Whether kept frames carry their `Detail`.
+        show: Receives every decoded picture with its stream time in seconds, at the pace it is played, in the
+            reader's thread, for a preview. It must not block.
+        detail: Add a `Detail` to kept frames.
 
     Attributes:
-        counts: What it did so far.
-        crash: The error that ended the thread, if one did that is no failure of the camera; else None.
+        counts: Counters since the start.
+        crash: Unexpected error that ended the thread; None if there was none.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CameraReader:
         self._rate = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
         self._last_frame_s = 0.0  # Unix time
-        self._footage_s = 0.0  # Unix time that footage has reached at its own pace
+        self._footage_s = 0.0  # Unix time of the latest kept frame at the footage's own pace
         self._quick = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"streammon-reader-{name}", daemon=True)
@@ -86,18 +86,18 @@ class CameraReader:
         return self._rate.fps(time.monotonic())
 
     def start(self) -> None:
-        """Begin to read; once only."""
+        """Start the thread. Callable once."""
         self._thread.start()
 
     def stop(self) -> None:
         """Ask the thread to end, without waiting.
 
-        It ends after the packet it waits for: at once as a rule, within twice the camera's timeouts at worst.
+        The thread ends after the packet that it reads: usually at once, at worst within twice the camera's timeouts.
         """
         self._stopping.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; whether it came in time. One that never began has ended."""
+        """Wait for the thread to end; True if it ended in time, or was never started."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -109,7 +109,7 @@ class CameraReader:
         except BaseException as error:
             self.crash = error
             self._announce(CameraState.OFFLINE, f"internal error ({type(error).__name__})")
-            raise  # to threading.excepthook: a bug must not die silently
+            raise  # to threading.excepthook, so that the bug is reported
 
     def _read_until_stopped(self) -> None:
         failures = 0  # in a row
@@ -121,7 +121,7 @@ class CameraReader:
                 if self._stopping.is_set():
                     return
                 gave_frames = self.counts.connections > connections
-                if not gave_frames:  # perhaps it needs probing, or does not
+                if not gave_frames:  # try next with probing instead of without, or the reverse
                     self._quick = not self._quick
                 elif self._last_frame_s - connected_s >= LIVED_S:
                     failures = 0
@@ -135,7 +135,7 @@ class CameraReader:
                     return
 
     def _announce_fault(self, fault: StreamFault, gave_frames: bool, failures: int) -> float:
-        """Report what a fault makes of the camera; how long to wait before trying again."""
+        """Report the camera's state after a fault, and return the seconds to wait before the next attempt."""
         delay_s = retry_delay_s(failures, random.random())
         if fault.kind is FaultKind.UNAUTHORISED:
             delay_s = UNAUTHORISED_RETRY_S
@@ -150,7 +150,7 @@ class CameraReader:
         """Open the camera and read it to its end or until stopped.
 
         Raises:
-            StreamFault: It could not be opened, or was lost; a live camera has no other end.
+            StreamFault: The camera can't be opened, or was lost; a live stream that ends counts as lost.
         """
         thinning = FrameThinning(self._camera.score_fps)
         began_s: float | None = None
@@ -172,12 +172,12 @@ class CameraReader:
         if self._stopping.is_set():
             return
         if self._camera.is_live:
-            raise StreamFault("stream ended")  # a camera that is killed looks like a file's end
+            raise StreamFault("stream ended")  # a killed camera ends its stream like a file
         if began_s is None:
             raise StreamFault("no picture in it")
 
     def _pictures(self, source: Source, look: CloserLook) -> Iterator[tuple[VideoFrame, float]]:
-        """Each whole picture with its stream time, until the source ends or the reader stops."""
+        """Each undamaged picture with its stream time, until the source ends or the reader stops."""
         clock = StreamClock()
         last_s = time.monotonic()
         damaged_before = self.counts.corrupt
@@ -197,7 +197,7 @@ class CameraReader:
                 raise StreamFault("no whole picture")
 
     def _wait_until(self, due_s: float) -> None:
-        """Hold a file back to its own pace; `due_s` is monotonic time."""
+        """Wait until the monotonic time `due_s`, for a file that plays at its own pace; other sources don't wait."""
         if not self._camera.is_live and self._camera.play == "realtime":
             self._stopping.wait(max(0.0, due_s - time.monotonic()))
 
@@ -217,7 +217,7 @@ class CameraReader:
     def _announce(
         self, state: CameraState, reason: str = "", retry_in_s: float | None = None, since_s: float | None = None
     ) -> None:
-        """Report a status that differs from the last; a state that goes on keeps its beginning."""
+        """Report a status that differs from the last; an unchanged state keeps its `since_s`."""
         last = self._status
         if state is last.state:
             since_s = last.since_s

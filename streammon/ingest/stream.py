@@ -1,4 +1,4 @@
-"""Opening a camera's address and decoding it, picture by picture, whatever it is."""
+"""Opening of a camera's address (stream, device, file or folder) and decoding, picture by picture."""
 
 import time
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ from streammon.ingest.pictures import WholePictures
 from streammon.ingest.timing import KeyframeGate
 
 TEXT_ART_CODECS = frozenset(("ansi", "bintext", "idf", "xbin"))
-"""FFmpeg draws a text file as a terminal would and calls it video."""
+"""Decoders by which FFmpeg renders a text file as a terminal would; not accepted as video."""
 
 DEFAULT_INTERVAL_S = 0.04
 
 
 class Source(Protocol):
-    """An open source of pictures, to be closed.
+    """An open source of pictures; the caller closes it.
 
     Attributes:
         codec: FFmpeg's name of the codec.
-        interval_s: Seconds from frame to frame by the source's nominal rate.
-        fps: That rate, or None where it is unknown.
+        interval_s: Seconds from frame to frame at the nominal rate; a default if that is unknown.
+        fps: Nominal frames a second; None if unknown.
     """
 
     codec: str
@@ -38,33 +38,33 @@ class Source(Protocol):
     interval_s: float
 
     def read(self) -> list[tuple[VideoFrame, float | None]] | None:
-        """The pictures that the next packet completes, each with its timestamp in seconds, if it has one.
+        """Decode the next packet to pictures, each with its timestamp in seconds, or None without one.
 
         Returns:
-            Often one, sometimes none or more; None when the source has ended.
+            Usually one picture, sometimes none or several; None when the source has ended.
 
         Raises:
-            StreamFault: It is lost or silent.
+            StreamFault: The source is lost or silent.
         """
 
     @property
     def damaged(self) -> int:
-        """How many pictures were held back as damaged, or as predicted from a damaged one."""
+        """Number of pictures dropped as damaged, or as predicted from a damaged one."""
 
     def close(self) -> None:
-        """Let go of the connection and the memory."""
+        """Close the connection and free the memory."""
 
 
 def open_source(camera: CameraConfig, quick: bool = True) -> Source:
-    """Open whatever a camera's address names.
+    """Open a camera's address: a stream, device, video file or folder of images.
 
     Args:
-        camera: Its address and timeouts.
-        quick: Open RTSP without probing the stream, which is right where the camera announces its picture size
-            (0.1 s instead of 1 s). Try without when that gave no picture.
+        camera: Address and timeouts of the camera.
+        quick: Open RTSP without probing the stream (0.1 s instead of 1 s). This works if the camera announces its
+            picture size; if it gave no picture, try False.
 
     Raises:
-        StreamFault: It can't be opened, or has no video.
+        StreamFault: The source can't be opened, or has no video.
     """
     if camera.is_live:
         return Stream(camera, quick)
@@ -77,7 +77,7 @@ def open_source(camera: CameraConfig, quick: bool = True) -> Source:
 class Stream:
     """A network stream, device or video file as a source: one FFmpeg container, closed by the thread that opened it.
 
-    Only a timeout ends a read that blocks: closing a container under a reading thread crashes the process.
+    Only a timeout ends a blocking read: closing a container while a thread reads it crashes the process.
     """
 
     def __init__(self, camera: CameraConfig, quick: bool) -> None:
@@ -90,12 +90,12 @@ class Stream:
             self._container.close()
             raise
         codec = self._stream.codec_context
-        codec.thread_type, codec.thread_count = "SLICE", 1  # 42 ms decode latency; threads over frames take 122 ms
+        codec.thread_type, codec.thread_count = "SLICE", 1  # 42 ms decode latency; frame threads take 122 ms
         self.codec = codec.name
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else None
         self.interval_s = 1.0 / self.fps if self.fps else DEFAULT_INTERVAL_S
-        # All streams, not the video alone: a camera whose sound goes on must not hide that its picture froze.
+        # All streams, not the video alone, so that a frozen picture is noticed while the sound goes on.
         packets: Iterator[Packet[Any]] = self._container.demux()
         self._packets = WholePictures(packets, self._stream.index, self.codec) if self._live else packets
         self._silent_s = 0.0
@@ -104,17 +104,17 @@ class Stream:
 
     @property
     def damaged(self) -> int:
-        """How many pictures were held back as damaged, or as predicted from a damaged one."""
+        """Number of pictures dropped as damaged, or as predicted from a damaged one."""
         return self._damaged
 
     def read(self) -> list[tuple[VideoFrame, float | None]] | None:
-        """The pictures that the next packet completes; None when the source has ended.
+        """Decode the next packet to pictures, each with its timestamp in seconds; None when the source has ended.
 
         Raises:
-            StreamFault: It is lost, or no picture came for the read timeout.
+            StreamFault: The source is lost, or no video came within the read timeout.
         """
         packet = self._next_packet()
-        if packet is None or (self._live and packet.size == 0):  # the flush after a live stream's end
+        if packet is None or (self._live and packet.size == 0):  # the flush packet after a live stream's end
             return None
         if packet.stream_index != self._stream.index:
             return []
@@ -140,7 +140,7 @@ class Stream:
         except StreamFault as raised:
             fault = raised
         self._silent_s += time.monotonic() - asked_s
-        # Our own clock: FFmpeg holds a packet back, hands it out after a first timeout and raises after a second.
+        # Measured here, since FFmpeg buffers a packet, returns it after a first timeout and raises after a second.
         if self._live and self._silent_s >= 0.95 * self._read_timeout_s:
             raise StreamFault(f"no frame for {self._silent_s:.0f} s", FaultKind.SILENT)
         if fault:
@@ -155,13 +155,13 @@ class Stream:
         return whole
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the container."""
         self._container.close()
 
 
 def _opened(camera: CameraConfig, quick: bool) -> InputContainer:
     asked_s = time.monotonic()
-    address = camera.address if camera.is_live else str(Path(camera.address).absolute())  # `a:b.mp4` is no protocol
+    address = camera.address if camera.is_live else str(Path(camera.address).absolute())  # `a:b.mp4` has no protocol
     try:
         return translated(
             av.open,
@@ -171,7 +171,7 @@ def _opened(camera: CameraConfig, quick: bool) -> InputContainer:
             timeout=(camera.open_timeout_s, camera.read_timeout_s) if camera.is_live else None,
         )
     except StreamFault:
-        # A server that accepts and never answers comes out of FFmpeg as invalid data.
+        # FFmpeg reports a server that accepts and never answers as invalid data.
         if camera.is_live and time.monotonic() - asked_s >= 0.95 * camera.open_timeout_s:
             raise StreamFault("no answer", FaultKind.SILENT) from None
         raise
@@ -187,14 +187,14 @@ def _options(camera: CameraConfig, quick: bool) -> dict[str, str]:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The first stream of a container that is really video.
+    """The first video stream of a container, cover pictures excluded.
 
     Raises:
-        StreamFault: It has none.
+        StreamFault: The container has none, or is a text file that FFmpeg renders as video.
     """
     for stream in container.streams.video:
         if stream.codec_context.name in TEXT_ART_CODECS:
             raise StreamFault("not video")
-        if not stream.disposition & Disposition.attached_pic:  # a song's cover
+        if not stream.disposition & Disposition.attached_pic:  # cover picture of an audio file
             return stream
     raise StreamFault("no video in it")

@@ -1,19 +1,20 @@
-"""When frames happened and which of them to keep. Pure: no thread, no wall clock of its own."""
+"""Timing of frames: stream clock, thinning, keyframe gate, frame rate, retry delay. No threads, no clock access."""
 
 MAX_STEP_S = 10.0
-"""A larger jump between two timestamps is taken for a broken timestamp, not for a pause."""
+"""Largest step between two timestamps; a larger one counts as a broken timestamp, not as a pause."""
 
 MAX_DAMAGE_S = 10.0
-"""Streams without keyframes exist (intra refresh): after so long a picture that looks whole is taken as whole."""
+"""Longest wait for a keyframe, at the start or after damage: streams with intra refresh have no keyframes."""
 
 FIRST_RETRY_S = 2.0
 MAX_RETRY_S = 60.0
 
 
 def retry_delay_s(attempt: int, jitter: float) -> float:
-    """How long to wait before connecting again: from 1 s, doubling, to 60 s.
+    """Seconds to wait before the next connection attempt: exponential backoff with jitter, from 1 s to 60 s.
 
-    Between half and the whole of min(60, 2 * 2^attempt), so that cameras lost together don't return together.
+    delay = min(60, 2 * 2^attempt) * (0.5 + 0.5 * jitter). By the jitter, cameras that were lost at the same time
+    reconnect at different times.
 
     Args:
         attempt: Failures in a row before this one, from 0.
@@ -29,18 +30,18 @@ def retry_delay_s(attempt: int, jitter: float) -> float:
 
 
 class StreamClock:
-    """Seconds since a connection's first frame, from the stream's timestamps where they can be believed.
+    """Stream time: seconds since a connection's first frame, from the stream's timestamps where they are plausible.
 
-    A timestamp that is missing, stands still, jumps back or leaps ahead by more than `MAX_STEP_S` is not:
-    then the time that passed meanwhile counts instead. So the clock never runs backwards.
+    If a timestamp is missing, stands still, jumps back or jumps ahead by more than `MAX_STEP_S`, the elapsed time
+    is added instead. So the clock never runs backwards.
 
     >>> clock = StreamClock()
     >>> [round(clock.advance(pts_s, elapsed_s=0.1), 2) for pts_s in (None, 7.0, 7.04, 3.0, 3.04, 99.0)]
     [0.0, 0.1, 0.14, 0.24, 0.28, 0.38]
 
     Attributes:
-        broke: The timestamps began with the last frame, or began anew (they jumped back or leapt ahead): how long it
-            really was from the frame before, nobody knows.
+        broke: True if the time between the last two frames is unknown: the last frame had the first timestamp of the
+            connection, or its timestamp jumped back or ahead.
     """
 
     def __init__(self) -> None:
@@ -50,11 +51,11 @@ class StreamClock:
         self._stamped = False
 
     def advance(self, pts_s: float | None, elapsed_s: float) -> float:
-        """The stream time of the next frame.
+        """Advance the clock to the next frame and return that frame's stream time.
 
         Args:
-            pts_s: Its presentation timestamp in seconds, or None.
-            elapsed_s: Seconds since the frame before by a clock that can be trusted.
+            pts_s: Presentation timestamp of the frame in seconds, or None.
+            elapsed_s: Seconds since the frame before, by a reliable clock.
         """
         step_s = pts_s - self._pts_s if pts_s is not None and self._pts_s is not None else 0.0
         self.broke = not 0 <= step_s <= MAX_STEP_S or (pts_s is not None and not self._stamped)
@@ -68,9 +69,9 @@ class StreamClock:
 
 
 class FrameThinning:
-    """Which frames to keep so that at most `fps` a second remain, evenly spread, whatever the stream's rate.
+    """Selects at most `fps` frames a second, evenly spread, at any rate of the stream.
 
-    The frame nearest to each due time is kept, so a stream at exactly `fps` loses none to its jitter.
+    The frame nearest to each due time is kept, so a stream at exactly `fps` loses no frame by jitter.
 
     >>> thinning = FrameThinning(fps=5.0)
     >>> [n for n in range(13) if thinning.keeps(n / 12.5)]  # 12.5 frames a second
@@ -83,22 +84,22 @@ class FrameThinning:
         self._last_s = 0.0
 
     def keeps(self, time_s: float) -> bool:
-        """Whether to keep the frame at this stream time; times must not run backwards."""
+        """True if the frame at this stream time is kept; times must not run backwards."""
         step_s, self._last_s = time_s - self._last_s, time_s
         if self._due_s is None:
             self._due_s = time_s + self._interval_s
             return True
         if time_s + min(step_s, self._interval_s) / 2 < self._due_s:
             return False
-        # After a gap the due time restarts here, so that a burst can't make up for what was missed.
+        # After a gap the due time restarts here, so that a burst can't make up for missed frames.
         self._due_s = max(self._due_s, time_s - self._interval_s / 2) + self._interval_s
         return True
 
 
 class KeyframeGate:
-    """Holds back every picture from a damaged one to the next keyframe.
+    """Drops every picture from a damaged one to the next keyframe.
 
-    FFmpeg marks the picture in which data was missing, not those predicted from it.
+    FFmpeg marks the picture in which data was missing, but not the pictures predicted from it.
 
     >>> gate = KeyframeGate()
     >>> shots = [("P", False), ("I", False), ("P", True), ("P", False), ("I", False)]
@@ -111,11 +112,11 @@ class KeyframeGate:
         self._open = False
 
     def close(self, time_s: float) -> None:
-        """Admit nothing before the next keyframe."""
+        """Admit no picture before the next keyframe."""
         self._open, self._closed_s = False, time_s
 
     def admits(self, is_key: bool, is_damaged: bool, time_s: float) -> bool:
-        """Whether a picture is whole; `time_s` is any clock that runs forward."""
+        """True if a picture is undamaged; `time_s` may be of any monotonic clock."""
         if is_damaged:
             self.close(time_s)
         elif not self._open:
@@ -125,7 +126,7 @@ class KeyframeGate:
 
 
 class FrameRate:
-    """Frames a second over the last `WINDOW_S`, for showing. Written by one thread, read by any."""
+    """Frames a second over the last `WINDOW_S` seconds, for display. Written by one thread, read by any."""
 
     WINDOW_S = 2.0
 
@@ -135,7 +136,7 @@ class FrameRate:
         self._since_s: float | None = None
 
     def count(self, now_s: float) -> None:
-        """One more frame, at this monotonic time."""
+        """Count a frame at the monotonic time `now_s`."""
         if self._since_s is None or now_s - self._since_s > 2 * self.WINDOW_S:  # the first, or after a pause
             self._since_s, self._frames = now_s, 0
             return
@@ -145,6 +146,6 @@ class FrameRate:
             self._since_s, self._frames = now_s, 0
 
     def fps(self, now_s: float) -> float:
-        """Frames a second lately; 0 when none came for two windows."""
+        """Frames a second in the last window; 0 after two windows without a frame."""
         silent = self._since_s is None or now_s - self._since_s > 2 * self.WINDOW_S
         return 0.0 if silent else self._fps

@@ -179,7 +179,7 @@ class ScoredFrame:
         threshold: The score at which an alert opens, for heatmaps and boxes.
         anomaly_map: (H, W) float32, on the scale of `score`.
         source_size: Width and height of the camera's own picture.
-        channel: Channel that contributes most to the score.
+        channel: Main channel of evidence for the score.
         basis_s: Seconds of normal footage that the level is calibrated on.
     """
 
@@ -224,9 +224,9 @@ class Alert:
         peak_score: Largest frame score so far.
         peak_level: Largest level so far.
         boxes: Abnormal regions, the worst first: of the peak frame on close, else of the latest frame.
-        channel: Channel that contributes most to the score of the peak frame so far.
+        channel: Main channel of evidence in the peak frame so far.
         basis_s: Seconds of normal footage that the peak's level is calibrated on.
-        provisional: True if `basis_s` is below 86400 / `false_alarms_per_day`, too short to confirm that rate.
+        provisional: True if `basis_s` < 86400 / `alerting.false_alarms_per_day`, too short to confirm that rate.
     """
 
     id: str

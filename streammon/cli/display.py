@@ -32,7 +32,7 @@ from streammon.records import (
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
 LEVEL_LIMIT = 300.0  # 10 ** 300 days does not overflow a float
-SHOWN = 2.0  # longest interval that is reported as a number, in durations of the footage
+SHOWN = 2.0  # longest interval reported as a number, as a multiple of the footage's duration
 UPDATE_EVERY_S = 60.0
 STATE_STYLES = {
     CameraState.ONLINE: "green",

@@ -46,7 +46,7 @@ class CameraConfig(Section):
 
     url: SecretStr
     scene: Name | None = None
-    score_fps: float = Field(5.0, ge=0.2, le=240)  # calibration does not count pauses above 10 s between frames
+    score_fps: float = Field(5.0, ge=0.2, le=240)  # at most 5 s apart: calibration doesn't count steps above 10 s
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(5.0, gt=0, le=60)
     read_timeout_s: float = Field(4.0, gt=0, le=60)

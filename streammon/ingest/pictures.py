@@ -1,4 +1,4 @@
-"""Joining of packets that contain only slices of a picture to packets of whole pictures.
+"""Joins packets that contain single slices into packets that contain whole pictures.
 
 FFmpeg's parser returns one packet per picture. But if parameter sets precede every slice of a keyframe (as written by
 GStreamer's `rtph264pay config-interval=-1`), it takes each slice for a picture of its own, which is decoded with the

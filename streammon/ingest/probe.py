@@ -1,4 +1,4 @@
-"""Probing of a camera: decodes one picture and reports the video format."""
+"""Probe of a camera: decodes one picture and reports the video format."""
 
 import time
 from contextlib import closing

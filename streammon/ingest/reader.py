@@ -121,7 +121,7 @@ class CameraReader:
                 if self._stopping.is_set():
                     return
                 gave_frames = self.counts.connections > connections
-                if not gave_frames:  # try next with probing instead of without, or the reverse
+                if not gave_frames:  # next time with probing instead of without, or the reverse
                     self._quick = not self._quick
                 elif self._last_frame_s - connected_s >= LIVED_S:
                     failures = 0

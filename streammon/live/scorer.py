@@ -1,4 +1,4 @@
-"""The thread that owns the device: input are the newest frames of all cameras, output are scores and banks."""
+"""The thread that owns the device: reads the newest frames of all cameras, delivers scores and learned banks."""
 
 import queue
 import threading
@@ -27,7 +27,7 @@ from streammon.scene import (
     save_watched,
 )
 
-TAKE_TIMEOUT_S = 0.25  # longest time until the thread notices a stop request
+TAKE_TIMEOUT_S = 0.25  # longest time until an idle thread notices a stop request
 PROGRESS_STEP = 0.01
 
 Outcome = ScoredFrame | SceneProgress
@@ -138,7 +138,7 @@ class LiveScene:
         return SceneProgress(self.name, 1.0, trouble)
 
     def note(self, message: Alert | Verdict) -> None:
-        """Queue an alert or a verdict for the online calibration, if `alerting.adapt` is set. Thread-safe."""
+        """Queue an alert's open or close or a verdict for the online calibration (`alerting.adapt`). Thread-safe."""
         if self._alerting.adapt and not (isinstance(message, Alert) and message.event is AlertEvent.UPDATE):
             self._notes.put(message)
 

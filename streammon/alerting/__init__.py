@@ -1,4 +1,4 @@
-"""Scores become alerts, and alerts reach Redis."""
+"""Alert rules over scored frames, and publication of alerts, scores and statuses to Redis."""
 
 from streammon.alerting.delivery import PublisherCounts
 from streammon.alerting.embedded import embedded_valkey

@@ -1,4 +1,4 @@
-"""Alert messages out of the spool and into Redis: in order, and each once."""
+"""Delivery of alert messages from the spool to Redis, in order and once each."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from streammon.alerting.spool import Spool, SpooledAlert
 from streammon.config import RedisConfig
 from streammon.records import Alert, ScoredFrame
 
-SEEN_TTL_S = 3 * 24 * 3600  # a repeated delivery is known even after an outage over a long weekend
+SEEN_TTL_S = 3 * 24 * 3600  # recognises a repeated delivery after an outage of a long weekend
 
-# A client that loses its connection cannot know whether its command was carried out, so it sends it again.
-# Parts of one alert come in order: the highest part in the log tells a new message from a repeated one.
-# Where the log refuses the message (memory, permissions), nothing is left behind that would hide the next attempt.
+# Makes delivery idempotent: a client that loses its connection cannot know whether its command was executed, so it
+# repeats the command. The parts of one alert arrive in order, so the highest part in the log distinguishes a new
+# message from a repeated one. If XADD fails (memory, permissions), that part is not recorded and the next attempt
+# is not mistaken for a repetition.
 DELIVER = """
 local seen = redis.call('GET', KEYS[1])
 if seen and tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
@@ -28,8 +29,8 @@ return 1
 """
 
 
-# A heatmap lives for seconds, and one of each camera is stored every second: some 10 GB a day that an append-only
-# file would take for nothing. Replicas get it; a server without the choice (before Redis 5) writes it everywhere.
+# Keeps heatmaps out of the append-only file: they expire within seconds, and one a second per camera would add some
+# 10 GB a day. Replicas still receive them. Redis before version 5 has no such choice and writes them to the file too.
 STORE_HEATMAP = """
 pcall(redis.set_repl, redis.REPL_REPLICA)
 return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -38,14 +39,14 @@ return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 
 @dataclass(slots=True)
 class PublisherCounts:
-    """What became of everything handed to the publisher, since it started.
+    """Numbers of published, replaced and lost messages since the publisher started.
 
     Attributes:
-        scores_published: Score messages Redis took.
-        scores_replaced: Scores whose place a newer one of the same camera took before they were sent.
-        scores_lost: Scores that fell to Redis being away.
-        alerts_delivered: Alert messages Redis took.
-        alerts_repeated: Those of them that Redis already had: their first delivery looked like a failure.
+        scores_published: Score messages sent to Redis.
+        scores_replaced: Scores replaced by a newer one of the same camera before they were sent.
+        scores_lost: Scores lost because Redis was offline or a call failed.
+        alerts_delivered: Alert messages delivered to Redis.
+        alerts_repeated: Delivered alert messages that the log already had, since an earlier call's reply was lost.
     """
 
     scores_published: int = 0
@@ -56,16 +57,16 @@ class PublisherCounts:
 
 
 class AlertDelivery:
-    """What gets alert messages delivered once.
+    """Delivers the spooled alert messages to Redis, once each.
 
-    A message leaves the spool only when Redis has answered that it is in the log. A call whose answer is lost is
-    made again, and `DELIVER` finds that the log has the message already.
+    A message leaves the spool only when Redis has confirmed that the log has it. A call whose reply is lost is
+    repeated, and the script `DELIVER` makes the repetition idempotent.
 
     Args:
-        redis: How long the log is, and how long a heatmap lives.
-        link: The connection.
-        spool: Where the messages wait.
-        counts: Where deliveries are counted.
+        redis: Length of the log and lifetime of a heatmap.
+        link: Connection to Redis.
+        spool: Queue of the alert messages.
+        counts: Counters of the deliveries.
     """
 
     def __init__(self, redis: RedisConfig, link: RedisLink, spool: Spool, counts: PublisherCounts) -> None:
@@ -73,28 +74,28 @@ class AlertDelivery:
         self._link = link
         self._spool = spool
         self._counts = counts
-        self._frames: dict[str, ScoredFrame] = {}  # whose heatmap goes ahead of the camera's next message
+        self._frames: dict[str, ScoredFrame] = {}  # camera → frame whose heatmap is stored before its next message
         self._one_at_a_time = asyncio.Lock()
 
     def put(self, alert: Alert, score: ScoredFrame | None) -> None:
-        """Put a message into the spool, and its frame aside while Redis is there."""
+        """Spool a message; while Redis is online, also keep its frame for the heatmap."""
         message = alert_json(alert, self._link.keys.heatmap(alert.camera))
         self._spool.put(alert.id, alert.part, alert.event, alert.camera, message)
         if score is not None and self._link.online:
             self._frames[alert.camera] = score
 
     def forget_frames(self) -> None:
-        """Drop what was put aside: by the time Redis is back it is history."""
+        """Discard the kept frames, which are outdated by the time Redis is back."""
         self._frames.clear()
 
     async def deliver_oldest(self) -> bool:
-        """Deliver the message whose turn it is.
+        """Deliver the oldest spooled message, and its frame's heatmap before it.
 
         Returns:
-            False when none waits.
+            False if the spool is empty.
 
         Raises:
-            RedisAwayError: It may or may not have arrived; it stays in the spool.
+            RedisAwayError: The call failed. The message may have arrived; it stays in the spool.
         """
         async with self._one_at_a_time:
             message = self._spool.oldest()
@@ -117,6 +118,6 @@ class AlertDelivery:
 
 
 def heatmap_command(keys: Keys, score: ScoredFrame, ttl_s: int) -> tuple[str | bytes | int, ...]:
-    """What stores a frame's heatmap under its camera's key, and in no append-only file."""
+    """Redis command that stores a frame's heatmap under its camera's key, but not in the append-only file."""
     png = heatmap_png(score.anomaly_map, score.threshold)
     return "EVAL", STORE_HEATMAP, 1, keys.heatmap(score.camera), png, ttl_s

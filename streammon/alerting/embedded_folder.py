@@ -1,4 +1,4 @@
-"""The folder of the embedded server: one monitor at a time, and what can be wrong with it before the start."""
+"""Data folder of the embedded server: its lock and its checks before the start."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from pathlib import Path
 from streammon.errors import RedisError
 
 LOCK = "lock"
-LOCK_TIMEOUT_S = 3.0  # the server of a monitor that was just killed ends sooner
+LOCK_TIMEOUT_S = 3.0  # the server of a killed monitor exits sooner
 POLL_S = 0.05
 APPEND_ONLY = "appendonlydir"
 ANOTHER_FOLDER = "set redis.folder to another folder"
@@ -19,7 +19,7 @@ DAMAGE_REMEDY = "restore it from a backup, or move it away and begin with an emp
 
 @contextlib.asynccontextmanager
 async def locked_folder(folder: Path) -> AsyncIterator[int]:
-    """Make the folder where there is none, and lock it.
+    """Lock the folder, created if missing.
 
     The lock (`flock`) belongs to an open file. A server that inherits the file keeps the folder locked for as long
     as it runs, so the next monitor never starts a second server on the files of one that is still ending.
@@ -28,10 +28,10 @@ async def locked_folder(folder: Path) -> AsyncIterator[int]:
         folder: The folder.
 
     Yields:
-        Descriptor of the open file.
+        Descriptor of the open lock file.
 
     Raises:
-        RedisError: It can't be made, written or locked, or a part of its data is missing.
+        RedisError: The folder can't be created, written or locked, or a part of its data is missing.
     """
     descriptor = _opened_lock(folder)
     try:
@@ -74,7 +74,7 @@ def require_whole(folder: Path) -> None:
     """Refuse a folder whose manifest is gone: the server would begin an empty log over the files of the old one.
 
     Raises:
-        RedisError: It is.
+        RedisError: The append-only files have no manifest.
     """
     files = folder / APPEND_ONLY
     written = [file for file in files.glob("*.incr.aof") if file.stat().st_size > 0]

@@ -1,4 +1,4 @@
-"""An anomaly map as a picture file."""
+"""Anomaly map as a PNG file."""
 
 import cv2
 

@@ -1,4 +1,4 @@
-"""The newest alerts of a camera, read back from the log: what a monitor shows of the time before it started."""
+"""Read-back of the newest alerts from the Redis log, to show them after a restart of the monitor."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from streammon.records import Alert
 
 PAGE = 200  # messages read at once
 PAGES = 10
-"""A long alert fills one page in three minutes with its updates; the messages before it are read too."""
+"""Largest number of pages read: one long alert with an update a second fills a page in about three minutes."""
 
 
 async def newest_alerts(
@@ -21,24 +21,26 @@ async def newest_alerts(
 ) -> list[Alert]:
     """The latest message of each of the newest alerts, in the order in which they opened.
 
-    Reads the log backwards, at most `PAGES` pages; where it fails after the first, what was read is all.
+    Reads the log backwards, at most `PAGES` pages. If a page after the first fails, the alerts read so far are
+    returned.
 
     Args:
-        client: Redis' client.
+        client: Redis client.
         keys: Names of the keys.
-        cameras: Names of the cameras whose alerts are wanted; a log may hold those of other monitors.
+        cameras: Names of the cameras whose alerts are wanted; a log may also contain alerts of other monitors.
         waiting: Messages that are not in the log yet, the newest first.
-        limit: At most so many alerts.
-        timeout_s: How long reading may take.
+        limit: Largest number of alerts.
+        timeout_s: Time limit of the reading.
 
     Raises:
-        RedisError: Of the client library, or an `OSError`: the first page can't be read.
+        redis.exceptions.RedisError: The first page can't be read.
+        OSError: The same; a `TimeoutError` when the first page took too long.
     """
     latest: dict[str, Alert] = {}
 
     def take(texts: Iterable[str | bytes]) -> None:
         for text in texts:
-            with contextlib.suppress(ValueError):  # another version's, or another program's
+            with contextlib.suppress(ValueError):  # a message of another version or program
                 alert = alert_from_json(text)
                 if alert.camera in cameras and len(latest) < limit:
                     latest.setdefault(alert.id, alert)

@@ -1,8 +1,8 @@
-"""The names of every key and channel, in one place.
+"""Names of all Redis keys and channels.
 
 With the default prefix and a camera called `lobby`:
 
-| name | what it is |
+| name | type and content |
 |---|---|
 | `streammon:v1:cameras` | set: the names of all cameras that ever had a status |
 | `streammon:v1:cam:lobby:scores` | channel: one message a scored frame |
@@ -10,9 +10,9 @@ With the default prefix and a camera called `lobby`:
 | `streammon:v1:cam:lobby:status` | string and channel: the camera's latest status |
 | `streammon:v1:cam:lobby:heatmap` | string: PNG, expires |
 | `streammon:v1:alerts` | channel: the alert messages of all cameras |
-| `streammon:v1:alerts:log` | stream: the same, kept; the field `json` holds the message |
+| `streammon:v1:alerts:log` | stream: log of all cameras' alert messages, in the field `json` |
 | `streammon:v1:alerts:seen:<id>` | string: the last part of this alert in the log, expires |
-| `streammon:v1:probe` | string: written to see whether Redis takes writes, expires |
+| `streammon:v1:probe` | string: written to check that Redis accepts writes, expires |
 """
 
 from dataclasses import dataclass
@@ -45,11 +45,11 @@ class Keys:
 
     @property
     def probe(self) -> str:
-        """Written to see whether Redis takes writes."""
+        """Key written to check that Redis accepts writes."""
         return f"{self.prefix}probe"
 
     def seen(self, alert_id: str) -> str:
-        """The last part of one alert that is in the log."""
+        """Key of the last part of one alert in the log."""
         return f"{self.prefix}alerts:seen:{alert_id}"
 
     def scores(self, camera: str) -> str:

@@ -1,4 +1,4 @@
-"""The one place that speaks to Redis' client library: connecting, deadlines, and what its errors mean."""
+"""Connection to Redis: client, deadlines, reconnection with backoff, and translation of the client's errors."""
 
 import asyncio
 import contextlib
@@ -32,23 +32,23 @@ T = TypeVar("T")
 
 
 class Fault(NamedTuple):
-    """What is wrong with Redis: in a few words, and what to do about it."""
+    """Fault of Redis in a few words, and its remedy."""
 
     found: str
     remedy: str
 
 
 class RedisAwayError(Exception):
-    """A call failed or outlived its deadline; whether Redis carried it out is unknown."""
+    """A call failed or exceeded its deadline; Redis may or may not have executed it."""
 
 
 def retry_delay_s(attempt: int) -> float:
-    """Seconds before attempt number `attempt` (from 0): doubling from 0.1 s to 5 s, less up to half at random."""
+    """Backoff with jitter before attempt `attempt` (from 0): min(5, 0.1 * 2**attempt) * uniform(0.5, 1) seconds."""
     return min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
 
 
 def shown_address(url: str) -> str:
-    """Where a URL leads, without user and password.
+    """Host and port, or socket path, of a Redis URL, without user and password.
 
     >>> shown_address("redis://joe:s3cret@10.0.0.7/0"), shown_address("unix://:s3cret@/run/redis.sock?db=1")
     ('10.0.0.7:6379', '/run/redis.sock')
@@ -60,12 +60,12 @@ def shown_address(url: str) -> str:
 
 
 def open_client(redis: RedisConfig) -> Any:
-    """A client that connects on first use, waits for ever and never tries again: deadlines and retries are ours.
+    """Redis client that connects on first use, without timeouts and retries, which are left to the caller.
 
     With a socket timeout the client calls `asyncio.wait_for`, which on Python 3.11 may swallow a cancellation.
 
     Raises:
-        RedisError: The URL holds something the client can't use.
+        RedisError: The client rejects the URL.
     """
     try:
         client: Any = Redis.from_url(
@@ -73,16 +73,16 @@ def open_client(redis: RedisConfig) -> Any:
             socket_timeout=None,
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
-            protocol=2,  # RESP2, spoken by every server
+            protocol=2,  # RESP2, supported by every server
         )
-        client.connection_pool.make_connection()  # only now are the options behind the URL's `?` looked at
+        client.connection_pool.make_connection()  # validates the options behind the URL's `?`
     except (ValueError, TypeError):
         raise RedisError("redis", "redis.url can't be used", "see the configuration reference") from None
     return client
 
 
 def fault_of(error: BaseException, address: str) -> Fault:
-    """What an error of the client library means to the user. Never holds a password."""
+    """Translate an error of the client library for the user; the text never contains a password."""
     cause = error.__cause__ or error.__context__
     match error:
         case faults.AuthenticationError() if "without any password" in str(error):
@@ -128,10 +128,13 @@ def _socket_fault(error: BaseException | None, address: str) -> Fault:
 
 
 async def check_redis(redis: RedisConfig) -> str:
-    """Connect, sign in and write once; where that was, without user and password.
+    """Connect, authenticate and write once.
+
+    Returns:
+        Address of Redis, without user and password.
 
     Raises:
-        RedisError: One line that says what is wrong.
+        RedisError: Redis can't be reached or written.
     """
     link = RedisLink(redis, lambda: None, CALL_TIMEOUT_S)
     try:
@@ -142,17 +145,17 @@ async def check_redis(redis: RedisConfig) -> str:
 
 
 class RedisLink:
-    """One Redis: calls under a deadline, whether it is there, and how it comes back.
+    """Connection to one Redis: calls with a deadline, online state and reconnection.
 
     Args:
-        redis: Where it is.
-        on_change: Called when it goes away and when it is back.
-        call_timeout_s: How long one call may take.
+        redis: Address and key prefix.
+        on_change: Called when Redis goes offline and when it is online again.
+        call_timeout_s: Time limit of one call.
 
     Attributes:
-        online: Whether the last call succeeded; true before the first.
-        reason: Why it is away; empty while online.
-        since_s: Unix time of the last change.
+        online: True if the last call succeeded, and before the first.
+        reason: Why Redis is offline; empty while online.
+        since_s: Unix time of the last change of `online`.
     """
 
     def __init__(self, redis: RedisConfig, on_change: Callable[[], None], call_timeout_s: float) -> None:
@@ -169,10 +172,10 @@ class RedisLink:
         self._away = asyncio.Event()
 
     async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
-        """Carry out `command(client)` under the deadline.
+        """Execute `command(client)` under the deadline.
 
         Raises:
-            RedisAwayError: It failed; Redis counts as away until `keep` has reached it again.
+            RedisAwayError: The call failed; Redis counts as offline until `reach` succeeds.
         """
         try:
             async with asyncio.timeout(self._call_timeout_s):
@@ -182,10 +185,10 @@ class RedisLink:
             raise RedisAwayError from None
 
     async def check(self) -> None:
-        """Connect, sign in and write once.
+        """Connect, authenticate and write once.
 
         Raises:
-            RedisError: One line that says what is wrong.
+            RedisError: Redis can't be reached or written.
         """
         try:
             async with asyncio.timeout(self._call_timeout_s):
@@ -194,16 +197,16 @@ class RedisLink:
             raise RedisError("redis", *fault_of(error, self._address)) from None
 
     async def wait_online(self) -> None:
-        """Return as soon as Redis is there."""
+        """Wait until Redis is online."""
         await self._back.wait()
 
     async def keep(self) -> None:
-        """Whenever Redis is away, try it until it is back. Runs until cancelled."""
+        """Reconnect with backoff whenever Redis goes offline. Runs until cancelled."""
         loop = asyncio.get_running_loop()
         attempt, restored_at = 0, loop.time()
         while True:
             await self._away.wait()
-            if loop.time() - restored_at > RETRY_CAP_S:  # else it comes and goes: don't start at the shortest delay
+            if loop.time() - restored_at > RETRY_CAP_S:  # else Redis is flapping: keep the longer delay
                 attempt = 0
             while not self.online:
                 await asyncio.sleep(retry_delay_s(attempt))
@@ -213,10 +216,10 @@ class RedisLink:
             restored_at = loop.time()
 
     async def reach(self) -> None:
-        """Try once whether Redis is back.
+        """Probe Redis once, and mark it as online if that succeeds.
 
         Raises:
-            RedisAwayError: It isn't.
+            RedisAwayError: The probe failed.
         """
         await self.call(self._probe)
         if not self.online:
@@ -227,11 +230,11 @@ class RedisLink:
 
     async def close(self) -> None:
         """Close every connection, under a deadline."""
-        with contextlib.suppress(faults.RedisError, OSError):  # it is going away anyway
-            await asyncio.wait_for(self.client.aclose(), CLOSE_TIMEOUT_S)  # as `RedisPublisher.drain`, when cancelled
+        with contextlib.suppress(faults.RedisError, OSError):  # the connections are discarded anyway
+            await asyncio.wait_for(self.client.aclose(), CLOSE_TIMEOUT_S)  # as in `RedisPublisher.drain`
 
     async def _probe(self, client: Any) -> None:
-        """A write, since a full or read-only server answers a ping."""
+        """Write a key: a full or read-only server would still answer a ping."""
         await client.execute_command("SET", self.keys.probe, "1", "EX", PROBE_TTL_S)
 
     def _lose(self, reason: str) -> None:

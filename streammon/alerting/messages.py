@@ -1,35 +1,36 @@
-"""The JSON that leaves the monitor, version 1.
+"""JSON messages of the monitor, version 1.
 
 Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. Names ending in `_s` are seconds;
 a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`, and
 for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a day
-expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that spoke loudest
-(`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). `basis_s` is how many
-seconds of normal footage a level rests on: a rate rarer than once in so many seconds is extrapolated. Fields and
-channels are only ever added. A message of an earlier version has no `channel`, which means `looks`, and no `basis_s`,
-which means that nobody knows.
+expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that contributes
+most (`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). `basis_s` is the
+number of seconds of normal footage that a level is calibrated on: a rate rarer than once in `basis_s` is
+extrapolated. Fields and channels are only ever added. A message of an earlier release may lack `channel`, which means
+`looks`, and `basis_s`, which is then unknown.
 
 **score**, one for each scored frame that could be published:
-`scene`; `seq`, the number of the frame at its camera; `time`, when it was decoded; `stream_time_s`, since the
+`scene`; `seq`, the number of the frame at its camera; `time`, when the frame was decoded; `stream_time_s`, since the
 connection's first frame; `score`; `level`; `false_alarms_per_day`, the level as a rate; `channel` of this frame;
-`basis_s` of the level; `heatmap`, the key under which this frame's heatmap was just stored, or null when this frame's
-was not (one a second is).
+`basis_s` of the level; `heatmap`, the key under which this frame's heatmap was just stored, or null if it was not
+(one heatmap a second is stored).
 
 **alert**:
 `id`; `event`, `open`, `update` or `close`; `part`, 0 for open and counting up; `scene`; `opened_s`, time of the
-first abnormal frame; `time_s`, time of the frame this message speaks of; `closed_s`, time of the last abnormal
-frame, null while it is open; `duration_s`, from `opened_s` to `closed_s` or else `time_s`; `score` and `level` at
-`time_s`; `peak_score` and `peak_level` so far; `false_alarms_per_day` at the peak; `channel` of the peak frame so
-far, and `reason`, the same in words for people, such as "moves too fast here"; `basis_s` of the peak's level;
-`provisional`, true where the configured rate of false alarms is rarer than once in `basis_s`, so that the footage
-can't confirm it; `boxes`, abnormal regions as
-`{x, y, width, height, peak}` in pixels of the camera's own picture, the worst first (of the peak frame on close);
-`heatmap`, the key that holds the camera's latest heatmap, until it expires.
+first abnormal frame; `time_s`, time of the frame that caused the message, or of the close when the camera or the
+monitor stopped; `closed_s`, time of the last abnormal frame, null while the alert is open; `duration_s`, from
+`opened_s` to `closed_s` or else `time_s`; `score` and `level` of the latest frame; `peak_score` and `peak_level` so
+far; `false_alarms_per_day` at the peak; `channel` of the peak frame so far; `reason`, the channel in words for
+people, such as "moves too fast here"; `basis_s` of the peak's level; `provisional`, true where the configured rate of
+false alarms is rarer than once in `basis_s`, so that the footage can't confirm it; `boxes`, abnormal regions as
+`{x, y, width, height, peak}` in pixels of the camera's own picture, the highest peak first (of the latest frame; of
+the peak frame on close); `heatmap`, the key of the camera's latest heatmap, which expires.
 
 **status**:
-`state` (see `CameraState`); `time`, when this was written: it is repeated every few seconds, so an old time means
-that the monitor is gone; `since_s`, when the state began; `reason`; `retry_in_s`, null when no attempt is planned;
-`progress` of learning from 0 to 1, or null; `counters`, numbers by name, only where the monitor gives them.
+`state` (see `CameraState`); `time`, when the message was written (a status is repeated every few seconds, so an old
+time means that the monitor is gone); `since_s`, when the state began; `reason`; `retry_in_s`, null when no attempt is
+planned; `progress` of learning from 0 to 1, or null; `counters`, numbers by name, present only if the monitor passes
+any.
 """
 
 import dataclasses
@@ -42,11 +43,11 @@ from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, Sco
 
 VERSION = 1
 LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
-PARSED = ("event", "boxes", "channel")  # fields of an alert that JSON has no values for
+PARSED = ("event", "boxes", "channel")  # fields of `Alert` converted from their JSON value
 
 
 def false_alarms_per_day(level: float) -> float:
-    """How many false alarms a day normal footage is expected to raise at this level.
+    """Expected false alarms a day on normal footage: 10 ** -level, with the level limited to ±300.
 
     >>> false_alarms_per_day(1.0)
     0.1
@@ -59,7 +60,7 @@ def score_json(score: ScoredFrame, heatmap_key: str | None) -> str:
 
     Args:
         score: The scored frame.
-        heatmap_key: Where this frame's heatmap is stored; None where it is not.
+        heatmap_key: Redis key of this frame's heatmap; None if it is not stored.
 
     Raises:
         ValueError: The score is not a number or not finite.
@@ -88,8 +89,8 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
     """An alert message.
 
     Args:
-        alert: What happened.
-        heatmap_key: Where the camera's heatmap is stored.
+        alert: The message's content.
+        heatmap_key: Redis key of the camera's latest heatmap.
 
     Raises:
         ValueError: A score is not a number or not finite.
@@ -126,10 +127,10 @@ def alert_json(alert: Alert, heatmap_key: str) -> str:
 
 
 def alert_from_json(text: str | bytes) -> Alert:
-    """The alert a message tells of, its numbers as rounded as the message's.
+    """Parse an alert message; the numbers stay rounded as in the message.
 
-    A message of an earlier version may lack `channel`, which means looks, the only evidence then, and `basis_s` and
-    `provisional`, which become 0 and False.
+    A message of an earlier release may lack `channel`, `basis_s` and `provisional`, which become `looks`, 0 and
+    False.
 
     Raises:
         ValueError: It is not an alert message of version 1.
@@ -149,7 +150,7 @@ def alert_from_json(text: str | bytes) -> Alert:
 
 
 def _expected(message: Mapping[str, Any]) -> list[str]:
-    """The alert's fields that are taken as they are: those without a default, and of the others those given."""
+    """Fields of `Alert` to copy from the message unconverted: all required ones, and optional ones it contains."""
     fields = (field for field in dataclasses.fields(Alert) if field.name not in PARSED)
     return [field.name for field in fields if field.default is dataclasses.MISSING or field.name in message]
 
@@ -158,7 +159,7 @@ def status_json(status: CameraStatus, time_s: float, counters: Mapping[str, floa
     """A status message.
 
     Args:
-        status: What the camera is doing.
+        status: State of the camera.
         time_s: Unix time now.
         counters: Numbers by name, such as frames read and dropped.
     """
@@ -183,10 +184,10 @@ def _compact(message: dict[str, Any]) -> str:
 
 
 def _rounded(number: float) -> float:
-    """Six significant digits: more than a float32 score means."""
+    """The number to six significant digits, enough for a float32 score."""
     return float(f"{number:.6g}")
 
 
 def _bounded(level: float) -> float:
-    """The logarithm of an expectation that underflows is infinite; JSON has no such number."""
+    """The level limited to ±`LEVEL_LIMIT`: it is infinite for a rate that underflows, and JSON has no infinity."""
     return math.copysign(LEVEL_LIMIT, level) if abs(level) > LEVEL_LIMIT else level

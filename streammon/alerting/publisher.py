@@ -1,4 +1,4 @@
-"""What the monitor has to say, on its way to Redis without ever making the monitor wait."""
+"""Publication of scores, statuses and alerts to Redis, without blocking the monitor."""
 
 import asyncio
 import contextlib
@@ -25,20 +25,21 @@ HISTORY_TIMEOUT_S = 2.0
 
 
 class RedisPublisher:
-    """Scores, statuses and alerts of all cameras, on their way to Redis.
+    """Publishes the scores, statuses and alerts of all cameras to Redis.
 
-    Nothing here makes its caller wait. Alerts go to the spool and from there, in order, to Redis, each once however
-    often the connection breaks. Of scores and statuses the newest of each camera is kept; a score that can't be
-    sent is counted, a status is sent again when Redis is back.
+    The `publish_…_nowait` methods never wait for Redis. Alerts go to the spool and from there, in order, to Redis,
+    each once however often the connection breaks. Of scores and statuses only the newest of each camera is queued; a
+    score that can't be sent is counted as lost, a status is sent again when Redis is back.
 
-    Use it as a context manager around the task group that runs `run`; call `drain` after the group has ended.
-    Every method belongs to the event loop's thread.
+    Use the publisher as a context manager around the task group that runs `run`; call `drain` after the group has
+    ended. All methods must be called in the event loop's thread.
 
     Args:
-        redis: Where to publish.
-        spool: Where alert messages wait.
-        on_event: Called on the event loop when Redis goes or comes, and when the spool starts or stops losing.
-        call_timeout_s: How long one call to Redis may take.
+        redis: Address and key prefix of Redis, length of the log, lifetime of a heatmap.
+        spool: Queue of the alert messages.
+        on_event: Called on the event loop when Redis goes offline or online, when the spool first loses a message,
+            and when its disk starts or stops failing.
+        call_timeout_s: Time limit of one Redis call.
 
     Raises:
         RedisError: The URL can't be used.
@@ -77,35 +78,35 @@ class RedisPublisher:
 
     @property
     def address(self) -> str:
-        """Where it publishes, without user and password."""
+        """Address of Redis, without user and password."""
         return shown_address(self._redis.address)
 
     @property
     def status(self) -> RedisStatus:
-        """Whether Redis is there now."""
+        """State of the connection to Redis, and the number of spooled messages."""
         return RedisStatus(self._link.online, self._link.since_s, self._link.reason, len(self._spool))
 
     @property
     def waiting_scores(self) -> int:
-        """Scores that wait to be sent: at most one for each camera."""
+        """Number of scores that wait to be sent: at most one for each camera."""
         return len(self._scores)
 
     async def check(self) -> None:
         """Connect to Redis and write once.
 
         Raises:
-            RedisError: One line that says what is wrong.
+            RedisError: Redis can't be reached or written.
         """
         await self._link.check()
 
     async def newest_alerts(self, cameras: Collection[str], limit: int) -> list[Alert]:
         """The latest message of each of the newest alerts in the log and the spool, in the order they opened.
 
-        Takes `HISTORY_TIMEOUT_S` at most. A failure leaves Redis online: the next call finds out.
+        Takes `HISTORY_TIMEOUT_S` at most. A failure does not mark Redis as offline.
 
         Args:
             cameras: Names of the cameras whose alerts are wanted.
-            limit: At most so many alerts.
+            limit: Largest number of alerts.
 
         Raises:
             RedisError: The log can't be read.
@@ -125,7 +126,7 @@ class RedisPublisher:
             group.create_task(self._repeat_statuses(), name="redis statuses")
 
     def publish_score_nowait(self, score: ScoredFrame) -> None:
-        """Hand over a scored frame; it takes the place of its camera's unsent one."""
+        """Queue a scored frame in place of its camera's unsent one; while Redis is offline it is counted as lost."""
         if not self._link.online:
             self.counts.scores_lost += 1
             return
@@ -135,17 +136,17 @@ class RedisPublisher:
         self._something_new.set()
 
     def publish_status_nowait(self, status: CameraStatus, counters: Mapping[str, float] | None = None) -> None:
-        """Hand over a camera's status; it is kept, and repeated every 10 s, until the next one."""
+        """Queue a camera's status, which is repeated every 10 s until the next status replaces it."""
         self._statuses[status.camera] = (status, counters)
         self._untold.add(status.camera)
         self._something_new.set()
 
     def publish_alerts_nowait(self, alerts: Iterable[Alert], score: ScoredFrame | None = None) -> None:
-        """Hand over alert messages, in order; they are on disk when this returns.
+        """Spool alert messages, in order; unless the disk fails, they are in the spool's file on return.
 
         Args:
-            alerts: What `AlertRule` gave.
-            score: The frame that caused them, whose heatmap is stored before they are published.
+            alerts: Messages of an `AlertRule`.
+            score: The frame that caused the messages; its heatmap is stored before they are published.
         """
         for alert in alerts:
             self._delivery.put(alert, score)
@@ -153,12 +154,13 @@ class RedisPublisher:
         self._tell_spool_losses()
 
     async def drain(self, timeout_s: float) -> int:
-        """Deliver what waits, alerts first, as long as the deadline allows.
+        """Deliver the waiting messages, alerts first, until the deadline.
 
         Returns:
-            How many alert messages stay in the spool for the next start.
+            Number of alert messages left in the spool for the next start.
         """
-        with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
+        # wait_for, since before Python 3.11.4 asyncio.timeout does not work in a task that is being cancelled.
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._deliver_all(), timeout_s)
         return len(self._spool)
 
@@ -232,7 +234,7 @@ class RedisPublisher:
         return [("SADD", self._keys.cameras, camera), ("SET", key, message), ("PUBLISH", key, message)]
 
     async def _repeat_statuses(self) -> None:
-        """So that a reader tells a monitor with nothing new to say from one that is gone."""
+        """Repeat all statuses every 10 s, so that a reader can distinguish an idle monitor from one that is gone."""
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
             self._tell_statuses_again()
@@ -243,7 +245,7 @@ class RedisPublisher:
 
     def _link_changed(self) -> None:
         if self._link.online:
-            self._tell_statuses_again()  # it may have come back empty
+            self._tell_statuses_again()  # Redis may have restarted without its data
         else:
             self.counts.scores_lost += len(self._scores)
             self._scores.clear()
@@ -251,7 +253,7 @@ class RedisPublisher:
         self._on_event(self.status)
 
     def _tell_spool_losses(self) -> None:
-        """Report when the spool starts or stops losing or failing, not every single loss."""
+        """Report the first refused message, the first dropped message and each change of the disk's state."""
         status = self._spool.status
         before, self._spool_losses = self._spool_losses, (status.refused, status.dropped, status.reason)
         starts = (status.refused > 0 and before[0] == 0) or (status.dropped > 0 and before[1] == 0)

@@ -1,4 +1,4 @@
-"""Where in the picture it is abnormal."""
+"""Bounding boxes of the abnormal regions of an anomaly map."""
 
 import cv2
 import numpy as np
@@ -11,13 +11,13 @@ PEAK_FRACTION = 0.9
 
 
 def regions(anomaly_map: AnomalyMap, threshold: float, source_size: tuple[int, int]) -> tuple[Box, ...]:
-    """Boxes around the connected regions at or above a threshold, the worst first, at most ten.
+    """Boxes around the connected regions at or above a threshold, the highest peak first, at most ten.
 
-    Where nothing reaches the threshold (an alert that fades, or a frame score which is not the map's maximum),
-    the one box is around the peak, down to nine tenths of it: the map is blurred, so every peak is a hill,
-    and that contour is its top whatever its height.
+    If the map's maximum is below the threshold (a fading alert, or a frame score that is not the map's maximum), the
+    only box surrounds the maximum: the connected region of cells >= 0.9 * maximum. The map is blurred, so this
+    contour encloses the top of the peak whatever its height.
 
-    No region is dropped for being small: on a blurred map a speck is the tip of a hill, not noise.
+    Small regions are kept: on a blurred map a small region is the tip of a peak, not noise.
 
     Args:
         anomaly_map: (H, W) float32 scores, >= 0: distances or surprise, as the method gives them.
@@ -50,7 +50,12 @@ def regions(anomaly_map: AnomalyMap, threshold: float, source_size: tuple[int, i
 def _components(
     anomaly_map: AnomalyMap, threshold: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Labels (H, W) from 1, corners (N, 4) as x, y, width, height in map cells, and peaks (N,)."""
+    """Connected regions at or above the threshold.
+
+    Returns:
+        labels (H, W), 0 below the threshold and from 1 in the N regions; corners (N, 4) as x, y, width, height in
+        map cells; peaks (N,), the largest score of each region.
+    """
     mask = anomaly_map >= threshold
     count, found, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     labels = found.astype(np.int32, copy=False)
@@ -60,13 +65,13 @@ def _components(
         labels,
         stats[1:, : cv2.CC_STAT_AREA].astype(np.int32, copy=False),
         peaks[1:],
-    )  # component 0 is what lies below the threshold
+    )  # component 0 is the background, below the threshold
 
 
 def _box(corner: NDArray[np.int32], peak: float, map_shape: tuple[int, ...], source_size: tuple[int, int]) -> Box:
-    """A component's corner on the map as a box in the camera's picture: every pixel the cells touch."""
+    """A region of the map as a box in the camera's picture, rounded outwards to every pixel its cells touch."""
     (rows, columns), (source_width, source_height) = map_shape, source_size
     x, y, width, height = (int(cells) for cells in corner)
-    left, top = x * source_width // columns, y * source_height // rows  # whole numbers: a float may end outside
+    left, top = x * source_width // columns, y * source_height // rows  # in integers: a rounded float may lie outside
     right, bottom = -(-(x + width) * source_width // columns), -(-(y + height) * source_height // rows)
     return Box(left, top, right - left, bottom - top, peak)

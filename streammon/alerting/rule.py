@@ -1,4 +1,4 @@
-"""When one camera's alert opens, goes on and closes."""
+"""Alert rule of one camera: hysteresis from levels to messages that open, update and close an alert."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ MAX_GAP_FRAMES = 3
 
 @dataclass(slots=True)
 class _Episode:
-    """One stretch of abnormal frames: a candidate until it has lasted, then an alert.
+    """A run of abnormal frames: a candidate until it has lasted `min_duration_s`, then an alert.
 
     Attributes:
         opened_s: Time of the first abnormal frame.
         abnormal_s: Time of the last abnormal frame.
-        peak: The worst frame so far.
-        alert_id: Empty while it is a candidate.
-        parts: Messages sent.
+        peak: The frame with the largest score so far.
+        alert_id: Id of the alert; empty for a candidate.
+        parts: Number of messages sent.
         told_s: Time of the latest message.
     """
 
@@ -34,23 +34,23 @@ class _Episode:
 
 
 class AlertRule:
-    """Hysteresis for one camera: what turns levels into few alerts.
+    """Hysteresis that turns the levels of one camera into alerts.
 
-    An alert opens when the level stays at or above `open_level` for `min_duration_s` (one frame at least), is
-    abnormal as long as the level stays at or above `close_level`, closes once it has been below for
-    `close_after_s`, and is followed by `cooldown_s` in which no frame counts towards another one.
-    A gap between frames ends it too: nothing is known of what happened meanwhile.
-    Its channel and its basis are those of its peak frame so far, so they may change while the alert is open.
-    It is provisional while the peak's basis is shorter than the time in which one false alarm is asked for.
+    An alert opens when the level stays at or above `open_level` for `min_duration_s` (at least one frame). The alert
+    closes once the level has been below `close_level` for `close_after_s`. In the `cooldown_s` after a close, no
+    frame counts towards another alert. A gap between frames also closes the alert, since nothing is known about the
+    scene during the gap.
+    Channel and basis of an alert are those of its peak frame so far, so they may change while the alert is open.
+    The alert is provisional while the peak's `basis_s` < 86400 / `false_alarms_per_day`.
 
-    Time comes from the frames alone, so the same frames give the same alerts (but for their random ids).
+    All times are those of the frames, so the same frames give the same alerts, except for the random ids.
 
     Args:
         camera: Name of the camera.
         scene: Name of its scene.
-        alerting: The levels and durations.
-        frame_interval_s: Usual time between scored frames. A gap is more than three of them,
-            more than `close_after_s` and more than 10 s.
+        alerting: Levels and durations.
+        frame_interval_s: Usual seconds between scored frames. An interval is a gap when it is longer than
+            max(10 s, `close_after_s`, 3 * `frame_interval_s`).
     """
 
     def __init__(self, camera: str, scene: str, alerting: AlertingConfig, *, frame_interval_s: float = 0.0) -> None:
@@ -64,15 +64,15 @@ class AlertRule:
 
     @property
     def is_open(self) -> bool:
-        """Whether an alert is open now."""
+        """True while an alert is open."""
         return self._episode is not None and bool(self._episode.alert_id)
 
     def step(self, score: ScoredFrame) -> list[Alert]:
-        """Take the camera's next scored frame.
+        """Update the rule with the camera's next scored frame.
 
         Returns:
-            The messages it causes, in order: none for most frames, two at most (the alert before a gap closes
-            and another opens).
+            The messages that the frame causes, in order: none for most frames, at most two (the alert before a gap
+            closes and another opens).
         """
         alerts, now = self._bridged(score)
         self._latest = score = replace(score, wall_time_s=now)
@@ -89,13 +89,13 @@ class AlertRule:
         return alerts
 
     def close_now(self, wall_time_s: float) -> list[Alert]:
-        """End what is open: the camera went away or the monitor ends.
+        """Close the open alert and discard a candidate, as when the camera or the monitor stops.
 
         Args:
             wall_time_s: Unix time now.
 
         Returns:
-            The closing message, or none where no alert was open.
+            The closing message; empty if no alert was open.
         """
         now = max(wall_time_s, self._latest.wall_time_s) if self._latest else wall_time_s
         alerts = [self._close(now)] if self.is_open else []
@@ -103,9 +103,10 @@ class AlertRule:
         return alerts
 
     def _bridged(self, score: ScoredFrame) -> tuple[list[Alert], float]:
-        """What ends because of the time since the last frame, and the frame's time, which never runs back.
+        """The closing message if the frame follows a gap, and the frame's time, which never decreases without a gap.
 
-        A clock set back by more than a gap starts the rule afresh: waiting for it to catch up could take hours.
+        A clock set back by more than a gap also ends the cooldown: waiting for the clock to catch up could take
+        hours.
         """
         if self._latest is None:
             return [], score.wall_time_s

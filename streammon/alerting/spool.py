@@ -1,4 +1,4 @@
-"""Alert messages on disk, until Redis has them."""
+"""Queue on disk of the alert messages that Redis does not have yet."""
 
 import contextlib
 import sqlite3
@@ -20,15 +20,15 @@ EVICT = """
 
 @dataclass(frozen=True, slots=True)
 class SpooledAlert:
-    """One waiting message.
+    """One alert message in the spool.
 
     Attributes:
-        position: Its place in line.
+        position: Sequence number in the queue.
         id: The alert's id.
         part: The message's number within the alert.
         event: Open, update or close.
         camera: Name of the camera.
-        json: What is to be published.
+        json: The message to publish.
     """
 
     position: int
@@ -40,20 +40,20 @@ class SpooledAlert:
 
 
 class Spool:
-    """The line in which alert messages wait for Redis, in a SQLite file.
+    """Bounded queue of the alert messages for Redis, in a SQLite file.
 
-    A message is in the file before `put` returns, so it outlives the process however that ends. It isn't synced to
-    the disk one by one: after a power cut the last moments may be missing, and the file is whole.
+    A message is in the file before `put` returns, so it survives any end of the process. Messages are not synced to
+    the disk one by one: a power cut may lose the last ones, but leaves the file consistent.
 
-    When `length` messages wait, updates are refused; for an open or a close the oldest update makes room, or the
-    oldest message where no update is left. All are counted. When the disk fails, new messages wait in
+    When `length` messages wait, a new update is refused; a new open or close evicts the oldest update, or the oldest
+    message if there is no update. Refused and evicted messages are counted. If the disk fails, new messages wait in
     memory within the same bound, `status.reason` says why, and each `put` tries the disk again.
 
-    One process at a time: the file stays locked while it is open. One thread: the one that opened it.
+    The file is locked while open, so one process at a time can use it, and only in the thread that opened it.
 
     Args:
-        path: The file; made where there is none.
-        length: At most so many messages wait.
+        path: The file, created if missing.
+        length: Largest number of waiting messages.
 
     Raises:
         StorageError: The file can't be made, written or locked, or isn't a spool.
@@ -67,9 +67,9 @@ class Spool:
         self._saved, last = self._database.execute("SELECT count(*), max(position) FROM message").fetchone()
         self._next_position: int = (last or 0) + 1
         self._unsaved: deque[SpooledAlert] = deque()
-        self._given = 0  # place of the message `oldest` gave last: it may be on its way, so it is never dropped
+        self._given = 0  # position of `oldest`'s last result: it may be in delivery, so it is never evicted
         self._delivered_to = 0
-        self._stale = 0  # rows up to there that are still in the file
+        self._stale = 0  # delivered rows still in the file
         self._refused = 0
         self._dropped = 0
         self._reason = ""
@@ -87,14 +87,14 @@ class Spool:
 
     @property
     def status(self) -> SpoolStatus:
-        """How many wait, what was lost, and whether the disk takes them."""
+        """Numbers of waiting, refused and dropped messages, and the disk's error if it fails."""
         return SpoolStatus(len(self), self._refused, self._dropped, self._reason)
 
     def put(self, alert_id: str, part: int, event: AlertEvent, camera: str, json: str) -> bool:
-        """Add a message to the end of the line.
+        """Append a message to the queue.
 
         Returns:
-            Whether it was taken; False only for an update when the spool is full.
+            False if the message was refused: an update when the spool is full.
         """
         if len(self) >= self.length:
             if event is AlertEvent.UPDATE:
@@ -107,7 +107,7 @@ class Spool:
         return True
 
     def newest(self, limit: int) -> list[str]:
-        """The JSON of the newest messages that wait, the newest first; those the file can't give are left out."""
+        """JSON of the newest waiting messages, the newest first, without those that can't be read from the file."""
         texts = [message.json for message in reversed(self._unsaved)][:limit]
         if self._saved and self._database:
             with contextlib.suppress(sqlite3.Error):
@@ -119,14 +119,14 @@ class Spool:
         return texts
 
     def oldest(self) -> SpooledAlert | None:
-        """The message whose turn it is, or None when none waits."""
+        """The oldest waiting message, or None if none waits."""
         message = self._oldest_saved() or (self._unsaved[0] if self._unsaved else None)
         if message:
             self._given = message.position
         return message
 
     def delivered(self, message: SpooledAlert) -> None:
-        """Forget a message that `oldest` gave: Redis has it."""
+        """Remove a message that `oldest` returned and Redis now has."""
         if self._unsaved and self._unsaved[0].position == message.position:
             self._unsaved.popleft()
             return
@@ -138,7 +138,7 @@ class Spool:
         self._erase_delivered()
 
     def close(self) -> None:
-        """Close the file; what waits in memory alone is lost, and counted as dropped."""
+        """Close the file; messages that can't be moved from memory to it are lost, and counted as dropped."""
         self._save()
         self._erase_delivered()
         self._dropped += len(self._unsaved)
@@ -162,7 +162,7 @@ class Spool:
         return None
 
     def _save(self) -> None:
-        """Move what is in memory to the file, oldest first, as far as the disk takes it."""
+        """Move the messages in memory to the file, oldest first, until the disk fails."""
         while self._unsaved and self._database:
             message = self._unsaved[0]
             try:
@@ -170,7 +170,7 @@ class Spool:
                     "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)",
                     (message.position, message.id, message.part, message.event, message.camera, message.json),
                 )
-            except sqlite3.IntegrityError:  # (id, part) already waits: putting it twice is putting it once
+            except sqlite3.IntegrityError:  # (id, part) is already in the file: `put` is idempotent
                 self._unsaved.popleft()
                 continue
             except sqlite3.Error as error:
@@ -181,7 +181,10 @@ class Spool:
             self._reason = ""
 
     def _erase_delivered(self) -> None:
-        """Where the disk fails, the rows wait for a later delivery; after a restart Redis knows them by id."""
+        """Delete the delivered rows; if the disk fails, a later delivery retries.
+
+        Rows left over after a restart are delivered again, and `DELIVER` ignores the repetition.
+        """
         if self._stale and self._database:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("DELETE FROM message WHERE position <= ?", (self._delivered_to,))
@@ -200,7 +203,7 @@ class Spool:
             self._dropped += 1
 
     def _abandon(self, error: sqlite3.Error) -> None:
-        """The file can't even be read: what it holds is lost to this run, and memory alone serves from here."""
+        """Give up an unreadable file: count its messages as dropped, and keep messages in memory from now on."""
         self._reason = failure_reason(error)
         self._dropped += self._saved
         self._saved = 0

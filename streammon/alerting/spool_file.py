@@ -1,11 +1,11 @@
-"""The spool's file: whose it is, what is in it, and what can be wrong with it."""
+"""SQLite file of the spool: schema, exclusive lock, format check and error messages."""
 
 import sqlite3
 from pathlib import Path
 
 from streammon.errors import StorageError
 
-APPLICATION_ID = 0x5354414C  # "STAL", SQLite's mark of whose file it is
+APPLICATION_ID = 0x5354414C  # "STAL"; marks the database as a spool (SQLite's application id)
 FORMAT = 1
 SCHEMA = f"""
     CREATE TABLE message (
@@ -24,10 +24,10 @@ WRITE_REMEDY = "check the folder's permissions and free space"
 
 
 def open_spool_file(path: Path) -> sqlite3.Connection:
-    """The spool's database, locked for this process, made where there is none.
+    """Open the spool's database, created if missing, and lock it for this process.
 
     Raises:
-        StorageError: It can't be made, written or locked, or it is something else.
+        StorageError: The file can't be created, written or locked, or is not a spool of this format.
     """
     where = f"spool {path}"
     if not path.parent.is_dir():
@@ -56,7 +56,7 @@ def open_spool_file(path: Path) -> sqlite3.Connection:
 
 
 def _claim(database: sqlite3.Connection, where: str) -> None:
-    """Lock the file for as long as it is open, and make its table where it is new."""
+    """Lock the file until it is closed, create the table of a new file, and check the format."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("BEGIN IMMEDIATE")
     owner, tables = database.execute(
@@ -73,12 +73,12 @@ def _claim(database: sqlite3.Connection, where: str) -> None:
             where, f"its format is {version}, this streammon writes {FORMAT}", "set alerting.spool to another file"
         )
     database.execute("PRAGMA journal_mode = WAL")
-    # NORMAL outlives a killed process; FULL would outlive a power cut too, and sync the disk for every message.
+    # NORMAL survives a killed process; FULL would also survive a power cut, but sync the disk for every message.
     database.execute("PRAGMA synchronous = NORMAL")
 
 
 def failure_reason(error: sqlite3.Error) -> str:
-    """Why SQLite failed, in a few words."""
+    """Reason of an SQLite failure, in a few words."""
     reasons = {
         sqlite3.SQLITE_FULL: "the disk is full",
         sqlite3.SQLITE_READONLY: "it is read-only",

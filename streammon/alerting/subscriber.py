@@ -1,4 +1,4 @@
-"""What a running monitor publishes, for whoever watches it."""
+"""Subscription to the messages that a running monitor publishes."""
 
 import asyncio
 import contextlib
@@ -31,19 +31,19 @@ async def subscribe(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The messages of a running monitor: first every camera's latest status, then all that is published.
 
-    Subscribes again by itself when Redis goes away, and says so with messages of kind `redis`:
-    `{"kind": "redis", "online": false, "since_s": …, "reason": …}`. What is published meanwhile is not heard here;
-    the alert log has every alert. Close the iterator (`contextlib.aclosing`) to end the connection.
+    Reconnects with backoff when Redis goes offline, and reports each change as a message of kind `redis`:
+    `{"kind": "redis", "online": false, "since_s": …, "reason": …}`. Messages published while offline are missed; the
+    alert log has every alert. Close the iterator (`contextlib.aclosing`) to end the connection.
 
     Args:
-        redis: Where the monitor publishes.
-        cameras: Names of the cameras to hear of; None hears of all, later ones included.
+        redis: Address and key prefix that the monitor publishes to.
+        cameras: Names of the cameras to subscribe to; None subscribes to all, later ones included.
 
     Yields:
-        Messages as `messages` documents them; `kind` tells them apart.
+        Messages as documented in `streammon.alerting.messages`, distinguished by `kind`.
 
     Raises:
-        RedisError: Redis can't be reached to begin with.
+        RedisError: The first connection to Redis fails.
     """
     address = shown_address(redis.address)
     is_first, is_online, attempt = True, True, 0
@@ -76,7 +76,7 @@ async def subscribe(
 
 
 async def _subscribed(client: Any, keys: Keys, cameras: Collection[str] | None) -> PubSub:
-    """A subscription the server has confirmed: what is published from here on is heard."""
+    """Subscribe, and wait for the server's confirmations: no message published after the return is missed."""
     pubsub: PubSub = client.pubsub()
     if cameras is None:
         any_camera = Keys(_literal(keys.prefix))
@@ -102,10 +102,10 @@ async def _statuses(client: Any, keys: Keys, cameras: Collection[str] | None) ->
 
 
 async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
-    """The next message, or None for what is not one of ours.
+    """The next message; None for anything but a message of version 1.
 
     Raises:
-        TimeoutError: Neither a message nor the answer to a ping came.
+        TimeoutError: Neither a message nor the reply to a ping arrived in time.
     """
     heard = await pubsub.get_message(timeout=SILENCE_S)
     if heard is None:
@@ -116,7 +116,7 @@ async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
 
 
 def _parsed(text: bytes | None) -> dict[str, Any] | None:
-    """A message of our version; anything else on our channels is not ours to fail on."""
+    """Parse a message of version 1; None for anything else that another program publishes on the channels."""
     with contextlib.suppress(ValueError):
         message = json.loads(text or b"null")
         if isinstance(message, dict) and message.get("v") == 1:
@@ -129,7 +129,7 @@ def _redis_message(online: bool, reason: str) -> dict[str, Any]:
 
 
 def _literal(prefix: str) -> str:
-    r"""The prefix with the characters escaped that have a meaning in a pattern.
+    r"""The prefix with the special characters of Redis patterns escaped.
 
     >>> _literal("mon[1]:")
     'mon\\[1\\]:'

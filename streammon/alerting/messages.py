@@ -133,7 +133,7 @@ def alert_from_json(text: str | bytes) -> Alert:
     False.
 
     Raises:
-        ValueError: It is not an alert message of version 1.
+        ValueError: The text is not an alert message of version 1.
     """
     message = json.loads(text)
     if not isinstance(message, dict) or (message.get("v"), message.get("kind")) != (VERSION, "alert"):

@@ -56,7 +56,7 @@ class Spool:
         length: Largest number of waiting messages.
 
     Raises:
-        StorageError: The file can't be made, written or locked, or isn't a spool.
+        StorageError: The file can't be created, written or locked, or is not a spool of this format.
     """
 
     def __init__(self, path: Path, length: int) -> None:

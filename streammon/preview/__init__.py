@@ -1,7 +1,8 @@
-"""Frames, maps and alerts → a browser: the room of WebRTC and HTTP.
+"""Web preview: live streams by WebRTC and HTTP, the page with its alerts, health checks and metrics.
 
-`server` puts it together: `pictures` hold what is newest, `whep` and `stills` show it, `board` says what happens,
-`access` decides who may ask, `health` and `metrics` answer to supervisors.
+`server` assembles the parts: `pictures` contains the newest picture and heatmap of each camera, `whep` and `stills`
+stream them, `board` serves the state of the page, `access` authorises requests, `health` and `metrics` serve
+supervisors and Prometheus.
 """
 
 from streammon.preview.metrics import Gauges

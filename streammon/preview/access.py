@@ -1,4 +1,4 @@
-"""Who may ask for what: the address asked for, the page that asks, and who is behind it."""
+"""Access control of requests: Host and Origin checks, authentication, and routes to log in and out."""
 
 import asyncio
 import base64
@@ -16,27 +16,27 @@ from streammon.preview.origins import canonical_origin, canonical_origins, is_ow
 from streammon.preview.passwords import PasswordBook, TooManyChecksError, is_same_token
 
 COOKIE = "streammon_session"
-TOKEN_USER = "token"  # who logs in with it
+TOKEN_USER = "token"  # user name of a client that logs in with the token
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-OPEN_ROUTES = ("/healthz", "/login")  # beside the page and its files, without which nobody could log in
+OPEN_ROUTES = ("/healthz", "/login")  # besides the page and its files, which logging in needs
 PAGE_ROUTES = ("/", "/favicon.ico")
 PAGE_FILES = "/page/"
-OFFERS = "/whep/"  # read their body themselves, as long and no longer
+OFFERS = "/whep/"  # the handler reads the body itself, within its own limits
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 CHALLENGE = 'Bearer realm="streammon"'
 
 
 class Access:
-    """Guards every route of the preview.
+    """Authorises the requests to every route of the preview.
 
-    Beyond the page itself, `/healthz` and `/login` everything wants the token (as Bearer), a user's password (as
-    Basic) or a session's cookie, where a token or users are configured.
+    If a token or users are configured, every route but the page, `/healthz` and `/login` requires the token (as
+    Bearer), a user's password (as Basic) or the cookie of a session.
 
     Args:
-        preview: The token, the users, the origins.
+        preview: Token, users and allowed origins.
 
     Attributes:
-        failures: Wrong passwords and tokens so far.
+        failures: Number of wrong passwords and tokens so far.
     """
 
     def __init__(self, preview: PreviewConfig) -> None:
@@ -51,11 +51,11 @@ class Access:
 
     @property
     def sessions(self) -> int:
-        """How many log-ins go on."""
+        """Number of sessions."""
         return len(self._sessions)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """Logging in and out."""
+        """Routes to log in and out."""
         return [
             web.get("/login", self._ways_in, allow_head=False),
             web.post("/login", self._log_in),
@@ -64,7 +64,7 @@ class Access:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let a request through with its whole body, or refuse it."""
+        """Authorise a request and read its whole body, or refuse it."""
         self._hold_host(request)
         self._hold_origin(request)
         if not self._is_open(request) and await self._user(request) is None:
@@ -73,12 +73,12 @@ class Access:
         return await handler(request)
 
     def _hold_host(self, request: web.Request) -> None:
-        """Refuse a foreign name for this machine: a page could have its own name point here (DNS rebinding)."""
+        """Refuse an unknown Host on loopback: a page's own name could resolve to this machine (DNS rebinding)."""
         if is_loopback(self._preview.host) and _host(f"//{request.host}") not in self._names:
             raise Refusal(421, "this name is not served here; preview.allow_origins can name it")
 
     def _hold_origin(self, request: web.Request) -> None:
-        """Refuse what another site's page does behind its reader's back; reading is held by the browser itself."""
+        """Refuse changes requested by another site's page (CSRF); browsers already prevent it from reading."""
         origin = request.headers.get(hdrs.ORIGIN, "")
         if request.method in SAFE_METHODS or not origin or is_own_origin(origin, request.host):
             return
@@ -94,7 +94,7 @@ class Access:
         return (route in PAGE_ROUTES or route.startswith(PAGE_FILES)) and request.method in SAFE_METHODS
 
     async def _user(self, request: web.Request) -> str | None:
-        """Who asks: by cookie, else by what the Authorization header says; None for nobody."""
+        """The user of a request, by session cookie, else by Authorization header; None if neither is valid."""
         user = self._sessions.user(request.cookies.get(COOKIE, ""))
         kind, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if user is not None or not credentials:
@@ -107,7 +107,7 @@ class Access:
         return await self._checked(request, name, password, is_token=kind.lower() == "bearer")
 
     async def _checked(self, request: web.Request, user: str, password: str, is_token: bool) -> str | None:
-        """The user, where the password or token is right; every wrong one counts against the client."""
+        """The user if the password or token is correct, else None; wrong ones count towards the client's limit."""
         client = client_of(request.remote or "")
         wait_s = self._failed.take(client)
         if wait_s > 0:
@@ -126,13 +126,13 @@ class Access:
         return None
 
     def _challenge(self, request: web.Request) -> dict[str, str]:
-        """A browser would answer a Basic challenge with a dialog over the page's own."""
+        """Authentication challenge, without Basic for browsers, which would open a dialog over the page's own."""
         is_browser = "Sec-Fetch-Mode" in request.headers
         basic = ', Basic realm="streammon", charset="UTF-8"' if self._preview.users and not is_browser else ""
         return {"WWW-Authenticate": CHALLENGE + basic}
 
     async def _ways_in(self, request: web.Request) -> web.Response:
-        """How one logs in here, and who is."""
+        """Respond with the available ways to log in, and the user of the session."""
         user = self._sessions.user(request.cookies.get(COOKIE, ""))
         ways = {"required": self._preview.is_guarded, "users": bool(self._preview.users)}
         return web.json_response(ways | {"token": self._token is not None, "user": user})
@@ -157,7 +157,7 @@ class Access:
         return answer
 
     async def _log_out(self, request: web.Request) -> web.Response:
-        """End the session, here and in the browser."""
+        """End the session and delete its cookie."""
         self._sessions.close(request.cookies.get(COOKIE, ""))
         answer = web.Response(status=204)
         answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
@@ -165,7 +165,7 @@ class Access:
 
 
 def _host(url: str) -> str:
-    """The host of an origin, without its port, as a Host header says it.
+    """Host of an origin, without its port, in the form of a Host header; empty if invalid.
 
     >>> _host("https://wall.example:8443"), _host("//[::1]:8088"), _host("//[")
     ('wall.example', '[::1]', '')
@@ -178,18 +178,18 @@ def _host(url: str) -> str:
 
 
 def _route(request: web.Request) -> str:
-    """The pattern of the route that was found, such as `/snapshot/{camera}.jpg`; empty where none was."""
+    """Pattern of the matched route, such as `/snapshot/{camera}.jpg`; empty if none matched."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else ""
 
 
 def _is_preflight(request: web.Request) -> bool:
-    """A browser's question whether another site's page may ask; it never carries a password."""
+    """True for a CORS preflight request, which never has credentials."""
     return request.method == "OPTIONS" and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
 
 
 async def _take_body(request: web.Request) -> None:
-    """Have the whole body at hand, so that no handler waits for a slow client."""
+    """Read the whole body, limited in size and time, so that no handler waits for a slow client."""
     if not request.can_read_body:
         return
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -208,7 +208,7 @@ async def _take_body(request: web.Request) -> None:
 
 
 def _basic(credentials: str) -> tuple[str, str]:
-    """User and password of a Basic header; of a broken one, none that fits."""
+    """User and password of a Basic header; both empty if it is invalid."""
     try:
         user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -217,7 +217,7 @@ def _basic(credentials: str) -> tuple[str, str]:
 
 
 async def _credentials(request: web.Request) -> tuple[str, str, bool]:
-    """User, password, and whether it is the token instead."""
+    """User, password or token, and True for a token, from the JSON body of a request."""
     try:
         body = await request.json()
     except (ValueError, RecursionError):

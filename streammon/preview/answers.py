@@ -1,4 +1,4 @@
-"""What every answer has: the headers that guard a browser, and errors in one line of JSON that give nothing away."""
+"""Parts of every HTTP response: security headers, and errors as one line of JSON without internals."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 SECURITY_HEADERS = {
-    "Server": "streammon",  # aiohttp would tell its version and Python's
+    "Server": "streammon",  # aiohttp's default reveals its version and Python's
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
         "media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -24,12 +24,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(Exception):  # noqa: N818 (an answer, not a failure)
-    """A request that gets no further.
+    """Refusal of a request, which becomes an error response.
 
     Args:
         status: HTTP status.
-        error: What is wrong, in words for whoever asked.
-        headers: More headers of the answer.
+        error: Reason, in words for the client.
+        headers: Further headers of the response.
     """
 
     def __init__(self, status: int, error: str, headers: Mapping[str, str] | None = None) -> None:
@@ -42,12 +42,12 @@ log = logging.getLogger(__name__)
 
 
 def error_answer(status: int, error: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An error in one line of JSON.
+    """Error response of one line of JSON.
 
     Args:
         status: HTTP status.
-        error: What is wrong, in words for whoever asked: no path, password or stack.
-        headers: More headers.
+        error: Reason, in words for the client, without path, password or stack trace.
+        headers: Further headers.
 
     >>> error_answer(404, "there is nothing here").text
     '{"error": "there is nothing here"}'
@@ -57,19 +57,19 @@ def error_answer(status: int, error: str, headers: Mapping[str, str] | None = No
 
 
 def guard_headers(path: str, answer: web.StreamResponse) -> None:
-    """Put the security headers on an answer; what it says itself about caching stays."""
+    """Add the security headers to a response; a Cache-Control of its own is kept."""
     answer.headers.update(SECURITY_HEADERS)
     answer.headers.setdefault("Cache-Control", "no-cache" if path.startswith(PAGE_FILES) else "no-store")
 
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """A signal of the application: every answer that goes through it, streams too."""
+    """Signal handler that adds the security headers to every response of the application, streams included."""
     guard_headers(request.path, response)
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever goes wrong in a handler into an error answer; a bug ends the request, not the monitor."""
+    """Turn exceptions of a handler into error responses; a bug ends the request, not the monitor."""
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -88,6 +88,6 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _route_of(request: web.Request) -> str:
-    """The route's pattern: what the client wrote belongs in no log."""
+    """Pattern of the route, for the log, which must not contain the client's input."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "?"

@@ -1,4 +1,4 @@
-"""The page's routes: its files, JSON, alert pictures and what a person may do with an alert."""
+"""HTTP routes of the page: files, JSON, alert pictures, acknowledgements and verdicts."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -12,17 +12,20 @@ from streammon.preview.journal import ALERTS, SHOWN, Entry, Journal
 from streammon.preview.normal_footage import is_full
 
 CSRF_HEADER = "X-Streammon"
-"""A page of another origin can't set it without asking first, and is never told yes."""
+"""Header required of requests that change something, against CSRF.
+
+A page of another origin can't set it without a CORS preflight, which is never granted.
+"""
 
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 class BoardApi:
-    """Answers for one board.
+    """HTTP handlers of the page.
 
     Args:
-        snapshot: Gives everything there is to show.
+        snapshot: Returns the complete current state of the page.
         changes: Server-sent events.
         journal: The alerts.
     """
@@ -33,7 +36,7 @@ class BoardApi:
         self._journal = journal
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """All of them. The page's files are read now, once: no request ever reaches the file system."""
+        """All routes of the page. The page's files are read once, here, and not on request."""
         files = page_files()
         return [
             web.get("/", _file("index.html", files["index.html"])),
@@ -103,7 +106,7 @@ class BoardApi:
 
 
 def page_files() -> dict[str, bytes]:
-    """The page's files by name, as they lie in the package."""
+    """Contents of the page's files in the package, by name."""
     folder = resources.files("streammon.preview") / "page"
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     return {name: files[name] for name in sorted(files) if _suffix(name) in CONTENT_TYPES}
@@ -124,14 +127,14 @@ def _file(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Re
         else:
             response = web.Response(body=content, content_type=content_type, charset="utf-8")
         response.etag = etag
-        response.headers["Cache-Control"] = "no-cache"  # asked for each time, sent when it has changed
+        response.headers["Cache-Control"] = "no-cache"  # the browser revalidates its copy each time
         return response
 
     return answer
 
 
 def _hold_own_page(request: web.Request) -> None:
-    """Refuse what another site's page may have sent with the user's cookie."""
+    """Refuse a request that another site's page may have sent with the user's cookie (CSRF)."""
     if CSRF_HEADER not in request.headers:
         raise _refusal(web.HTTPForbidden, f"send the header {CSRF_HEADER}: 1")
 

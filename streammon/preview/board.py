@@ -1,4 +1,4 @@
-"""What the page shows: each camera's state, its scores of the last minutes, and the alerts."""
+"""State of the page: each camera's status, its scores of the last minutes, and the alerts."""
 
 import asyncio
 import time
@@ -34,19 +34,19 @@ SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 
 
 class Board:
-    """What the page shows: each camera's state, its scores of the last minutes, and the alerts.
+    """State of the page: each camera's status, its scores of the last minutes, and the alerts.
 
-    Lives on one event loop. Everything it keeps is bounded: a timeline is thinned, alerts are the newest.
+    Must be used on one event loop. Its memory is bounded: timelines are thinned, and only the newest alerts are kept.
 
     Args:
-        config: The cameras, and where normal footage goes.
+        config: Configuration of the cameras, of alerting, and of the folder for normal footage.
         figures: Each camera's figures, which the monitor keeps up to date.
-        pictures: Where alerts get their pictures from.
+        pictures: Source of the alerts' pictures.
         on_verdict: Called on the event loop with each verdict on an alert.
 
     Attributes:
         journal: The alerts.
-        changes: What open pages hear.
+        changes: Server-sent events to the open pages.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class Board:
         return BoardApi(self.snapshot, self.changes, self.journal).routes()
 
     async def close(self) -> None:
-        """End every page's event stream and what runs."""
+        """End every page's event stream, and close the journal."""
         self.changes.close()
         await self.journal.close()
 
     def restore(self, alerts: Iterable[Alert]) -> None:
-        """Take the latest messages of earlier alerts into the journal, and tell the pages that are open already."""
+        """Add the latest messages of earlier alerts to the journal, and publish them to the open pages."""
         for entry in self.journal.restore(alerts):
             self._on_entry(entry)
 
     def on_event(self, event: Event) -> None:
-        """Take what the monitor tells; on the event loop, never blocks."""
+        """Update the state with an event of the monitor. Called on the event loop; never blocks."""
         self.journal.start_nowait()
         match event:
             case ScoredFrame():
@@ -104,7 +104,7 @@ class Board:
                 self.changes.publish_nowait("spool", _spool(event))
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything there is to show, now."""
+        """The complete current state, as JSON."""
         return {
             "now_s": round(time.time(), 3),
             "history_s": (self._config.preview or PreviewConfig()).history_s,
@@ -128,7 +128,7 @@ class Board:
 
 
 class _Camera:
-    """One camera as the page shows it."""
+    """State of one camera on the page."""
 
     def __init__(self, name: str, config: Config, figures: CameraFigures, history_s: float) -> None:
         self.name = name
@@ -140,18 +140,21 @@ class _Camera:
         self._level: float | None = None
         self._ratio: float | None = None
         self._basis_s: float | None = None
-        self._peak = 0.0  # since the last score that was told
+        self._peak = 0.0  # largest ratio since the last published score
         self._told_s = float("-inf")
 
     def take_status(self, status: CameraStatus) -> dict[str, Any]:
-        """What a page is told of a new state."""
+        """Update the status; returns the change to publish."""
         if status.state not in SENDING:
             self._level = self._ratio = None
         self.status = status
         return {"name": self.name, **self._status()}
 
     def take_score(self, score: ScoredFrame, now_s: float) -> dict[str, Any] | None:
-        """What a page is told of a scored frame; None for those between, whose peak goes with the next."""
+        """Update the scores; returns the change to publish, at most `SCORES_PER_S` times a second, else None.
+
+        `peak` of a change is the largest ratio since the previous change.
+        """
         level, ratio = shown_level(score.level), threshold_ratio(score)
         self.size, self._level, self._ratio = score.source_size, level, ratio
         self._basis_s = round(score.basis_s, 3)
@@ -171,7 +174,7 @@ class _Camera:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """All there is to know of it."""
+        """Complete state of the camera, as JSON."""
         return {
             "name": self.name,
             "scene": self.scene,

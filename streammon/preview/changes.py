@@ -1,4 +1,4 @@
-"""Server-sent events: every open page hears what changes, and none can make the others wait."""
+"""Server-sent events of changes to every open page, with a bounded queue per page."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 HEARTBEAT_S = 10.0
-WRITE_S = 20.0  # a page that takes nothing for so long is gone
-WAITING_EVENTS = 512  # two seconds of 64 cameras; what is further behind begins anew
+WRITE_S = 20.0  # a page that reads nothing for so long is disconnected
+WAITING_EVENTS = 512  # two seconds of 64 cameras; a page further behind gets a new snapshot
 PAGES = 64
 RETRY_MS = 2000
 
@@ -19,7 +19,7 @@ JSON = Mapping[str, Any]
 
 
 def as_json(body: object) -> str:
-    """Compact JSON; a value that JSON has no number for is a bug."""
+    """Compact JSON. A NaN or an infinity raises ValueError, as a bug."""
     return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
@@ -33,14 +33,14 @@ def as_event(name: str, body: object) -> bytes:
 
 
 class Changes:
-    """Hands each change to every open page.
+    """Publishes each change to every open page.
 
-    Each page has a queue of its own. One that falls behind loses what waits and gets a fresh snapshot instead,
-    so memory is bounded and what a page shows is never old.
+    Each page has a queue of its own. A full queue is cleared and a new snapshot sent instead, so memory is bounded
+    and no page shows an old state.
 
     Args:
-        snapshot: Gives everything there is to show, now.
-        heartbeat_s: After so long without a change a page is told the time, so that it notices a dead connection.
+        snapshot: Returns the complete current state of the page.
+        heartbeat_s: Seconds without a change after which the time is sent, so that a page notices a dead connection.
     """
 
     def __init__(self, snapshot: Callable[[], JSON], heartbeat_s: float = HEARTBEAT_S) -> None:
@@ -51,11 +51,11 @@ class Changes:
 
     @property
     def pages(self) -> int:
-        """How many pages listen now."""
+        """Number of open pages."""
         return len(self._pages)
 
     def publish_nowait(self, name: str, body: JSON) -> None:
-        """Tell every page; never waits."""
+        """Queue a change for every page; never waits."""
         if self._pages:
             event = as_event(name, body)
             for page in self._pages:
@@ -68,7 +68,7 @@ class Changes:
             page.wake_nowait()
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
-        """The answer to `GET /api/events`: a snapshot, then changes for as long as the page listens."""
+        """Respond to `GET /api/events` with a snapshot, then with changes until the page disconnects."""
         if self._closed or len(self._pages) >= PAGES:
             body = as_json({"error": f"{PAGES} pages are open already; close one"})
             return web.Response(status=503, text=body, content_type="application/json")
@@ -78,7 +78,7 @@ class Changes:
         page = _Page()
         self._pages.add(page)
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError):  # the page went away, or sleeps
+            with contextlib.suppress(ConnectionError, TimeoutError):  # the page has gone, or reads nothing
                 await response.prepare(request)
                 await response.write(f"retry: {RETRY_MS}\n\n".encode())
                 while not self._closed:
@@ -97,15 +97,15 @@ class Changes:
 
 
 class _Page:
-    """What one page has not been sent yet."""
+    """Queue of the events for one page."""
 
     def __init__(self) -> None:
-        self.is_behind = True  # it knows nothing yet
+        self.is_behind = True  # the page needs a snapshot first
         self._waiting: list[bytes] = []
         self._wake = asyncio.Event()
 
     def put_nowait(self, event: bytes) -> None:
-        if self.is_behind:  # the snapshot will have it
+        if self.is_behind:  # the snapshot will include the event
             return
         if len(self._waiting) >= WAITING_EVENTS:
             self._waiting.clear()
@@ -122,7 +122,7 @@ class _Page:
         self.is_behind = False
 
     async def take(self, timeout_s: float) -> bytes:
-        """Everything that waits, once there is something; empty after the timeout."""
+        """All waiting events, or the next one to come; empty after the timeout."""
         if not self._waiting:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""The heatmap's colours: one for each grey of `streammon.heatmap`, the same on every camera.
+"""Colour and opacity of the heatmap for each grey of `streammon.heatmap`, the same on every camera.
 
-Below the opening threshold a map is dark and blue, from it on orange to yellow, with a step between them that no eye
-misses. Lightness only rises with the level, so the order stays readable in print and for colour-blind eyes.
+Below the opening threshold a map is dark and blue, from the threshold on orange to yellow, with a clear step between
+them. Lightness increases with the score, so the order stays readable in print and for colour-blind people.
 """
 
 from functools import cache
@@ -19,19 +19,19 @@ CIELAB_STOPS = (
     (THRESHOLD_GREY, (62.0, 46.0, 58.0)),  # orange: an alert opens
     (GREYS - 1, (93.0, -6.0, 72.0)),  # yellow: twice the threshold and more
 )
-"""Grey, and its colour in CIELAB (D65), where equal steps look equal; straight lines between."""
+"""(grey, CIELAB colour under D65), interpolated linearly: equal steps in CIELAB look equal."""
 
 OPACITY_STOPS = (
     (0, 0.0),
-    (THRESHOLD_GREY // 2, 0.0),  # what is this normal leaves the picture alone
+    (THRESHOLD_GREY // 2, 0.0),  # up to half the threshold, the picture is unchanged
     (THRESHOLD_GREY - 1, 0.25),
     (THRESHOLD_GREY, 0.45),
     (GREYS - 1, 0.8),
 )
-"""Grey, and how much of the picture its colour covers."""
+"""(grey, opacity of its colour over the picture), interpolated linearly."""
 
 KR_KB = {601: (0.299, 0.114), 709: (0.2126, 0.0722)}
-"""Red's and blue's share of luma (ITU-R BT.601 and BT.709)."""
+"""Luma coefficients of red and blue (ITU-R BT.601 and BT.709)."""
 
 
 def _interpolated(stops: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ def heat_rgb() -> NDArray[np.uint8]:
 
 @cache
 def heat_opacity() -> NDArray[np.uint16]:
-    """(256,) how much of a picture each grey covers, in 256ths.
+    """(256,) the opacity of each grey's colour, in 256ths.
 
     >>> heat_opacity()[[0, 64, 127, 128, 255]].tolist()
     [0, 0, 64, 115, 205]
@@ -74,7 +74,7 @@ def heat_yuv(matrix: int) -> NDArray[np.uint8]:
     """(256, 3) the Y, Cb and Cr of each grey's colour, in video range.
 
     Args:
-        matrix: 601 or 709, as the picture has it.
+        matrix: Colour matrix of the picture, 601 or 709.
     """
     red_share, blue_share = KR_KB[matrix]
     red, green, blue = (heat_rgb() / 255.0).T

@@ -1,4 +1,4 @@
-"""What a viewer sees: the camera's picture, the heatmap over it, or the heatmap alone, in YUV from end to end."""
+"""Composition of a stream's pictures in YUV: camera picture, heatmap over it, or heatmap alone."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, cast
@@ -14,15 +14,15 @@ from streammon.preview.colours import heat_opacity, heat_yuv
 from streammon.records import AnomalyMap
 
 NO_MAP_YUV = (48, 128, 128)
-"""A heatmap nobody has computed: dark grey, which no level has."""
+"""Colour of a missing heatmap: a dark grey that no score is shown in."""
 
 Number = TypeVar("Number", np.uint8, np.uint16)
 
-HD_HEIGHT = 720  # what doesn't say its matrix is BT.709 from here on, as players guess too
+HD_HEIGHT = 720  # an unspecified matrix is BT.709 from this height on, as players assume
 
 
 class Heat:
-    """One anomaly map in greys, computed when somebody looks.
+    """One anomaly map, with its greys computed on first use.
 
     Attributes:
         anomaly_map: (H, W) float32 distances.
@@ -44,12 +44,12 @@ class Heat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """The newest of one camera.
+    """Newest picture and heatmap of one camera.
 
     Attributes:
-        picture: As the decoder gave it; shared, so nobody writes into it.
+        picture: The picture as decoded; shared between threads, so it must not be modified.
         stream_time_s: Seconds since the first picture of its connection.
-        heat: The newest map, of this picture or one before; None when there is none.
+        heat: The newest anomaly map, of this picture or an earlier one; None if there is none.
     """
 
     picture: av.VideoFrame
@@ -58,7 +58,7 @@ class Moment:
 
 
 class Planes(NamedTuple):
-    """The three planes of a yuv420p picture, as arrays that write through."""
+    """The three planes of a yuv420p picture, as arrays that share its memory."""
 
     y: NDArray[np.uint8]
     u: NDArray[np.uint8]
@@ -76,7 +76,7 @@ class Planes(NamedTuple):
 
 
 def shown_size(width: int, height: int, max_width: int) -> tuple[int, int]:
-    """The even size, at most so wide, in which a picture is shown.
+    """Size of a picture scaled down to `max_width`, with even width and height.
 
     >>> shown_size(1920, 1080, 960), shown_size(641, 361, 960), shown_size(100, 2000, 960)
     ((960, 540), (640, 360), (100, 2000))
@@ -86,7 +86,7 @@ def shown_size(width: int, height: int, max_width: int) -> tuple[int, int]:
 
 
 def matrix_of(picture: av.VideoFrame) -> int:
-    """Which of BT.601 and BT.709 a picture's colours are in."""
+    """Colour matrix of a picture: 601 for BT.601, 709 for BT.709."""
     if picture.colorspace == Colorspace.ITU709:
         return 709
     told = picture.colorspace in (4, 5, 6, 7)  # AVColorSpace: FCC, BT.470 BG, SMPTE 170M and 240M
@@ -102,7 +102,7 @@ def jpeg(frame: av.VideoFrame, quality: int) -> bytes:
 
 
 def _coloured(grey: NDArray[np.uint8], table: NDArray[Number]) -> NDArray[Number]:
-    """The entry of a table for each grey."""
+    """Table entry of each grey."""
     return cast(NDArray[Number], cv2.LUT(grey, table))
 
 
@@ -111,7 +111,10 @@ def _upsampled(grey: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 
 class _Tint:
-    """One map's colours at one size: per plane what the picture keeps, in 256ths, and what the colour adds."""
+    """Blending of one anomaly map at one size, per plane: (picture * keeps + adds) >> 8.
+
+    With opacity in 256ths, keeps = 256 - opacity and adds = opacity * colour + 128.
+    """
 
     def __init__(self, heat: Heat, size: tuple[int, int], matrix: int) -> None:
         width, height = size
@@ -126,7 +129,7 @@ class _Tint:
 
 
 class Composer:
-    """Makes one stream's pictures. It keeps what two pictures share, so each thread has its own.
+    """Composes the pictures of one stream. A composer caches state between pictures, so each thread needs its own.
 
     Args:
         stream: "picture", "blended" or "heatmap".
@@ -141,7 +144,7 @@ class Composer:
         self._tint_of_what: tuple[Heat, tuple[int, int], int] | None = None
 
     def compose(self, moment: Moment) -> av.VideoFrame:
-        """A yuv420p picture in video range that belongs to the caller."""
+        """Compose a new yuv420p picture in video range."""
         picture = moment.picture
         size = shown_size(picture.width, picture.height, self._max_width)
         matrix = matrix_of(picture)
@@ -156,8 +159,8 @@ class Composer:
         return frame
 
     def _scaled(self, picture: av.VideoFrame, size: tuple[int, int], matrix: int) -> av.VideoFrame:
-        # The source's colours are left as they are told: a reformat writes what it is given into its source for a
-        # while, and the reader scales the same frame for scoring in its own thread.
+        # No source colorspace is passed: reformat would write it into the source frame for the duration of the call,
+        # while the reader's thread scales the same frame for scoring.
         rgb = picture.format.is_rgb or picture.format.has_palette
         scaled = self._reformatter.reformat(
             picture,

@@ -1,4 +1,4 @@
-"""Bounds on who connects: how many, how long a request may take to arrive, and what a broken one is told."""
+"""Limits of HTTP connections: number, time and size of a request, and the response to an invalid one."""
 
 import asyncio
 import ipaddress
@@ -15,7 +15,7 @@ MAX_CONNECTIONS_PER_CLIENT = 96  # a browser opens 6; 64 third-party players one
 HEADERS_S = 20.0  # for a request to arrive, and for an idle connection
 BODY_S = 10.0
 MAX_BODY_BYTES = 64 * 1024  # a WebRTC offer has 2 to 10 kB
-LINGERING_S = 2.0  # what is still sent after an answer is read and dropped for so long
+LINGERING_S = 2.0  # data that arrives after a response is read and discarded for so long
 MAX_LINE_BYTES = 4096
 MAX_HEADERS = 64
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def client_of(address: str) -> str:
-    """Who counts as one client: an IPv4 address, or an IPv6 /64, which is what one household has.
+    """Address that identifies one client: the IPv4 address, or the IPv6 /64 network, as one household has.
 
     >>> client_of("10.0.0.7"), client_of("2001:db8::1:2:3:4%eth0"), client_of("::ffff:10.0.0.7")
     ('10.0.0.7', '2001:db8::', '10.0.0.7')
@@ -40,12 +40,12 @@ def client_of(address: str) -> str:
 
 
 class Connections:
-    """Makes the protocol of each connection, and refuses those beyond the bounds.
+    """Creates the protocol of each connection, and counts connections against the limits.
 
-    Clients of this machine have no bound of their own, since a proxy may stand in front; they share the whole.
+    Clients on this machine have no limit per client, since they may be a proxy; only `MAX_CONNECTIONS` applies.
 
     Args:
-        server: The application's server.
+        server: aiohttp's server of the application.
         loop: The running event loop.
     """
 
@@ -55,7 +55,7 @@ class Connections:
         self._open: Counter[str] = Counter()
 
     def __call__(self) -> "BoundedHandler":
-        """A protocol for one more connection."""
+        """Create the protocol of a new connection."""
         return BoundedHandler(
             self,
             self._server,
@@ -70,21 +70,21 @@ class Connections:
         )
 
     def admit(self, client: str) -> bool:
-        """Count a connection; False when there are too many of this client's, or at all."""
+        """Count a connection; False if the client or the server has too many."""
         of_client = self._open[client]
         self._open[client] += 1
         is_near = client in ("127.0.0.1", "::")
         return self._open.total() <= MAX_CONNECTIONS and (is_near or of_client < MAX_CONNECTIONS_PER_CLIENT)
 
     def leave(self, client: str) -> None:
-        """Forget a connection that `admit` counted."""
+        """Stop counting a connection that `admit` counted."""
         self._open[client] -= 1
         if not self._open[client]:
             del self._open[client]
 
 
 class BoundedHandler(web.RequestHandler):
-    """aiohttp's protocol of one connection, counted, and silent about itself where a request can't be parsed."""
+    """aiohttp's protocol of one connection, counted; its response to an invalid request reveals no internals."""
 
     def __init__(self, connections: Connections, server: web.Server, **bounds: Any) -> None:
         super().__init__(server, **bounds)
@@ -92,7 +92,7 @@ class BoundedHandler(web.RequestHandler):
         self._client: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to serve, or hang up on one client too many."""
+        """Begin to serve, or abort a connection beyond the limits."""
         peer = transport.get_extra_info("peername")
         self._client = client_of(str(peer[0])) if peer else ""
         admitted = self._connections.admit(self._client)
@@ -101,7 +101,7 @@ class BoundedHandler(web.RequestHandler):
             cast(asyncio.Transport, transport).abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Make room for another."""
+        """Stop counting the connection."""
         if self._client is not None:
             self._connections.leave(self._client)
             self._client = None
@@ -114,10 +114,10 @@ class BoundedHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is no request, or to a handler that failed outside the application's own care."""
+        """Error response to an invalid request, or to a failure outside the application's middlewares."""
         if status >= 500:
             log.error("preview: a request failed (%s)", type(exc).__name__, exc_info=exc)
-        if request.writer.output_size > 0:  # some of an answer is sent already
+        if request.writer.output_size > 0:  # a part of a response has been sent
             raise ConnectionError("the answer broke off")
         answer = error_answer(status, "no valid request" if status < 500 else "internal error")
         guard_headers("", answer)

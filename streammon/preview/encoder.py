@@ -1,4 +1,4 @@
-"""From moments to what travels: H.264 packets and JPEG pictures, with the times of the stream itself."""
+"""Encoders from moments to H.264 packets and JPEG pictures, with timestamps that follow the camera's."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -14,23 +14,23 @@ CLOCK_HZ = 90_000
 """The RTP clock of video (RFC 6184, section 8.1)."""
 
 GOP_S = 2.0
-LEAP_S = 5.0  # a stream's clock that runs so much ahead of ours has been set, not waited for
+LEAP_S = 5.0  # a stream clock that gains so much on the monotonic one has been set
 PRESET = "superfast"
 CRF = 23
-"""A quality that looks like the source; a calm scene then takes a quarter of the bitrate it may take."""
+"""Looks like the source; a calm scene then uses a quarter of the allowed bitrate."""
 
 T = TypeVar("T")
 if TYPE_CHECKING:
     H264Packet: TypeAlias = av.Packet[av.VideoStream]
 else:
-    H264Packet = av.Packet  # generic for the checker alone
+    H264Packet = av.Packet  # generic only for the type checker
 
 
 class Timeline:
-    """The times of one shown stream: they follow the camera's own and only rise.
+    """Timestamps of one stream: they follow the camera's stream time and increase strictly.
 
-    A camera that comes back begins at 0 again, and a clock that is set may jump; both go on where they were, after
-    the time that really passed.
+    The stream time of a reconnected camera starts at 0 again, and a camera's clock may be set. The timestamps then
+    continue from the last one by the monotonic time that has passed.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Timeline:
         self._told_s = 0.0
 
     def ticks(self, stream_time_s: float, now_s: float) -> int:
-        """The picture's time on the 90 kHz clock.
+        """Timestamp of a picture on the 90 kHz clock.
 
         Args:
             stream_time_s: Seconds since the first picture of its connection; the same again for a repeated picture.
@@ -57,7 +57,7 @@ class Timeline:
             passed_s = now_s - self._told_s
             step_s = stream_time_s - self._stream_time_s
             passed = self._ticks + max(1, round(passed_s * CLOCK_HZ))
-            if step_s == 0:  # shown again for somebody who just came: the next picture keeps its own time
+            if step_s == 0:  # a repeated picture: the offset stays, so that later pictures keep their time
                 ticks = passed
             else:
                 if step_s < 0 or step_s > passed_s + LEAP_S:
@@ -68,7 +68,7 @@ class Timeline:
 
 
 class Thinning:
-    """Lets at most so many pictures a second pass, whatever their jitter.
+    """Thins pictures to `fps` a second; a picture may be a quarter of the interval early (jitter).
 
     >>> thinning = Thinning(fps=25)
     >>> [ticks // 3000 for ticks in range(0, 36000, 3000) if thinning.keeps(ticks)]  # 30 a second
@@ -80,7 +80,7 @@ class Thinning:
         self._due: float | None = None
 
     def keeps(self, ticks: int) -> bool:
-        """Whether the picture of this time is shown."""
+        """True if the picture at this time is kept."""
         if self._due is not None and ticks < self._due - self._interval / 4:
             return False
         self._due = max(self._due or 0.0, ticks - self._interval) + self._interval
@@ -88,11 +88,11 @@ class Thinning:
 
 
 class Coded(NamedTuple, Generic[T]):
-    """One picture as it travels.
+    """One encoded picture.
 
     Attributes:
         content: An `av.Packet` or a JPEG.
-        is_key: Whether it can be shown without those before it.
+        is_key: True if the picture can be decoded without earlier ones.
     """
 
     content: T
@@ -104,22 +104,22 @@ class Encoder(Protocol[T]):
 
     @property
     def fps(self) -> float:
-        """At most so many pictures a second make sense."""
+        """Largest number of pictures a second to encode."""
 
     def encode(self, moment: Moment, ticks: int, key: bool) -> list[Coded[T]]:
-        """The moment encoded; `key` asks for a picture that stands alone."""
+        """Encode a moment; `key` requests a keyframe."""
 
 
 class H264Encoder:
-    """Pictures of one stream to H.264, baseline, without delay.
+    """H.264 encoder of one stream, baseline profile, without delay.
 
-    Each picture comes out as it goes in. A keyframe at least every two seconds of stream time, whatever the camera's
-    rate; a picture of another size begins a new sequence.
+    Each picture gives its packet at once. A keyframe comes at least every two seconds of stream time, whatever the
+    camera's rate. A picture of another size begins a new sequence.
 
     Args:
-        composer: Makes the pictures.
-        fps: At most so many a second.
-        bitrate_kbps: At most, keyframes included; a calm scene takes less.
+        composer: Composes the pictures.
+        fps: Largest number of pictures a second.
+        bitrate_kbps: Largest bitrate, keyframes included; a calm scene uses less.
     """
 
     def __init__(self, composer: Composer, fps: float, bitrate_kbps: int) -> None:
@@ -131,7 +131,7 @@ class H264Encoder:
         self._key_ticks = 0
 
     def encode(self, moment: Moment, ticks: int, key: bool) -> list[Coded[H264Packet]]:
-        """The packet of the moment, Annex B, with its time; a keyframe carries its parameter sets."""
+        """Encode a moment as an Annex B packet with its timestamp; a keyframe contains its parameter sets."""
         frame = self._composer.compose(moment)
         shape = (frame.width, frame.height, frame.colorspace)
         if self._codec is None or shape != self._shape:
@@ -149,7 +149,7 @@ class H264Encoder:
         codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, "yuv420p"
         codec.time_base, codec.framerate = Fraction(1, CLOCK_HZ), Fraction(self.fps).limit_denominator(1000)
         codec.gop_size = max(1, round(self.fps * GOP_S))
-        codec.thread_count = 1  # a second thread would cut pictures in slices, or hold them back
+        codec.thread_count = 1  # a second thread would split pictures into slices, or delay them
         codec.colorspace, codec.color_range = frame.colorspace, frame.color_range
         codec.options = {
             "preset": PRESET,
@@ -158,18 +158,18 @@ class H264Encoder:
             "forced-idr": "1",
             "crf": str(CRF),
             "maxrate": f"{self._bitrate_kbps}k",
-            "bufsize": f"{self._bitrate_kbps // 2}k",  # half a second: a keyframe is no burst that a link can't take
+            "bufsize": f"{self._bitrate_kbps // 2}k",  # half a second, which limits the burst of a keyframe
         }
         return codec
 
 
 class JpegEncoder:
-    """Pictures of one stream to JPEG, each for itself.
+    """JPEG encoder of one stream; every picture is independent of the others.
 
     Args:
-        composer: Makes the pictures.
-        fps: At most so many a second.
-        quality: 1 to 100.
+        composer: Composes the pictures.
+        fps: Largest number of pictures a second.
+        quality: JPEG quality, 1 to 100.
     """
 
     def __init__(self, composer: Composer, fps: float, quality: int) -> None:
@@ -178,5 +178,5 @@ class JpegEncoder:
         self._quality = quality
 
     def encode(self, moment: Moment, ticks: int, key: bool) -> list[Coded[bytes]]:
-        """The JPEG of the moment."""
+        """Encode a moment as JPEG."""
         return [Coded(jpeg(self._composer.compose(moment), self._quality), is_key=True)]

@@ -1,4 +1,4 @@
-"""One stream, encoded once in a thread of its own, for all who watch it."""
+"""Fan-out of one stream, which is encoded once, in a thread of its own, for all its viewers."""
 
 import asyncio
 import contextlib
@@ -12,36 +12,40 @@ from streammon.preview.compose import Moment
 from streammon.preview.encoder import Coded, Encoder, Thinning, Timeline
 
 UNTAKEN_PICTURES = 8
-"""The encoder skips pictures while the event loop is so many behind: what isn't encoded is missed by nobody."""
+"""Back-pressure: the encoder skips pictures while so many encoded ones wait for the event loop.
+
+Skipping before encoding keeps the stream decodable without a new keyframe.
+"""
 
 REPEAT_S = 1.0
-"""A picture is sent again when no other comes for so long: players hold one back, and networks lose some."""
+"""Interval of repeating the last picture if no new one comes: players delay one picture, networks lose some."""
 
 T = TypeVar("T")
 
 
 class Viewer(Generic[T]):
-    """What waits for one viewer; lives on the event loop.
+    """Bounded queue of encoded pictures for one viewer, used on the event loop.
 
-    A viewer who doesn't take what is sent loses it all and goes on at the next keyframe: nothing grows, nobody waits.
+    A full queue is cleared and filled again from the next keyframe on, so memory is bounded and nothing waits for a
+    slow viewer.
 
     Args:
-        limit: So many pictures wait at most.
+        limit: Largest number of waiting pictures.
 
     Attributes:
-        skipped: Pictures lost so far.
+        skipped: Number of pictures lost so far.
     """
 
     def __init__(self, limit: int) -> None:
         self.skipped = 0
         self._limit = limit
         self._waiting: deque[T] = deque()
-        self._in_step = False  # has had a keyframe and everything since
+        self._in_step = False  # has received a keyframe and every picture since
         self._ended = False
         self._changed = asyncio.Event()
 
     def put_nowait(self, coded: Coded[T]) -> None:
-        """Add a picture, or skip to the next keyframe."""
+        """Add a picture, or skip it while waiting for a keyframe."""
         if len(self._waiting) >= self._limit:
             self.skipped += len(self._waiting)
             self._waiting.clear()
@@ -54,7 +58,7 @@ class Viewer(Generic[T]):
         self._changed.set()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the stream: `get` returns None from now on."""
         self._ended = True
         self._changed.set()
 
@@ -69,17 +73,17 @@ class Viewer(Generic[T]):
 
 
 class SharedStream(Generic[T]):
-    """Encodes a camera's newest picture for every viewer of one stream, while there is one.
+    """Encodes a camera's newest picture, once for all viewers of one stream, while there are any.
 
-    Its thread takes the newest moment whenever there is a new one and hands the result to the event loop.
-    Everything but the thread belongs to the event loop it was made on.
+    A thread encodes each new moment and passes the result to the event loop. All methods but `wake` and `wait_ended`
+    must be called on the event loop that the stream was created on.
 
     Args:
-        name: Of the thread.
-        encoder: What the thread calls.
-        newest: The camera's newest moment, or None.
-        limit: So many pictures wait for each viewer.
-        on_end: Called on the event loop when the thread has ended by itself, which is a bug in it.
+        name: Name of the thread.
+        encoder: Encoder that the thread calls.
+        newest: Returns the camera's newest moment, or None.
+        limit: Largest number of waiting pictures of each viewer.
+        on_end: Called on the event loop when the thread has ended by an error, which is a bug.
     """
 
     def __init__(
@@ -104,15 +108,15 @@ class SharedStream(Generic[T]):
 
     @property
     def count(self) -> int:
-        """Viewers now."""
+        """Number of viewers."""
         return len(self._viewers)
 
     def wake(self) -> None:
-        """Tell that there is a new picture; from any thread, never blocks."""
+        """Wake the encoder for a new picture. Callable from any thread; never blocks."""
         self._wake.set()
 
     def join(self) -> Viewer[T]:
-        """A new viewer, who gets a keyframe next; the first starts the thread."""
+        """Add a viewer, which gets a keyframe next; the first viewer starts the thread."""
         viewer = Viewer[T](self._limit)
         self._viewers.append(viewer)
         self._key_wanted.set()
@@ -122,7 +126,7 @@ class SharedStream(Generic[T]):
         return viewer
 
     def leave(self, viewer: Viewer[T]) -> None:
-        """A viewer has gone; with the last one the thread ends after the picture it is at."""
+        """Remove a viewer; without viewers, the thread ends after its current picture."""
         viewer.end()
         if viewer in self._viewers:
             self._viewers.remove(viewer)
@@ -131,12 +135,12 @@ class SharedStream(Generic[T]):
             self._wake.set()
 
     def close(self) -> None:
-        """Tell every viewer that nothing more comes; each still leaves by itself."""
+        """End the stream of every viewer; `leave` must still be called for each."""
         for viewer in self._viewers:
             viewer.end()
 
     def wait_ended(self, timeout_s: float) -> bool:
-        """Wait for the thread's end, in a thread; whether it came in time."""
+        """Wait for the end of the thread; False after the timeout. Blocks, so call it outside the event loop."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -167,7 +171,7 @@ class SharedStream(Generic[T]):
             self._call(self._spread, self._encoder.encode(moment, ticks, key))
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
+        with contextlib.suppress(RuntimeError):  # the event loop has closed
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def _spread(self, pictures: list[Coded[T]]) -> None:

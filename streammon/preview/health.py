@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, and how is it doing: what supervisors and Prometheus ask."""
+"""Endpoints for supervisors and Prometheus: liveness, readiness and metrics."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,11 +9,11 @@ from streammon.records import CameraFigures, CameraState
 
 
 class Health:
-    """Answers at `/healthz`, `/readyz` and `/metrics`.
+    """HTTP handlers of `/healthz`, `/readyz` and `/metrics`.
 
     Args:
         figures: Each camera's figures.
-        metrics: What Prometheus is told.
+        metrics: Metrics for Prometheus.
     """
 
     def __init__(self, figures: Mapping[str, CameraFigures], metrics: Metrics) -> None:
@@ -21,7 +21,7 @@ class Health:
         self._metrics = metrics
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """The three."""
+        """Routes of the three endpoints."""
         return [
             web.get("/healthz", self._alive),
             web.get("/readyz", self._ready),
@@ -29,23 +29,23 @@ class Health:
         ]
 
     async def _alive(self, _request: web.Request) -> web.Response:
-        """200 while the event loop runs: no answer is the only other one."""
+        """Respond with 200 while the event loop runs; a stalled loop does not respond."""
         return web.json_response({"alive": True})
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        """200 while at least one camera is watched; 503 and why not otherwise."""
+        """Respond with 200 if at least one camera is online, else 503, with a reason for each other camera."""
         ready = any(figures.status.state is CameraState.ONLINE for figures in self._figures.values())
         reasons = list(unready(self._figures))
         return web.json_response({"ready": ready, "reasons": reasons}, status=200 if ready else 503)
 
     async def _measure(self, request: web.Request) -> web.Response:
-        """Metrics as Prometheus wants them."""
+        """Respond with the metrics in the format that the client accepts."""
         text, content_type = self._metrics.exposition(request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
 
 def unready(figures: Mapping[str, CameraFigures]) -> Iterator[str]:
-    """Why each camera that isn't watched isn't, in a line."""
+    """One line for each camera that is not online: state, reason and learning progress."""
     for camera, each in figures.items():
         status = each.status
         if status.state is CameraState.ONLINE:

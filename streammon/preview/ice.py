@@ -1,4 +1,4 @@
-"""Which addresses viewers may connect to: the one the preview is bound to, and what a configured server adds."""
+"""ICE configuration: local addresses offered to viewers, and the configured STUN and TURN servers."""
 
 import ipaddress
 import socket
@@ -22,14 +22,14 @@ def _chosen_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return _all_addresses(use_ipv4, use_ipv6) if chosen is None else chosen
 
 
-# aioice takes every address of the machine but loopback, and has no setting for it. This is its own function for
-# everybody who doesn't call it inside `candidates_of`.
+# aioice offers every address of the machine but loopback, and has no setting for it. Outside `candidates_of` the
+# replacement behaves like the original.
 aioice.ice.get_host_addresses = _chosen_addresses
 
 
 @contextmanager
 def candidates_of(addresses: list[str]) -> Iterator[None]:
-    """Connections that gather their candidates inside, tasks begun inside included, offer these addresses alone."""
+    """Context in which connections, also in tasks started inside, offer only these addresses as candidates."""
     token = _addresses.set(addresses)
     try:
         yield
@@ -40,11 +40,11 @@ def candidates_of(addresses: list[str]) -> Iterator[None]:
 def host_addresses(host: str) -> list[str]:
     """The addresses to offer when the preview listens on `host`.
 
-    An unspecified address (0.0.0.0, ::) stands for every address of the machine; where there is none but loopback,
-    for that.
+    An unspecified address (0.0.0.0, ::) stands for every address of the machine but loopback, or for 127.0.0.1 if
+    there is no other.
 
     Raises:
-        ConfigError: `host` is a name that nobody knows.
+        ConfigError: `host` can't be resolved.
 
     >>> host_addresses("127.0.0.1")
     ['127.0.0.1']
@@ -65,7 +65,7 @@ def ice_server(url: str) -> RTCIceServer:
     """A STUN or TURN server from its URL; TURN's user and password stand before the host, percent-encoded.
 
     Raises:
-        ValueError: It is no URL of one.
+        ValueError: `url` is not the URL of a STUN or TURN server.
 
     >>> ice_server("turn:me:s%40fe@turn.example:3478?transport=tcp")
     RTCIceServer(urls='turn:turn.example:3478?transport=tcp', username='me', credential='s@fe', ...)
@@ -81,10 +81,10 @@ def ice_server(url: str) -> RTCIceServer:
 
 
 def rtc_configuration(urls: list[str]) -> RTCConfiguration:
-    """What each peer connection is made with: the configured servers, and no other.
+    """Configuration of every peer connection, with the configured ICE servers and no other.
 
     Raises:
-        ConfigError: A URL is wrong.
+        ConfigError: A URL is not that of a STUN or TURN server.
     """
     servers = []
     for position, url in enumerate(urls):

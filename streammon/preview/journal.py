@@ -1,4 +1,4 @@
-"""The alerts, newest first, with their pictures: what happened, how it looked, and whether somebody has seen it."""
+"""Journal of the newest alerts: messages, pictures, frames for normal footage, acknowledgements and verdicts."""
 
 import asyncio
 import contextlib
@@ -20,17 +20,17 @@ ALERTS = 200
 SHOWN = ("picture", "blended")
 SHOWN_WIDTH = 960
 SHOWN_QUALITY = 80
-KEPT_QUALITY = 92  # what is learned from should look as the camera's own picture does
-KEPT_WIDTH = 1 << 16  # wider than any
-BEFORE = 4  # pictures from before the alert
-BEFORE_PER_S = 1.0  # of each camera,
-BEFORE_PER_S_IN_ALL = 8.0  # and of all together: encoding them costs
-FRAMES = 240  # of one alert; a longer one keeps every second, fourth, ... frame
-FRAME_BYTES = 128 << 20  # of all alerts together; the oldest alert gives its frames up first
+KEPT_QUALITY = 92  # footage to learn from should look like the camera's own picture
+KEPT_WIDTH = 1 << 16  # wider than any picture, so frames are not scaled
+BEFORE = 4  # frames from before the alert
+BEFORE_PER_S = 1.0  # frames a second of each camera
+BEFORE_PER_S_IN_ALL = 8.0  # frames a second of all cameras together, since encoding costs CPU time
+FRAMES = 240  # frames of one alert; a longer one keeps every second, fourth, ... frame
+FRAME_BYTES = 128 << 20  # JPEG bytes of all alerts; the oldest alert's frames are dropped first
 
 
 class Stills(Protocol):
-    """Gives a camera's newest picture, as `LivePictures` does."""
+    """Source of a camera's newest picture, such as `LivePictures`."""
 
     def timed_still(
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
@@ -40,18 +40,18 @@ class Stills(Protocol):
 
 @dataclass(slots=True)
 class Entry:
-    """One alert.
+    """One alert of the journal.
 
     Attributes:
-        alert: Its latest message.
+        alert: Latest message of the alert.
         size: Width and height of the camera's own picture; None before its first scored frame.
-        boxes: Abnormal regions at its peak, as its pictures show them.
-        pictures: JPEG at its peak, by stream.
-        version: Counts the changes of `pictures`; 0 while there are none.
-        acknowledged_s: Unix time at which somebody acknowledged it.
-        frames: Its frames, for normal footage: those before it, then those while it was open.
-        verdict: What somebody said of it; None while nobody has.
-        normal_frames: How many frames are kept as normal footage; None unless its verdict is that it was normal.
+        boxes: Abnormal regions at the alert's peak.
+        pictures: JPEG at the alert's peak, by stream.
+        version: Number of changes of `pictures`; 0 while there are none.
+        acknowledged_s: Unix time of the acknowledgement; None before.
+        frames: Frames for normal footage: from before the alert, then from while it was open.
+        verdict: Latest verdict; None before the first.
+        normal_frames: Number of frames saved as normal footage; None unless the verdict is normal.
     """
 
     alert: Alert
@@ -63,18 +63,18 @@ class Entry:
     frames: list[Still] = field(default_factory=list)
     verdict: Verdict | None = None
     normal_frames: int | None = None
-    shown_score: float = float("-inf")  # of the frame that `pictures` shows
-    boxed_score: float = float("-inf")  # of the frame that `boxes` are of
-    keep_every: int = 1  # of the frames while it is open
-    seen: int = 0  # frames while it was open
+    shown_score: float = float("-inf")  # score of the frame in `pictures`
+    boxed_score: float = float("-inf")  # score of the frame of `boxes`
+    keep_every: int = 1  # every n-th frame is kept while the alert is open
+    seen: int = 0  # number of frames while the alert was open
 
     @property
     def is_open(self) -> bool:
-        """Whether it goes on."""
+        """True while the alert is open."""
         return self.alert.event is not AlertEvent.CLOSE
 
     def as_json(self) -> dict[str, Any]:
-        """What a page is told of it; boxes are [x, y, width, height] in pixels of the camera's own picture."""
+        """The entry for the page; boxes are [x, y, width, height] in pixels of the camera's own picture."""
         alert = self.alert
         return {
             "id": alert.id,
@@ -104,17 +104,17 @@ class Entry:
 class Journal:
     """The newest 200 alerts with their pictures, kept in memory.
 
-    Pictures are taken by one task, one at a time: a camera that wants another before its last was taken gets one,
-    the newest. So however many alerts are open at once, the work is bounded and the event loop never waits.
+    One task takes the pictures, one at a time, and the newest request of a camera replaces a waiting one. So the work
+    is bounded however many alerts are open at once, and the event loop never waits.
 
     Args:
         scenes: Folder with one folder per scene, for normal footage.
-        stills: Where pictures come from.
+        stills: Source of the pictures.
         on_change: Called on the event loop with each alert that changed.
         on_verdict: Called on the event loop with each verdict that is new or has changed.
 
     Attributes:
-        entries: By the alert's id, oldest first.
+        entries: Entries by alert id, oldest first.
     """
 
     def __init__(
@@ -130,8 +130,8 @@ class Journal:
         self._on_change = on_change
         self._on_verdict = on_verdict
         self._open: dict[str, Entry] = {}  # camera → its open alert
-        self._before: dict[str, deque[Still]] = {}  # of the cameras that send pictures now
-        self._wanted: dict[str, ScoredFrame | Alert] = {}  # camera → why a picture of it shall be taken
+        self._before: dict[str, deque[Still]] = {}  # camera that sends pictures → its latest frames without alert
+        self._wanted: dict[str, ScoredFrame | Alert] = {}  # camera → the frame or alert that requested a picture
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, "streammon-journal")
@@ -143,26 +143,29 @@ class Journal:
         return list(reversed(self.entries.values()))[:limit]
 
     def start_nowait(self) -> None:
-        """Begin to take pictures; where that ended in an error, raise it: nothing else would tell."""
+        """Start the task that takes pictures; if the task has failed, raise its error."""
         if self._task is None:
             self._task = self._tasks.start_nowait(self._take_pictures(), name="journal")
         elif self._task.done() and not self._task.cancelled():
             self._task.result()
 
     async def close(self) -> None:
-        """End what runs."""
+        """End the task and the worker thread."""
         await self._tasks.close()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
 
     def watch(self, camera: str, is_sending: bool) -> None:
-        """A camera begins or ends to send pictures: from before an alert, only fresh ones count."""
+        """Start or stop collecting frames from before an alert, as the camera starts or stops sending pictures."""
         if is_sending:
             self._before.setdefault(camera, deque(maxlen=BEFORE))
         else:
             self._before.pop(camera, None)
 
     def on_score(self, score: ScoredFrame) -> None:
-        """Take a scored frame: while its camera's alert is open, its picture is kept."""
+        """While the camera's alert is open, request a picture for a scored frame.
+
+        A picture is requested for a new peak and for every `keep_every`-th frame.
+        """
         entry = self._open.get(score.camera)
         if entry is None:
             return
@@ -172,11 +175,11 @@ class Journal:
             self._want(score.camera, score)
 
     def on_alert(self, alert: Alert, size: tuple[int, int] | None) -> Entry:
-        """Take a message about an alert.
+        """Create or update the entry of an alert.
 
         Args:
-            alert: The message.
-            size: Width and height of the camera's own picture, where known.
+            alert: Message about the alert.
+            size: Width and height of the camera's own picture; None if unknown.
         """
         entry = self.entries.get(alert.id)
         if entry is None:
@@ -194,13 +197,13 @@ class Journal:
         return entry
 
     def restore(self, alerts: Iterable[Alert]) -> list[Entry]:
-        """Take the latest messages of alerts from before this monitor, oldest first; they have no pictures.
+        """Add the latest messages of an earlier monitor's alerts, oldest first; their entries have no pictures.
 
-        An alert whose latest message is no `close` belongs to a monitor that was killed: it is shown as ended at
-        the time of that message.
+        An alert whose latest message is not a `close` is from a monitor that was killed. The entry shows it as closed
+        at the time of that message.
 
         Returns:
-            Their entries.
+            All entries of the journal, oldest first.
         """
         for alert in alerts:
             if alert.event is not AlertEvent.CLOSE:
@@ -211,16 +214,16 @@ class Journal:
         return list(self.entries.values())
 
     def acknowledge(self, entry: Entry) -> None:
-        """Somebody has seen it; the first time counts."""
+        """Record the time of an alert's first acknowledgement; idempotent."""
         if entry.acknowledged_s is None:
             entry.acknowledged_s = round(time.time(), 3)
             self._on_change(entry)
 
     async def call_normal(self, entry: Entry) -> None:
-        """Keep an alert's frames as normal footage of its scene; calling it again changes nothing.
+        """Record the verdict normal, and save the alert's frames as normal footage of its scene; idempotent.
 
         Raises:
-            StorageError: They can't be written.
+            StorageError: The frames can't be written.
         """
         async with self._writing:
             if entry.verdict is None or not entry.verdict.normal:
@@ -231,10 +234,10 @@ class Journal:
                 self._judge(entry, normal=True)
 
     async def call_real(self, entry: Entry) -> None:
-        """Call an alert a real anomaly: none of its frames is normal footage. Calling it again changes nothing.
+        """Record the verdict real, and remove the alert's frames from the normal footage; idempotent.
 
         Raises:
-            StorageError: Frames that were kept as normal footage can't be removed.
+            StorageError: Frames that were saved as normal footage can't be removed.
         """
         async with self._writing:
             if entry.verdict is None or entry.verdict.normal:
@@ -244,7 +247,7 @@ class Journal:
                 self._judge(entry, normal=False)
 
     def _judge(self, entry: Entry, *, normal: bool) -> None:
-        """Take a verdict; whoever gives one has seen the alert."""
+        """Set the verdict of an alert, which also acknowledges it."""
         alert = entry.alert
         entry.verdict = Verdict(
             alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
@@ -258,7 +261,7 @@ class Journal:
         self._wake.set()
 
     async def _take_pictures(self) -> None:
-        """Take the pictures that alerts want, and between them, in turn, one of each camera for the next alert."""
+        """Take the requested pictures, and in between a frame of each camera in turn, for its next alert."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
@@ -267,7 +270,7 @@ class Journal:
                 camera = next(iter(self._wanted))
                 began_s = loop.time()
                 await self._take_for_alert(camera, self._wanted.pop(camera))
-                await asyncio.sleep(loop.time() - began_s)  # half of one core at most, whatever happens
+                await asyncio.sleep(loop.time() - began_s)  # at most half of one core is used
             elif loop.time() < due_s:
                 await self._woken_before(due_s)
             if loop.time() >= due_s:
@@ -280,11 +283,14 @@ class Journal:
                 await self._wake.wait()
 
     async def _take_before(self) -> None:
-        """One picture of the camera that has waited longest, unless its alert is open: then it is taken anyway."""
+        """Take a frame of the camera that has waited longest, for its next alert.
+
+        A camera with an open alert is skipped, since its pictures are taken for that alert.
+        """
         if not self._before:
             return
         camera, pictures = next(iter(self._before.items()))
-        self._before[camera] = self._before.pop(camera)  # to the end of the line
+        self._before[camera] = self._before.pop(camera)  # to the end of the queue
         if camera in self._open:
             pictures.clear()
             return
@@ -294,7 +300,7 @@ class Journal:
 
     async def _take_for_alert(self, camera: str, reason: ScoredFrame | Alert) -> None:
         entry = self._open.get(camera)
-        if entry is None and isinstance(reason, Alert):  # one that closed at once
+        if entry is None and isinstance(reason, Alert):  # an alert that has closed already
             entry = self.entries.get(reason.id)
         if entry is None:
             return
@@ -332,5 +338,5 @@ class Journal:
 
 
 def _is_same(before: Still, after: Still) -> bool:
-    """Whether two stills of a camera, taken in turn, show one picture: none came meanwhile."""
+    """True if two successive stills of a camera show the same picture, as no new one came in between."""
     return before.stream_time_s == after.stream_time_s

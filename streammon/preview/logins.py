@@ -1,4 +1,4 @@
-"""Who is logged in, and who tried too often: both bounded in number and in time."""
+"""Sessions of logged-in users and limits on failed log-ins, both bounded in number and in time."""
 
 import hashlib
 import secrets
@@ -11,16 +11,16 @@ SESSION_S = 7 * 86400.0
 IDLE_S = 12 * 3600.0
 CLIENTS = 4096
 BURST = 10  # wrong passwords before a client has to wait
-REFILL_S = 30.0  # then one more try each so many seconds
+REFILL_S = 30.0  # seconds after which one try is available again
 
 Clock = Callable[[], float]
 
 
 class Sessions:
-    """Log-ins that go on: a random token in a cookie, and here its hash, who it is, and until when.
+    """Sessions of logged-in users: hash of the token in the session's cookie → user and expiry times.
 
     Args:
-        clock: Seconds that only rise.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class Sessions:
         return len(self._sessions)
 
     def open(self, user: str) -> str:
-        """A new session's token; the one unused for longest ends where there are too many."""
+        """Open a session and return its token; beyond `SESSIONS`, the session unused for longest ends."""
         token = secrets.token_urlsafe(32)
         now_s = self._clock()
         self._sessions[_digest(token)] = (user, now_s + SESSION_S, now_s + IDLE_S)
@@ -40,7 +40,7 @@ class Sessions:
         return token
 
     def user(self, token: str) -> str | None:
-        """Whose session this is; None when there is none, or it is over. Using it keeps it from idling out."""
+        """User of a session; None if it is unknown or has expired. Restarts the session's idle time."""
         digest, now_s = _digest(token), self._clock()
         if digest not in self._sessions:
             return None
@@ -51,18 +51,18 @@ class Sessions:
         return user
 
     def close(self, token: str) -> None:
-        """End a session; one that is not there is none."""
+        """End a session, if there is one with this token."""
         self._sessions.pop(_digest(token), None)
 
 
 class FailedLogins:
-    """How often each client gave a wrong password or token lately.
+    """Limit on wrong passwords and tokens: a token bucket of `BURST` tries for each client.
 
-    Each has a bucket of tries that refills slowly. A try is taken before the password is looked at and given back
-    when it is right, so that many at once don't slip through.
+    One try is refilled every `REFILL_S`. A try is taken before the password is verified and given back if it is
+    correct, so that concurrent requests can't exceed the limit.
 
     Args:
-        clock: Seconds that only rise.
+        clock: Monotonic time in seconds.
 
     >>> failed = FailedLogins(clock=lambda: 0.0)
     >>> [failed.take("10.0.0.7") for _ in range(11)][-2:]
@@ -74,7 +74,7 @@ class FailedLogins:
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # client → tries spent, and when
 
     def take(self, client: str) -> float:
-        """Take a try; 0, or how many seconds to wait where none is left."""
+        """Take a try; returns 0, or the seconds to wait if none is left."""
         spent, now_s = self._now(client)
         if spent > BURST - 1:
             return (spent - (BURST - 1)) * REFILL_S
@@ -82,7 +82,7 @@ class FailedLogins:
         return 0.0
 
     def give_back(self, client: str) -> None:
-        """The password was right."""
+        """Give back the try of a correct password."""
         spent, now_s = self._now(client)
         self._keep(client, max(0.0, spent - 1), now_s)
 
@@ -100,5 +100,5 @@ class FailedLogins:
 
 
 def _digest(token: str) -> bytes:
-    """What is kept of a token: who reads the process' memory dump can't log in with it."""
+    """SHA-256 of a token, stored in its place: a memory dump of the sessions contains no usable token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

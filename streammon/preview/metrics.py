@@ -1,4 +1,4 @@
-"""What Prometheus is told at `/metrics`: read when it asks, from figures that the monitor keeps anyway."""
+"""Prometheus metrics at `/metrics`, collected on each scrape from the monitor's figures."""
 
 import time
 from collections import Counter
@@ -31,13 +31,13 @@ def _no_device() -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What is measured only when somebody asks.
+    """Functions that measure values on each scrape.
 
     Attributes:
-        unread_frames: Frames that wait for the scorer; at most one for each camera.
-        spooled_alerts: Alert messages that Redis doesn't have yet.
-        redis_online: Whether Redis takes what is published.
-        device_memory_bytes: What torch holds of the accelerator's memory; None where it computes on the CPU.
+        unread_frames: Number of frames that wait for the scorer; at most one for each camera.
+        spooled_alerts: Number of alert messages that Redis doesn't have yet.
+        redis_online: True while Redis is online.
+        device_memory_bytes: Accelerator memory reserved by torch; None on the CPU.
     """
 
     unread_frames: Callable[[], int] = _nothing
@@ -47,14 +47,14 @@ class Gauges:
 
 
 class Metrics:
-    """Everything there is to measure, in a registry of its own.
+    """Collector of all metrics, with a registry of its own.
 
     Args:
-        config: The cameras.
+        config: Configuration of the cameras.
         figures: Each camera's figures, which the monitor keeps up to date.
-        gauges: What else the monitor can tell.
-        viewers: Viewers now, by camera and stream.
-        login_failures: Wrong passwords and tokens so far.
+        gauges: Further measurements of the monitor.
+        viewers: Returns the number of viewers by camera and stream.
+        login_failures: Returns the number of wrong passwords and tokens so far.
     """
 
     def __init__(
@@ -77,37 +77,37 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
-        # Fast footage has a clock of its own, so its frames have no such time.
+        # Frames of footage played fast have no wall-clock times, so no latency.
         self._timed = {name for name, camera in config.cameras.items() if camera.is_live or camera.play == "realtime"}
         self._closed: Counter[tuple[str, Channel]] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     def on_event(self, event: Event) -> None:
-        """Take what the monitor tells; on the event loop, never blocks."""
+        """Record an event of the monitor. Called on the event loop; never blocks."""
         if isinstance(event, ScoredFrame) and event.camera in self._timed:
             self._latency.labels(event.camera).observe(max(0.0, time.time() - event.wall_time_s))
         if isinstance(event, Alert) and event.event is AlertEvent.CLOSE:
             self._closed[event.camera, event.channel] += 1
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics as text, and its content type.
+        """All metrics as text, and the content type of the text.
 
         Args:
-            accept: The request's Accept header; one that asks for OpenMetrics gets it.
+            accept: Accept header of the request, which selects Prometheus' format or OpenMetrics.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus_client asks for."""
+        """Metrics computed from the monitor's figures, for prometheus_client's registry."""
         yield from self._counters()
         yield from self._states()
         yield from self._last_values()
         yield from self._whole()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering shall not measure."""
+        """No metrics, so that registering the collector measures nothing."""
         return ()
 
     def _counters(self) -> Iterator[Metric]:
@@ -126,7 +126,7 @@ class Metrics:
             yield family
         closed = CounterMetricFamily("streammon_alerts_closed", CLOSED_WORDS, labels=["camera", "channel"])
         for camera in self._figures:
-            for channel in Channel:  # those that never spoke too: a rate wants their zero
+            for channel in Channel:  # channels without alerts too: a rate needs their zero
                 closed.add_metric([camera, channel.value], self._closed[camera, channel])
         yield closed
 
@@ -138,7 +138,7 @@ class Metrics:
         yield state
 
     def _last_values(self) -> Iterator[Metric]:
-        """Gauges of each camera; those that have no value now are left out."""
+        """Gauges of each camera; a gauge without a current value is left out."""
         rows: dict[str, tuple[str, Callable[[CameraFigures], float | None]]] = {
             "camera_state_since_seconds": ("Unix time at which the state began", lambda f: f.status.since_s),
             "camera_retry_seconds": ("Wait before the planned next attempt", lambda f: f.status.retry_in_s),

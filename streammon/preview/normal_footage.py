@@ -1,4 +1,4 @@
-"""Pictures that somebody called normal, kept with their times as footage for the next fit."""
+"""Frames of alerts judged normal, saved with their times as footage for the next fit."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ TIMES_FILE = "times.csv"  # as streammon/ingest/images.py reads it
 TIMES_HEADER = "file,stream_time_s"
 LEAST_STEP_S = 0.001
 CUT_S = 1.0
-"""Between the pictures of two connections, whose clocks have nothing in common: too long to be read as motion."""
+"""Time step between pictures of two connections, whose clocks are unrelated: too long to measure motion over."""
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -23,21 +23,20 @@ FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still]) -> int:
     """Write pictures as one clip, all of them or none.
 
-    `<scenes>/<scene>/normal/<clip>/` gets `0000.jpg` and on, and `times.csv` with the time of each. A folder of such
-    clips is what `streammon fit <scenes>/<scene>/normal --scene <scene> --add` reads, each clip a recording of its
-    own.
+    The folder `<scenes>/<scene>/normal/<clip>/` receives `0000.jpg`, `0001.jpg`, ..., and their times in `times.csv`.
+    `streammon fit <scenes>/<scene>/normal --scene <scene> --add` reads all such clips, each as its own recording.
 
     Args:
         scenes: Folder with one folder per scene.
         scene: Name of the scene.
-        clip: Name of the clip; one that is there already is left as it is.
+        clip: Name of the clip; an existing clip is left unchanged.
         stills: The pictures in order.
 
     Returns:
-        How many pictures the clip has.
+        Number of pictures in the clip.
 
     Raises:
-        StorageError: It can't be written. The message names no path: it is read in a browser.
+        StorageError: The clip can't be written. The message contains no path, since it is shown in a browser.
     """
     place, beside = _places(scenes, scene, clip)
     try:
@@ -59,10 +58,10 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still])
 
 
 def remove_from_normal(scenes: Path, scene: str, clip: str) -> None:
-    """Remove a clip of normal footage, if it is there, at once for whoever lists the folder.
+    """Remove a clip of normal footage, if it exists; readers of the folder see all of it or nothing.
 
     Raises:
-        StorageError: It can't be removed. The message names no path.
+        StorageError: The clip can't be removed. The message contains no path.
     """
     place, beside = _places(scenes, scene, clip)
     try:
@@ -75,7 +74,7 @@ def remove_from_normal(scenes: Path, scene: str, clip: str) -> None:
 
 
 def times_of(stills: Sequence[Still]) -> list[float]:
-    """Seconds of each picture since the first; where the stream's clock began anew, after `CUT_S`.
+    """Seconds of each picture since the first, with a step of `CUT_S` where the stream's clock restarted.
 
     >>> [round(time_s, 3) for time_s in times_of([Still(b"", time_s) for time_s in (7.0, 7.2, 7.401, 0.0, 0.2)])]
     [0.0, 0.2, 0.401, 1.401, 1.601]
@@ -88,10 +87,10 @@ def times_of(stills: Sequence[Still]) -> list[float]:
 
 
 def _places(scenes: Path, scene: str, clip: str) -> tuple[Path, Path]:
-    """Where a clip lies, and beside it a place that no fit reads.
+    """Folder of a clip, and a temporary folder beside it that no fit reads.
 
     Raises:
-        StorageError: A name leads elsewhere.
+        StorageError: A name is not that of a single file, and would lead to another folder.
     """
     for name in (scene, clip):
         if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
@@ -107,7 +106,7 @@ def _storage_error(scene: str, what: str, error: OSError) -> StorageError:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether there was no room left.
+    """True for the error of a full disk or an exhausted quota.
 
     >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(None)
     (True, False)

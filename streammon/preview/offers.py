@@ -1,4 +1,4 @@
-"""A viewer's SDP offer: what is checked before a connection is made of it, and what is taken out."""
+"""Validation of a viewer's SDP offer, before a connection is made."""
 
 import re
 from collections.abc import Iterable
@@ -9,40 +9,41 @@ from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.sdp import SessionDescription
 
 MAX_SECTIONS = 8
-"""Each may open sockets of its own."""
+"""Limit of media sections, since each may open sockets of its own."""
 
 MAX_CANDIDATES = 64
-"""Each is asked several times whether it is there."""
+"""Limit of ICE candidates, since each causes several connectivity checks."""
 
 NONSENSE = (ValueError, AssertionError, AttributeError, TypeError, LookupError, RuntimeError, StopIteration)
-"""What aiortc raises for SDP that it can't make sense of."""
+"""Exceptions that aiortc raises for invalid SDP."""
 
 _LEFT_OUT = re.compile(r"a=(?:end-of-candidates|candidate:.*\.local .*)")
 
 
 class BadOfferError(ValueError):
-    """The offer makes no sense."""
+    """The offer is invalid, has no video or exceeds a limit."""
 
 
 class UnanswerableOfferError(ValueError):
-    """The offer makes sense, and there is no answer to it that shows a picture."""
+    """The offer is valid, but its video can't be answered with H.264."""
 
 
 def h264_codecs() -> list[RTCRtpCodecCapability]:
-    """What we can send: H.264, and what repeats its lost packets."""
+    """Codecs of the sender: H.264, and RTX for retransmissions."""
     codecs: Iterable[RTCRtpCodecCapability] = RTCRtpSender.getCapabilities("video").codecs
     return [codec for codec in codecs if codec.name.lower() in ("h264", "rtx")]
 
 
 def checked_offer(sdp: str) -> str:
-    """The offer as it is given to a connection.
+    """Validate an SDP offer, and remove the lines that don't apply to the connection.
 
-    Candidates named `….local` go: they could only be found by multicast, and their owner finds us. So does the word
-    that no candidates follow, since a viewer may be seen only when it calls.
+    Candidates with mDNS names (`….local`) are removed: they could only be resolved by multicast, and the viewer
+    connects to our candidates. `a=end-of-candidates` is removed too, since the viewer's address may become known
+    only by its own connectivity checks (a peer-reflexive candidate).
 
     Raises:
-        BadOfferError: It makes no sense, or has no video.
-        UnanswerableOfferError: Its video can't be received, or in no codec of ours.
+        BadOfferError: The offer is invalid, has no video or exceeds a limit.
+        UnanswerableOfferError: The offer's video is not for receiving, or not in H.264.
     """
     lines = [line for line in sdp.splitlines() if line and not _LEFT_OUT.fullmatch(line)]
     if sum(line.startswith("a=candidate:") for line in lines) > MAX_CANDIDATES:
@@ -68,5 +69,5 @@ def checked_offer(sdp: str) -> str:
 
 
 def prefer_h264(transceiver: RTCRtpTransceiver) -> None:
-    """Answer with H.264 alone, whatever stands first in the offer."""
+    """Restrict the answer to H.264 and RTX, whatever the offer prefers."""
     transceiver.setCodecPreferences(h264_codecs())

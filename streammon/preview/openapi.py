@@ -1,4 +1,4 @@
-"""What can be asked for over HTTP, in OpenAPI 3.1's words; a test holds it against the routes there are."""
+"""OpenAPI 3.1 description of the HTTP routes; a test compares the description with the routes."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ _LOG_IN = {
 
 
 def describe() -> dict[str, Any]:
-    """The whole description; which routes are open to everybody is said by an empty `security`."""
+    """The whole description; an empty `security` marks the routes that are open to everybody."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "streammon preview", "version": __version__},

@@ -1,4 +1,4 @@
-"""Origins of pages, compared in one way wherever one is allowed or refused."""
+"""Canonical form and comparison of page origins."""
 
 from urllib.parse import urlsplit
 
@@ -8,9 +8,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def canonical_origin(origin: str) -> str:
-    """An origin as it is compared (RFC 6454): scheme and host in lower case, without the scheme's own port.
+    """Canonical form of an origin (RFC 6454): scheme and host in lower case, without the scheme's default port.
 
-    Empty for what is no origin, such as a sandboxed page's `null`.
+    Empty for an invalid origin, such as a sandboxed page's `null`.
 
     >>> canonical_origin("HTTPS://Wall.Example:443"), canonical_origin("http://[::1]:8088"), canonical_origin("null")
     ('https://wall.example', 'http://[::1]:8088', '')
@@ -27,16 +27,16 @@ def canonical_origin(origin: str) -> str:
 
 
 def canonical_origins(preview: PreviewConfig) -> frozenset[str]:
-    """The configured origins of others, as they are compared."""
+    """Canonical forms of the origins in `preview.allow_origins`."""
     return frozenset(map(canonical_origin, preview.allow_origins)) - {""}
 
 
 def is_own_origin(origin: str, host: str) -> bool:
-    """Whether a page comes from where its request goes, whatever speaks TLS in between.
+    """True if a page's origin is the host that its request goes to, also behind a TLS proxy.
 
     Args:
-        origin: The request's Origin header.
-        host: Its Host header, which lacks the port where it is that of the page's scheme.
+        origin: Origin header of the request.
+        host: Host header of the request, which lacks the default port of the page's scheme.
 
     >>> [is_own_origin(f"{scheme}://Cams.example", "cams.example:443") for scheme in ("https", "http")]
     [True, False]

@@ -1,4 +1,4 @@
-"""Passwords as Argon2 hashes: made by a command, checked beside the event loop."""
+"""Argon2 hashes of passwords: creation, and verification outside the event loop."""
 
 import asyncio
 import hashlib
@@ -19,11 +19,11 @@ MAX_PASSWORD_BYTES = 1024
 
 
 class TooManyChecksError(Exception):
-    """More passwords wait to be checked than the machine shall remember."""
+    """More than `CHECKS_WAITING` password verifications are pending."""
 
 
 def hash_password(password: str) -> str:
-    """The Argon2id hash that `preview.users` wants.
+    """Argon2id hash of a password, as `preview.users` requires it.
 
     >>> hash_password("correct horse").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     True
@@ -32,10 +32,10 @@ def hash_password(password: str) -> str:
 
 
 class PasswordBook:
-    """Checks users' passwords, in a worker thread, a few at once.
+    """Verifies users' passwords in worker threads, `CHECKS_AT_ONCE` at a time.
 
-    A right one is remembered for five minutes (under a key that lives in this process alone), so that a player
-    which sends it with each request costs one check.
+    A correct password is cached for five minutes (as an HMAC under a random key of this process), so that a player
+    that sends the password with each request costs one verification.
 
     Args:
         users: Argon2 hashes by user.
@@ -50,10 +50,10 @@ class PasswordBook:
         self._waiting = 0
 
     async def is_right(self, user: str, password: str) -> bool:
-        """Whether this is the user's password; an unknown user takes as long to be refused as a known one.
+        """True if the password is the user's; an unknown user takes as long to refuse as a known one.
 
         Raises:
-            TooManyChecksError: Too many wait already.
+            TooManyChecksError: Too many verifications are pending.
         """
         secret = password.encode("utf-8", "surrogateescape")
         if not self._users or len(secret) > MAX_PASSWORD_BYTES:
@@ -92,6 +92,6 @@ class PasswordBook:
 
 
 def is_same_token(given: str, wanted: str) -> bool:
-    """Whether two tokens are equal, in a time that tells nothing about how much of them is."""
+    """Constant-time comparison of two tokens: True if they are equal."""
     given_digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
     return hmac.compare_digest(given_digest, hashlib.sha256(wanted.encode()).digest())

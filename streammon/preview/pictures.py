@@ -1,4 +1,4 @@
-"""The newest picture and heatmap of each camera, and who watches them."""
+"""Newest picture and heatmap of each camera, and the streams shared by its viewers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -14,7 +14,7 @@ from streammon.preview.fanout import SharedStream, Viewer
 from streammon.records import ScoredFrame
 
 STREAMS = ("picture", "blended", "heatmap")
-"""What can be watched of each camera."""
+"""Streams of each camera."""
 
 H264_QUEUE = 30  # pictures, about a second
 JPEG_QUEUE = 1  # the newest wins
@@ -38,7 +38,7 @@ class Still(NamedTuple):
 
 
 class _Camera:
-    """One camera's newest moment. Each assignment is whole, so no reader thread ever waits."""
+    """Newest picture and heatmap of one camera. Assignments are atomic, so threads need no lock."""
 
     def __init__(self) -> None:
         self.picture: tuple[av.VideoFrame, float] | None = None
@@ -46,7 +46,7 @@ class _Camera:
         self.watched: tuple[SharedStream[Any], ...] = ()
 
     def newest(self) -> Moment | None:
-        """Picture and heatmap as they are now."""
+        """The newest picture with the newest heatmap; None without a picture."""
         picture = self.picture
         return None if picture is None else Moment(*picture, self.heat)
 
@@ -54,11 +54,11 @@ class _Camera:
 class LivePictures:
     """The newest picture and the newest heatmap of each camera.
 
-    Nothing is encoded, scaled or coloured until somebody watches, and then once for all who watch the same.
+    The pictures of a stream are scaled, coloured and encoded only while it has viewers, and once for all of them.
 
     Args:
         cameras: Names of all cameras.
-        preview: Sizes and rates.
+        preview: Size, rate and bitrate of the streams.
     """
 
     def __init__(self, cameras: Iterable[str], preview: PreviewConfig) -> None:
@@ -70,7 +70,7 @@ class LivePictures:
         return camera in self._cameras
 
     def put_picture(self, camera: str, picture: av.VideoFrame, stream_time_s: float) -> None:
-        """Show a decoded picture. Called in reader threads; it never blocks and nobody writes into the picture."""
+        """Show a decoded picture, which must not be modified. Called in reader threads; never blocks."""
         view = self._cameras[camera]
         view.picture = picture, stream_time_s
         for shared in view.watched:
@@ -81,23 +81,23 @@ class LivePictures:
         self._cameras[score.camera].heat = Heat(score.anomaly_map, score.threshold)
 
     def clear(self, camera: str) -> None:
-        """The camera's stream was lost: an old picture must not pass for a live one."""
+        """Remove the picture and heatmap of a lost stream, so that no old picture looks live."""
         view = self._cameras[camera]
         view.picture = view.heat = None
 
     def still(
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
     ) -> bytes | None:
-        """The newest picture as JPEG; takes some ms, so not on the event loop.
+        """The newest picture as JPEG. Takes some milliseconds, so call it outside the event loop.
 
         Args:
             camera: Name of the camera.
             stream: One of `STREAMS`.
-            quality: 1 to 100.
-            width: At most so wide; None for the configured width.
+            quality: JPEG quality, 1 to 100.
+            width: Largest width in pixels; None for the configured width.
 
         Returns:
-            None when there is no picture, or no heatmap where the heatmap alone is asked for.
+            The JPEG; None if there is no picture, or no heatmap for the stream `heatmap`.
         """
         still = self.timed_still(camera, stream, quality, width)
         return None if still is None else still.jpeg
@@ -105,7 +105,7 @@ class LivePictures:
     def timed_still(
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
     ) -> Still | None:
-        """`still` with the picture's time."""
+        """As `still`, with the time of the picture."""
         moment = self._cameras[camera].newest()
         if moment is None or (stream == "heatmap" and moment.heat is None):
             return None
@@ -113,14 +113,14 @@ class LivePictures:
         return Still(jpeg(composed, quality), moment.stream_time_s)
 
     def viewers(self) -> dict[tuple[str, str], int]:
-        """How many watch each (camera, stream) now, by WebRTC or MJPEG; on the event loop."""
+        """Number of viewers of each (camera, stream), by WebRTC or MJPEG. Call it on the event loop."""
         counts: dict[tuple[str, str], int] = {}
         for (camera, stream, _), shared in self._shared.items():
             counts[camera, stream] = counts.get((camera, stream), 0) + shared.count
         return counts
 
     def join(self, camera: str, stream: str, coding: Coding) -> Viewer[Any]:
-        """Begin to watch; `leave` must follow. On the event loop."""
+        """Add a viewer to a stream; `leave` must follow. Call it on the event loop."""
         key = (camera, stream, coding)
         if key not in self._shared:
             self._shared[key] = self._new_shared(key)
@@ -128,10 +128,10 @@ class LivePictures:
         return self._shared[key].join()
 
     def leave(self, camera: str, stream: str, coding: Coding, viewer: Viewer[Any]) -> SharedStream[Any] | None:
-        """End a viewer; gives the stream whose thread ends with it, if it was the last."""
+        """Remove a viewer; returns the shared stream, whose thread ends, if the viewer was its last, else None."""
         key = (camera, stream, coding)
         shared = self._shared.get(key)
-        if shared is None:  # its thread ended before
+        if shared is None:  # its thread has failed
             return None
         shared.leave(viewer)
         if shared.count:
@@ -141,7 +141,7 @@ class LivePictures:
 
     @asynccontextmanager
     async def watching(self, camera: str, stream: str, coding: Coding) -> AsyncIterator[Viewer[Any]]:
-        """Watch one stream for as long as this lasts; the last one to go waits for the encoder's end."""
+        """Context manager of one viewer; the last viewer to leave waits for the end of the encoder's thread."""
         viewer = self.join(camera, stream, coding)
         try:
             yield viewer
@@ -151,7 +151,7 @@ class LivePictures:
                 await asyncio.to_thread(ending.wait_ended, THREAD_END_S)
 
     def close(self) -> None:
-        """End every viewer; on the event loop. Those who wait for a picture are told that none comes."""
+        """End the stream of every viewer: `Viewer.get` then returns None. Call it on the event loop."""
         for shared in list(self._shared.values()):
             shared.close()
 

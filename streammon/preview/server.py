@@ -1,4 +1,4 @@
-"""The preview as the monitor sees it: one HTTP server of the page, the live streams and what operators ask for."""
+"""HTTP server of the preview: the page, the live streams, health checks and metrics."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from streammon.preview.tls import tls_context
 from streammon.preview.whep import WhepSessions
 from streammon.records import Alert, CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
 
-CLOSE_S = 0.5  # for viewers and pages to be told, then for requests to end: twice at worst
+CLOSE_S = 0.5  # to close streams and pages, then again to end requests
 BACKLOG = 128
 SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 
@@ -35,20 +35,20 @@ log = logging.getLogger(__name__)
 
 
 class Preview:
-    """Serves the page and the live streams while it is entered.
+    """Serves the page and the live streams, as an async context manager.
 
-    Making it reads the certificate; entering it takes the port. Leaving it takes a second at most, whatever its
+    Construction reads the certificate, entering binds the port, and leaving takes a second at most, whatever the
     viewers do.
 
     Args:
-        config: What is watched; its `preview` section says where to listen.
+        config: Configuration of the cameras and of the `preview`.
         figures: Each camera's figures, which the monitor keeps up to date.
-        gauges: What else the monitor can tell of itself.
+        gauges: Further measurements of the monitor, for the metrics.
         on_verdict: Called on the event loop with each verdict on an alert that is new or has changed.
 
     Attributes:
-        pictures: Takes each camera's newest picture, from its reader's thread.
-        url: Where it listens, once entered.
+        pictures: Receives each camera's newest picture, from the camera's reader thread.
+        url: URL of the server, once entered.
 
     Raises:
         ConfigError: The certificate or its key can't be used.
@@ -89,10 +89,10 @@ class Preview:
         return app
 
     async def __aenter__(self) -> Self:
-        """Listen.
+        """Bind the port and start serving.
 
         Raises:
-            ConfigError: The address or the port can't be had.
+            ConfigError: The address or the port can't be bound.
         """
         listening = await _listening_socket(self._preview)
         try:
@@ -120,20 +120,21 @@ class Preview:
         if self._listener is not None:
             self._listener.close()
         self.pictures.close()
-        with contextlib.suppress(TimeoutError):  # asyncio.timeout fails a task being cancelled, before Python 3.11.4
+        # wait_for, since before Python 3.11.4 asyncio.timeout does not work in a task that is being cancelled.
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(self._board.close(), self._whep.close()), CLOSE_S)
         await self._runner.cleanup()
 
     def restore(self, alerts: Iterable[Alert]) -> None:
-        """Show alerts of the time before this monitor; on the event loop, before its first event about an alert.
+        """Show the alerts of an earlier monitor. Call it on the event loop, before the first event about an alert.
 
         Args:
-            alerts: The latest message of each, in the order in which they opened.
+            alerts: The latest message of each alert, in the order in which the alerts opened.
         """
         self._board.restore(alerts)
 
     def on_event(self, event: Event) -> None:
-        """Take what the monitor tells; on the event loop, never blocks."""
+        """Pass an event of the monitor to pictures, metrics and page. Called on the event loop; never blocks."""
         match event:
             case ScoredFrame():
                 self.pictures.put_score(event)
@@ -149,15 +150,15 @@ class Preview:
         return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
     async def _describe(self, _request: web.Request) -> web.Response:
-        """What can be asked for here, for machines."""
+        """Respond with the OpenAPI description of the routes."""
         return web.json_response(describe())
 
 
 async def _listening_socket(preview: PreviewConfig) -> socket.socket:
-    """A socket bound to where the preview shall listen.
+    """Socket that listens on the host and port of the preview.
 
     Raises:
-        ConfigError: There is no such address here, or the port is taken or forbidden.
+        ConfigError: The host is no address of this machine, or the port is taken or forbidden.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -170,7 +171,7 @@ async def _listening_socket(preview: PreviewConfig) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(BACKLOG)  # now, since two sockets may be bound to one port, and one of them may listen
+        listening.listen(BACKLOG)  # at once: two sockets may be bound to one port, but only one can listen
         listening.setblocking(False)
     except OSError as error:
         listening.close()

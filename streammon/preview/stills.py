@@ -1,4 +1,4 @@
-"""Pictures for what can't play WebRTC: one JPEG, or JPEG after JPEG in one answer."""
+"""JPEG snapshots and MJPEG streams, for clients without WebRTC."""
 
 import asyncio
 
@@ -9,16 +9,16 @@ from streammon.preview.pictures import STREAMS, LivePictures
 
 BOUNDARY = "streammon"
 STALLED_S = 10.0
-"""A client that takes nothing for so long is cut."""
+"""A client that reads nothing for so long is disconnected."""
 
-IDLE_S = 2.0  # how often to look whether a client still waits when no picture comes
+IDLE_S = 2.0  # interval of checks for a closed connection while no picture comes
 MAX_VIEWERS = 64
 RETRY_AFTER_S = {"no picture yet": 1, "too many viewers": 10}
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def still_routes(pictures: LivePictures) -> list[web.AbstractRouteDef]:
-    """`/snapshot/<camera>.jpg` and `/mjpeg/<camera>`, each with `?stream=`."""
+    """Routes `/snapshot/<camera>.jpg` and `/mjpeg/<camera>`, each with `?stream=`."""
     stills = Stills(pictures)
     return [
         web.get("/snapshot/{camera}.jpg", stills.snapshot),
@@ -27,10 +27,10 @@ def still_routes(pictures: LivePictures) -> list[web.AbstractRouteDef]:
 
 
 class Stills:
-    """Answers with pictures.
+    """HTTP handlers of snapshots and MJPEG streams.
 
     Args:
-        pictures: What is shown.
+        pictures: Source of the pictures.
     """
 
     def __init__(self, pictures: LivePictures) -> None:
@@ -38,7 +38,7 @@ class Stills:
         self._viewers = 0
 
     async def snapshot(self, request: web.Request) -> web.Response:
-        """The newest picture."""
+        """Respond with the newest picture as JPEG."""
         camera, stream = self._asked(request)
         picture = await asyncio.to_thread(self._pictures.still, camera, stream)
         if picture is None:
@@ -46,7 +46,7 @@ class Stills:
         return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
 
     async def motion(self, request: web.Request) -> web.StreamResponse:
-        """Picture after picture, until the client goes or takes no more."""
+        """Respond with an MJPEG stream until the client disconnects or stops reading."""
         camera, stream = self._asked(request)
         if self._viewers >= MAX_VIEWERS:
             raise _not_now("too many viewers")
@@ -82,18 +82,18 @@ async def _send(request: web.Request, viewer: Viewer[bytes]) -> web.StreamRespon
         await response.write(border)
         while (picture := await _next(request, viewer)) is not None:
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
-            async with asyncio.timeout(STALLED_S):  # a browser shows a part once it sees where the next begins
+            async with asyncio.timeout(STALLED_S):  # a browser shows a part only once the next boundary arrives
                 await response.write(head + picture + b"\r\n" + border)
     except TimeoutError:
         if request.transport is not None:
-            request.transport.abort()  # what it hasn't taken would wait for it
+            request.transport.abort()  # closing would wait for the client to read the rest
     except ConnectionError:
-        pass  # it has gone
+        pass  # the client has disconnected
     return response
 
 
 async def _next(request: web.Request, viewer: Viewer[bytes]) -> bytes | None:
-    """The next picture; None when there will be none, or nobody waits for it."""
+    """The next picture; None if the stream has ended or the client has disconnected."""
     while request.transport is not None and not request.transport.is_closing():
         try:
             async with asyncio.timeout(IDLE_S):

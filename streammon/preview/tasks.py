@@ -1,4 +1,4 @@
-"""Tasks that begin at any time, with an owner who ends them."""
+"""Background tasks that start at any time and end with their owner."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class Tasks:
-    """Tasks of one owner: `close` cancels those that run and waits for their end.
+    """Background tasks of one owner: `close` cancels the running tasks and waits for their end.
 
-    For tasks that begin outside any task, or whose failure must not end the others; else a TaskGroup. A failure is
-    logged.
+    For tasks that start outside of a task, or whose failure must not end the others; otherwise use a TaskGroup. A
+    failure is logged.
     """
 
     def __init__(self) -> None:
@@ -24,14 +24,14 @@ class Tasks:
         return len(self._running)
 
     def start_nowait(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Begin a task; on the event loop."""
+        """Start a task. Call it on the event loop."""
         task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._on_end)
         return task
 
     async def close(self) -> None:
-        """Cancel what runs and wait for its end; what takes its time to clean up is cancelled again."""
+        """Cancel the running tasks and wait for their end; a slow task is cancelled again every `AGAIN_S`."""
         while self._running:
             for task in self._running:
                 task.cancel()

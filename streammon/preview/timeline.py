@@ -1,4 +1,4 @@
-"""One camera's scores of the last minutes, thinned so that they never grow."""
+"""Timeline of one camera's scores and alerts of the last minutes, of bounded size."""
 
 import math
 from collections import deque
@@ -6,24 +6,24 @@ from collections import deque
 from streammon.records import Alert, ScoredFrame
 
 POINTS = 240  # a tile is about 350 pixels wide
-MAX_RATIO = 99.0  # a bank of one repeated picture has a threshold of next to nothing
+MAX_RATIO = 99.0  # the threshold of a bank fitted on one repeated picture is almost 0
 MAX_LEVEL = 99.0
 MIN_THRESHOLD = 1e-6
-CLOCK_SLACK_S = 10.0  # frames this much out of order are jitter; more, and the clock was set
+CLOCK_SLACK_S = 10.0  # frames out of order by up to this are jitter; by more, the clock was set
 SPANS = 100
 
 
 class Timeline:
-    """The highest score of each short step of time, and when alerts were open.
+    """Highest score of each time step, and the time spans of the alerts.
 
-    Scores are kept as multiples of the threshold at which an alert opens, so that 1 is the same height
-    on every camera, whatever its bank.
+    Scores are stored as multiples of the threshold at which an alert opens, so that 1 is the same height on every
+    camera, whatever its bank.
 
     Args:
-        history_s: How far back it reaches.
+        history_s: Length of the history in seconds.
 
     Attributes:
-        step_s: Length of one step, in seconds: a 240th of the history.
+        step_s: Length of one time step in seconds: `history_s` / 240.
 
     >>> timeline = Timeline(history_s=240.0)
     >>> timeline.add(100.2, level=-1.0, ratio=0.5)
@@ -39,12 +39,12 @@ class Timeline:
         self._spans: dict[str, tuple[float, float | None]] = {}
 
     def add(self, time_s: float, level: float, ratio: float) -> None:
-        """Take one scored frame.
+        """Add one scored frame.
 
         Args:
             time_s: Unix time of the frame.
-            level: Its level.
-            ratio: Its score in multiples of the threshold.
+            level: Level of the frame.
+            ratio: Score of the frame in multiples of the threshold.
         """
         index = math.floor(time_s / self.step_s)
         if self._points and index <= self._points[-1][0]:
@@ -56,7 +56,7 @@ class Timeline:
         self._points.append((index, level, ratio))
 
     def add_alert(self, alert: Alert) -> None:
-        """Take one message about an alert; the newest hundred alerts are kept."""
+        """Add one alert message; the newest hundred alerts are kept."""
         self._spans[alert.id] = alert.opened_s, alert.closed_s
         while len(self._spans) > SPANS:
             del self._spans[next(iter(self._spans))]
@@ -85,7 +85,7 @@ def threshold_ratio(score: ScoredFrame) -> float:
 
 
 def shown_level(level: float) -> float:
-    """A level to a hundredth, within what JSON has numbers for.
+    """A level rounded to a hundredth and limited to ±99, since JSON has no infinity; 0 for NaN.
 
     >>> shown_level(1.234), shown_level(float("inf"))
     (1.23, 99.0)

@@ -1,4 +1,4 @@
-"""Certificate and key: read before anything starts, and told apart when they're wrong."""
+"""TLS certificate and key: loaded before the start, with a separate error for each fault."""
 
 import ssl
 from pathlib import Path
@@ -8,7 +8,7 @@ from streammon.errors import ConfigError
 
 
 def tls_context(preview: PreviewConfig) -> ssl.SSLContext | None:
-    """What serves HTTPS, from TLS 1.2 on; None where no certificate is configured.
+    """TLS context of the server, for TLS 1.2 and later; None if no certificate is configured.
 
     Raises:
         ConfigError: The certificate or the key can't be used.
@@ -28,7 +28,7 @@ def tls_context(preview: PreviewConfig) -> ssl.SSLContext | None:
 
 
 def _no_password() -> str:
-    """Instead of a question on the terminal."""
+    """Password callback that raises, instead of a prompt on the terminal."""
     raise ValueError("it wants a password")
 
 
@@ -54,7 +54,7 @@ def _complaint(preview: PreviewConfig, error: Exception) -> ConfigError:
 
 
 def _holds_certificate(path: Path | None) -> bool:
-    """Whether a file's certificates can be read, key aside."""
+    """True if the certificates in a file can be read, regardless of the key."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except (ssl.SSLError, OSError, ValueError):

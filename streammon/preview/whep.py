@@ -1,4 +1,4 @@
-"""Live pictures by WebRTC: a WHEP endpoint per camera (draft-ietf-wish-whep), so that any WHEP player plays them."""
+"""Live streams by WebRTC, with a WHEP endpoint per camera (draft-ietf-wish-whep) for any WHEP player."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from streammon.preview.tasks import Tasks
 
 MAX_SESSIONS = 64
 MAX_OFFER_BYTES = 64 * 1024
-OFFER_S = 10.0  # a body may take so long to arrive
+OFFER_S = 10.0  # time limit for the body of an offer
 CONNECT_S = 15.0
 CLOSE_S = 3.0
 RETRY_AFTER_S = 10
@@ -33,7 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ViewerTrack(MediaStreamTrack):
-    """One viewer's share of a stream. It joins when the connection first asks, so nothing old waits for it."""
+    """Media track of one viewer. Joins the shared stream on the first `recv`, so that no old picture is queued."""
 
     kind = "video"
 
@@ -57,10 +57,10 @@ class ViewerTrack(MediaStreamTrack):
 
 
 class Session:
-    """One viewer's connection.
+    """WebRTC session of one viewer.
 
     Args:
-        pictures: What is shown.
+        pictures: Source of the streams.
         camera: Name of the camera.
         stream: One of `STREAMS`.
     """
@@ -75,7 +75,7 @@ class Session:
         self._track.on("ended", self.gone.set)
 
     async def serve(self, preview: "WhepSessions", offer: str, answer: asyncio.Future[str]) -> None:
-        """Answer the offer, then send pictures until the viewer is gone; sets `answer` or its error."""
+        """Answer the offer, then stream until the viewer is gone; sets the result or exception of `answer`."""
         peer = RTCPeerConnection(preview.rtc_configuration)
         peer.on("connectionstatechange", lambda: self._on_state(peer.connectionState))
         try:
@@ -83,7 +83,7 @@ class Session:
                 with candidates_of(preview.addresses):
                     text = await self._answer(peer, offer)
             except Exception as error:
-                if not answer.done():  # else the one who asked has gone
+                if not answer.done():  # else the client has disconnected
                     answer.set_exception(error)
                 return
             if answer.done():
@@ -132,18 +132,18 @@ class Session:
 
 
 class WhepSessions:
-    """Every viewer by WebRTC.
+    """WebRTC sessions of all viewers, and the WHEP routes.
 
     Args:
-        pictures: What is shown.
-        preview: Where it listens, and who else's pages may play it.
+        pictures: Source of the streams.
+        preview: Host, ICE servers and allowed origins.
 
     Attributes:
-        addresses: Of the candidates; the machine's own at the start.
-        rtc_configuration: What each peer connection is made with.
+        addresses: Local addresses offered as ICE candidates, as found at the start.
+        rtc_configuration: Configuration of every peer connection.
 
     Raises:
-        ConfigError: The host or an ICE server is wrong.
+        ConfigError: The host can't be resolved, or an ICE server's URL is invalid.
     """
 
     def __init__(self, pictures: LivePictures, preview: PreviewConfig) -> None:
@@ -157,7 +157,7 @@ class WhepSessions:
 
     @property
     def count(self) -> int:
-        """Sessions now, those that are only connecting included."""
+        """Number of sessions, including those still connecting."""
         return len(self._sessions)
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -172,7 +172,7 @@ class WhepSessions:
         ]
 
     async def close(self) -> None:
-        """End every session, and take no more."""
+        """End every session and refuse new ones."""
         self._closing = True
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in self._sessions.values():
@@ -201,7 +201,7 @@ class WhepSessions:
         response = web.Response(status=201, text=answer, content_type=SDP)
         response.headers["Location"] = f"/whep/session/{session_id}"
         for server in self.rtc_configuration.iceServers or []:
-            if server.username is None:  # passwords stay here: one relay is enough for both sides
+            if server.username is None:  # one relay serves both sides, so no password is sent
                 response.headers.add("Link", f'<{server.urls}>; rel="ice-server"')
         return response
 
@@ -220,7 +220,7 @@ class WhepSessions:
 
     async def _patch(self, request: web.Request) -> web.Response:
         self._session_of(request)
-        raise web.HTTPMethodNotAllowed("PATCH", ["DELETE", "OPTIONS"])  # we find a viewer when it calls: no trickle
+        raise web.HTTPMethodNotAllowed("PATCH", ["DELETE", "OPTIONS"])  # no trickle ICE, see `checked_offer`
 
     def _session_of(self, request: web.Request) -> tuple[Session, asyncio.Task[None]]:
         found = self._sessions.get(request.match_info["id"])
@@ -242,7 +242,7 @@ class WhepSessions:
         return preflight
 
     def _with_origin(self, handler: Handler) -> Handler:
-        """Let pages of the configured origins read the answer, errors too."""
+        """Add the CORS headers with which pages of the configured origins may read the response, errors included."""
 
         async def answered(request: web.Request) -> web.StreamResponse:
             origin = request.headers.get("Origin", "")
@@ -262,12 +262,12 @@ class WhepSessions:
 
 
 async def body_of(request: web.Request) -> str:
-    """The body of a request that must be short, and not take long.
+    """Text of an offer's body, limited in size and time.
 
     Raises:
-        web.HTTPRequestEntityTooLarge: It is longer than an offer can be.
-        web.HTTPRequestTimeout: It didn't arrive in time.
-        BadOfferError: It isn't text.
+        web.HTTPRequestEntityTooLarge: The body is longer than `MAX_OFFER_BYTES`.
+        web.HTTPRequestTimeout: The body didn't arrive within `OFFER_S`.
+        BadOfferError: The body isn't UTF-8.
     """
     body = bytearray()
     try:

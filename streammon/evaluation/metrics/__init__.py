@@ -1,7 +1,7 @@
-"""Figures of frames, pixels, regions and tracks, their null controls and their uncertainty.
+"""Metrics at frame, pixel, region and track level, with null controls and bootstrap intervals.
 
-Light: numpy, scipy, scikit-learn and OpenCV, no torch. `frame_table` gives everything at frame level in one call;
-`PixelLevel` and `RegionLevel` take maps one at a time, in memory that doesn't grow.
+Uses numpy, scipy, scikit-learn and OpenCV, no torch. `frame_table` computes every frame-level metric in one call;
+`PixelLevel` accumulates maps one at a time and `RegionLevel` clip by clip, so no map is kept.
 """
 
 from streammon.evaluation.metrics.bootstrap import Interval, intervals

@@ -1,9 +1,9 @@
-"""How far the figures would move on other clips of the same kind: the bootstrap over clips.
+"""Bootstrap intervals of the frame-level figures, by resampling clips.
 
-Frames of one clip resemble each other, so clips are drawn with replacement, whole; of still images the images are.
-A resample is a weight for every clip. What is costly is done once: frames are sorted and ties found, AUROC of each
-clip and alarms at each threshold kept. A resample then needs three sums over the sorted frames (AUROC of everything
-and of each scene, average precision, EER) and a few over clips and events (all other figures, recomputed exactly).
+Frames of one clip are correlated, so whole clips are drawn with replacement (single images, for still images).
+A resample is a weight for every clip. The costly steps are done once: frames are sorted, ties found, and the AUROC of
+each clip and the alarms at each threshold cached. A resample then needs a few sums over the sorted frames (AUROC of
+everything and of each scene, average precision, EER) and over clips and events (all other figures, computed exactly).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ from streammon.evaluation.metrics.frames import (
 )
 
 RESAMPLES = 1000
-LEVEL = 95.0  # per cent of the resamples inside
+LEVEL = 95.0  # per cent of the resamples within an interval
 Weights = NDArray[np.int64]
 
 
@@ -42,9 +42,9 @@ class Interval:
     """A percentile interval.
 
     Attributes:
-        low: Its lower end; None where no resample defines the figure, or there is a single clip to draw from.
-        high: Its upper end.
-        undefined: Resamples that were left out, because the figure isn't defined in them.
+        low: Lower end; None where the figure is defined in no resample, or there is a single unit to draw from.
+        high: Upper end; None likewise.
+        undefined: Number of resamples left out because the figure isn't defined in them.
     """
 
     low: float | None
@@ -53,9 +53,9 @@ class Interval:
 
 
 def intervals(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Interval]:
-    """The 95 % interval of each of `frame_measures`, by name; the same for the same seed.
+    """The 95 % interval of each figure of `frame_measures`, by name; the same for the same seed.
 
-    Clips are drawn, of still images the images. With a single one every resample is alike and there is no interval.
+    Clips are resampled, or images in the case of still images. A single clip or image has no interval.
     """
     reweighted = Reweighted(clips)
     drawn: dict[str, list[float | None]] = {figure.name: [] for figure in figures(clips)}
@@ -66,21 +66,21 @@ def intervals(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAM
 
 
 def auroc_interval(clips: Sequence[ClipScores], seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """The 95 % interval of the AUROC over all frames alone: the same as `intervals` gives, sooner."""
+    """The 95 % interval of the micro AUROC alone: equal to the one from `intervals`, but faster to compute."""
     reweighted = Reweighted(clips)
     values = [reweighted.micro_auroc(weights) for weights in _resamples(reweighted.units, seed, resamples)]
     return percentile_interval(values, reweighted.units)
 
 
 def _resamples(units: int, seed: int, resamples: int) -> Iterator[Weights]:
-    """How often each of the units is drawn, (U,) for each resample."""
+    """(U,) number of times each unit is drawn, for each resample."""
     generator = np.random.default_rng(seed)
     for _ in range(resamples):
         yield np.bincount(generator.integers(units, size=units), minlength=units)
 
 
 def percentile_interval(values: Sequence[float | None], units: int) -> Interval:
-    """The interval of a figure's resamples; none where they were drawn from a single unit."""
+    """Percentile interval of a figure's resampled values; without ends where there is a single unit to draw from."""
     defined = [value for value in values if value is not None]
     if units < 2 or not defined:
         return Interval(None, None, len(values) - len(defined))
@@ -89,11 +89,10 @@ def percentile_interval(values: Sequence[float | None], units: int) -> Interval:
 
 
 class Reweighted:
-    """The figures of clips of which each counts a number of times: what `frame_measures` says of a list in which
-    each stands that often, at a fraction of the cost.
+    """Figures of weighted clips: `frame_measures` of a list that repeats each clip as often as its weight says.
 
     Attributes:
-        units: How many weights there are: one a clip, of still images one an image.
+        units: Number of weights: one per clip, or one per image in the case of still images.
     """
 
     def __init__(self, clips: Sequence[ClipScores]) -> None:
@@ -112,7 +111,7 @@ class Reweighted:
             self._clips = ClipFigures(clips)
 
     def measures(self, weights: Weights) -> dict[str, float | None]:
-        """Every figure by name, as `frame_measures` orders them.
+        """Every figure by name, in the order of `frame_measures`.
 
         Args:
             weights: (U,) how often each unit counts.
@@ -135,13 +134,13 @@ class Reweighted:
 
 
 class SortedFrames:
-    """Frames sorted once, by group and then score, with ties found, to be weighted again and again.
+    """Frames sorted by group and then score, with ties found, for fast counts under changing weights.
 
     Args:
-        scores: (N,)
-        labels: (N,)
-        groups: (N,) numbers from 0, each used; an AUROC is computed for each.
-        units: (N,) which weight is each frame's.
+        scores: (N,) frame scores.
+        labels: (N,) bool, True where a frame is abnormal.
+        groups: (N,) group numbers from 0, without gaps; an AUROC is computed for each group.
+        units: (N,) index of each frame's weight.
     """
 
     def __init__(self, scores: Floats, labels: Flags, groups: NDArray[np.int64], units: NDArray[np.int64]) -> None:
@@ -153,13 +152,13 @@ class SortedFrames:
         self._groups = np.flatnonzero(new_group[self._ties])  # index of each group's first tie
 
     def counted(self, weights: Weights) -> tuple[Weights, Weights]:
-        """Weighted normal and abnormal frames of each score: two (K,), ascending by group and score."""
+        """Weighted numbers of normal and abnormal frames at each score: (K,) each, ascending by group and score."""
         counts = weights[self._units]
         abnormal = np.add.reduceat(np.where(self._labels, counts, 0), self._ties)
         return np.add.reduceat(counts, self._ties) - abnormal, abnormal
 
     def aurocs(self, normal: Weights, abnormal: Weights) -> Floats:
-        """(G,) AUROC of each group, nan where a class has no weight there; from what `counted` gave."""
+        """(G,) AUROC of each group from the numbers of `counted`; nan where a class has no weight in the group."""
         below = np.cumsum(normal) - normal
         below = below - np.repeat(below[self._groups], np.diff(np.append(self._groups, len(below))))
         won = np.add.reduceat(abnormal * (below + normal / 2), self._groups)
@@ -169,7 +168,7 @@ class SortedFrames:
 
 
 class ClipFigures:
-    """The figures that are sums over clips and events."""
+    """Figures that are computed from values of single clips and events: macro AUROC, false alarms, delays."""
 
     def __init__(self, clips: Sequence[ClipScores]) -> None:
         self._clips = clips
@@ -181,7 +180,7 @@ class ClipFigures:
         peaks = [event_peaks(clip) for clip in clips]
         self._peaks = np.concatenate(peaks)
         self._event_clips = np.repeat(np.arange(len(clips)), [len(its_peaks) for its_peaks in peaks])
-        # at most one threshold an event
+        # the cache is bounded: every threshold is the peak score of an event
         self._at: Callable[[float], tuple[Weights, Weights, Floats]] = lru_cache(maxsize=None)(self._count_at)
 
     def macros(self, weights: Weights) -> list[float | None]:
@@ -192,7 +191,7 @@ class ClipFigures:
         return [plain, float(self._padded @ weights / weights.sum())]
 
     def at_caught(self, weights: Weights, caught: float) -> list[float | None]:
-        """The figures of `event_figures`, in their order."""
+        """Values of `event_figures(caught)`, in the same order."""
         event_weights = weights[self._event_clips]
         threshold = highest_threshold(self._peaks, event_weights, caught)
         if threshold is None:
@@ -221,16 +220,16 @@ def _defined_mean(values: Floats) -> float | None:
 
 
 def _average_precision(normal: Weights, abnormal: Weights) -> float | None:
-    """From weighted frames at or above each score, from the highest down."""
+    """Average precision from the (K,) weighted numbers of frames at or above each score, scores descending."""
     if abnormal[-1] == 0:
         return None
-    precision = abnormal / np.maximum(normal + abnormal, 1)  # where nothing has weight yet, nothing is gained either
+    precision = abnormal / np.maximum(normal + abnormal, 1)  # where both are 0 the gain is 0 too
     gained = np.diff(abnormal, prepend=0)
-    return float((precision * gained).sum() / abnormal[-1])  # a matrix product would wake every core for this
+    return float((precision * gained).sum() / abnormal[-1])  # not `@`, which would start BLAS threads on every core
 
 
 def _equal_error_rate(normal: Weights, abnormal: Weights) -> float | None:
-    """From weighted frames at or above each score, from the highest down."""
+    """Equal error rate from the (K,) weighted numbers of frames at or above each score, scores descending."""
     if normal[-1] == 0 or abnormal[-1] == 0:
         return None
     zero = np.zeros(1)  # the curve's first point

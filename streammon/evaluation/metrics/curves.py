@@ -1,4 +1,4 @@
-"""Curves as arrays: thinned to be drawn, integrated up to a limit."""
+"""Curves as arrays: thinned for plotting, integrated up to a limit."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 
 
 def thinned(x: Floats, y: Floats, points: int) -> tuple[Floats, Floats]:
-    """At most `points` of the points of a curve that ascends in both, evenly along x + y, both ends kept.
+    """At most `points` points of a curve that ascends in x and y, spaced evenly along x + y, both ends kept.
 
     >>> x = np.linspace(0, 1, 10_001)
     >>> [len(axis) for axis in thinned(x, x, 2000)]
@@ -26,9 +26,9 @@ def cut(x: Floats, y: Floats, limit: float) -> tuple[Floats, Floats]:
     """The part of a curve with x <= limit, ending exactly there by linear interpolation.
 
     Args:
-        x: (N,) ascending, from at most `limit` on.
-        y: (N,)
-        limit: Where it ends; a curve that ends earlier is left as it is.
+        x: (N,) ascending, the first at most `limit`.
+        y: (N,) values of the curve.
+        limit: Largest x of the part; a curve that ends earlier is returned whole.
 
     >>> cut(np.array([0.0, 0.5, 1.0]), np.array([0.0, 1.0, 2.0]), 0.75)
     (array([0.  , 0.5 , 0.75]), array([0. , 1. , 1.5]))
@@ -58,7 +58,7 @@ def log_area(x: Floats, y: Floats, low: float, high: float) -> float:
 
     Args:
         x: (N,) ascending, from at most `low` to at least `high`.
-        y: (N,)
+        y: (N,) values of the curve.
         low: Lower limit, above 0.
         high: Upper limit.
     """

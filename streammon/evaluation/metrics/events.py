@@ -1,10 +1,10 @@
-"""Events: what a user of alerts feels. How often they ring for nothing, and how late they ring for something.
+"""Event-level figures: false alarms and detection delays.
 
-An event is a maximal run of abnormal frames of a clip. It is caught at a threshold where one of its frames scores at
-or above it. An alarm is a run of frames at or above the threshold; two runs less than a second apart are one.
+An event is a maximal run of abnormal frames of a clip. It is caught if one of its frames scores at or above the
+threshold. An alarm is a run of frames at or above the threshold; two runs less than a second apart are one alarm.
 
-An alarm that never ends touches an event and so counts as no false alarm, and is never late. `false_alarm_share`
-shows it: all of the normal footage lies in alarm.
+An alarm that never ends overlaps an event, so it counts as no false alarm and detects without delay.
+`false_alarm_share` exposes such an alarm: all of the normal footage lies in alarm.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from streammon.evaluation.metrics.frames import ClipScores, Flags, Floats
 
-MERGED_WITHIN_S = 1.0  # two alarms closer than this are one to whoever reads them
+MERGED_WITHIN_S = 1.0  # closer alarms are merged: an operator perceives one alarm
 Runs = NDArray[np.int64]
 """(R, 2): first frame of each run, and the frame after its last."""
 
 
 def runs(flags: Flags, gap: float = 1.0) -> Runs:
-    """The maximal runs of True; two whose nearest frames lie less than `gap` frames apart are one.
+    """The maximal runs of True, merged where their nearest frames lie less than `gap` frames apart.
 
     >>> runs(np.array([True, False, True, True, False, False, True])).tolist()
     [[0, 1], [2, 4], [6, 7]]
@@ -53,7 +53,7 @@ def highest_threshold(peaks: Floats, weights: NDArray[np.int64], caught: float) 
     cumulated = np.cumsum(weights[order])
     if not len(cumulated) or cumulated[-1] == 0:
         return None
-    needed = int(np.ceil(caught * cumulated[-1] - 1e-9))  # 0.8 x 5 events are 4, whatever floats say
+    needed = int(np.ceil(caught * cumulated[-1] - 1e-9))  # 0.8 x 5 events are 4 despite rounding
     return float(peaks[order[np.searchsorted(cumulated, needed)]])
 
 
@@ -67,7 +67,7 @@ def false_alarms(clip: ClipScores, threshold: float) -> int:
     """Alarms of a clip that touch no abnormal frame from their first frame to their last.
 
     Raises:
-        ValueError: The clip has no time.
+        ValueError: The clip has still images (`fps` is 0).
     """
     if clip.fps == 0:
         raise ValueError(f"clip '{clip.name}' has no time, so no alarms")
@@ -77,7 +77,7 @@ def false_alarms(clip: ClipScores, threshold: float) -> int:
 
 
 def normal_hours(clip: ClipScores) -> float:
-    """Hours of normal footage in a clip; it needs time."""
+    """Hours of normal footage in a clip, whose `fps` must be above 0."""
     return float((~clip.labels).sum() / clip.fps / 3600)
 
 
@@ -107,13 +107,13 @@ def false_alarm_share(clips: Sequence[ClipScores], caught: float) -> float | Non
 
 @dataclass(frozen=True)
 class DetectionDelay:
-    """How late events are noticed, at one threshold.
+    """Detection delay of the events at one threshold.
 
     Attributes:
-        median_s: Median over the caught events.
-        mean_s: Mean over them.
-        caught: How many were caught.
-        missed: How many were not.
+        median_s: Median over the caught events, in seconds.
+        mean_s: Mean over the caught events, in seconds.
+        caught: Number of caught events.
+        missed: Number of missed events.
     """
 
     median_s: float
@@ -123,7 +123,7 @@ class DetectionDelay:
 
 
 def event_delays_s(clip: ClipScores, threshold: float) -> Floats:
-    """(E,) seconds from each event's first frame to its first one at or above the threshold; nan where missed."""
+    """(E,) seconds from each event's first frame to its first frame at or above the threshold; nan if missed."""
     delays = np.full(len(events := runs(clip.labels)), np.nan)
     for number, (start, stop) in enumerate(events):
         reached = np.flatnonzero(clip.scores[start:stop] >= threshold)
@@ -133,7 +133,7 @@ def event_delays_s(clip: ClipScores, threshold: float) -> Floats:
 
 
 def detection_delay_s(clips: Sequence[ClipScores], caught: float) -> DetectionDelay | None:
-    """How late the events are noticed at the threshold that catches the share `caught` of them.
+    """Detection delay at the threshold that catches the share `caught` of events.
 
     None for still images and without an event.
     """

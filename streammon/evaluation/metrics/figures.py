@@ -1,4 +1,4 @@
-"""Which figures a table holds, in order, and under which names."""
+"""The figures of a table: names, units and order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from streammon.evaluation.metrics.frames import (
     padded_macro_auroc,
 )
 
-CAUGHT = (0.80, 0.95)  # shares of events caught at which alarms and delays are counted
+CAUGHT = (0.80, 0.95)  # shares of events caught that set the thresholds for false alarms and delays
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Figure:
     """One row of a table.
 
     Attributes:
-        name: As shown.
-        compute: The figure of some clips; None where it isn't defined.
-        unit: Empty for shares, else `s`, `per hour`.
-        higher_is_better: Which way is good.
+        name: Name shown in the table.
+        compute: Function from scored clips to the figure; it returns None where the figure isn't defined.
+        unit: Empty for shares, else `s` or `per hour`.
+        higher_is_better: True if higher values are better.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Figure:
 
 
 def figures(clips: Sequence[ClipScores]) -> tuple[Figure, ...]:
-    """What is measured of these clips: the means over scenes only where there are several, time only of video."""
+    """Figures of these clips: a mean over scenes if there are several, macro AUROC and events only for video."""
     still = is_still(clips)
     chosen = [Figure("AUROC" if still else "AUROC, micro", micro_auroc)]
     if not still:
@@ -52,7 +52,7 @@ def figures(clips: Sequence[ClipScores]) -> tuple[Figure, ...]:
 
 
 def event_figures(caught: float) -> tuple[Figure, ...]:
-    """What alarms cost at the threshold that catches this share of events."""
+    """False alarms and detection delays at the threshold that catches the share `caught` of events."""
 
     def median_delay_s(clips: Sequence[ClipScores]) -> float | None:
         delay = detection_delay_s(clips, caught)

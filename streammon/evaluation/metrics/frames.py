@@ -1,7 +1,7 @@
-"""Frame level: how well one score a frame tells abnormal frames from normal ones.
+"""Frame-level figures: separation of abnormal from normal frames by one score per frame.
 
-Every figure is a pure function of the scored clips, and None where it isn't defined, as an AUROC without normal
-frames. Nothing here normalises scores per clip: that is a post-processing, named and warned of in `smoothing`.
+Every figure is a pure function of the scored clips, and None where it isn't defined, such as an AUROC without normal
+frames. No function here normalises scores per clip: `smoothing` does so on request, with a warning in the report.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,18 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """One scored clip and its truth.
+    """Scores and ground-truth labels of one clip.
 
     Attributes:
-        name: Its name.
-        scene: Its scene.
+        name: Name of the clip.
+        scene: Scene of the clip.
         scores: (T,) float64, higher is more abnormal.
-        labels: (T,) bool, whether a frame is abnormal.
+        labels: (T,) bool, True where a frame is abnormal.
         fps: Scored frames a second; 0 for still images, which have no time.
 
     Raises:
-        ValueError: Scores and labels differ in length or are empty, a score isn't finite, `fps` is negative.
+        ValueError: Scores and labels differ in shape or are empty, labels aren't bool, a score isn't finite, or `fps`
+            is negative or not finite.
     """
 
     name: str
@@ -52,10 +53,10 @@ class ClipScores:
 
 
 def is_still(clips: Sequence[ClipScores]) -> bool:
-    """Whether these are still images.
+    """True if the clips have still images, whose `fps` is 0.
 
     Raises:
-        ValueError: No clips, or some with time and some without.
+        ValueError: There are no clips, or both still images and video.
     """
     without_time = {clip.fps == 0 for clip in clips}
     if len(without_time) != 1:
@@ -85,24 +86,26 @@ def micro_auroc(clips: Sequence[ClipScores]) -> float | None:
 
 
 def macro_auroc(clips: Sequence[ClipScores]) -> float | None:
-    """Mean over the clips of each one's AUROC; clips of a single class are left out, for they have none."""
+    """Mean AUROC over clips; clips of a single class have no AUROC and are left out."""
     return _mean([auroc(clip.scores, clip.labels) for clip in clips])
 
 
 def padded_macro_auroc(clips: Sequence[ClipScores]) -> float | None:
-    """Mean over all clips of each one's AUROC, with one normal and one abnormal frame added to every clip.
+    """Mean AUROC over clips, with one normal and one abnormal frame added to every clip.
 
-    The field's convention: a label 0 with score 0 and a label 1 with score 1 are joined to scores normalised to
-    0..1. Here the added normal frame scores below all others and the abnormal one above all, whatever their range.
-    It defines single-class clips, always as a perfect 1, and lifts the others: a constant score gets more than 0.5.
+    The convention of the literature appends a label 0 with score 0 and a label 1 with score 1 to scores normalised to
+    0..1. Here the added normal frame scores below all others and the added abnormal frame above all others, whatever
+    the range of the scores. A single-class clip always gets a perfect 1, and the AUROC of other clips rises: a
+    constant score gets more than 0.5.
     """
     return _mean([_padded_auroc(clip) for clip in clips])
 
 
 def _padded_auroc(clip: ClipScores) -> float:
-    """Of A abnormal and N normal frames with AUROC u: u A N pairs, and the added two win all of theirs.
+    """AUROC of a padded clip: (u A N + A + N + 1) / ((A + 1) (N + 1)).
 
-    That is (u A N + A + N + 1) / ((A + 1) (N + 1)).
+    u is the AUROC of the clip's A abnormal and N normal frames. The A + N + 1 pairs with an added frame are all in
+    the right order.
     """
     abnormal = int(clip.labels.sum())
     normal = len(clip.labels) - abnormal
@@ -124,9 +127,9 @@ def scene_aurocs(clips: Sequence[ClipScores]) -> dict[str, float | None]:
 
 
 def mean_scene_auroc(clips: Sequence[ClipScores]) -> float | None:
-    """Mean over the scenes of each one's AUROC; scenes of a single class are left out.
+    """Mean AUROC over scenes; scenes of a single class are left out.
 
-    What MVTec AD's users report as the mean over categories.
+    On MVTec AD this is the usual mean over categories.
     """
     return _mean(list(scene_aurocs(clips).values()))
 
@@ -134,16 +137,16 @@ def mean_scene_auroc(clips: Sequence[ClipScores]) -> float | None:
 def average_precision(clips: Sequence[ClipScores]) -> float | None:
     """Average precision over all frames of all clips: the sum of precision times gain in recall.
 
-    A score without knowledge gets the share of abnormal frames. None without an abnormal frame.
+    An uninformative score gets the share of abnormal frames. None without an abnormal frame.
     """
     scores, labels = joined(clips)
     return float(average_precision_score(labels, scores)) if labels.any() else None
 
 
 def equal_error_rate(clips: Sequence[ClipScores]) -> float | None:
-    """Where as large a share of normal frames alarms as of abnormal frames is missed, over all frames of all clips.
+    """Equal error rate over all frames of all clips: the FPR at which FPR = 1 - TPR; None for a single class.
 
-    The ROC curve is interpolated linearly, so the rate is defined between two thresholds too.
+    The ROC curve is interpolated linearly between thresholds.
     """
     scores, labels = joined(clips)
     if labels.all() or not labels.any():
@@ -153,16 +156,16 @@ def equal_error_rate(clips: Sequence[ClipScores]) -> float | None:
 
 
 def equal_error(false_positives: Floats, true_positives: Floats) -> float:
-    """Where the curve through (0, 0) and these points crosses FPR = 1 - TPR.
+    """FPR at which a ROC curve, linear between its points, crosses FPR = 1 - TPR.
 
     Args:
-        false_positives: (N,) false-positive rates, ascending to 1.
+        false_positives: (N,) false-positive rates, ascending from 0 to 1.
         true_positives: (N,) true-positive rates, ascending to 1.
 
     >>> equal_error(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.75, 1.0]))  # 1 - TPR falls by 1/2 as FPR grows by 1
     0.3333333333333333
     """
-    excess = false_positives + true_positives - 1  # ascending from -1 to 1: no point can be passed twice
+    excess = false_positives + true_positives - 1  # ascending to 1, so there is one crossing of 0
     after = int(np.searchsorted(excess, 0.0))
     if after == 0 or excess[after] == 0:
         return float(false_positives[after])
@@ -172,7 +175,7 @@ def equal_error(false_positives: Floats, true_positives: Floats) -> float:
 
 
 def frame_roc(clips: Sequence[ClipScores], points: int = 2000) -> tuple[Floats, Floats] | None:
-    """The ROC curve over all frames of all clips, thinned to draw: FPR and TPR, (N,) each with N <= `points`."""
+    """ROC curve over all frames of all clips, thinned for plotting: FPR and TPR, (N,) each with N <= `points`."""
     scores, labels = joined(clips)
     if labels.all() or not labels.any():
         return None
@@ -181,6 +184,6 @@ def frame_roc(clips: Sequence[ClipScores], points: int = 2000) -> tuple[Floats, 
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of those that are defined; None where none is."""
+    """Mean of the values that are defined; None where no value is."""
     defined = [value for value in values if value is not None]
     return sum(defined) / len(defined) if defined else None

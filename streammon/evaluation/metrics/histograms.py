@@ -1,4 +1,4 @@
-"""Histograms of float32 values whose range nobody knows in advance, at the same relative resolution everywhere."""
+"""Histogram bins for float32 values of unknown range, with a constant relative resolution."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,19 +6,19 @@ from numpy.typing import NDArray
 Bins = NDArray[np.intp]
 Values = NDArray[np.float32]
 
-DROPPED_BITS = 8  # of 23 of the fraction: 15 remain, so values closer than 1 in 32,768 may share a bin
+DROPPED_BITS = 8  # of the 23 bits of the fraction 15 remain, so values closer than 1 in 32,768 may share a bin
 INFINITY_BITS = 0x7F800000
-BINS = INFINITY_BITS >> DROPPED_BITS  # 8.4 million; pages never written take no memory
+BINS = INFINITY_BITS >> DROPPED_BITS  # 8.4 million; memory pages that are never written are not allocated
 
 
 def bins_of(values: Values) -> Bins:
-    """The bin of each value; ascending with it, for the bit patterns of non-negative floats sort as integers.
+    """Bin of each value, ascending with the value: bit patterns of non-negative floats sort as integers.
 
     Args:
         values: Any shape, float32, finite and non-negative.
 
     Raises:
-        ValueError: Some are not.
+        ValueError: A value is negative or not finite.
     """
     patterns = np.ascontiguousarray(values, dtype=np.float32).view(np.int32)
     if patterns.size and (patterns.min() < 0 or patterns.max() >= INFINITY_BITS):

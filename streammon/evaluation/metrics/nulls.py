@@ -1,6 +1,6 @@
-"""Null controls: scores that know nothing of the picture. A figure means as much as it exceeds theirs.
+"""Null controls: scores computed without the frames, as baselines for every figure.
 
-Each takes scored clips and gives the same clips with its own scores, to go through the same post-processing.
+Each function returns the given clips with null scores, which then get the same post-processing as the real scores.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from streammon.evaluation.metrics.frames import ClipScores, by_scene
 
-NOISE_DRAWS = 10  # that a figure of noise is the mean of: on a few images a single draw may look like knowledge
+NOISE_DRAWS = 10  # averaged, because on a few images a single draw may score well by chance
 
 
 def constant_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
@@ -25,7 +25,7 @@ def noise_scores(clips: Sequence[ClipScores], seed: int) -> list[ClipScores]:
 
 
 def scene_rate_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
-    """For every frame the share of its scene's frames that are abnormal: an oracle that knows scenes and no frame."""
+    """Share of abnormal frames in each frame's scene: an oracle that separates scenes, but no frames within one."""
     rates = {
         scene: float(np.concatenate([clip.labels for clip in its_clips]).mean())
         for scene, its_clips in by_scene(clips).items()
@@ -34,5 +34,5 @@ def scene_rate_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
 
 
 def clip_rate_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
-    """For every frame the share of its clip's frames that are abnormal: an oracle that knows clips and no frame."""
+    """Share of abnormal frames in each frame's clip: an oracle that separates clips, but no frames within one."""
     return [replace(clip, scores=np.full(len(clip.labels), clip.labels.mean())) for clip in clips]

@@ -1,8 +1,8 @@
-"""Pixel level: figures over billions of pixels, from histograms that take the maps one at a time.
+"""Pixel-level figures over billions of pixels, from histograms that are updated one map at a time.
 
-All figures need no more than how many normal pixels lie in each bin, how many abnormal ones, and how many of the
-abnormal ones where each counts for its region's or its image's share, so memory doesn't grow with the footage.
-Pixels that share a bin count as tied: `PixelLevel.tied` bounds what that can move.
+All figures are computed from histograms of the normal pixels, of the abnormal pixels, and of the abnormal pixels
+weighted by 1 / (size of the pixel's region) and by 1 / (abnormal pixels of the pixel's image), so memory doesn't grow
+with the footage. Pixels in one bin count as tied: `PixelLevel.tied` bounds the resulting error of the AUROC.
 """
 
 from abc import ABC, abstractmethod
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from streammon.evaluation.metrics.curves import area, cut, log_area, thinned
 from streammon.evaluation.metrics.histograms import BINS, bins_of, lowest_of
 
-PRO_LIMIT = 0.3  # the field's, from MVTec AD (Bergmann et al., 2021)
-AUPIMO_LIMITS = (1e-5, 1e-4)  # arXiv:2401.01984
+PRO_LIMIT = 0.3  # of the FPR, as in MVTec AD (Bergmann et al., 2021)
+AUPIMO_LIMITS = (1e-5, 1e-4)  # of the FPR, as in arXiv:2401.01984
 CURVE_POINTS = 2000  # more than a plot has pixels
 CONNECTIVITY = 8  # pixels that touch at a corner are one region
 
@@ -26,15 +26,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Cumulated:
-    """What lies at or above each used bin, from the highest down: one point of every curve each.
+    """Pixels at or above each used bin, from the highest bin down; each entry gives one point of every curve.
 
     Attributes:
-        bins: (K,) the bins with any pixel, descending.
+        bins: (K,) bins that contain a pixel, descending.
         normal: (K,) normal pixels of all images.
-        normal_images: (K,) pixels of the images without an abnormal one.
+        normal_images: (K,) pixels of the images without an abnormal pixel.
         abnormal: (K,) abnormal pixels.
-        by_region: (K,) share of each region at or above, summed over regions.
-        by_image: (K,) share of each image's abnormal pixels at or above, summed over abnormal images.
+        by_region: (K,) share of each region's pixels at or above the bin, summed over regions.
+        by_image: (K,) share of each image's abnormal pixels at or above the bin, summed over abnormal images.
     """
 
     bins: NDArray[np.intp]
@@ -46,18 +46,18 @@ class Cumulated:
 
     @classmethod
     def of(cls, bins: NDArray[np.intp], histograms: Floats) -> Self:
-        """From `PixelLevel.histograms`: (K,) ascending bins and (5, K) what lies in each."""
+        """Cumulate (K,) ascending bins and (5, K) histograms, as `PixelLevel.histograms` returns them."""
         outside, normal_images, abnormal, by_region, by_image = np.cumsum(histograms[:, ::-1], axis=1)
         return cls(bins[::-1], outside + normal_images, normal_images, abnormal, by_region, by_image)
 
 
 class PixelFigures(ABC):
-    """The figures of images whose histograms are known.
+    """Pixel-level figures, computed from cumulated histograms.
 
     Attributes:
-        regions: 8-connected regions of their masks.
-        normal_images: Images without an abnormal pixel.
-        abnormal_images: The others.
+        regions: Number of 8-connected regions of the masks.
+        normal_images: Number of images without an abnormal pixel.
+        abnormal_images: Number of images with an abnormal pixel.
     """
 
     regions: float
@@ -77,13 +77,13 @@ class PixelFigures(ABC):
         return float(np.trapezoid(_from_0(above.abnormal), _from_0(above.normal))) / self._pairs
 
     def tied(self) -> float:
-        """At most this far is `auroc` from the exact one: half the share of pairs in one bin; 0 without pairs."""
+        """Upper bound of the error of `auroc` from binning: half the share of pairs in one bin; 0 without pairs."""
         above = self.cumulated
         normal, abnormal = np.diff(above.normal, prepend=0), np.diff(above.abnormal, prepend=0)
         return float((normal * abnormal).sum()) / 2 / self._pairs if self._has_both else 0.0
 
     def average_precision(self) -> float | None:
-        """Average precision of pixels; None without an abnormal one."""
+        """Average precision of pixels; None without an abnormal pixel."""
         above = self.cumulated
         if not self.abnormal_images:
             return None
@@ -93,22 +93,24 @@ class PixelFigures(ABC):
     def pro(self, limit: float = PRO_LIMIT) -> float | None:
         """Per-region overlap: area under `pro_curve` up to `limit`, by trapezoids, over `limit`.
 
-        The curve: the share of a region at or above a threshold, averaged over regions of whatever size, against
-        the share of all images' normal pixels at or above it. None without a region or without a normal pixel.
+        The curve has one point per threshold. Its y is the share of a region's pixels at or above the threshold,
+        averaged over regions of whatever size; its x is the same share of the normal pixels of all images (FPR).
+        None without a region or without a normal pixel.
         """
         return area(*self._pro_points(), limit) if self._has_both else None
 
     def aupimo(self, low: float = AUPIMO_LIMITS[0], high: float = AUPIMO_LIMITS[1]) -> float | None:
-        """Per-image overlap where hardly any normal image alarms (Bertoldo et al., arXiv:2401.01984).
+        """Per-image overlap at very low false-positive rates of normal images (Bertoldo et al., arXiv:2401.01984).
 
-        The curve: the share of an image's abnormal pixels at or above a threshold, averaged over abnormal images,
-        against the share of the normal images' pixels at or above it. Its mean over ln FPR from `low` to `high`; that
-        equals the paper's mean over images of each one's area. The curve is linear in FPR between its points and
-        integrated exactly; the paper sums trapezoids over ln FPR, which is the same in the limit of many pixels.
+        The curve has one point per threshold. Its y is the share of an image's abnormal pixels at or above the
+        threshold, averaged over abnormal images; its x is the same share of the pixels of normal images (FPR).
+        The result is the mean of y over ln FPR from `low` to `high`, which equals the paper's mean over images of the
+        area of each image. The curve is linear in FPR between its points and integrated exactly; the paper sums
+        trapezoids over ln FPR, which is the same in the limit of many pixels.
 
         Returns:
             0 to 1; None without abnormal images, and where the normal images have fewer than 1 / `low` pixels, so
-            that a single one of them is more than `low`.
+            that a single pixel is an FPR above `low`.
         """
         above = self.cumulated
         if not self.abnormal_images or not self.normal_images or above.normal_images[-1] * low < 1:
@@ -117,7 +119,7 @@ class PixelFigures(ABC):
         return log_area(x, _from_0(above.by_image) / self.abnormal_images, low, high)
 
     def roc(self) -> tuple[Floats, Floats] | None:
-        """FPR and TPR over all pixels, (N,) each, thinned to draw."""
+        """FPR and TPR over all pixels, (N,) each, thinned for plotting."""
         if not self._has_both:
             return None
         above = self.cumulated
@@ -125,18 +127,19 @@ class PixelFigures(ABC):
         return thinned(x, y, CURVE_POINTS)
 
     def pro_curve(self, limit: float = PRO_LIMIT) -> tuple[Floats, Floats] | None:
-        """FPR up to `limit` and mean overlap of the regions, (N,) each, thinned to draw."""
+        """FPR up to `limit` and mean overlap of the regions, (N,) each, thinned for plotting."""
         return thinned(*cut(*self._pro_points(), limit), CURVE_POINTS) if self._has_both else None
 
     def thresholds(self, count: int = 50, low: float = 1e-6, high: float = 0.2) -> NDArray[np.float32]:
-        """Values to cut maps at, so that the share of all pixels at or above goes from `low` to `high` in equal
-        ratios: few false regions a frame are a matter of the highest values.
+        """Thresholds at which the share of pixels at or above them grows geometrically from `low` to `high`.
+
+        The spacing is fine at the highest values, because only these give few false regions a frame.
 
         Returns:
-            (N,) descending, N <= `count`: those that would be alike are given once.
+            (N,) descending, N <= `count`, because equal thresholds are returned once.
 
         Raises:
-            ValueError: No image was shown.
+            ValueError: No image was added.
         """
         above = self.cumulated
         if not len(above.bins):
@@ -159,24 +162,24 @@ class PixelFigures(ABC):
 
 
 class PixelLevel(PixelFigures):
-    """Pixel-level figures of maps and masks that are shown one by one, in any order."""
+    """Pixel-level figures of maps and masks that are added one at a time, in any order."""
 
     def __init__(self) -> None:
         self.regions = 0
         self.normal_images = 0
         self.abnormal_images = 0
-        # normal pixels of abnormal images, pixels of normal images, abnormal pixels, these by region, and by image;
-        # float64 counts exactly up to 2^53 pixels, and pages that no value falls into take no memory
+        # The rows of `histograms`. float64 counts exactly up to 2^53 pixels; memory pages without a value are not
+        # allocated.
         self._histograms = tuple(np.zeros(BINS) for _ in range(5))
-        self._lowest, self._highest = BINS, -1  # bins used
+        self._lowest, self._highest = BINS, -1  # range of the used bins
         self._cumulated: Cumulated | None = None
 
     def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        """Take in one image.
+        """Add one image.
 
         Args:
             anomaly_map: (S, S) float32, finite and non-negative, higher is more abnormal.
-            mask: (S, S) bool, which pixels are abnormal.
+            mask: (S, S) bool, True where a pixel is abnormal.
 
         Raises:
             ValueError: The shapes differ, or the map is negative or not finite somewhere.
@@ -192,7 +195,7 @@ class PixelLevel(PixelFigures):
             np.add.at(normal_images, bins.ravel(), 1)
             return
         count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=CONNECTIVITY)
-        self.regions += count - 1  # the first is what isn't abnormal
+        self.regions += count - 1  # label 0 is the normal area
         self.abnormal_images += 1
         abnormal = bins[mask]
         region = numbers[mask]
@@ -203,7 +206,7 @@ class PixelLevel(PixelFigures):
         np.add.at(by_image, abnormal, 1 / len(abnormal))
 
     def merge(self, other: "PixelLevel") -> None:
-        """Take in what another one saw, as if this one had seen it."""
+        """Add the images of another `PixelLevel`."""
         self._cumulated = None
         self.regions += other.regions
         self.normal_images += other.normal_images
@@ -214,10 +217,10 @@ class PixelLevel(PixelFigures):
             ours[bins] += row
 
     def histograms(self) -> tuple[NDArray[np.intp], Floats]:
-        """(K,) the bins that are used, ascending, and (5, K) what lies in each.
+        """(K,) used bins, ascending, and (5, K) histograms over these bins.
 
-        The rows: normal pixels of abnormal images, pixels of normal images, abnormal pixels, these each as its share
-        of its region, and as its share of its image's abnormal pixels.
+        The rows: normal pixels of abnormal images, pixels of normal images, abnormal pixels, abnormal pixels weighted
+        by 1 / (size of the pixel's region), abnormal pixels weighted by 1 / (abnormal pixels of the pixel's image).
         """
         part = np.stack([histogram[self._lowest : self._highest + 1] for histogram in self._histograms])
         used = np.flatnonzero(part[:3].any(axis=0))
@@ -235,5 +238,5 @@ class PixelLevel(PixelFigures):
 
 
 def _from_0(cumulated: Floats) -> Floats:
-    """A curve starts where nothing is at or above the threshold."""
+    """Prepend 0, the value of a curve at a threshold above every pixel."""
     return np.concatenate([np.zeros(1), cumulated])

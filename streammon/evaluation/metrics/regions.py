@@ -1,14 +1,17 @@
 """Regions and tracks: RBDC and TBDC (Ramachandra and Jones, Street Scene, WACV 2020).
 
-A detected region is an 8-connected component of a map at or above a threshold, a true one of a frame's mask. Two
-match when the IoU of their bounding boxes is at least beta: the published figures compare boxes, for the data sets'
-regions are given as boxes. A true region is detected when a detected one matches it, a track when at least alpha of
-its regions are. A detected region that matches no true one is a false positive.
+A detected region is an 8-connected component of a map at or above a threshold, a true region one of a frame's mask.
+The two match when the IoU of their bounding boxes is at least beta; published results compare boxes too, because the
+data sets annotate boxes. A true region is detected when a detected region matches it, a track when at least the share
+alpha of its regions is detected. A detected region that matches no true region is a false positive.
 
-RBDC and TBDC are the areas under the rates of detected regions and tracks over false positives a frame from 0 to 1.
-The curve is closed so: at x = 0 stands the best rate of the thresholds without a false positive (0 if there is none);
-a rate is the best of all thresholds with no more false positives, since at low thresholds regions grow together and
-both figures fall again; between thresholds it is linear; beyond the last threshold below 1 it stays level.
+RBDC and TBDC are the areas under the rate y of detected regions and of detected tracks over the number x of false
+positives a frame, from x = 0 to 1. Each threshold is one point (x, y), and the curve through the points is:
+
+- y is the best rate of all thresholds with at most x false positives a frame, because at low thresholds regions merge
+  and both rates fall again.
+- y(0) is the best rate of the thresholds without a false positive, 0 if there is none.
+- Between points y is linear in x. After the last point y is constant.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,9 +24,9 @@ from numpy.typing import NDArray
 from streammon.evaluation.metrics.curves import area, cut
 from streammon.evaluation.metrics.pixels import CONNECTIVITY
 
-ALPHA = 0.1  # share of a track's regions
-BETA = 0.1  # IoU
-LIMIT = 1.0  # false positives a frame
+ALPHA = 0.1  # share of a track's regions that must be detected
+BETA = 0.1  # minimum IoU of a match
+LIMIT = 1.0  # false positives a frame up to which the curves are integrated
 
 Floats = NDArray[np.float64]
 Boxes = NDArray[np.int64]
@@ -31,8 +34,8 @@ Boxes = NDArray[np.int64]
 
 
 def components(flags: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Boxes]:
-    """The 8-connected components of an (H, W) picture of 0 and 1: (H, W) numbers from 1, and (N, 4) their boxes."""
-    # numbers of 16 bits take OpenCV half the time; a quarter of the pixels at most are regions of their own
+    """The 8-connected components of an (H, W) image of 0 and 1: (H, W) labels from 1, and (N, 4) bounding boxes."""
+    # OpenCV takes half the time with 16-bit labels; at most a quarter of the pixels can be separate components
     kind = cv2.CV_16U if flags.size < 4 * 0xFFFF else cv2.CV_32S
     _, labels, found, _ = cv2.connectedComponentsWithStats(flags, connectivity=CONNECTIVITY, ltype=kind)
     boxes = found[1:, :4].astype(np.int64)  # left, top, width, height
@@ -55,18 +58,21 @@ def box_iou(one: Boxes, other: Boxes) -> Floats:
 
 @dataclass
 class TrackLinks:
-    """Which regions of a clip are one track: the connected components of its masks in space and time.
+    """Union-find that links the regions of a clip into tracks.
 
-    In time a pixel touches the same pixel of the frames before and after. Regions are numbered in order of arrival;
-    each points to an earlier one of its track, or to itself.
+    A track is a connected component of the clip's masks in space and time; in time a pixel is connected to the same
+    pixel of the frames before and after. Regions are numbered in order of arrival.
+
+    Attributes:
+        earlier: For each region an earlier region of the same track, or the region itself.
     """
 
     earlier: list[int] = field(default_factory=list)
-    _before: NDArray[np.int32] | None = None  # numbers of the last frame's regions, from 1 within that frame
+    _before: NDArray[np.int32] | None = None  # labels of the last frame's regions, from 1 within that frame
     _before_first: int = 0
 
     def add(self, labels: NDArray[np.int32], count: int) -> None:
-        """Take in the next frame: (H, W) numbers of its regions from 1, and how many there are."""
+        """Add the next frame, given as the (H, W) labels of its regions (from 1) and their number."""
         first = len(self.earlier)
         self.earlier += range(first, first + count)
         if self._before is not None and count:
@@ -84,24 +90,26 @@ class TrackLinks:
         return region
 
     def tracks(self) -> NDArray[np.int64]:
-        """(R,) number of each region's track, from 0."""
+        """(R,) track number of each region, from 0."""
         roots = np.array([self._root(region) for region in range(len(self.earlier))], dtype=np.int64)
         return np.unique(roots, return_inverse=True)[1].astype(np.int64)
 
 
 class RegionLevel:
-    """RBDC and TBDC of clips that are shown one by one, at given thresholds.
+    """RBDC and TBDC at given thresholds, accumulated clip by clip.
 
     Args:
-        thresholds: Values to cut the maps at, such as `PixelLevel.thresholds` of the same maps.
+        thresholds: Thresholds of the maps, such as `PixelLevel.thresholds` of the same maps.
+        alpha: Share of a track's regions that must be detected.
+        beta: Minimum IoU of a match.
 
     Attributes:
-        frames: Frames seen.
-        regions: True regions seen.
-        tracks: True tracks seen.
+        frames: Frames added so far.
+        regions: True regions added so far.
+        tracks: True tracks added so far.
 
     Raises:
-        ValueError: No thresholds.
+        ValueError: `thresholds` is empty.
     """
 
     def __init__(self, thresholds: Sequence[float] | NDArray[np.float32], alpha: float = ALPHA, beta: float = BETA):
@@ -109,7 +117,7 @@ class RegionLevel:
             raise ValueError("regions need at least one threshold")
         self._thresholds = np.unique(
             np.asarray(thresholds, dtype=np.float32)
-        )  # ascending: boxes of what remains nest
+        )  # ascending, so that `_match` can stop at the first one above the map
         self._alpha, self._beta = alpha, beta
         self.frames = self.regions = self.tracks = 0
         self._detected_regions = np.zeros(len(self._thresholds), dtype=np.int64)
@@ -117,17 +125,17 @@ class RegionLevel:
         self._false_positives = np.zeros(len(self._thresholds), dtype=np.int64)
 
     def update_clip(self, maps: Iterable[NDArray[np.float32]], masks: Iterable[NDArray[np.bool_]]) -> None:
-        """Take in one clip, frame by frame.
+        """Add one clip, frame by frame.
 
         Args:
             maps: T anomaly maps, (S, S) float32 each, higher is more abnormal.
             masks: T masks, (S, S) bool each.
 
         Raises:
-            ValueError: There are more of one than of the other, or shapes differ.
+            ValueError: Maps and masks differ in number or shape.
         """
         links = TrackLinks()
-        hits: list[NDArray[np.bool_]] = []  # of each frame with regions: (regions, thresholds)
+        hits: list[NDArray[np.bool_]] = []  # (regions, thresholds) of each frame
         for anomaly_map, mask in zip(maps, masks, strict=True):
             if anomaly_map.shape != mask.shape:
                 raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
@@ -149,11 +157,11 @@ class RegionLevel:
 
     @classmethod
     def weighted(cls, levels: Sequence["RegionLevel"], weights: Sequence[int] | NDArray[np.int64]) -> "RegionLevel":
-        """What several would have seen together, each so many times; tracks never leave a clip, so it is exact.
+        """Weighted sum of several levels; exact, because a track never spans clips.
 
         Args:
-            levels: Of clips, at the same thresholds.
-            weights: How often each counts.
+            levels: Levels of different clips, at the same thresholds.
+            weights: How often each level counts.
         """
         whole = cls(levels[0]._thresholds, levels[0]._alpha, levels[0]._beta)
         for level, weight in zip(levels, weights, strict=True):
@@ -166,16 +174,16 @@ class RegionLevel:
         return whole
 
     def _match(self, anomaly_map: NDArray[np.float32], true_boxes: Boxes) -> NDArray[np.bool_]:
-        """(R, N) which true regions are detected at each threshold; false positives are counted."""
+        """(R, N) bool, the true regions detected at each threshold; false positives are added to the counts."""
         hit = np.zeros((len(true_boxes), len(self._thresholds)), dtype=np.bool_)
         row_peaks, column_peaks = anomaly_map.max(1), anomaly_map.max(0)
         for number, threshold in enumerate(self._thresholds):
             rows, columns = np.flatnonzero(row_peaks >= threshold), np.flatnonzero(column_peaks >= threshold)
             if not len(rows):
-                break  # the next ones are higher still
+                break  # the following thresholds are higher still
             top, left = int(rows[0]), int(columns[0])
             offset = np.array([left, top, left, top])
-            part = anomaly_map[top : rows[-1] + 1, left : columns[-1] + 1]  # all that can be in a component
+            part = anomaly_map[top : rows[-1] + 1, left : columns[-1] + 1]  # contains every component
             _, boxes = components((part >= threshold).astype(np.uint8))
             if not len(true_boxes):
                 self._false_positives[number] += len(boxes)
@@ -202,11 +210,11 @@ class RegionLevel:
         return cut(*self._curve(self._detected_tracks, self.tracks), LIMIT) if self.tracks else None
 
     def _curve(self, detected: NDArray[np.int64], total: int) -> tuple[Floats, Floats]:
-        """The curve, closed as the module says: x ascending from 0 to at least `LIMIT`, y ascending."""
+        """The curve that the module's docstring defines: x ascending from 0 to at least `LIMIT`, y ascending."""
         x = self._false_positives / self.frames
         y = np.maximum.accumulate((detected / total)[order := np.lexsort((detected, x))])
         x = x[order]
-        last = np.append(np.diff(x) > 0, True)  # of thresholds with as many false positives, the best
+        last = np.append(np.diff(x) > 0, True)  # the best of the thresholds with equal x
         x, y = x[last], y[last]
         if x[0] > 0:
             x, y = np.append(0.0, x), np.append(0.0, y)

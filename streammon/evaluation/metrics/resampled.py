@@ -1,8 +1,9 @@
-"""How far the figures of maps would move on other clips of the same kind: the bootstrap over clips, or images.
+"""Bootstrap intervals of the pixel-level and region-level figures, by resampling clips or images.
 
-A figure of maps is made of sums over clips: histograms for pixels, counts at each threshold for regions. So each
-clip's are kept, and a resample is their weighted sum. Histograms are kept coarser than those of the figure itself
-(values closer than 1 in 2,048 may share a bin), which moves the ends of an interval by less than their last digit.
+These figures are functions of sums over clips: histograms for pixels, counts at each threshold for regions. The
+histograms and counts of each clip are stored, and a resample is a weighted sum of them. The stored histograms are
+coarser than those of the figure itself (values closer than 1 in 2,048 may share a bin), which moves the ends of an
+interval by less than their last digit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,20 +17,20 @@ from streammon.evaluation.metrics.pixels import Cumulated, PixelFigures, PixelLe
 from streammon.evaluation.metrics.regions import RegionLevel
 
 COARSER_BITS = 4
-AT_ONCE = 50  # resamples whose histograms are held at once
+AT_ONCE = 50  # resamples whose histograms are in memory at once
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class ResampledPixels(PixelFigures):
-    """The pixel figures of one resample.
+    """Pixel-level figures of one resample.
 
     Attributes:
-        above: Its histograms, cumulated.
-        regions: Regions, those of a clip that was drawn twice counted twice.
-        normal_images: Images without an abnormal pixel, likewise.
-        abnormal_images: The others.
+        above: Cumulated histograms of the resample.
+        regions: Number of regions; a clip that is drawn twice counts twice.
+        normal_images: Number of images without an abnormal pixel, likewise.
+        abnormal_images: Number of images with an abnormal pixel, likewise.
     """
 
     above: Cumulated
@@ -44,7 +45,7 @@ class ResampledPixels(PixelFigures):
 
 
 class PixelUnits:
-    """What is drawn: the pixels of each clip, or of each image."""
+    """Pixel histograms of the units that are resampled: clips, or images."""
 
     def __init__(self) -> None:
         self._bins: list[NDArray[np.intp]] = []
@@ -52,7 +53,7 @@ class PixelUnits:
         self._counts: list[tuple[float, float, float]] = []
 
     def add(self, level: PixelLevel) -> None:
-        """One more unit."""
+        """Add the histograms of one unit."""
         bins, rows = level.histograms()
         coarse, place = np.unique(bins >> COARSER_BITS, return_inverse=True)
         self._bins.append(coarse)
@@ -68,7 +69,7 @@ class PixelUnits:
         seed: int = 0,
         resamples: int = RESAMPLES,
     ) -> dict[str, list[float | None]]:
-        """Each figure of each resample, by name."""
+        """Values of each figure over the resamples, by name."""
         bins = np.unique(np.concatenate(self._bins))
         histograms = np.zeros((len(self._bins), 5, len(bins)))  # (U, 5, K)
         for unit, (own, rows) in enumerate(zip(self._bins, self._rows, strict=True)):
@@ -92,7 +93,7 @@ def pixel_intervals(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Interval]:
-    """The 95 % interval of each figure by name; of several groups, each drawn from on its own, of their mean."""
+    """The 95 % interval of each figure's mean over the groups, by name; every group is resampled on its own."""
     drawn = [units.resample(figures, seed + number, resamples) for number, units in enumerate(groups)]
     fewest = min(len(units) for units in groups)
     return {
@@ -118,9 +119,9 @@ def region_intervals(
 
     Args:
         units: The regions of each clip, all at the same thresholds.
-        figures: What is computed of a resample.
-        seed: Of the draws.
-        resamples: How many.
+        figures: Functions from a resample to a figure, by name.
+        seed: Random seed of the draws.
+        resamples: Number of resamples.
     """
     drawn: dict[str, list[float | None]] = {name: [] for name in figures}
     for weights in _weights(len(units), seed, resamples):
@@ -131,7 +132,7 @@ def region_intervals(
 
 
 def _weights(units: int, seed: int, resamples: int) -> NDArray[np.int64]:
-    """(R, U) how often each unit is drawn."""
+    """(R, U) number of times each unit is drawn, for each resample."""
     generator = np.random.default_rng(seed)
     drawn = generator.integers(units, size=(resamples, units))
     return np.stack([np.bincount(row, minlength=units) for row in drawn])

@@ -1,7 +1,7 @@
-"""What may be done to frame scores before they are measured: named in the report, and nothing unless asked for.
+"""Post-processing of frame scores before they are measured: smoothing in time and per-clip min-max.
 
-Smoothing never looks beyond a clip and never invents frames around it: zeros padded on both ends let a constant
-score tell a clip's middle, where events are, from its ends.
+The default is none, and the report names the post-processing. Smoothing never pads a clip with zeros: with zeros at
+both ends even a constant score would separate a clip's middle, where events are, from its ends.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from streammon.errors import ConfigError
 from streammon.evaluation.metrics.frames import ClipScores, Floats, micro_auroc
 from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores
 
-TRUNCATE = 4.0  # sigmas on either side: what lies beyond weighs less than 1 in 10,000
+TRUNCATE = 4.0  # kernel radius in standard deviations; less than 1 in 10,000 of the Gaussian lies beyond
 
 Kind = Literal["none", "causal", "offline"]
 
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """One way from a clip's raw scores to those that are measured.
+    """Post-processing of a clip's raw scores.
 
     Attributes:
-        kind: `none`; `causal`, the mean over the last `seconds`, as live; `offline`, a Gaussian in time, which needs
-            the future.
+        kind: `none`; `causal`, the mean over the last `seconds`, which a live monitor can compute; `offline`, a
+            Gaussian kernel in time, which needs future frames.
         seconds: Length of the mean, or sigma of the Gaussian; 0 for `none`.
-        minmax: Then stretch each clip to 0..1, which needs the whole clip.
+        minmax: Rescale each clip's scores to 0..1 after the smoothing, which needs the whole clip.
 
     >>> PostProcessing("causal", 0.5).name
     'causal mean over 0.5 s'
@@ -40,7 +40,7 @@ class PostProcessing:
 
     @property
     def name(self) -> str:
-        """What it does, for the report."""
+        """Description of the post-processing, for the report."""
         smoothing = {
             "none": "none",
             "causal": f"causal mean over {self.seconds:g} s",
@@ -54,7 +54,7 @@ class PostProcessing:
         """The clip with its scores post-processed.
 
         Raises:
-            ConfigError: The clip is a folder of still images: nothing joins its frames.
+            ConfigError: The clip has still images, for which only `none` without `minmax` is defined.
         """
         if self == PostProcessing():
             return clip
@@ -70,7 +70,7 @@ class PostProcessing:
         return replace(clip, scores=stretched(scores) if self.minmax else scores)
 
     def warning(self, clips: Sequence[ClipScores]) -> str:
-        """What per-clip min-max does to scores that know nothing, measured on these clips; empty without it."""
+        """Warning with the AUROC of the null scores before and after per-clip min-max; empty without `minmax`."""
         if not self.minmax:
             return ""
         plain = replace(self, minmax=False)
@@ -85,10 +85,10 @@ class PostProcessing:
 
 
 def parse(text: str, minmax: bool = False, where: str = "--smoothing") -> PostProcessing:
-    """The post-processing that `none`, `causal:SECONDS` or `offline:SECONDS` names.
+    """Parse `none`, `causal:SECONDS` or `offline:SECONDS`.
 
     Raises:
-        ConfigError: It is none of them.
+        ConfigError: The text has another form, or its seconds are not finite and above 0.
 
     >>> parse("offline:2")
     PostProcessing(kind='offline', seconds=2.0, minmax=False)
@@ -111,7 +111,7 @@ def parse(text: str, minmax: bool = False, where: str = "--smoothing") -> PostPr
 
 
 def causal_mean(scores: Floats, frames: int) -> Floats:
-    """Mean of each (T,) score and those before it, `frames` in all and fewer at the start of the clip.
+    """Mean of each (T,) score and the scores before it: `frames` scores in all, fewer at the start of the clip.
 
     >>> causal_mean(np.array([1.0, 2.0, 6.0, 4.0]), 3)
     array([1. , 1.5, 3. , 4. ])
@@ -141,7 +141,7 @@ def stretched(scores: Floats) -> Floats:
 
 
 def _mean_micro(draws: Sequence[Sequence[ClipScores]], post_processing: PostProcessing) -> str:
-    """Micro AUROC after the post-processing, averaged over draws, as shown; `none` where it isn't defined."""
+    """Micro AUROC after the post-processing, averaged over draws, as text; `none` where it isn't defined."""
     values = [micro_auroc([post_processing.apply(clip) for clip in clips]) for clips in draws]
     defined = [value for value in values if value is not None]
     return f"{sum(defined) / len(defined):.3f}" if defined else "none"

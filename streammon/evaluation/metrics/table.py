@@ -1,4 +1,4 @@
-"""Tables of figures, each beside its spread over seeds, its interval and its null controls."""
+"""Tables of figures with their spread over seeds, 95 % intervals and null controls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ NULLS = (
 def frame_table(
     clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
 ) -> MeasureTable:
-    """Every frame-level figure (image level, for still images) of one method.
+    """Table of every frame-level figure (image level, for still images) of one method.
 
     Args:
-        clips_per_seed: For each seed of the method the same clips with its raw scores: post-processing is done here.
-        post_processing: What is done to real and null scores alike.
-        seed: Of the bootstrap and of the noise.
+        clips_per_seed: The same clips with the raw scores of each seed of the method.
+        post_processing: Post-processing, applied here to real and null scores alike.
+        seed: Random seed of the bootstrap and of the noise scores.
 
     Raises:
-        ValueError: Nothing to measure, or the seeds differ in their clips or labels.
+        ValueError: There are no seeds or no clips, or the seeds differ in their clips or labels.
         ConfigError: The post-processing needs time and the clips are still images.
     """
     _check_alike(clips_per_seed)
@@ -52,7 +52,7 @@ def frame_table(
 def scene_table(
     clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
 ) -> MeasureTable:
-    """AUROC of each scene (category, for still images), with the same columns; arguments as in `frame_table`."""
+    """Table of the AUROC of each scene (category, for still images); arguments and columns as in `frame_table`."""
     _check_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
     scenes = [by_scene(clips) for clips in clips_per_seed]
@@ -68,7 +68,7 @@ def scene_table(
 
 @dataclass(frozen=True)
 class _Runs:
-    """What one table measures, all post-processed: the real scores of each seed, and the null scores."""
+    """Post-processed clips of one table: with the real scores of each seed, and with the null scores."""
 
     seeds: list[list[ClipScores]]
     constant: list[ClipScores]
@@ -91,7 +91,7 @@ class _Runs:
         )
 
     def row(self, figure: Figure, name: str, interval: Interval) -> Measure:
-        """One figure with all that stands beside it."""
+        """One figure with its spread, interval and null controls."""
         value, spread = mean_and_spread([figure.compute(clips) for clips in self.seeds])
         return Measure(
             name=name,
@@ -108,7 +108,7 @@ class _Runs:
 
 
 def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation over seeds; no mean where one isn't defined, no deviation of a single one.
+    """Mean and standard deviation over seeds; both None if a value is None, no deviation for a single seed.
 
     >>> mean_and_spread([1.0, 2.0, 3.0])
     (2.0, 1.0)

@@ -1,4 +1,4 @@
-"""What was found, shown: on the terminal, as JSON, as one page."""
+"""Evaluation reports: tables on the terminal, JSON, and one HTML page."""
 
 from streammon.evaluation.report.machine import report_json
 from streammon.evaluation.report.page import ANOTHER_FOLDER, write_page

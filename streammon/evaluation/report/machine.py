@@ -1,8 +1,8 @@
-"""The report for machines: every figure, nothing that JSON can't hold.
+"""The report as JSON.
 
-Keys, all always there: `format` (1; it grows when a key changes its meaning), `title`, `command`, `partial`,
-`missing`, `warnings`, `facts`, `measures`, `tables`, `curves`, `timelines`, `worst`. Below them the names are those
-of `results.py`. What isn't defined, not a number or without end is null.
+Keys, all always present: `format` (1; incremented when a key changes its meaning), `title`, `command`, `partial`,
+`missing`, `warnings`, `facts`, `measures`, `tables`, `curves`, `timelines`, `worst`. Nested keys have the names of
+the attributes in `results.py`. Values that are undefined, NaN or infinite are null.
 """
 
 import math
@@ -20,11 +20,11 @@ from streammon.evaluation.results import (
 )
 
 FORMAT = 1
-DIGITS = 6  # significant, of curves and timelines: 40,791 scores with all of theirs would be mostly noise
+DIGITS = 6  # significant digits of curves and timelines; further digits are noise
 
 
 def report_json(report: EvaluationReport) -> dict[str, Any]:
-    """The report as what `json.dumps(…, allow_nan=False)` takes, without its pictures.
+    """The report without its pictures, as values that `json.dumps(…, allow_nan=False)` accepts.
 
     Figures keep all their digits; curves and timelines are rounded to 6 significant ones.
     """
@@ -45,12 +45,12 @@ def report_json(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _finite(value: float | None) -> float | None:
-    """A plain float, which numpy's own are not all; None for what JSON has no number for."""
+    """The value as a Python float, not a numpy one; None for NaN and infinities, which JSON lacks."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _rounded(values: Iterable[float]) -> list[float | None]:
-    """The values to 6 significant digits."""
+    """The values to 6 significant digits; None for NaN and infinities."""
     return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values]
 
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but itself: no script, no font, no file from anywhere."""
+"""The report as one self-contained HTML page: no script, no font and no other file."""
 
 import os
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ class CurvePlot:
     """One plot of curves.
 
     Attributes:
-        title: Its heading.
-        svg: The plot.
-        keys: What its lines stand for.
-        has_chance: Whether the dashed line of chance is in it.
+        title: Heading of the plot.
+        svg: The plot as an `<svg>` element.
+        keys: Legend entries of the curves.
+        has_chance: True if the plot contains the dashed line of chance.
     """
 
     title: str
@@ -51,9 +51,9 @@ class ClipPlot:
     """The timeline of one clip.
 
     Attributes:
-        clip: Its name.
-        counts: Its frames, in words.
-        svg: The plot.
+        clip: Name of the clip.
+        counts: Number of frames and share of abnormal frames, as text.
+        svg: The plot as an `<svg>` element.
     """
 
     clip: str
@@ -66,10 +66,10 @@ class ScenePlots:
     """The timelines of one scene.
 
     Attributes:
-        scene: Its name.
-        clips: Its clips.
-        beyond: Thresholds too far above the scores to be drawn, in words; may be empty.
-        is_open: Whether it is unfolded at first.
+        scene: Name of the scene.
+        clips: Timelines of the scene's clips.
+        beyond: Thresholds too far above the scores to be drawn, as text; may be empty.
+        is_open: True if the scene is unfolded at first.
     """
 
     scene: str
@@ -80,16 +80,16 @@ class ScenePlots:
 
 @dataclass(frozen=True)
 class ShownFrame:
-    """A frame judged wrongly, ready to be shown.
+    """A wrongly scored frame, formatted for the page.
 
     Attributes:
-        clip: Its clip.
-        index: Its number there.
-        score: Its score, in words.
-        rank: How wrongly it was judged, in words; may be empty.
-        picture: A `data:` URL.
-        heatmap: Another, or None.
-        has_truth: Whether anything is outlined.
+        clip: Name of the frame's clip.
+        index: Number of the frame in the clip.
+        score: Score of the frame, as text.
+        rank: Share of normal frames above or below the frame, as text; may be empty.
+        picture: `data:` URL of the model's input.
+        heatmap: `data:` URL of the anomaly map, or None.
+        has_truth: True if ground truth is outlined.
     """
 
     clip: str
@@ -102,12 +102,12 @@ class ShownFrame:
 
 
 def write_page(report: EvaluationReport, folder: Path) -> Path:
-    """Write the report as `index.html` into a folder, which is made where it isn't there.
+    """Write the report as `index.html` into a folder, which is created if missing.
 
-    A page that was there is replaced once the new one is whole.
+    An existing page is replaced atomically.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         StorageError: The folder or the page can't be written.
@@ -129,7 +129,7 @@ def write_page(report: EvaluationReport, folder: Path) -> Path:
 
 
 def _page(report: EvaluationReport) -> str:
-    # Here and not above: matplotlib takes a second to import, and only a page needs it.
+    # Imported here because matplotlib takes a second to import, and only a page needs it.
     from streammon.evaluation.report.pictures import legend_colours
     from streammon.evaluation.report.svg import page_style
 
@@ -162,7 +162,7 @@ def _page(report: EvaluationReport) -> str:
 
 
 def _strips(table: MeasureTable) -> list[Strip | None]:
-    """A strip for each measure; none at all where no measure is a share."""
+    """Strip of each measure; an empty list if no measure is a share."""
     strips = [strip(measure) for measure in table.measures]
     return strips if any(strips) else []
 

@@ -1,4 +1,4 @@
-"""Frames as pictures for the page: as they were, and with their anomaly map over them."""
+"""Frames as `data:` URLs for the page: the model's input, and the same with its anomaly map over it."""
 
 import base64
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from streammon.evaluation.results import WorstFrame
 from streammon.records import AnomalyMap, Picture
 
-SCALE = 2  # the outline is drawn at twice the model's resolution, or it would hide what it surrounds
+SCALE = 2  # the outline is drawn at twice the model's resolution, which keeps it thin
 JPEG_QUALITY = 80
-HEAT = 0.5  # share of the heatmap's colour; the rest is the picture in grey
+HEAT = 0.5  # opacity of the heatmap over the picture in grey
 LEGEND_STEPS = 64
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -22,9 +22,9 @@ def picture_url(frame: WorstFrame) -> str:
 
 
 def heatmap_url(frame: WorstFrame) -> str | None:
-    """The picture in grey below its anomaly map in colour, as a `data:` URL; None where there is no map.
+    """The anomaly map in colour over the picture in grey, as a `data:` URL; None where there is no map.
 
-    The lowest colour is `map_range[0]` or less, the highest `map_range[1]` or more.
+    Values outside of `map_range` get its lowest or highest colour.
     """
     if frame.anomaly_map is None:
         return None
@@ -34,14 +34,14 @@ def heatmap_url(frame: WorstFrame) -> str | None:
 
 
 def legend_colours() -> list[str]:
-    """The heatmap's colours from lowest to highest over a middle grey, as CSS has them."""
+    """CSS colours of the heatmap from lowest to highest, over a middle grey."""
     ramp = np.linspace(0, 1, LEGEND_STEPS, dtype=np.float32)[None]
     colours = HEAT * heat_colours(ramp, (0.0, 1.0)) + (1 - HEAT) * 128
     return [f"rgb({red:.0f},{green:.0f},{blue:.0f})" for red, green, blue in colours[0].tolist()]
 
 
 def heat_colours(anomaly_map: AnomalyMap, map_range: tuple[float, float]) -> Picture:
-    """(H, W, 3) colours of a map, from dark violet to pale yellow: ordered in lightness too, for every eye."""
+    """(H, W, 3) RGB colours of a map, from dark violet to pale yellow; lightness grows too, for the colour-blind."""
     low, high = map_range
     share = (np.nan_to_num(anomaly_map, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
     levels = np.asarray(np.round(255 * share.clip(0, 1)), np.uint8)
@@ -53,7 +53,7 @@ def _enlarged(picture: Picture) -> Picture:
 
 
 def _outlined(picture: Picture, mask: NDArray[np.bool_] | None) -> Picture:
-    """The picture with a white line, edged black, just outside the mask: seen on any ground, and hiding nothing."""
+    """The picture with a white line, edged black, just outside the mask: visible on any background."""
     if mask is None or not mask.any():
         return picture
     size = (picture.shape[1], picture.shape[0])

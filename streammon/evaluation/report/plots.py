@@ -1,4 +1,4 @@
-"""The plots of the page: curves, and the scores of each clip over its time. Drawn within `svg.page_style`."""
+"""Plots of the page: curves, and the scores of each clip over time. To be called within `svg.page_style`."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from streammon.evaluation.results import Curve, Timeline
 
 CURVE_POINTS = 400
 CLIP_POINTS = 600
-DASHES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))  # after the colours are used up
-ROUND = (1, 2, 5, 10)  # of which ticks are multiples
-FAR_ABOVE = 2.0  # a threshold further than this many times the scores' own range would flatten them
-LABEL_GAP = 9.0  # points between the words of two thresholds
+DASHES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))  # the next pattern once all colours are used
+ROUND = (1, 2, 5, 10)  # ticks are multiples of these
+FAR_ABOVE = 2.0  # in ranges of the scores; a threshold further above the scores would flatten the plot
+LABEL_GAP = 9.0  # points between the labels of two thresholds
 
 
 @dataclass(frozen=True)
 class CurveKey:
-    """What a line of a plot of curves stands for.
+    """Legend entry of one curve.
 
     Attributes:
-        label: The curve's name.
-        series: Number of its colour.
-        dashes: Its dash pattern, empty for a whole line.
+        label: Name of the curve.
+        series: Number of the curve's colour.
+        dashes: Dash pattern of the curve, empty for a solid line.
     """
 
     label: str
@@ -44,8 +44,8 @@ def curves_svg(curves: list[Curve], name: str) -> str:
     """One plot of some curves, as an `<svg>` element.
 
     Args:
-        curves: Those of the plot, one at least.
-        name: Unique on the page.
+        curves: Curves of the plot, at least one.
+        name: Name of the plot, unique on the page.
     """
     first = curves[0]
     plot = Plot(260, 236, (36, 8, 32, 8))
@@ -63,9 +63,9 @@ def curves_svg(curves: list[Curve], name: str) -> str:
 
 
 def score_limits(timelines: list[Timeline]) -> tuple[float, float]:
-    """Lowest and highest score that plots of these clips show, the same for all, so that they can be compared.
+    """Limits of the score axis that the plots of these clips share, so that the plots can be compared.
 
-    Thresholds far above every score are left out of it.
+    Thresholds far above every score (`FAR_ABOVE`) don't widen the limits.
     """
     scores = np.concatenate([timeline.scores for timeline in timelines] or [np.zeros(0)])
     scores = scores[np.isfinite(scores)]
@@ -78,12 +78,12 @@ def score_limits(timelines: list[Timeline]) -> tuple[float, float]:
 
 
 def timeline_svg(timeline: Timeline, limits: tuple[float, float], name: str) -> str:
-    """The scores of one clip: a thin line, abnormal frames shaded, thresholds dashed and named at their right end.
+    """Plot of one clip's scores over time, with abnormal frames shaded and thresholds as labelled dashed lines.
 
     Args:
-        timeline: The clip.
+        timeline: Scores, labels and thresholds of the clip.
         limits: Lowest and highest score shown.
-        name: Unique on the page.
+        name: Name of the plot, unique on the page.
     """
     words = shown_thresholds(timeline, limits)
     room = 6 + 4.3 * max((len(word) for word in words), default=0)
@@ -110,19 +110,19 @@ def timeline_svg(timeline: Timeline, limits: tuple[float, float], name: str) -> 
 
 
 def counts_frames(timeline: Timeline) -> bool:
-    """Whether a clip's times are the numbers of its frames: still images have no time between them."""
+    """True if a clip's times are frame numbers, as those of still images are."""
     return bool(np.array_equal(timeline.times_s, np.arange(len(timeline.times_s))))
 
 
 def shown_thresholds(timeline: Timeline, limits: tuple[float, float]) -> dict[str, float]:
-    """The thresholds within a plot; one far above every score is not."""
+    """The thresholds that lie within the limits of a plot."""
     return {words: score for words, score in timeline.thresholds.items() if limits[0] <= score <= limits[1]}
 
 
 def _apart(heights: dict[str, float], gap: float, top: float) -> dict[str, float]:
-    """Where to write the words, so that none stands on another nor above the plot.
+    """Heights of the labels, at least `gap` apart and at most `top`.
 
-    Moved down from the top as little as that needs, so those that are crowded at the top stay beside their lines.
+    From the highest label down, each is moved down from its line only as far as needed.
 
     >>> _apart({"100/day": 1.0, "1/day": 9.8, "10/day": 9.6}, 1.0, 10.0)
     {'1/day': 9.8, '10/day': 8.8, '100/day': 1.0}

@@ -1,4 +1,4 @@
-"""A share at a glance: its interval and its nulls along one line from 0 to 1."""
+"""Strips: a share with its interval and null controls on one line from 0 to 1."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from streammon.evaluation.results import Measure
 
 @dataclass(frozen=True)
 class Strip:
-    """Where things stand along the line, 0 to 100.
+    """Positions along the line, 0 to 100.
 
     Attributes:
-        value: The figure.
-        interval: Ends of its 95 % interval, if it has one.
-        nulls: The nulls it has and where they stand.
+        value: Position of the figure.
+        interval: Positions of the ends of the 95 % interval; None without an interval.
+        nulls: Null controls that are defined for the figure, each with its position.
     """
 
     value: float
@@ -22,7 +22,7 @@ class Strip:
 
 
 def strip(measure: Measure) -> Strip | None:
-    """A measure along the line; None for what is not a share.
+    """Strip of a measure; None for a measure that is not a share.
 
     >>> strip(Measure("AUROC", 0.75, low=0.5, high=1.0)).interval
     (50.0, 100.0)

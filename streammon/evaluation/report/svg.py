@@ -1,7 +1,7 @@
-"""Matplotlib's SVG, made fit to stand inside a page that is light or dark.
+"""SVG plots by matplotlib for a page with a light and a dark theme.
 
-The one place that draws. Figures are painted in stand-in colours, which become the page's CSS variables here; text
-stays text, in the page's own typeface. Only the object-oriented API is used: no pyplot, no state between plots.
+Plots are drawn in placeholder colours, which are then replaced by the page's CSS variables. Text stays text, in the
+page's typeface. Only matplotlib's object-oriented API is used: no pyplot, no state between plots.
 """
 
 import io
@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Stand-ins: colours nothing else uses, and the CSS variable each becomes.
+# Placeholder colours, not used otherwise, and the CSS variable that replaces each.
 INK = "#010203"
 MUTED = "#010204"
 TRUTH = "#010205"
@@ -45,24 +45,24 @@ _STYLE = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "text.parse_math": False,  # a dollar sign is a dollar sign
+    "text.parse_math": False,  # dollar signs are shown literally
 }
 
 
 @contextmanager
 def page_style() -> Iterator[None]:
-    """Within it, plots are drawn in the page's style, whatever the user's own matplotlib settings are."""
+    """Context in which plots are drawn in the page's style, whatever the user's own matplotlib settings are."""
     with matplotlib.style.context(["default", _STYLE]):
         yield
 
 
 class Plot:
-    """One small figure with one pair of axes, and the SVG it becomes; drawn within `page_style`.
+    """A small figure with one pair of axes, exported as SVG; to be used within `page_style`.
 
     Args:
-        width: Of the figure, in points; the page scales it, and its 8-point text with it.
-        height: Of the figure, in points.
-        margins: Left, right, bottom and top of the axes, in points.
+        width: Width of the figure in points; the page scales the figure together with its 8-point text.
+        height: Height of the figure in points.
+        margins: Margins around the axes in points: left, right, bottom, top.
     """
 
     def __init__(self, width: float, height: float, margins: tuple[float, float, float, float]) -> None:
@@ -75,9 +75,9 @@ class Plot:
         """The figure as an `<svg>` element for a page.
 
         Args:
-            name: Unique on the page. Ids are made from it: plots that shared an id would vanish with the first of
-                them, inside a closed `<details>`.
-            described: What is to be seen, for who can't see it.
+            name: Name of the plot, unique on the page. SVG ids are derived from the name: plots with equal ids would
+                all disappear when the first of them is inside a closed `<details>`.
+            described: Description of the plot for screen readers.
         """
         drawn = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -92,12 +92,12 @@ def _for_page(document: str, described: str) -> str:
     assert view_box is not None
     inner = document[document.index(">", view_box.end()) + 1 :]
     inner = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
-    inner = re.sub(r'<g id="[^"]*"', "<g", inner)  # named after the artists, the same in every plot
+    inner = re.sub(r'<g id="[^"]*"', "<g", inner)  # names of matplotlib's artists, equal in every plot
     inner = inner.replace("xlink:href", "href")
     inner = re.sub(r' (?:d|x|y)="[^"]*"', _shorter, inner)
     inner = re.sub(r"<defs>\s*</defs>", "", inner)
     inner = re.sub(r' transform="rotate\(-0 [^"]*"', "", inner)
-    inner = re.sub(r'(style="[^"]*?)font(?:-family)?: [^;"]*;? ?', r"\1", inner)  # the page's is used
+    inner = re.sub(r'(style="[^"]*?)font(?:-family)?: [^;"]*;? ?', r"\1", inner)  # the page's typeface is used
     inner = re.sub(r'(style="[^"]*?)font-size: [^;"]*;? ?', r"\1", inner)
     for colour, variable in _VARIABLES.items():
         inner = inner.replace(colour, variable)
@@ -106,6 +106,6 @@ def _for_page(document: str, described: str) -> str:
 
 
 def _shorter(attribute: re.Match[str]) -> str:
-    """A path or a place in tenths of a point: what matplotlib's other five decimals say, no eye sees."""
+    """A path or coordinate in tenths of a point; matplotlib's further five decimals are not visible."""
     text = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), attribute[0])
     return re.sub(r"\s+", " ", text).replace(' "', '"')

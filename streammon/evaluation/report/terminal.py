@@ -1,4 +1,4 @@
-"""The report for people at a terminal: rich tables that lose no figure, however narrow the terminal."""
+"""The report as rich tables on the terminal, in which no figure is truncated, however narrow the terminal."""
 
 import textwrap
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ from rich.text import Text
 from streammon.evaluation.report.wording import ABSENT, UNBEATEN_MARK, Column, measure_columns, table_notes
 from streammon.evaluation.results import EvaluationReport, PlainTable
 
-GAP = 2  # blank columns between two of a table
-ROW_NAME_WIDTH = 24  # narrower than this no row's name is made while other columns can go below instead
-CELL_WIDTH = 26  # longer cells are sentences, and wrap at their words
+GAP = 2  # characters between two columns
+ROW_NAME_WIDTH = 24  # longer row names may wrap to this width, or to their longest word, to make room for columns
+CELL_WIDTH = 26  # longer cells count as sentences, which wrap between words
 MISSING_SHOWN = 10
 
 
 class WideTable:
-    """A table that goes on below, with its first column repeated, where the terminal is too narrow for it.
+    """Rich renderable of a table that continues below, with its first column repeated, on a narrow terminal.
 
-    Itself a rich renderable. Figures are never cut; only names and sentences wrap.
+    Figures are never truncated; only names and sentences wrap.
 
     Args:
-        title: Its heading.
-        columns: Its columns; the first names the rows.
+        title: Heading of the table.
+        columns: Columns of the table; the first names the rows.
     """
 
     def __init__(self, title: str, columns: list[Column]) -> None:
@@ -41,7 +41,7 @@ class WideTable:
             yield self._table([self._names, *columns])
 
     def _pieces(self, width: int) -> Iterator[list[Column]]:
-        """Columns that fit side by side beside the names, at least one at a time."""
+        """Groups of columns that fit beside the name column, each with at least one column."""
         names = min(_width(self._names), max(ROW_NAME_WIDTH, _longest_word(self._names)))
         piece: list[Column] = []
         used = names
@@ -73,9 +73,9 @@ class WideTable:
 
 
 def report_tables(report: EvaluationReport) -> Group:
-    """The whole report but its pictures, as rich renderables, top to bottom.
+    """The whole report except its plots and pictures, as rich renderables from top to bottom.
 
-    Columns that nobody fills are left out; names that hold square brackets are shown as they are.
+    Empty columns are left out; square brackets in names are shown literally.
     """
     parts: list[RenderableType] = [Text(report.title, style="bold underline")]
     longest = max(map(len, report.facts), default=0)
@@ -99,7 +99,7 @@ def report_tables(report: EvaluationReport) -> Group:
 
 
 def plain_columns(table: PlainTable) -> list[Column]:
-    """A table of text by its columns, without those that nobody fills."""
+    """Columns of a table of text; empty ones after the first are left out."""
     columns = [
         Column("name" if number == 0 else "text", heading, tuple(row[number] for row in table.rows))
         for number, heading in enumerate(table.columns)
@@ -117,7 +117,7 @@ def _partial(missing: tuple[str, ...]) -> Group:
 
 
 def _hanging(mark: str, line: str, style: str) -> RenderableType:
-    """A line whose continuation stands below its first word."""
+    """A line after a mark; its continuation lines are indented by the width of the mark."""
     grid = Table.grid(padding=0)
     grid.add_column(width=len(mark))
     grid.add_column(overflow="fold")
@@ -126,13 +126,13 @@ def _hanging(mark: str, line: str, style: str) -> RenderableType:
 
 
 def _level(headings: list[list[str]]) -> list[str]:
-    """Headings of several lines, so that all of them end in the same line."""
+    """Headings of several lines, padded above so that all of them end in the same line."""
     depth = max(len(lines) for lines in headings)
     return ["\n".join([""] * (depth - len(lines)) + lines) for lines in headings]
 
 
 def _aligned(cells: tuple[str, ...]) -> list[str]:
-    """Room for the mark behind every cell of a column where one has it, so that digits stand below digits."""
+    """Cells of a column, padded if any cell ends with the mark of an unbeaten null, so that digits align."""
     if not any(cell.endswith(UNBEATEN_MARK) for cell in cells):
         return list(cells)
     return [cell if cell.endswith(UNBEATEN_MARK) else cell + " " for cell in cells]
@@ -143,7 +143,7 @@ def _cells(column: Column) -> list[str]:
 
 
 def is_sentences(column: Column) -> bool:
-    """Whether a column holds words that may wrap, rather than figures."""
+    """True if a column has cells so long that they count as sentences, which may wrap."""
     return any(len(cell) > CELL_WIDTH for cell in column.cells)
 
 
@@ -152,7 +152,7 @@ def _longest_word(column: Column) -> int:
 
 
 def _width(column: Column) -> int:
-    """How wide a column has to be: its longest cell, and where that is a sentence what its words need."""
+    """Minimum width of a column: its longest cell, or for sentences `CELL_WIDTH` or the longest word."""
     longest = max((cell_len(cell) for cell in column.cells), default=0)
     if longest > CELL_WIDTH and column.key != "name":
         return min(longest, max(CELL_WIDTH, _longest_word(column)))

@@ -1,4 +1,4 @@
-"""Fewer points with the same look: a page of 40,791 scores stays light."""
+"""Thinning of timelines and curves that keeps their shape in a plot and the page small."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,12 +7,12 @@ Values = NDArray[np.float64]
 
 
 def thinned_timeline(times: Values, scores: Values, most: int) -> tuple[Values, Values]:
-    """At most `most` points of a line over time, with the lowest and the highest of every stretch it is cut into.
+    """At most `most` points of a timeline: the lowest and the highest score of each of `most // 2` equal parts.
 
     Args:
         times: (T,) ascending.
-        scores: (T,); what isn't finite is left out.
-        most: How many points may remain, at least 4.
+        scores: (T,) scores; frames whose score isn't finite are left out.
+        most: Largest number of points that remain, at least 4.
 
     Returns:
         Times and scores, (N,) each, in order.
@@ -32,13 +32,13 @@ def thinned_timeline(times: Values, scores: Values, most: int) -> tuple[Values, 
 
 
 def thinned_curve(x: Values, y: Values, x_limit: float, most: int) -> tuple[Values, Values]:
-    """At most `most` points of a curve up to `x_limit`, evenly along its length, so that steep parts keep theirs.
+    """At most `most` points of a curve up to `x_limit`, spaced evenly along the curve, so that steep parts remain.
 
     Args:
         x: (N,) ascending.
-        y: (N,), of the size of 1.
-        x_limit: Where the plot ends; the curve is interpolated there.
-        most: How many points may remain, at least 2.
+        y: (N,) values of the curve, of the order of 1.
+        x_limit: Right end of the plot, at which the curve is interpolated.
+        most: Largest number of points that remain, at least 2.
 
     >>> x, y = thinned_curve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 1.0, 1.0]), 0.75, 10)
     >>> x, y
@@ -59,7 +59,7 @@ def thinned_curve(x: Values, y: Values, x_limit: float, most: int) -> tuple[Valu
 
 
 def runs(labels: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where labels are set: first and last index of each run.
+    """First and last index of each run of True.
 
     >>> runs(np.array([True, False, True, True]))
     [(0, 0), (2, 3)]

@@ -1,4 +1,4 @@
-"""How figures are said, the same on the terminal and on the page."""
+"""Text of figures and columns, the same on the terminal and on the page."""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ UNBEATEN_NOTE = (
 
 @dataclass(frozen=True)
 class NullControl:
-    """Something that knows nothing of the pictures, scored like the method.
+    """A null control: scores computed without the pictures, measured like the method.
 
     Attributes:
-        attribute: Where `Measure` keeps it.
-        heading: Of its column.
-        meaning: What it means, in a sentence or two.
+        attribute: Attribute of `Measure` that contains the null control's value.
+        heading: Heading of the null control's column.
+        meaning: Explanation for the reader, in a sentence or two.
     """
 
     attribute: str
@@ -50,12 +50,12 @@ NULLS = (
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table of measures, as shown.
+    """One column of a table, as shown.
 
     Attributes:
-        key: `name`, `value`, `interval`, or the attribute of a null.
-        heading: Its heading.
-        cells: One for each measure.
+        key: `name`, `value`, `interval`, the attribute of a null control, or `text` in a table of text.
+        heading: Heading of the column.
+        cells: Text of each row.
     """
 
     key: str
@@ -64,7 +64,7 @@ class Column:
 
 
 def figure_text(figure: float | None, unit: str = "") -> str:
-    """A figure with the digits it deserves: three decimals for a share, about three digits for what has a unit.
+    """Text of a figure: three decimals for a share, about three digits for a figure with a unit.
 
     >>> figure_text(0.6119), figure_text(0.524, "s"), figure_text(31.26, "per hour"), figure_text(1234.5, "s")
     ('0.612', '0.52', '31.3', '1,234')
@@ -84,7 +84,7 @@ def _decimals(figure: float, unit: str) -> int:
 
 
 def name_text(measure: Measure) -> str:
-    """What is measured, and in what.
+    """Name of a measure, with its unit.
 
     >>> name_text(Measure("Detection delay, mean", 1.2, unit="s")), name_text(Measure("AUROC, micro", 0.6))
     ('Detection delay, mean (s)', 'AUROC, micro')
@@ -93,7 +93,7 @@ def name_text(measure: Measure) -> str:
 
 
 def value_text(measure: Measure) -> str:
-    """The figure, and its spread over the seeds where there are several.
+    """Text of the figure, with its standard deviation over seeds where there are several.
 
     >>> value_text(Measure("AUROC, micro", 0.5583, spread=0.0204)), value_text(Measure("AUROC, micro", 0.5583))
     ('0.558 ± 0.020', '0.558')
@@ -108,7 +108,7 @@ def value_text(measure: Measure) -> str:
 
 
 def interval_text(measure: Measure) -> str:
-    """The 95 % interval.
+    """Text of the 95 % interval.
 
     >>> interval_text(Measure("AUROC, micro", 0.558, low=0.41, high=0.6802))
     '0.410–0.680'
@@ -119,13 +119,13 @@ def interval_text(measure: Measure) -> str:
 
 
 def null_value(measure: Measure, null: NullControl) -> float | None:
-    """What a null reaches; None where it isn't defined."""
+    """Value of a null control for a measure; None where the value isn't defined."""
     value: float | None = getattr(measure, null.attribute)
     return value if value is not None and math.isfinite(value) else None
 
 
 def is_unbeaten(measure: Measure, null: NullControl) -> bool:
-    """Whether a null is as good as the figure, or as the worse end of its interval.
+    """True if a null control is at least as good as the figure, or as the worse end of the figure's interval.
 
     >>> is_unbeaten(Measure("AUROC, micro", 0.7, low=0.6, high=0.8, scene_rate=0.65), NULLS[2])
     True
@@ -141,13 +141,13 @@ def is_unbeaten(measure: Measure, null: NullControl) -> bool:
 
 
 def null_text(measure: Measure, null: NullControl) -> str:
-    """What a null reaches, marked where the method isn't shown to be better."""
+    """Text of a null control's value, marked where the method isn't shown to be better."""
     text = figure_text(null_value(measure, null), measure.unit)
     return text + UNBEATEN_MARK if is_unbeaten(measure, null) else text
 
 
 def measure_columns(table: MeasureTable) -> list[Column]:
-    """The columns of a table of measures, without those that nobody fills."""
+    """Columns of a table of measures; empty ones are left out, except name and value."""
     measures = table.measures
     columns = [
         Column("name", "Measure", tuple(map(name_text, measures))),
@@ -160,7 +160,7 @@ def measure_columns(table: MeasureTable) -> list[Column]:
 
 
 def table_notes(table: MeasureTable) -> list[str]:
-    """What stands below a table of measures."""
+    """Notes below a table of measures."""
     notes = [table.note] if table.note else []
     if any(is_unbeaten(measure, null) for measure in table.measures for null in NULLS):
         notes.append(UNBEATEN_NOTE)
@@ -168,7 +168,7 @@ def table_notes(table: MeasureTable) -> list[str]:
 
 
 def percent_text(share: float) -> str:
-    """A share in percent, never rounded to none or all unless it is.
+    """Text of a share in percent, rounded to 0 % or 100 % only where the share is exactly 0 or 1.
 
     >>> percent_text(0.97), percent_text(0.9987), percent_text(0.99999), percent_text(0.00001), percent_text(1.0)
     ('97 %', '99.9 %', 'more than 99.9 %', 'less than 0.1 %', '100 %')
@@ -185,7 +185,7 @@ def percent_text(share: float) -> str:
 
 
 def rank_text(frame: WorstFrame) -> str:
-    """How wrongly a frame was judged: a miss lies below normal frames, a false alarm above them."""
+    """Share of the normal frames that a miss scores below, or that a false alarm scores above, as text."""
     if not math.isfinite(frame.rank):
         return ""
     if frame.kind == "miss":

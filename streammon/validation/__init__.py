@@ -1,8 +1,12 @@
-"""Before a camera is watched: would its anomalies be caught, and do its false alarms stay as rare as promised?
+"""Validation of a scene on its normal footage: detection of staged anomalies, and promised false-alarm rates.
 
-`footage` divides the footage into folds and cuts segments from it, `control` and `staging` put things into those,
-`catching` asks a bank whether it sees them, `rates` holds promised against observed false alarms, `blind` draws where
-nothing is seen, `run` does it all, `report` keeps what was found and `terminal` prints it.
+- `footage`: folds of the footage, and segments to stage anomalies in.
+- `learning`: a bank for each fold, learned from the other folds.
+- `staging`, `control`: anomalies, and a control, pasted into segments.
+- `catching`: detection of pasted objects by a bank that didn't learn the segment.
+- `rates`: promised against observed false-alarm rates.
+- `blind`: map of the cells of the picture where anomalies are missed.
+- `run`: the whole validation; `report`: its results; `terminal`: their display.
 """
 
 from streammon.validation.report import ValidationReport

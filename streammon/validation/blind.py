@@ -1,4 +1,4 @@
-"""Where in the picture a camera is blind."""
+"""Map of the cells of the picture in which anomalies are missed."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,11 @@ from streammon.records import Picture
 
 ROWS, COLUMNS = 9, 12
 LEAST_SHARE = 0.1
-"""Of a cell that something covers in some frame, to count as having been there."""
+"""Share of a cell that an object must cover in a frame to touch the cell; a smaller object touches the cell that it
+covers most."""
 
 PICTURE_SIDE = 960
-"""Pixels of the longer side of what is drawn, at least: small details are enlarged so that figures fit in."""
+"""Minimum longer side of the drawn picture in pixels; small pictures are enlarged so that the numbers fit."""
 
 CAUGHT, MISSED = (40, 160, 80), (220, 40, 40)
 TINT = 0.45
@@ -22,7 +23,7 @@ Cells = NDArray[np.bool_]
 
 
 def touched_cells(masks: Sequence[NDArray[np.bool_]]) -> Cells:
-    """(ROWS, COLUMNS) cells of the picture that (H, W) masks cover in any frame."""
+    """(ROWS, COLUMNS) bool, cells of the picture that (H, W) masks touch in any frame."""
     touched = np.zeros((ROWS, COLUMNS), np.bool_)
     for mask in masks:
         if mask.any():
@@ -32,11 +33,11 @@ def touched_cells(masks: Sequence[NDArray[np.bool_]]) -> Cells:
 
 
 class BlindMap:
-    """Counts, cell by cell, what went through it and what of that was missed.
+    """Numbers of staged and of missed anomalies in each cell of the picture.
 
     Attributes:
-        staged: (ROWS, COLUMNS) int, anomalies that went through.
-        missed: (ROWS, COLUMNS) int, those of them that were missed.
+        staged: (ROWS, COLUMNS) int, anomalies that touched the cell.
+        missed: (ROWS, COLUMNS) int, missed anomalies that touched the cell.
     """
 
     def __init__(self) -> None:
@@ -49,20 +50,20 @@ class BlindMap:
         self.missed += cells & (not caught)
 
     def fractions(self) -> list[list[float | None]]:
-        """Share missed in each cell, rows from the top; None where nothing was staged."""
+        """Share of missed anomalies in each cell, rows from the top; None where nothing was staged."""
         return [
             [round(int(missed) / int(staged), 3) if staged else None for missed, staged in zip(*row, strict=True)]
             for row in zip(self.missed, self.staged, strict=True)
         ]
 
     def drawn(self, background: Picture) -> Picture:
-        """The scene with each cell tinted from green (all caught) to red (all missed), and grey where nothing was.
+        """The background with each cell tinted from green (all caught) to red (all missed), or grey (none staged).
 
         Args:
             background: (H, W, 3) uint8 RGB.
 
         Returns:
-            (h, w, 3) uint8 RGB of the same proportions, in each cell `missed/staged`.
+            (h, w, 3) uint8 RGB of the same proportions, with `missed/staged` written into each cell.
         """
         scale = max(1.0, PICTURE_SIDE / max(background.shape[:2]))
         picture = cv2.resize(background, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)

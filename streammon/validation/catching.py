@@ -1,4 +1,4 @@
-"""Whether a bank sees what was pasted into footage that it didn't learn."""
+"""Detection of pasted objects by a bank that didn't learn the footage."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,27 +18,27 @@ from streammon.validation.control import Pasted
 from streammon.validation.footage import Segment
 
 Judge = Callable[[Sequence[Frame]], list[tuple[float, Channel]]]
-"""Frames of one stream in their order → score and channel of each."""
+"""Function from frames of one stream, in their order, to the score and channel of each."""
 
 LEAD_IN_S = 2.0
-"""Of untouched frames before: what is averaged over time has settled by then."""
+"""Seconds of untouched frames before the object appears, in which averages over time settle."""
 
 AFTER_S = 1.0
-"""After something has gone an alert still counts: evidence is averaged over time."""
+"""Seconds after the object disappears in which an alert still counts, because evidence is averaged over time."""
 
 MOST_JUDGED_S = 15.0
-"""What stands there for so long without an alert is missed."""
+"""Longest time in seconds that an object is scored; an object without an alert by then is missed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one pasted thing.
+    """Detection of one pasted object.
 
     Attributes:
-        act: What it did.
-        cells: (ROWS, COLUMNS) bool, where in the picture it was.
-        delay_s: From its first frame to the first that reached the threshold; None: missed.
-        channel: The evidence that spoke in that frame; None: missed.
+        act: Kind of anomaly, or the control.
+        cells: (ROWS, COLUMNS) bool, cells of the picture that the object touched.
+        delay_s: Seconds from the object's first frame to the first frame at or above the threshold; None if missed.
+        channel: Channel of the frame that reached the threshold; None if missed.
     """
 
     act: str
@@ -48,7 +48,7 @@ class Outcome:
 
     @property
     def caught(self) -> bool:
-        """Whether the threshold was reached in time."""
+        """True if the threshold was reached in time."""
         return self.delay_s is not None
 
 
@@ -61,16 +61,16 @@ def outcome(
     batch: int,
     score_fps: float | None = None,
 ) -> Outcome:
-    """Judge what was pasted, until it is caught or its time is over.
+    """Score the frames with a pasted object until it is caught or its time is over.
 
     Args:
-        staged: It.
-        segment: The footage it was pasted into.
-        judge: Of a bank that didn't learn this footage.
+        staged: Footage with the pasted object.
+        segment: Segment that the object was pasted into.
+        judge: Scoring function of a bank that didn't learn this footage.
         threshold: Score at which an alert opens.
-        name: The stream's, of its own: what is averaged over time begins afresh.
-        batch: Frames judged at once.
-        score_fps: Frames a second that are judged, at most: as many as were learned; None for all.
+        name: Name of the stream; a new name restarts the averages over time.
+        batch: Number of frames scored at once.
+        score_fps: Highest number of frames a second that are scored, the same as in learning; None for all.
     """
     times_s = segment.times_s
     shown = [index for index, mask in enumerate(staged.masks) if mask.any()]
@@ -90,10 +90,10 @@ def outcome(
 
 
 def staged_frame(staged: Pasted, segment: Segment, index: int, name: str) -> Frame:
-    """A frame as the camera would have given it: larger, small, and with the picture before.
+    """A frame with the pasted object in the model's input and in both pictures of its detail.
 
-    The small picture is the camera's own with the difference that the pasting made, scaled down: where nothing was
-    touched it is the same bit for bit.
+    The model's input is the original one plus the downscaled difference made by the pasting, so untouched parts stay
+    bit-identical.
     """
     frame = segment.frames[index]
     before = index - 1 if index else index
@@ -113,12 +113,12 @@ def staged_frame(staged: Pasted, segment: Segment, index: int, name: str) -> Fra
 
 @torch.inference_mode()
 def with_difference(small: Picture, before: Picture, after: Picture) -> Picture:
-    """A small picture with what changed in the large one.
+    """A small picture plus the downscaled difference of two large ones.
 
     Args:
         small: (S, S, 3) uint8.
-        before: (H, W, 3) uint8, the same moment larger.
-        after: (H, W, 3) uint8, with the change.
+        before: (H, W, 3) uint8, the same frame at a larger size.
+        after: (H, W, 3) uint8, the large frame after the change.
     """
     change = torch.from_numpy(after.astype(np.float32) - before.astype(np.float32)).permute(2, 0, 1)[None]
     size = small.shape[:2]

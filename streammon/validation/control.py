@@ -1,4 +1,4 @@
-"""The control: someone pasted in as they were, at another moment. Nothing is abnormal but the pasting."""
+"""The control: a mover pasted in unchanged at another time. Nothing but the pasting is abnormal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from streammon.validation.staging.scenery import Backdrop
 from streammon.validation.staging.stage import LEAST_SHOWN, LEAST_SHOWN_S, RAMP_S, STARTS
 
 CONTROL = "unchanged"
-"""The control's name among the kinds."""
+"""Name of the control among the kinds of anomalies."""
 
 ACTS = (*(str(kind) for kind in Kind), CONTROL)
-"""All that is staged."""
+"""All kinds of anomalies, the control last."""
 
 APART_S = 1.0
-"""At the same moment as itself nobody is pasted: nothing would change."""
+"""Minimum seconds between a mover's own start and the pasted one: at the same time nothing would change."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pasted:
-    """Footage with one thing pasted in.
+    """Footage with one object pasted in.
 
     Attributes:
-        act: What it does: a kind of anomaly, or the control.
+        act: Kind of anomaly, or the control.
         pictures: (H, W, 3) uint8 RGB each.
-        masks: (H, W) bool each, what was touched.
+        masks: (H, W) bool each, the touched pixels.
     """
 
     act: str
@@ -45,7 +45,7 @@ def pasted(
     traffic: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> Pasted | None:
-    """One anomaly, or the control, in a segment; None where it gives no such thing."""
+    """The segment with one anomaly, or the control, pasted in; None where the segment doesn't allow it."""
     if act == CONTROL:
         return unchanged(segment, cast, rng)
     staged = stage(Kind(act), segment.pictures, segment.times_s, cast, traffic, rng)
@@ -53,7 +53,7 @@ def pasted(
 
 
 def unchanged(segment: Segment, cast: Sequence[Mover], rng: np.random.Generator) -> Pasted | None:
-    """Someone as they were: the same way, place and pace, at the moment of a few at which they meet the fewest."""
+    """The segment with a mover pasted in unchanged, at the random start time with the least overlap with others."""
     times_s = np.asarray(segment.times_s)
     if len(times_s) < LEAST_SHOWN or not cast:
         return None
@@ -77,7 +77,7 @@ def _lasts(poses: list[Pose], times_s: NDArray[np.float64]) -> bool:
 
 
 def _poses(mover: Mover, elapsed_s: NDArray[np.float64]) -> list[Pose]:
-    """It, frame by frame, appearing and going as staged things do."""
+    """Pose of a mover in each frame, faded in and out as staged anomalies are."""
     path, end_s = Path(mover), mover.duration_s
     shown_s = elapsed_s[elapsed_s <= end_s + 1e-6]
     step_s = float(elapsed_s[1] - elapsed_s[0]) if len(elapsed_s) > 1 else 0.0
@@ -87,7 +87,7 @@ def _poses(mover: Mover, elapsed_s: NDArray[np.float64]) -> list[Pose]:
 
 
 def _crowding(segment: Segment, backdrop: Backdrop, start: int, poses: list[Pose]) -> float:
-    """Share of the pasted pixels that lie on something that is there."""
+    """Mean share of the pasted pixels that overlap foreground, over up to five frames."""
     met = []
     for offset in np.unique(np.linspace(0, len(poses) - 1, 5).round().astype(int)):
         picture = segment.pictures[start + offset]

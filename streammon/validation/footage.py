@@ -1,4 +1,4 @@
-"""Footage divided into folds, and the segments of it that anomalies are staged in."""
+"""Folds of footage, and the segments that anomalies are staged in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,22 +11,23 @@ from streammon.padim import INPUT_SIZE
 from streammon.records import Detail, Frame, Picture
 
 SEGMENT_FRAMES = 400
-"""At 10 frames a second 40 s: who crosses the picture is seen whole, and 0.3 GB hold it."""
+"""Maximum frames of a segment: 40 s at 10 frames a second, enough to cross the picture, in 0.3 GB of memory."""
 
 LEAST_SEGMENT_FRAMES = 40
 
 BLOCK_S = 300.0
-"""Of very long footage a part of each such block is taken: gaps are then too long to count as watched."""
+"""Seconds of a block. Of very long footage the beginning of each block is taken, so that the gaps are too long to
+count as watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Neighbouring frames of one clip.
+    """Consecutive frames of one clip.
 
     Attributes:
-        clip: The clip.
-        first: Number of its first frame, among those that are kept.
-        last: Number behind its last.
+        clip: Clip that contains the frames.
+        first: Number of the first frame; numbers count the frames that `Taken.every` leaves.
+        last: Number after that of the last frame.
     """
 
     clip: Clip
@@ -35,19 +36,19 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """Tells it from every other."""
+        """Unique name of the piece."""
         return f"{self.clip.path}#{self.first}"
 
     def __len__(self) -> int:
         return self.last - self.first
 
     def seconds(self, taken: "Taken") -> float:
-        """About how many seconds of it are taken."""
+        """Approximate seconds of the piece that are taken."""
         frames = -(-self.clip.counted_frames() // taken.every)
         return self.clip.seconds() * len(self) / max(1, frames) * taken.share
 
     def frames(self, taken: "Taken") -> Iterator[Frame]:
-        """Its frames with their details, a recording of their own that begins at 0 s."""
+        """Frames of the piece that are taken, with details, as a separate recording that begins at 0 s."""
         start_s = None
         for frame in self.clip.frames(INPUT_SIZE, taken.every, detail=True, fps=taken.fps):
             if frame.seq >= self.last:
@@ -62,12 +63,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class Taken:
-    """Which frames of footage are taken.
+    """Selection of frames of footage.
 
     Attributes:
-        every: The first of each so many; frame numbers count these.
-        fps: Of those at most so many a second; None for all.
-        share: Of each five minutes, their beginning: what is taken of very long footage.
+        every: The first of each `every` frames is taken; frame numbers count these.
+        fps: Highest number of those frames a second that are taken; None for all.
+        share: Share of each block of `BLOCK_S` that is taken, from its beginning; below 1 for very long footage.
     """
 
     every: int = 1
@@ -79,15 +80,15 @@ Fold = list[Piece]
 
 
 def folds(clips: Sequence[Clip], counts: Sequence[int], number: int) -> list[Fold]:
-    """Divides footage into neighbouring parts of about equal length.
+    """Divide footage into consecutive folds of about equal length.
 
-    Whole clips stay together where there are enough of them; else the footage is cut, clip after clip, into `number`
+    Clips stay whole where every fold gets at least one; otherwise the footage, clip after clip, is cut into `number`
     contiguous parts.
 
     Args:
-        clips: In order of time.
-        counts: Frames of each.
-        number: How many parts.
+        clips: Clips in order of time.
+        counts: Number of frames of each clip.
+        number: Number of folds.
 
     Returns:
         At most `number` folds, none of them empty.
@@ -113,7 +114,7 @@ def folds(clips: Sequence[Clip], counts: Sequence[int], number: int) -> list[Fol
 
 
 def spots(fold: Fold, most: int) -> list[Piece]:
-    """Where in a fold segments may begin: pieces spread over it, long ones cut where there are too few."""
+    """At most `most` pieces spread over a fold, to read segments from; long pieces are cut if there are too few."""
     cuts = max(1, most // len(fold))
     found = []
     for piece in fold:
@@ -127,11 +128,11 @@ def spots(fold: Fold, most: int) -> list[Piece]:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Footage held in memory, about ten frames a second.
+    """Footage in memory, at about ten frames a second.
 
     Attributes:
-        name: Tells it from every other.
-        frames: Its frames, each with its detail; their times begin anywhere.
+        name: Unique name of the segment.
+        frames: Frames of the segment, each with its detail; the first frame's time is arbitrary.
     """
 
     name: str
@@ -139,30 +140,30 @@ class Segment:
 
     @cached_property
     def details(self) -> list[Detail]:
-        """Each frame's."""
+        """Detail of each frame."""
         return [frame.detail for frame in self.frames if frame.detail is not None]
 
     @cached_property
     def pictures(self) -> list[Picture]:
-        """(H, W, 3) uint8 RGB each, of a detail's size: what is staged in."""
+        """Pictures of the details, (H, W, 3) uint8 RGB each; anomalies are pasted into these."""
         return [detail.picture for detail in self.details]
 
     @cached_property
     def times_s(self) -> list[float]:
-        """When each was taken."""
+        """Stream time of each frame."""
         return [frame.stream_time_s for frame in self.frames]
 
 
 def read_segment(piece: Piece, taken: Taken, most: int = SEGMENT_FRAMES) -> Segment:
-    """A piece's first frames, thinned so that the frame before is the one that ingest would compare each with.
+    """First frames of a piece, thinned so that each frame's predecessor is the one ingest would pair it with.
 
     Args:
-        piece: Where to read.
-        taken: Says what its frame numbers count.
-        most: Frames to take.
+        piece: Piece to read.
+        taken: Selection by which the piece's frames are numbered.
+        most: Maximum number of frames to read.
 
     Raises:
-        FootageError: It can't be read.
+        FootageError: The clip can't be read.
     """
     frames: list[Frame] = []
     for frame in islice(

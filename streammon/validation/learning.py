@@ -1,4 +1,4 @@
-"""A bank for each fold, learned from all the others."""
+"""The bank of a fold, learned from all other folds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from streammon.scene import SceneLearner, SceneScorer, configured_observer
 from streammon.validation.footage import Fold, Taken
 
 Counted = Callable[[int], None]
-"""Called with the frames done since the last call."""
+"""Callback with the number of frames done since the last call."""
 
 
 @dataclass(frozen=True)
 class FoldBank:
-    """Scores footage that it didn't learn.
+    """Bank that scores a fold which it didn't learn.
 
     Attributes:
-        scorer: By what was learned of the other folds.
-        backbone: Where frames go through.
+        scorer: Scorer of the scene that was learned from the other folds.
+        backbone: Backbone that computes the feature maps.
     """
 
     scorer: SceneScorer
@@ -29,7 +29,7 @@ class FoldBank:
 
     @property
     def calibration(self) -> Calibration:
-        """From its scores to false alarms a day."""
+        """Calibration of the bank: scores to false alarms a day."""
         return self.scorer.calibration
 
     def judge(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
@@ -44,16 +44,16 @@ def learn_fold(
     """Learn a bank in memory, as `fit` does.
 
     Args:
-        scene: Its name.
-        learned: In order of time.
-        taken: Which frames of the footage.
-        hold_out: Share that calibrates.
-        backbone: Where frames go through.
-        model: Of the scene.
-        counted: Called after each batch.
+        scene: Name of the scene.
+        learned: Footage to learn, in order of time.
+        taken: Selection of its frames.
+        hold_out: Share of the footage that is held out for the calibration.
+        backbone: Backbone that computes the feature maps.
+        model: Method and reduction.
+        counted: Callback after each batch.
 
     Raises:
-        FootageError: It can't be read, or is too little.
+        FootageError: The footage can't be read, or is too short.
     """
     observer = configured_observer(model, backbone)
     total_s = sum(piece.seconds(taken) for piece in learned)

@@ -1,8 +1,8 @@
-"""False alarms promised and observed, on normal footage that a bank didn't learn.
+"""Promised against observed false alarms, on normal footage that a bank didn't learn.
 
-They are counted as the calibration counts what it promises: runs of frames that reach the threshold, which a second
-of quiet separates. The alert rule of `run` opens no more than that: it also wants the threshold reached for a while,
-and pauses after an alert.
+A false alarm is counted as in the calibration: a run of frames at or above the threshold, separated from the next run
+by a second below it. The alert rule of `streammon run` opens at most as many alerts, because it also requires the
+threshold to be reached for a while, and pauses after an alert.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ SECONDS_PER_HOUR = 3600.0
 PER_DAY = 1 / 24
 
 PROMISES_PER_HOUR = (PER_DAY, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-"""Rates that are checked. At much more than 300 an hour runs merge and there is nothing to count."""
+"""Rates that are checked. Far above 300 an hour the runs merge and can't be counted."""
 
 LEAST_EXPECTED = 3.0
-"""False alarms: with fewer expected, seeing none says next to nothing (exp(-3) is 5 %)."""
+"""Minimum expected number of false alarms of a checked rate: with 3, observing none has probability exp(-3) = 5 %."""
 
 CONFIDENCE = 0.95
 AGREEMENT = 2.0
@@ -28,17 +28,17 @@ AGREEMENT = 2.0
 
 @dataclass(frozen=True)
 class RateCheck:
-    """One promised rate against what was seen.
+    """One promised false-alarm rate against the observed one.
 
     Attributes:
-        promised_per_hour: False alarms an hour that the calibration promises at its threshold.
-        expected: How many that are in the footage watched.
-        observed: How many there were.
-        observed_per_hour: The same an hour.
-        low_per_hour: Lower end of its exact 95 % interval.
-        high_per_hour: Upper end.
-        holds: Whether what was promised lies within, or observed and promised agree to a factor of two: with many
-            counted the interval is narrow, and the promise itself was estimated from a few minutes.
+        promised_per_hour: False alarms an hour that the calibration promises at a threshold.
+        expected: Promised number of false alarms in the footage watched.
+        observed: Observed number of false alarms.
+        observed_per_hour: Observed false alarms an hour.
+        low_per_hour: Lower end of the exact 95 % interval of the observed rate.
+        high_per_hour: Upper end of the exact 95 % interval of the observed rate.
+        holds: True if the promised rate lies within the interval, or the two rates agree to a factor of two. With
+            many false alarms the interval is narrow, while the promise itself was estimated from a few minutes.
     """
 
     promised_per_hour: float
@@ -51,7 +51,7 @@ class RateCheck:
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact (Garwood) interval of a Poisson mean of which `count` events were seen.
+    """Exact (Garwood) interval of a Poisson mean, from `count` observed events.
 
     >>> [round(end, 2) for end in poisson_interval(0)], [round(end, 2) for end in poisson_interval(10)]
     ([0.0, 3.69], [4.8, 18.39])
@@ -63,18 +63,18 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
 
 @dataclass
 class Watch:
-    """Counts the false alarms of folds that a bank didn't learn.
+    """Counter of false alarms on footage that a bank didn't learn.
 
     Attributes:
-        watched_s: How long was watched.
-        counts: False alarms seen at each of `PROMISES_PER_HOUR`.
+        watched_s: Seconds of footage watched.
+        counts: Observed false alarms at the threshold of each rate in `PROMISES_PER_HOUR`.
     """
 
     watched_s: float = 0.0
     counts: list[int] = field(default_factory=lambda: [0] * len(PROMISES_PER_HOUR))
 
     def add(self, scores: Sequence[float], times_s: Sequence[float], calibration: Calibration) -> None:
-        """Count in one recording's frames, in their order."""
+        """Add the frames of one recording, in their order."""
         recording = ["watched"] * len(scores)
         self.watched_s += watched_s(recording, times_s)
         for index, per_hour in enumerate(PROMISES_PER_HOUR):
@@ -82,7 +82,7 @@ class Watch:
             self.counts[index] += len(peaks_above(np.asarray(scores, np.float64), recording, times_s, threshold))
 
     def checks(self) -> list[RateCheck]:
-        """Each promised rate that this footage is long enough to tell."""
+        """Checks of the promised rates for which the footage is long enough."""
         return [
             rate_check(per_hour, count, self.watched_s)
             for per_hour, count in zip(PROMISES_PER_HOUR, self.counts, strict=True)
@@ -91,7 +91,7 @@ class Watch:
 
 
 def rate_check(promised_per_hour: float, observed: int, watched_s: float) -> RateCheck:
-    """Promised against observed over a time watched."""
+    """Check of a promised rate against the number of false alarms in the seconds watched."""
     hours = watched_s / SECONDS_PER_HOUR
     low, high = (end / hours for end in poisson_interval(observed))
     return RateCheck(

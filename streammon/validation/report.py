@@ -1,4 +1,4 @@
-"""What a validation found."""
+"""Results of a validation."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from streammon.validation.rates import RateCheck
 
 @dataclass(frozen=True)
 class ActReport:
-    """How one kind of anomaly, or the control, fared.
+    """Detection of one kind of anomaly, or of the control.
 
     Attributes:
-        act: What was staged; `unchanged` is the control.
-        wanted: How many were to be staged.
-        staged: How many could be.
-        caught: How many reached the threshold in time.
-        fraction: Caught of staged; None where none could be staged.
-        median_delay_s: Of those caught, from the first frame to the threshold; None where none was.
-        channels: How often each kind of evidence spoke when one was caught, the most frequent first.
+        act: Kind of anomaly; `unchanged` is the control.
+        wanted: Number of anomalies to be staged.
+        staged: Number of anomalies that could be staged.
+        caught: Number of anomalies that reached the threshold in time.
+        fraction: caught / staged; None where none could be staged.
+        median_delay_s: Median seconds from an anomaly's first frame to the threshold, over the caught anomalies; None
+            where none was caught.
+        channels: Number of caught anomalies by the channel that caught them, the most frequent first.
     """
 
     act: str
@@ -35,12 +36,12 @@ class ActReport:
 
     @property
     def is_control(self) -> bool:
-        """Whether nothing about it is abnormal."""
+        """True for the control, in which nothing but the pasting is abnormal."""
         return self.act == CONTROL
 
 
 def act_report(act: str, outcomes: Sequence[Outcome], wanted: int) -> ActReport:
-    """The figures of one kind, from what became of each."""
+    """Detection of one kind of anomaly, from the outcomes of all kinds."""
     own = [each for each in outcomes if each.act == act]
     delays_s = [each.delay_s for each in own if each.delay_s is not None]
     spoke = Counter(str(each.channel) for each in own if each.channel is not None)
@@ -56,27 +57,27 @@ def act_report(act: str, outcomes: Sequence[Outcome], wanted: int) -> ActReport:
 
 
 def act_reports(outcomes: Sequence[Outcome], wanted: int) -> list[ActReport]:
-    """Of every kind, the control last."""
+    """Detection of every kind of anomaly, the control last."""
     return [act_report(act, outcomes, wanted) for act in ACTS]
 
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """What would be caught on a scene, and whether its promised rate of false alarms holds.
+    """Results for one scene: detection of staged anomalies, and promised against observed false alarms.
 
     Attributes:
-        scene: Its name.
-        folds: Parts the footage was divided into, each judged by a bank that learned the others.
-        frames: Frames judged, those with something staged not counted.
-        watched_s: How long they last.
-        false_alarms_per_day: The chosen rate, at whose threshold something counts as caught.
-        rates: Promised against observed, for the rates that so much footage can tell.
-        chosen_needs_s: Footage it would take to check the chosen rate itself, in seconds.
-        acts: Each kind of anomaly, and the control last.
-        blind: Share of the anomalies through each cell of the picture that were missed, rows from the top; None
-            where nothing was staged.
-        blind_picture: The same as a picture; empty where nothing could be staged.
-        seconds: How long it took.
+        scene: Name of the scene.
+        folds: Number of folds of the footage; each is scored by a bank that learned the other folds.
+        frames: Number of frames scored to count false alarms; frames of staged segments are not included.
+        watched_s: Seconds of footage that these frames cover.
+        false_alarms_per_day: Chosen false-alarm rate; an anomaly is caught at the threshold of this rate.
+        rates: Promised against observed false alarms, for the rates that the footage is long enough to check.
+        chosen_needs_s: Seconds of footage needed to check the chosen rate itself.
+        acts: Detection of each kind of anomaly, the control last.
+        blind: Share of missed anomalies among those that touched each cell of the picture, rows from the top; None
+            for cells without anomalies.
+        blind_picture: Path of the picture that shows `blind`; empty where nothing could be staged.
+        seconds: Duration of the validation.
     """
 
     scene: str

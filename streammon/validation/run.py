@@ -1,4 +1,4 @@
-"""The whole validation: learn all folds but one, watch that one, stage anomalies in it, and so for each."""
+"""Leave-one-fold-out validation: learn the other folds, count false alarms in this one, stage anomalies in it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -38,35 +38,35 @@ from streammon.validation.staging import background, movers, traffic
 VALIDATION_PICTURE = "validation.png"
 
 SEGMENTS = 8
-"""In all; anomalies are staged into each in turn."""
+"""About how many segments are cut from all folds; the anomalies are spread over them."""
 
 MOST_FRAMES = 10_000
-"""Of all the footage, the beginning of each five minutes: each is scored as often as there are folds."""
+"""Maximum number of frames used, from the beginning of each five minutes: each fold processes them all."""
 
 LEAST_FRAMES = 80
-"""Fewer don't leave each fold enough to learn from and to calibrate on."""
+"""Minimum number of frames of footage; fewer would leave a fold too few to learn and to calibrate."""
 
 FRAMES_A_STAGING = 60
-"""About how many are judged for one staged thing, for the time left."""
+"""Approximate number of frames scored for one staged anomaly, for the progress."""
 
 Progress = Callable[[int, int], None]
-"""Called with the frames done and the frames there are, about."""
+"""Callback with the frames done and the approximate total."""
 
 
 @dataclass(frozen=True)
 class ValidationOptions:
-    """How a scene is validated.
+    """Options of a validation.
 
     Attributes:
-        false_alarms_per_day: The rate at whose threshold something counts as caught.
-        folds: Parts the footage is divided into.
-        staged: How often each kind of anomaly is staged.
-        seed: Of everything that chance decides.
-        hold_out: Share of what a fold's bank is given that calibrates it.
-        score_fps: Frames a second that are learned and watched, at most; None for all.
-        every: Take the first of each so many frames, before `score_fps`.
-        max_frames: Take no more frames than this; None for all.
-        image_fps: Pace of folders of images.
+        false_alarms_per_day: False-alarm rate at whose threshold an anomaly counts as caught.
+        folds: Number of folds of the footage.
+        staged: Number of anomalies of each kind.
+        seed: Random seed of the staging.
+        hold_out: Share of a bank's footage that is held out for its calibration.
+        score_fps: Highest number of frames a second that are learned and scored; None for all.
+        every: The first of each `every` frames is taken, before `score_fps`.
+        max_frames: Maximum number of frames taken; None for all.
+        image_fps: Frame rate of folders of images.
     """
 
     false_alarms_per_day: float = 1.0
@@ -82,12 +82,12 @@ class ValidationOptions:
 
 @dataclass(frozen=True)
 class _Footage:
-    """What is validated on.
+    """Footage of a validation.
 
     Attributes:
-        folds: Its parts.
-        taken: Which of its frames.
-        frames: How many there are.
+        folds: Folds of the footage.
+        taken: Selection of its frames.
+        frames: Approximate number of frames taken.
     """
 
     folds: list[Fold]
@@ -96,10 +96,10 @@ class _Footage:
 
 
 def hold_enough_footage(footage: Sequence[Path], options: ValidationOptions) -> None:
-    """Find out before the work that there is too little footage to validate on.
+    """Check, before any work, that there is enough footage to validate on.
 
     Raises:
-        FootageError: There is, or it can't be read.
+        FootageError: The footage is too short, or can't be read.
     """
     _divided(footage, options)
 
@@ -112,18 +112,18 @@ def validate_scene(
     options: ValidationOptions,
     progress: Progress,
 ) -> ValidationReport:
-    """Tell what would be caught on a scene, and whether its false alarms stay as rare as promised.
+    """Validate a scene: measure the detection of staged anomalies, and promised against observed false alarms.
 
     Args:
-        scene: Its name.
+        scene: Name of the scene.
         footage: Files and folders of normal footage, in order of time.
-        folder: The scene's folder, which gets `validation.png`.
+        folder: Folder of the scene, to which `validation.png` is written.
         model: Backbone and reduction.
-        options: How.
-        progress: Told as it goes.
+        options: Options of the validation.
+        progress: Callback after each batch and each staged anomaly.
 
     Raises:
-        FootageError: It can't be read, or is too little.
+        FootageError: The footage can't be read, or is too short.
         StorageError: The picture can't be written.
     """
     started = time.monotonic()
@@ -171,7 +171,7 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
 
 
 def _kept(counts: Sequence[int], every: int, most: int | None) -> list[int]:
-    """Of each clip's frames, how many are taken."""
+    """Number of frames of each clip that `every` and `most` leave."""
     kept, left = [], sum(counts) if most is None else most
     for count in counts:
         kept.append(min(left, -(-count // every)))
@@ -181,7 +181,7 @@ def _kept(counts: Sequence[int], every: int, most: int | None) -> list[int]:
 
 @dataclass
 class _Validation:
-    """One validation under way."""
+    """State of a running validation."""
 
     scene: str
     footage: _Footage
@@ -211,7 +211,7 @@ class _Validation:
         self.progress(min(self._done, self._total), self._total)
 
     def validate_fold(self, index: int) -> None:
-        """Learn all but this fold, watch it, and stage anomalies in it."""
+        """Learn all other folds, count false alarms in this fold, and stage anomalies in it."""
         learned = [piece for other, fold in enumerate(self.footage.folds) if other != index for piece in fold]
         hold_out = self.options.hold_out or HOLD_OUT
         bank = learn_fold(self.scene, learned, self.footage.taken, hold_out, self.backbone, self.model, self._count)
@@ -231,7 +231,7 @@ class _Validation:
             self.watched += len(scores)
 
     def _stage(self, segment: Segment, bank: FoldBank) -> None:
-        share = 1 / self._segments_left  # what earlier ones left over falls to those that follow
+        share = 1 / self._segments_left  # anomalies that earlier segments didn't allow are staged in later ones
         self._segments_left -= 1
         if len(segment.frames) < LEAST_SEGMENT_FRAMES:
             return
@@ -257,7 +257,7 @@ class _Validation:
             self.blind.add(found.cells, found.caught)
 
     def _all_traffic(self) -> dict[tuple[int, ...], NDArray[np.float32]]:
-        """Where things move in any of the segments, by the size of the picture."""
+        """Mean traffic over the segments, by the height and width of the picture."""
         found: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
         for spot in (spot for fold in self._spots for spot in fold):
             segment = read_segment(spot, self.footage.taken)

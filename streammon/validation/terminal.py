@@ -1,4 +1,4 @@
-"""What a validation found, for people."""
+"""Tables and remarks of a validation on the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
 
 
 def rate_words(per_hour: float) -> str:
-    """A rate as people say it.
+    """A rate in words, per hour or per day.
 
     >>> rate_words(1 / 24), rate_words(30)
     ('1 a day', '30 an hour')
@@ -30,7 +30,7 @@ def rate_words(per_hour: float) -> str:
 
 
 def rates_table(report: ValidationReport) -> Table:
-    """Promised against observed false alarms."""
+    """Table of promised against observed false alarms."""
     table = Table(title="False alarms on normal footage that wasn't learned", title_justify="left")
     for name in ("promised", "observed", "95 % interval", "expected", "seen", "holds"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -47,7 +47,7 @@ def rates_table(report: ValidationReport) -> Table:
 
 
 def acts_table(report: ValidationReport) -> Table:
-    """What was staged, and how much of it was caught."""
+    """Table of the staged anomalies and of how many were caught."""
     title = f"Caught at {report.false_alarms_per_day:g} false alarms a day"
     table = Table(title=title, title_justify="left")
     table.add_column("staged", no_wrap=True)
@@ -69,7 +69,7 @@ def _act_row(act: ActReport) -> tuple[str, ...]:
 
 
 def remarks(report: ValidationReport) -> list[str]:
-    """What has to be said beside the figures, a line each."""
+    """Remarks on the figures, one line each."""
     rate = f"{report.false_alarms_per_day:g} a day"
     watched, needed = duration(report.watched_s), duration(report.chosen_needs_s)
     lines = []
@@ -99,7 +99,7 @@ def remarks(report: ValidationReport) -> list[str]:
 
 
 def print_validation(report: ValidationReport, console: Console) -> None:
-    """Both tables, and what has to be said beside them."""
+    """Print both tables and the remarks on them."""
     if report.rates:
         console.print(rates_table(report))
     console.print(acts_table(report))

@@ -1,7 +1,8 @@
-"""Normal footage → the same with something abnormal in it: what shows whether a scene's anomalies would be caught.
+"""Staging of anomalies in normal footage, to test whether a scene's bank would catch them.
 
-What moves through the footage is cut out and pasted back in at another speed, the other way round,
-elsewhere, standing still or with strange looks; no label is needed and no footage of anything abnormal.
+Moving objects are cut out of the footage and pasted back in at a higher speed, in the opposite direction, at another
+place, standing still or with a foreign texture, or are replaced by a large patch. No labels and no abnormal footage
+are needed.
 """
 
 from streammon.validation.staging.cast import Mover, movers

@@ -1,4 +1,4 @@
-"""Who moves through footage: found against the background, followed from frame to frame, and cut out."""
+"""Movers: objects found by background subtraction, tracked from frame to frame, and cut out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,28 @@ from streammon.validation.staging.scenery import Backdrop
 from streammon.validation.staging.tracks import Sighting, Track, filled, smooth_path, tracks
 
 LEAST_PACE = 0.3
-"""Of its own size per second: what is slower lingers."""
+"""Minimum speed of a mover, in its own sizes per second; slower objects linger."""
 
 LEAST_OF_LARGEST = 1 / 6
-"""Sizes in one picture differ by less, near and far; a smaller one is a piece of something."""
+"""Minimum size of a mover, as a share of the largest mover's. Near and far objects differ by less, so smaller movers
+are fragments of objects."""
 
 MARGIN = 3
-"""Pixels around the box of a thing, for its soft edge."""
+"""Pixels around the box of an object, for the soft edge of its matte."""
 
 FEATHER = 1.0
-"""Pixels: the standard deviation of a matte's soft edge."""
+"""Standard deviation of the blur that softens a matte's edge, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mover:
-    """One thing moving through footage, cut out.
+    """One moving object, cut out of the footage.
 
     Attributes:
-        pictures: (h, w, 3) uint8 RGB cut-outs, one per frame it was followed through.
-        mattes: (h, w) float32 of each cut-out, 0 where the background shows to 1 where the thing is; soft edges.
-        corners: x, y of each cut-out's top left in the picture.
-        times_s: When each was seen.
+        pictures: (h, w, 3) uint8 RGB cut-outs, one per frame in which the object was tracked.
+        mattes: (h, w) float32 opacity of each cut-out, from 0 (background) to 1 (object), with soft edges.
+        corners: x, y of each cut-out's top left corner in the picture.
+        times_s: Time of each cut-out's frame.
     """
 
     pictures: tuple[Picture, ...]
@@ -41,22 +42,22 @@ class Mover:
     times_s: tuple[float, ...]
 
     def path(self) -> NDArray[np.float64]:
-        """(N, 2) x, y of its middle in each frame, freed of the outline's jitter."""
+        """(N, 2) x, y of the centre of mass in each frame, smoothed against jitter of the outline."""
         return smooth_path(np.array([_middle(*cut) for cut in zip(self.mattes, self.corners, strict=True)]))
 
     @property
     def duration_s(self) -> float:
-        """From the first cut-out to the last."""
+        """Seconds from the first cut-out to the last."""
         return self.times_s[-1] - self.times_s[0]
 
     @property
     def size(self) -> float:
-        """Side of the square of its mean area, in pixels."""
+        """Square root of the mean area, in pixels."""
         return float(np.sqrt(np.mean([matte.sum() for matte in self.mattes])))
 
     @property
     def velocity(self) -> NDArray[np.float64]:
-        """(2,) x, y in pixels per second, over the whole path."""
+        """(2,) mean velocity over the whole path, x and y in pixels per second."""
         path = self.path()
         return np.asarray((path[-1] - path[0]) / self.duration_s, np.float64)
 
@@ -73,15 +74,15 @@ def movers(
     times_s: Sequence[float],
     least_frames: int = 6,
 ) -> list[Mover]:
-    """What moves steadily through footage of a fixed camera, each thing cut out of every frame.
+    """Objects that move steadily through footage of a fixed camera, cut out of every frame.
 
     Args:
         pictures: (H, W, 3) uint8 RGB each.
-        times_s: When each was taken, rising.
-        least_frames: Shorter tracks are left out.
+        times_s: Time of each picture, ascending.
+        least_frames: Minimum number of frames of a track.
 
     Returns:
-        The compact things that kept their size and their direction, the longest followed first.
+        Compact objects that kept their size and direction, those with the longest tracks first.
 
     Raises:
         ValueError: Pictures and times differ in number.
@@ -115,7 +116,7 @@ def _cut_out(track: Track, pictures: Sequence[Picture], times_s: Sequence[float]
 def _cut(
     seen: Sighting, picture: Picture, backdrop: Backdrop
 ) -> tuple[Picture, NDArray[np.float32], tuple[int, int]]:
-    """The thing with a soft matte. Around its rim its own colours go on, so that no old background comes along."""
+    """Cut-out of an object with a soft matte; its colours extend over its rim, so no old background is included."""
     x, y, w, h = seen.box
     left, top = max(0, x - MARGIN), max(0, y - MARGIN)
     right, bottom = min(picture.shape[1], x + w + MARGIN), min(picture.shape[0], y + h + MARGIN)
@@ -130,7 +131,7 @@ def _cut(
 
 
 def _bled(cut: Picture, shape: NDArray[np.float32]) -> Picture:
-    """The cut-out with the colours of its inside carried over its rim."""
+    """The cut-out with the colours of the object's inside extended over its rim."""
     core = cv2.erode(shape, np.ones((3, 3), np.uint8))[..., None]
     weight = cv2.GaussianBlur(core, (0, 0), 2.0)[..., None]
     carried_on = cv2.GaussianBlur(cut * core, (0, 0), 2.0) / np.maximum(weight, 1e-6)

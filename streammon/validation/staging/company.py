@@ -1,4 +1,4 @@
-"""What the others do near a mover's path: whether its way and its speed are usual there."""
+"""Usual directions and speeds near a mover's path, from all movers of a cast."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from streammon.validation.staging.cast import Mover
 
 USUAL_SHARE = 0.2
-"""A way or a speed that more than this share of the moves nearby have is usual, and staging it shows nothing odd."""
+"""Share of the moves nearby above which a direction or speed is usual, so that staging it would be no anomaly."""
 
 NEARBY = 0.75
 LEAST_NEARBY = 20.0
-"""In sizes of the mover, and at least in pixels: how near to its path another's counts."""
+"""Radius around a mover's path in which moves count as nearby: `NEARBY` sizes of the mover, at least `LEAST_NEARBY`
+pixels."""
 
 SAME_WAY = 0.5
-"""Cosine of the angle, 60 degrees, within which two go the same way."""
+"""Minimum cosine between two velocities of the same direction (60 degrees)."""
 
 
 class Company:
-    """Every move of a cast: where, and how fast in x and y.
+    """Position and velocity of every move of a cast, from one frame to the next.
 
     Attributes:
         places: (M, 2) x, y in pixels.
@@ -32,20 +33,20 @@ class Company:
         self.velocities = np.concatenate([velocities for _, velocities in moves] or [np.empty((0, 2))])
 
     def near(self, mover: Mover) -> NDArray[np.float64]:
-        """(K, 2) velocities of the moves near a mover's path, its own among them."""
+        """(K, 2) velocities of the moves near a mover's path, the mover's own among them."""
         path = mover.path()
         away = np.hypot(*(self.places[:, None] - path[None, ::2]).transpose(2, 0, 1)).min(axis=1)
         return np.asarray(self.velocities[away <= max(NEARBY * mover.size, LEAST_NEARBY)], np.float64)
 
     def goes_back(self, mover: Mover) -> bool:
-        """Whether it is usual near its path to go the other way."""
+        """True if the opposite direction is usual near the mover's path."""
         near = self.near(mover)
         lengths = np.maximum(np.hypot(*near.T) * np.hypot(*mover.velocity), 1e-9)
         opposite = near @ mover.velocity / lengths < -SAME_WAY
         return bool(opposite.mean() > USUAL_SHARE)
 
     def is_as_fast(self, mover: Mover, speed: float) -> bool:
-        """Whether it is usual near its path to go at `speed` times its own speed, or nearly."""
+        """True if speeds above 0.8 * `speed` times the mover's own are usual near its path."""
         fast = np.hypot(*self.near(mover).T) > 0.8 * speed * np.hypot(*mover.velocity)
         return bool(fast.mean() > USUAL_SHARE)
 

@@ -1,4 +1,4 @@
-"""A mover at any moment of its path, beyond its ends too, and pasted into a picture."""
+"""Poses of a mover at any time of its path and beyond, and their pasting into a picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from streammon.validation.staging.cast import Mover
 from streammon.validation.staging.scenery import MASKED
 
 WHOLE_PIXEL = 0.05
-"""Offsets nearer than this to a whole pixel are rounded, so that nothing is softened without need."""
+"""Offsets closer than this to a whole pixel are rounded, to avoid needless blur by interpolation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """A cut-out at a place.
+    """A cut-out at a position in a picture.
 
     Attributes:
         picture: (h, w, 3) uint8 RGB.
-        matte: (h, w) float32, 0 to 1.
-        corner: x, y of its top left in the picture; fractions count.
+        matte: (h, w) float32 opacity, 0 to 1.
+        corner: x, y of the cut-out's top left corner in the picture, with sub-pixel precision.
     """
 
     picture: Picture
@@ -30,20 +30,20 @@ class Pose:
     corner: tuple[float, float]
 
     def moved(self, x: float, y: float) -> "Pose":
-        """The same elsewhere."""
+        """The pose moved by x and y pixels."""
         return Pose(self.picture, self.matte, (self.corner[0] + x, self.corner[1] + y))
 
     def mirrored(self) -> "Pose":
-        """Its left for its right, in the same box."""
+        """The pose mirrored left to right in the same box."""
         turned = np.ascontiguousarray(self.picture[:, ::-1]), np.ascontiguousarray(self.matte[:, ::-1])
         return Pose(*turned, self.corner)
 
     def faded(self, share: float) -> "Pose":
-        """The same, letting the background through; 1 is all there."""
+        """The pose with its matte multiplied by `share`; 1 leaves the opacity unchanged."""
         return Pose(self.picture, (self.matte * np.float32(share)).astype(np.float32), self.corner)
 
     def inside(self, height: int, width: int) -> bool:
-        """Whether all of the cut-out lies in a picture of this size."""
+        """True if the whole cut-out, to half a pixel, lies in a picture of this size."""
         h, w = self.matte.shape
         return (
             self.corner[0] > -0.5
@@ -54,10 +54,10 @@ class Pose:
 
 
 class Path:
-    """Where a mover is at each moment since it was first seen, and how it looks there.
+    """Position and cut-out of a mover as a function of the seconds since it was first seen.
 
     Beyond its ends the path goes straight on at the mover's mean velocity,
-    and its looks run back and forth, which keeps them continuous.
+    and the cut-outs are played back and forth, which keeps them continuous.
     """
 
     def __init__(self, mover: Mover) -> None:
@@ -67,13 +67,13 @@ class Path:
         self._velocity = mover.velocity
 
     def middle(self, moment_s: float) -> NDArray[np.float64]:
-        """(2,) x, y of its middle."""
+        """(2,) x, y of the mover's centre of mass."""
         within = float(np.clip(moment_s, 0, self._moments[-1]))
         at = np.array([np.interp(within, self._moments, self._middles[:, axis]) for axis in range(2)])
         return np.asarray(at + (moment_s - within) * self._velocity, np.float64)
 
     def pose(self, moment_s: float) -> Pose:
-        """How and where it is, from the nearest cut-out."""
+        """Pose of the mover, with the cut-out that is nearest in time."""
         duration_s = float(self._moments[-1])
         folded = abs((moment_s + duration_s) % (2 * duration_s) - duration_s)
         nearest = int(np.abs(self._moments - folded).argmin())
@@ -84,10 +84,10 @@ class Path:
 
 
 def paste(picture: Picture, pose: Pose) -> tuple[Picture, MASKED]:
-    """Lays a cut-out over a picture.
+    """Blend a cut-out over a picture.
 
     Returns:
-        The new picture, and (H, W) where it was touched; elsewhere it is the old one bit for bit.
+        The new picture, and (H, W) bool of the touched pixels; all other pixels are bit-identical.
     """
     height, width = picture.shape[:2]
     cut, matte, (x, y) = _on_whole_pixels(pose)
@@ -120,10 +120,10 @@ def _on_whole_pixels(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 
 def footprint(poses: Sequence[Pose]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """All that a row of poses covers.
+    """Area that a sequence of poses covers.
 
     Returns:
-        (h, w) uint8, 1 where any of them is, and x, y of its top left.
+        (h, w) uint8, 1 where any pose is, and x, y of the area's top left corner.
     """
     corners = np.array([np.round(pose.corner).astype(int) for pose in poses])
     ends = np.array([corner + pose.matte.shape[::-1] for corner, pose in zip(corners, poses, strict=True)])

@@ -5,22 +5,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUIET_SHARE = 0.002
-"""Of the frames: what moved at a pixel less often never moved there; a speck of noise did."""
+"""Largest share of frames with motion at a pixel that still counts as no motion: so little is noise."""
 
 
 def quiet_shifts(
     covered: NDArray[np.uint8], corner: tuple[int, int], traffic: NDArray[np.float32], margin: int
 ) -> NDArray[np.int64]:
-    """How a footprint may be shifted so that all of it lies in the picture where nothing moved.
+    """Shifts of a footprint to places in the picture where nothing moved.
 
     Args:
         covered: (h, w) uint8, 1 where the footprint is.
-        corner: x, y of its top left in the picture.
+        corner: x, y of the footprint's top left corner in the picture.
         traffic: (H, W) share of the frames in which something moved.
-        margin: Pixels to keep from where something did.
+        margin: Minimum distance of the footprint from motion, in pixels.
 
     Returns:
-        (K, 2) x, y shifts; none where there is no such place.
+        (K, 2) x, y shifts; empty where there is no such place.
     """
     h, w = covered.shape
     if h > traffic.shape[0] or w > traffic.shape[1]:
@@ -33,7 +33,7 @@ def quiet_shifts(
 
 
 def likely_shift(shifts: NDArray[np.int64], rng: np.random.Generator) -> tuple[int, int]:
-    """One of the shifts, drawn from the quarter that moves least up or down: there its size stays believable."""
+    """A random shift of the quarter with the least vertical part, where the object's size remains plausible."""
     height = np.abs(shifts[:, 1])
     level = shifts[height <= np.quantile(height, 0.25)]
     x, y = level[rng.integers(len(level))]

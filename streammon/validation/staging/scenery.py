@@ -1,4 +1,4 @@
-"""What of a fixed camera's picture stays, and what moves in front of it."""
+"""Background of a fixed camera, and the foreground that moves in front of it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from streammon.records import Picture
 
 BACKGROUND_SAMPLES = 41
-"""Pictures the median is taken over: enough that what passes by is outvoted, few enough to hold."""
+"""Pictures the median is taken over: enough to suppress passing objects, few enough for memory."""
 
 LEAST_CONTRAST = 12.0
-"""Grey levels; smaller differences from the background are compression and light, on any camera."""
+"""Minimum threshold in grey levels; smaller differences from the background are due to compression and light."""
 
 NOISE_FACTOR = 4.0
-"""Standard deviations of a pixel's own noise that a thing has to stand out by."""
+"""Threshold of the foreground in standard deviations of a pixel's noise."""
 
 MOST_NOISE = 4.0
-"""Where much passes by, the spread is traffic and not noise: no pixel counts as noisier than this many medians."""
+"""Upper limit of a pixel's noise, in medians over the picture: where much passes by, the spread is not noise."""
 
 SMOOTHING = 0.8
-"""Pixels: against the noise of single ones."""
+"""Standard deviation of the blur against pixel noise, in pixels."""
 
 OWN_STRENGTH = 0.25
-"""Of how far a thing stands out: what around it stands out less is its shadow or glow."""
+"""Share of an object's contrast (upper quartile of the difference); pixels below it are shadow or glow."""
 
 MASKED = NDArray[np.bool_]
 
@@ -33,9 +33,9 @@ WHOLE = (slice(None), slice(None))
 
 
 def background(pictures: Sequence[Picture], samples: int = BACKGROUND_SAMPLES) -> Picture:
-    """The scene without what moves through it: the median in time of a subsample.
+    """Background of a scene: the median in time of a subsample of the pictures.
 
-    What stands at one place for more than half of the time belongs to it.
+    An object that stands at one place for more than half of the time is part of the background.
 
     Args:
         pictures: (H, W, 3) uint8 each, of one fixed camera.
@@ -59,11 +59,11 @@ def _spread(pictures: Sequence[Picture], samples: int) -> NDArray[np.uint8]:
 
 
 class Backdrop:
-    """A scene's background with how much each pixel of it flickers.
+    """A scene's background with the noise threshold of each pixel.
 
     Attributes:
         picture: (H, W, 3) uint8, the background.
-        threshold: (H, W) float32, the difference in grey levels above which something is there.
+        threshold: (H, W) float32, the difference in grey levels above which a pixel is foreground.
     """
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
@@ -75,14 +75,14 @@ class Backdrop:
         self.threshold = np.maximum(LEAST_CONTRAST, NOISE_FACTOR * noise).astype(np.float32)
 
     def difference(self, picture: Picture, here: tuple[slice, slice] = WHOLE) -> NDArray[np.uint8]:
-        """(H, W) grey levels of difference, lightly smoothed, without the change of the whole picture's light."""
-        gain = self._light(picture[::8, ::8].astype(np.float32))  # a cloud, or the camera's own exposure
+        """(H, W) difference from the background in grey levels, smoothed and corrected for a change of brightness."""
+        gain = self._light(picture[::8, ::8].astype(np.float32))  # changed by clouds, or by automatic exposure
         lit = cv2.convertScaleAbs(self._smooth[here] * gain)
         apart = cv2.absdiff(cv2.GaussianBlur(picture[here], (0, 0), SMOOTHING), lit)
         return most_of_colours(np.asarray(apart, np.uint8))
 
     def _light(self, thinned: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(3,) how much lighter each colour of the whole picture is than in the background."""
+        """(3,) brightness of each colour channel of the whole picture, relative to the background."""
         usual = self.picture[::8, ::8].astype(np.float32)
         ratios = [thinned[..., colour][usual[..., colour] > 48] for colour in range(3)]
         bases = [usual[..., colour][usual[..., colour] > 48] for colour in range(3)]
@@ -90,14 +90,14 @@ class Backdrop:
         return np.clip(gains, 0.5, 2.0).astype(np.float32)
 
     def foreground(self, picture: Picture) -> MASKED:
-        """(H, W) where something is that doesn't belong to the background: specks gone, gaps closed."""
+        """(H, W) bool, pixels that differ from the background, with specks removed and gaps closed."""
         difference = self.difference(picture)
         there = cv2.morphologyEx((difference > self.threshold).astype(np.uint8), cv2.MORPH_OPEN, _disc(2))
         _trim_glow(there, difference)
         return cv2.morphologyEx(there, cv2.MORPH_CLOSE, _disc(max(3, picture.shape[1] // 80))).astype(np.bool_)
 
     def outline(self, picture: Picture, box: tuple[int, int, int, int]) -> MASKED:
-        """(h, w) where something stands out within a box of x, y, w, h: tighter than `foreground`, gaps left open."""
+        """(h, w) bool, foreground within a box of x, y, w, h: tighter than `foreground`, wider gaps are left open."""
         x, y, w, h = box
         here = slice(y, y + h), slice(x, x + w)
         difference = self.difference(picture, here)
@@ -116,7 +116,7 @@ def most_of_colours(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _trim_glow(there: NDArray[Any], difference: NDArray[np.uint8]) -> None:
-    """Takes from each thing, in place, what stands out much less than the thing does."""
+    """Remove, in place, pixels of an object whose contrast is far below the object's (`OWN_STRENGTH`)."""
     count, labels, figures, _ = cv2.connectedComponentsWithStats(there, connectivity=8)
     for label in range(1, count):
         x, y, w, h, area = (int(figure) for figure in figures[label])
@@ -134,13 +134,13 @@ def _disc(diameter: int) -> NDArray[np.uint8]:
 
 
 def traffic(pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """How often something moved at each pixel.
+    """Share of the pictures in which each pixel is foreground.
 
     Args:
         pictures: (H, W, 3) uint8 each, normal footage of one fixed camera.
 
     Returns:
-        (H, W) float32, the share of the pictures in which something stood out from the background there, 0 to 1.
+        (H, W) float32, 0 to 1.
 
     Raises:
         ValueError: There is no picture.

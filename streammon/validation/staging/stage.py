@@ -1,4 +1,4 @@
-"""Normal footage with something abnormal pasted in, and where it is."""
+"""Staging of one anomaly in normal footage, with masks of the pasted pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from streammon.validation.staging.scenery import MASKED, Backdrop
 from streammon.validation.staging.strangers import dressed, oval, skin_size, strange_skin
 
 FADE_S = 0.5
-"""What stands appears over this time."""
+"""Seconds in which a standing object fades in."""
 
 RAMP_S = 0.3
-"""What moves appears and goes over this time, where its path begins or ends within the picture:
-at once it would be caught for appearing, not for what it does."""
+"""Seconds in which a moving object fades in and out: without fading, the object would be caught for its sudden
+appearance and not for its motion."""
 
 LEAST_SHOWN_S = 0.5
 LEAST_SHOWN = 5
-"""Frames. An anomaly shorter than these two teaches nothing."""
+"""Minimum duration of an anomaly, in seconds and in frames; a shorter anomaly is not informative."""
 
 ATTEMPTS = 12
-"""Movers tried for one anomaly."""
+"""Maximum number of movers tried for one anomaly."""
 
 STARTS = 6
-"""Moments compared, so that the pasted thing doesn't run through those that are there."""
+"""Random start times compared, to find one at which the pasted object overlaps others least."""
 
 MOST_WIDER, MOST_HIGHER = 2.0, 1.5
-"""Times a mover's own width and height, that something large has: a cyclist or a cart among walkers."""
+"""Largest width and height of a large object, relative to the mover's: a cyclist or a cart among pedestrians."""
 
 MOST_FLICKER = 6.0
-"""Grey levels of the place's own flicker that something standing there takes over."""
+"""Maximum flicker of the background, in grey levels, that is added to a standing object."""
 
 
 class Kind(StrEnum):
-    """In what way a staged thing is abnormal."""
+    """Kinds of staged anomalies."""
 
     FAST = "fast"
     WRONG_WAY = "wrong way"
@@ -57,9 +57,9 @@ class Staged:
     """Footage with one anomaly in it.
 
     Attributes:
-        kind: What is abnormal.
-        pictures: (H, W, 3) uint8 RGB each; those without the anomaly are the given ones themselves.
-        masks: (H, W) bool each, every pixel that was touched; all False without the anomaly.
+        kind: Kind of the anomaly.
+        pictures: (H, W, 3) uint8 RGB each; pictures without the anomaly are the original objects.
+        masks: (H, W) bool each, the touched pixels; all False without the anomaly.
     """
 
     kind: Kind
@@ -78,21 +78,22 @@ def stage(
     speed: float = 2.0,
     strangers: Sequence[Picture] = (),
 ) -> Staged | None:
-    """Pastes one anomaly into normal footage.
+    """Paste one anomaly into normal footage.
 
     Args:
-        kind: What is to be abnormal.
+        kind: Kind of the anomaly.
         pictures: (H, W, 3) uint8 RGB each, of a fixed camera.
-        times_s: When each was taken, rising.
-        cast: Movers of the same camera, from this footage or other.
-        traffic: (H, W) share of the frames in which something moved there, of all the normal footage at hand.
-        rng: The only source of chance: the same draws give the same footage.
-        speed: How many times its own speed something fast goes.
-        strangers: Pictures to take strange looks from, such as other cameras'; else other parts of this one.
+        times_s: Time of each picture, ascending.
+        cast: Movers of the same camera, from this or other footage.
+        traffic: (H, W) share of the frames with motion at each pixel, over all the normal footage at hand.
+        rng: Only source of randomness: the same draws give the same footage.
+        speed: Speed of a fast object, as a multiple of the mover's own; the largest such multiple for a large object.
+        strangers: Pictures to take foreign textures from, such as those of other cameras; if empty, textures come
+            from this camera's background or are synthetic.
 
     Returns:
-        The footage, or None where it gives no such thing: nothing moves there, it is usual to go both ways
-        or at such different speeds, or there is no place where nothing moves.
+        The footage, or None where it doesn't allow the anomaly: nothing moves, the opposite direction or such a speed
+        is usual, or there is no place without motion.
 
     Raises:
         ValueError: Pictures and times differ in number.
@@ -102,7 +103,7 @@ def stage(
     if len(pictures) < LEAST_SHOWN or not cast:
         return None
     scene = _Stage(pictures, np.asarray(times_s, np.float64), traffic, rng, Company(cast), speed, strangers)
-    followed = np.array([len(mover.times_s) for mover in cast], np.float64)  # who is seen longer shows more
+    followed = np.array([len(mover.times_s) for mover in cast], np.float64)  # longer tracks are preferred
     for index in rng.choice(len(cast), min(ATTEMPTS, len(cast)), replace=False, p=followed / followed.sum()):
         act = scene.act(kind, cast[int(index)])
         if act is not None:
@@ -119,10 +120,10 @@ def _performed(kind: Kind, pictures: Sequence[Picture], start: int, poses: Seque
 
 
 Act = tuple[int, list[Pose]]
-"""The frame at which something enters, and how it is in each frame from then on."""
+"""Index of the frame at which an object enters, and its pose in each frame from there on."""
 
 Poses = Callable[[NDArray[np.float64]], list[Pose]]
-"""How something is at each of the seconds since it entered; fewer where its way ends before."""
+"""Function from (N,) seconds since an object entered to its poses; fewer than N where its path ends earlier."""
 
 
 def _along(path: Path, begin_s: float, elapsed_s: NDArray[np.float64]) -> list[Pose]:
@@ -136,7 +137,7 @@ def _corner(path: Path, moment_s: float, middle: NDArray[np.float64]) -> tuple[f
 
 @dataclass(slots=True, eq=False)
 class _Stage:
-    """The footage that something is pasted into."""
+    """Footage and settings for the staging of one anomaly."""
 
     pictures: Sequence[Picture]
     times_s: NDArray[np.float64]
@@ -154,7 +155,7 @@ class _Stage:
         return self._backdrop
 
     def act(self, kind: Kind, mover: Mover) -> Act | None:
-        """One anomaly of this mover, or None where it can't give one."""
+        """One anomaly with this mover, or None where the mover doesn't allow it."""
         match kind:
             case Kind.FAST:
                 return self._fast(mover)
@@ -183,12 +184,12 @@ class _Stage:
         return self._moving(poses, mover.duration_s)
 
     def _lead_in_s(self, path: Path, mover: Mover) -> float:
-        """The moment, at most 0, at which it may set out: what is so fast is soon gone."""
+        """Start on the path in s, at most 0: a fast object leaves soon, so its path is extended back over traffic."""
         earlier_s = -np.linspace(0, 0.5, 6) * mover.duration_s
         return float(list(takewhile(lambda at: self._is_travelled(path, mover, at), earlier_s))[-1])
 
     def _is_travelled(self, path: Path, mover: Mover, moment_s: float) -> bool:
-        """Whether the path is the mover's own there, or goes straight on over ground where things move."""
+        """True if the path at this time is the mover's own, or its straight extension over a pixel with traffic."""
         if 0 <= moment_s <= mover.duration_s:
             return True
         x, y = path.middle(moment_s).round().astype(int)
@@ -209,7 +210,7 @@ class _Stage:
 
     def _wrong_place(self, mover: Mover) -> Act | None:
         path = Path(mover)
-        for share in (1.0, 0.5, 0.25):  # a shorter way fits into a smaller place
+        for share in (1.0, 0.5, 0.25):  # a shorter path fits into a smaller place
             duration_s = share * mover.duration_s
             start_s = float(self.rng.uniform(0, mover.duration_s - duration_s))
             act = self._moving(partial(_along, path, start_s), duration_s)
@@ -239,7 +240,7 @@ class _Stage:
         ]
 
     def _flickering(self, pose: Pose, picture: Picture) -> Pose:
-        """A still thing with the noise and light of the moment: a frozen patch would give itself away."""
+        """The pose with the frame's noise and illumination added: a frozen patch would be an artefact."""
         (x, y), (h, w) = (round(at) for at in pose.corner), pose.matte.shape
         here = slice(y, y + h), slice(x, x + w)
         flicker = picture[here].astype(np.float32) - self.backdrop.picture[here]
@@ -255,7 +256,7 @@ class _Stage:
         return act[0], [dressed(pose, skin) for pose in act[1]]
 
     def _large(self, mover: Mover) -> Act | None:
-        """A patch of something else, larger than the mover, on its path and up to `speed` times as fast."""
+        """A foreign patch, larger than the mover, on the mover's path and up to `speed` times as fast."""
         path, (height, width) = Path(mover), skin_size(mover.mattes)
         pace, wider, higher = (float(self.rng.uniform(1, most)) for most in (self.speed, MOST_WIDER, MOST_HIGHER))
         most_high, most_wide = (side // 2 for side in self.traffic.shape)
@@ -272,7 +273,7 @@ class _Stage:
         return self._moving(poses, mover.duration_s / pace)
 
     def _skin(self, size: tuple[int, int], corner: tuple[float, float]) -> Picture:
-        """Looks that stand out from what lies in the picture there."""
+        """A texture that stands out from the background at this place."""
         top = int(np.clip(round(corner[1]), 0, max(0, self.traffic.shape[0] - size[0])))
         left = int(np.clip(round(corner[0]), 0, max(0, self.traffic.shape[1] - size[1])))
         covered = self.backdrop.picture[top : top + size[0], left : left + size[1]]
@@ -280,7 +281,7 @@ class _Stage:
         return strange_skin(size, covered, sources, self.rng)
 
     def _moving(self, poses: Poses, duration_s: float) -> Act | None:
-        """Lets something go through at the moment at which it meets the fewest others."""
+        """Place a moving object at the start time, of `STARTS` random ones, at which it overlaps others least."""
         latest = int(np.searchsorted(self.times_s, self.times_s[-1] - duration_s, side="right")) - 1
         first = min(max(0, latest), int(np.searchsorted(self.times_s, self.times_s[0] + 1.0)))
         starts = np.unique(self.rng.integers(first, max(first, latest) + 1, STARTS))
@@ -307,7 +308,7 @@ class _Stage:
         return bool(self.times_s[start + len(poses) - 1] - self.times_s[start] >= LEAST_SHOWN_S - 1e-6)
 
     def _crowding(self, start: int, poses: list[Pose]) -> float:
-        """Share of the pasted pixels that lie on something that is there."""
+        """Mean share of the pasted pixels that overlap foreground, over up to five frames."""
         met = []
         for offset in np.unique(np.linspace(0, len(poses) - 1, 5).round().astype(int)):
             touched = paste(self.pictures[start + offset], poses[offset])[1]

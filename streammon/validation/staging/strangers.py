@@ -1,4 +1,4 @@
-"""Looks that don't belong here: patches of other pictures, and made textures."""
+"""Foreign textures: patches of other pictures, and synthetic textures."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from streammon.records import Picture
 from streammon.validation.staging.paths import Pose
 
 LEAST_STRANGENESS = 30.0
-"""Mean difference in grey levels from what it covers: a stranger nobody could see is none."""
+"""Minimum mean difference between a texture and the picture below it, in grey levels: the texture must be visible."""
 
 ATTEMPTS = 6
 
@@ -21,16 +21,16 @@ def strange_skin(
     sources: Sequence[Picture],
     rng: np.random.Generator,
 ) -> Picture:
-    """A patch that stands out from what it will cover.
+    """A texture that stands out from the part of the picture that it will cover.
 
     Args:
         size: Height and width.
-        covered: (size) uint8 RGB, the picture where it will be.
-        sources: Pictures to take patches from; without any that stands out a texture is made.
-        rng: The only source of chance.
+        covered: (height, width, 3) uint8 RGB, the part of the picture to be covered.
+        sources: Pictures to take patches from; without a patch that stands out the texture is synthetic.
+        rng: Only source of randomness.
 
     Returns:
-        (height, width, 3) uint8 RGB, grey where `covered` is.
+        (height, width, 3) uint8 RGB, grey if `covered` is grey.
     """
     grey = bool((np.ptp(covered.astype(np.int16), axis=2) <= 2).all())
     for _ in range(ATTEMPTS if sources else 0):
@@ -46,7 +46,7 @@ def _strangeness(patch: Picture, covered: Picture) -> float:
 
 
 def _patch(size: tuple[int, int], source: Picture, rng: np.random.Generator) -> Picture:
-    """A random piece; a source that is too small is enlarged."""
+    """A random crop of the source; a source that is too small is enlarged."""
     height, width = size
     enlarge = max(height / source.shape[0], width / source.shape[1], 1.0)
     if enlarge > 1:
@@ -58,7 +58,7 @@ def _patch(size: tuple[int, int], source: Picture, rng: np.random.Generator) -> 
 
 
 def made_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.random.Generator) -> Picture:
-    """Blotches or stripes in two shades, one of them far from what it covers."""
+    """Synthetic blotches or stripes of two colours, one of them far in brightness from the covered picture."""
     height, width = size
     lightness = float(covered.mean())
     far = (20.0 if lightness > 128 else 235.0) + rng.uniform(-15, 15, 3)
@@ -79,7 +79,7 @@ def made_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.ra
 
 
 def dressed(pose: Pose, skin: Picture) -> Pose:
-    """The pose with its inside from the skin, held by the middle of the bottom, so that it doesn't slide."""
+    """The pose textured with the skin, aligned at the bottom centre, so that the texture doesn't slide."""
     h, w = pose.matte.shape
     top, left = skin.shape[0] - h, (skin.shape[1] - w) // 2
     return Pose(skin[top : top + h, left : left + w], pose.matte, pose.corner)

@@ -1,4 +1,4 @@
-"""What stands out in one frame after another, linked into tracks, and which of them are things going somewhere."""
+"""Foreground regions linked into tracks, and the selection of tracks of steadily moving objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,34 +12,37 @@ from streammon.validation.staging.scenery import LEAST_CONTRAST, MASKED, Backdro
 
 LEAST_AREA = 0.0005
 MOST_AREA = 0.15
-"""Of the picture. Smaller is a speck, larger a change of the whole scene."""
+"""Area of an object as a share of the picture. A smaller region is a speck, a larger one a change of the scene."""
 
 MOST_GROWTH = 1.5
 MOST_STRETCH = 1.3
-"""Area and height of one thing in neighbouring frames differ by less; more is two things that met or parted."""
+"""Largest ratio of an object's area and of its height between neighbouring frames; a larger ratio means that two
+objects merged or split."""
 
 LEAST_FILL = 0.3
-"""Of its box. A thing is compact; thin arcs are shadows' edges and ghosts."""
+"""Minimum share of its box that an object fills; thin arcs are edges of shadows and ghosts."""
 
 LEAST_STRAIGHTNESS = 0.75
-"""Net way over way walked: what moves steadily has a direction."""
+"""Minimum ratio of net displacement to path length of a steadily moving object."""
 
 MOST_UNEVENNESS = 0.3
-"""Spread of the area around its trend, as a share of it: what grows and shrinks at random was cut out badly."""
+"""Largest standard deviation of the area around its linear trend, as a share of the mean area; more means that the
+outlines are unreliable."""
 
 LEAST_EDGE = 1.3
-"""How much stronger edges along an outline are in the pictures than in the background, where a thing is there."""
+"""Minimum ratio of the edge strength along an object's outline in the pictures to that in the background."""
 
 MOST_UNEXPLAINED = 0.1
-"""Of a thing's area: what moves beside it without standing out from the background belongs to it and was lost."""
+"""Largest area of unexplained change beside an object, as a share of the object's area. The change comes from parts
+of the object that don't stand out from the background and would be missing from the cut-out."""
 
 
 def smooth_path(path: NDArray[np.float64], reach: int = 3) -> NDArray[np.float64]:
-    """The path with its jitter taken out: at each point a straight line through its neighbours.
+    """The path smoothed by fitting a straight line to the neighbourhood of each point.
 
     Args:
         path: (N, 2) positions.
-        reach: Neighbours to either side.
+        reach: Number of neighbours on either side.
 
     >>> smooth_path(np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])).round(6).tolist()
     [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]
@@ -62,10 +65,10 @@ class Sighting:
     Attributes:
         frame: Number of the frame.
         box: x, y, width, height in pixels.
-        middle: (2,) x, y of its centre of mass.
-        area: In pixels.
-        shape: (height, width) where it is within the box.
-        unexplained: What moves beside it though it doesn't stand out, as a share of the area.
+        middle: (2,) x, y of the region's centre of mass.
+        area: Area in pixels.
+        shape: (height, width) bool, the region within the box.
+        unexplained: Number of changed pixels around the region that aren't foreground, as a share of the area.
     """
 
     frame: int
@@ -78,12 +81,12 @@ class Sighting:
 
 @dataclass(slots=True)
 class Track:
-    """Sightings of one thing, in order: neighbouring frames, one each."""
+    """Sightings of one object in consecutive frames, one per frame."""
 
     sightings: list[Sighting] = field(default_factory=list)
 
     def expected(self) -> NDArray[np.float64]:
-        """Where its middle should be next."""
+        """(2,) predicted centre of mass in the next frame, at constant velocity."""
         last = self.sightings[-1].middle
         if len(self.sightings) < 2:
             return last
@@ -92,7 +95,7 @@ class Track:
 
 
 def tracks(pictures: Sequence[Picture], backdrop: Backdrop, least_frames: int) -> list[Track]:
-    """Things that are followed through at least so many frames, go somewhere and were seen whole."""
+    """Tracks of at least `least_frames` frames of objects that move steadily and are segmented whole."""
     seen: list[list[Sighting]] = []
     before: tuple[Picture, MASKED] | None = None
     for index, picture in enumerate(pictures):
@@ -104,7 +107,7 @@ def tracks(pictures: Sequence[Picture], backdrop: Backdrop, least_frames: int) -
 
 
 def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED] | None) -> MASKED:
-    """(H, W) what changed since the picture before, though nothing stands out there now or did then."""
+    """(H, W) bool, pixels that changed since the picture before and are foreground in neither picture."""
     if before is None:
         return np.zeros_like(there)
     apart = cv2.absdiff(cv2.GaussianBlur(picture, (0, 0), 1.0), cv2.GaussianBlur(before[0], (0, 0), 1.0))
@@ -114,7 +117,7 @@ def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED]
 
 
 def _sightings(there: MASKED, unexplained: MASKED, frame: int) -> list[Sighting]:
-    """The regions of sane size that don't touch the border, where only a part of the thing is seen."""
+    """Compact foreground regions of plausible size. Regions at the border are left out, as only a part is visible."""
     height, width = there.shape
     count, labels, figures, _ = cv2.connectedComponentsWithStats(there.astype(np.uint8), connectivity=8)
     found = []
@@ -142,7 +145,7 @@ def filled(shape: MASKED) -> MASKED:
 
 
 def _follow(frames: list[list[Sighting]]) -> list[Track]:
-    """Links each sighting to the nearest track that expected it; a thing unseen for a frame is lost."""
+    """Link sightings to tracks, nearest predicted position first; a track ends at a frame without a sighting."""
     ended: list[Track] = []
     active: list[Track] = []
     for sightings in frames:
@@ -175,7 +178,7 @@ def _may_follow(track: Track, seen: Sighting) -> bool:
 
 
 def _is_steady(track: Track) -> bool:
-    """Whether it goes somewhere, on a way much longer than its jitter, and keeps its size."""
+    """True if the object's net displacement is long, nearly straight and well above jitter, and its area is even."""
     middles = np.array([seen.middle for seen in track.sightings])
     areas = np.array([seen.area for seen in track.sightings])
     path = smooth_path(middles)
@@ -192,10 +195,10 @@ def _is_steady(track: Track) -> bool:
 
 
 def _is_there(track: Track, pictures: Sequence[Picture], background: Picture) -> bool:
-    """Whether its outline is in the pictures rather than in the background.
+    """True if the track's outline is in the pictures rather than in the background.
 
-    What stood still for most of the time is part of the background and leaves a hole where it is gone;
-    pieces of what passes in front of such a hole are no things either.
+    An object that stood still for most of the time is part of the background, and leaves a ghost when it is gone.
+    Fragments of objects that pass in front of such a ghost are rejected too.
     """
     edges = [_edge_strength(seen, pictures[seen.frame], background) for seen in track.sightings]
     there, behind = np.mean(edges, axis=0)

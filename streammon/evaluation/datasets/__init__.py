@@ -1,4 +1,4 @@
-"""The layouts of the known data sets, each read into a `Dataset` and checked on the way."""
+"""Loaders of the known data sets: each checks the layout and returns a `Dataset`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -41,15 +41,16 @@ _LOADERS: dict[str, Callable[[Path, DatasetOptions], Dataset]] = {
 def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
     """Read and check a labelled data set.
 
-    Frames are counted, and the first of each clip is read; all others when they are scored (`hold_frame_count`).
+    Loading counts the frames and decodes at most the first frame of each clip. The others are checked when they are
+    scored (`hold_frame_count`).
 
     Args:
         name: One of `DATASETS`.
-        root: Its folder.
-        options: What may be missing, and what is wanted.
+        root: Folder of the data set.
+        options: Tolerance of defects, and the categories to load.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed: one line with the file.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     if name not in _LOADERS:
         raise DatasetError(name, "no such data set", f"choose one of {', '.join(DATASETS)}")

@@ -1,4 +1,4 @@
-"""Truth as it is stored: NumPy, MATLAB and text files. Nothing is ever unpickled."""
+"""Readers of ground-truth files: NumPy, MATLAB and text. Nothing is unpickled."""
 
 import re
 from pathlib import Path
@@ -16,28 +16,28 @@ GT_FRAME = re.compile(r"TestVideoFile\s*\{[^}]*\}\s*\.gt_frame\s*=\s*\[([^\]]*)\
 SPAN = re.compile(r"(\d+)(?::(\d+))?")
 
 Spans = list[tuple[int, int]]
-"""First and last frames, counted from 1, both included."""
+"""(first, last) frame numbers, counted from 1, both included."""
 
 
 def npy_array(path: Path) -> NDArray[np.generic]:
-    """A NumPy file, mapped: nothing but its header is read yet.
+    """A memory-mapped NumPy file, of which only the header is read.
 
     Raises:
-        DatasetError: It isn't one, it is cut short, or it holds Python objects.
+        DatasetError: The file isn't a NumPy file, is cut short, or contains Python objects.
     """
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
-    except (ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError):  # of a broken header, too
+    except (ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError):  # also of broken headers
         raise DatasetError(str(path), "it is no NumPy array, or cut short, or holds objects", COPY_AGAIN) from None
 
 
 def npy_labels(path: Path) -> Labels:
-    """(T,) labels from a NumPy file of shape (T,), (T, 1) or (1, T) with nothing but 0 and 1.
+    """(T,) labels from a NumPy file of shape (T,), (T, 1) or (1, T) with values 0 and 1.
 
     Raises:
-        DatasetError: It isn't such a file.
+        DatasetError: The file can't be read, or has another shape or other values.
     """
     array = npy_array(path)
     if array.dtype.kind not in "buif":
@@ -56,7 +56,7 @@ def text_labels(path: Path) -> Labels:
     """(T,) labels from a text file with one 0 or 1 a line; empty lines at the end don't count.
 
     Raises:
-        DatasetError: It isn't such a file.
+        DatasetError: The file can't be read, has no labels, or has a line other than 0 or 1.
     """
     try:
         lines = path.read_text(encoding="ascii").rstrip().splitlines()
@@ -83,10 +83,10 @@ def mat_cells(path: Path, variable: str) -> list[NDArray[np.generic]]:
     except OSError as error:
         reason = error.strerror or "it is cut short"
         raise DatasetError(str(path), f"it can't be read ({reason})", COPY_AGAIN) from None
-    except NotImplementedError:  # scipy's word for MATLAB 7.3, which is HDF5
+    except NotImplementedError:  # raised by scipy for MATLAB 7.3 files, which are HDF5
         found, remedy = "a MATLAB 7.3 file", "save it in MATLAB with -v7, or take the official file"
         raise DatasetError(str(path), found, remedy) from None
-    except Exception:  # scipy's reader raises whatever broken bytes make of its parser: zlib, struct, Type, Value
+    except Exception:  # on broken bytes scipy raises errors of zlib and struct, TypeError, ValueError, …
         raise DatasetError(str(path), "it can't be read as a MATLAB file", COPY_AGAIN) from None
     cells = content.get(variable)
     if cells is None or cells.dtype != object or cells.size == 0:
@@ -98,7 +98,7 @@ def vol_label(path: Path) -> list[NDArray[np.generic]]:
     """T masks (H, W) of one size, from Avenue's cell array `volLabel`.
 
     Raises:
-        DatasetError: It can't be read as that.
+        DatasetError: The file can't be read, or the masks are not numeric or not of one size.
     """
     cells = mat_cells(path, "volLabel")
     for index, cell in enumerate(cells):
@@ -109,10 +109,10 @@ def vol_label(path: Path) -> list[NDArray[np.generic]]:
 
 
 def mat_spans(path: Path) -> list[Spans]:
-    """The abnormal spans of each clip, from the cell array `gt`: a cell holds first and last frames (2, N).
+    """The abnormal spans of each clip, from the cell array `gt` with a (2, N) array of first and last frames a clip.
 
     Raises:
-        DatasetError: It can't be read as that.
+        DatasetError: The file can't be read, or an array has another shape or type.
     """
     spans = []
     for number, cell in enumerate(mat_cells(path, "gt"), 1):
@@ -126,7 +126,7 @@ def script_spans(path: Path) -> list[Spans]:
     """The abnormal spans of each clip, from UCSD's MATLAB script: `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];`.
 
     Raises:
-        DatasetError: It can't be read as that.
+        DatasetError: The file can't be read, or has no or malformed spans.
     """
     try:
         text = path.read_text(encoding="latin-1")

@@ -1,4 +1,4 @@
-"""The parts of a data set put together: clips by scene, and the fingerprint of it all."""
+"""Assembly of a data set from its parts: clips grouped by scene, size check and fingerprint."""
 
 import hashlib
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def checked(clips: Iterable[Clip], gaps: Gaps) -> list[Clip]:
     """The clips that can be opened.
 
     Raises:
-        DatasetError: One can't be, and that isn't allowed.
+        DatasetError: A clip can't be opened, without `allow_partial`.
     """
     sound = []
     for clip in clips:
@@ -36,7 +36,7 @@ def checked(clips: Iterable[Clip], gaps: Gaps) -> list[Clip]:
 
 
 def by_scene(clips: Iterable[tuple[str, Clip]]) -> tuple[SceneFootage, ...]:
-    """Training clips with their scenes, gathered in natural order."""
+    """Training clips grouped by scene, the scenes in natural order."""
     scenes: dict[str, list[Clip]] = {}
     for scene, clip in clips:
         scenes.setdefault(scene, []).append(clip)
@@ -54,10 +54,10 @@ def assembled(
     crop: int | None = None,
     official: Extent | None = None,
 ) -> Dataset:
-    """The data set, its size checked where there is an official one.
+    """The data set from its parts, checked against the official size where there is one.
 
     Raises:
-        DatasetError: There is nothing to learn from or to score; or what is missing isn't allowed to be.
+        DatasetError: There is no training footage or no test clip, or parts are missing without `allow_partial`.
     """
     if not scenes:
         raise DatasetError(str(root), "no training footage that can be read", "copy the data set again")
@@ -80,9 +80,9 @@ def assembled(
 
 
 def fingerprint(scenes: Iterable[SceneFootage], clips: Iterable[LabelledClip]) -> str:
-    """SHA-256 of what was read: the same for the same data set at another place or of another time.
+    """SHA-256 of a data set, independent of the location and the times of the files.
 
-    Over names and sizes of the footage's files, the labels, and names and sizes of the files with masks.
+    The hash covers names and sizes of the footage files, the labels, and names and sizes of the mask files.
     """
     lines = [line for scene in scenes for clip in scene.clips for line in _file_lines(f"train {scene.name}", clip)]
     for clip in clips:

@@ -6,7 +6,7 @@ testing_videos/NN.avi                                21 clips, 15,324 frames; or
 ground_truth_demo/testing_label_mask/N_label.mat     volLabel, a cell array of T masks
 ```
 
-A frame is abnormal where a pixel of its mask is set.
+A frame is abnormal if a pixel of its mask is set.
 """
 
 from pathlib import Path
@@ -33,10 +33,10 @@ TRUTH = "ground_truth_demo/testing_label_mask"
 
 
 def load_avenue(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check it.
+    """Read and check CUHK Avenue.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     gaps = Gaps(options.allow_partial)
     training = footage_in(required(root, "avenue", "training_videos", "training/frames"), FPS, gaps)
@@ -52,7 +52,7 @@ def load_avenue(root: Path, options: DatasetOptions) -> Dataset:
 
 
 def _truth_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:
-    """The file of each clip: that of the clip `01` is called `1_label.mat`."""
+    """Mask file of each clip, by clip name: `1_label.mat` for the clip `01`."""
     names = {int(name): name for name in test if name.isdecimal()}
     files = {}
     for stem, path in files_in(folder, ".mat").items():

@@ -1,4 +1,4 @@
-"""What every layout is checked for, and how a flaw is told."""
+"""Checks that all layouts share, and the handling of defects."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ COMPLETE = "complete the data set, or go on without this clip by --allow-partial
 INCOMPLETE = "get what is missing, or evaluate what is there by --allow-partial"
 
 ESTIMATE_SLACK_FRAMES = 2
-"""How far a video's announced frame count may be off: some containers hold a duration, and no count."""
+"""Tolerance of a video's announced frame count: for containers without a count it is estimated from the duration."""
 
 
 class Gaps:
-    """What a data set lacks: refused at once, or told in one line each where a partial one is allowed.
+    """Defects of a data set: recorded if a partial data set is allowed, otherwise raised.
 
     Attributes:
-        allow_partial: Which of the two.
-        lines: One for each flaw that was let pass.
+        allow_partial: Record defects instead of raising them.
+        lines: One message for each recorded defect.
     """
 
     def __init__(self, allow_partial: bool) -> None:
@@ -30,10 +30,10 @@ class Gaps:
         self.lines: list[str] = []
 
     def tell(self, flaw: DatasetError, consequence: str = "") -> None:
-        """Let a flaw pass, if that is allowed.
+        """Record a defect.
 
         Raises:
-            DatasetError: The flaw, when it isn't.
+            DatasetError: The defect, without `allow_partial`.
         """
         if not self.allow_partial:
             raise flaw
@@ -41,10 +41,10 @@ class Gaps:
 
     @contextmanager
     def leaving_out(self, what: str = "the clip") -> Iterator[None]:
-        """Leave something out when the block finds a flaw in it, if that is allowed.
+        """Record a `DatasetError` or `FootageError` of the block, with the note that `what` is left out.
 
         Raises:
-            DatasetError: The flaw, when it isn't; footage that can't be read is one.
+            DatasetError: The error, without `allow_partial`; a `FootageError` is converted.
         """
         try:
             yield
@@ -58,13 +58,13 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a data set is.
+    """Size of a data set.
 
     Attributes:
-        training_clips: Clips to learn from.
-        training_frames: Their frames.
-        test_clips: Clips to score.
-        test_frames: Their frames.
+        training_clips: Number of training clips.
+        training_frames: Number of frames in the training clips.
+        test_clips: Number of test clips.
+        test_frames: Number of frames in the test clips.
     """
 
     training_clips: int
@@ -73,7 +73,7 @@ class Extent:
     test_frames: int
 
     def differences(self, official: "Extent", slack: int = 0) -> list[str]:
-        """In words, where it isn't of the official size; training frames may be off by `slack`.
+        """Differences from the official size as text; training frames may differ by `slack`.
 
         >>> Extent(3, 90, 107, 40_792).differences(Extent(330, 274_515, 107, 40_791))
         ['3 of 330 training clips', '90 of 274,515 training frames', '40,792 test frames instead of 40,791']
@@ -91,27 +91,27 @@ class Extent:
 
 
 def hold_extent(root: Path, found: Extent, official: Extent, slack: int, gaps: Gaps) -> None:
-    """A copy of another size than the official one is incomplete.
+    """Require the official size of a data set; training frames may differ by `slack`.
 
     Raises:
-        DatasetError: It is, and that isn't allowed.
+        DatasetError: The size differs, without `allow_partial`.
     """
     if differences := found.differences(official, slack):
         gaps.tell(DatasetError(str(root), f"{', '.join(differences)}; it isn't the whole data set", INCOMPLETE))
 
 
 def hold_frame_count(clip_name: str, path: Path, announced: int | None, decoded: int, slack: int = 0) -> None:
-    """A clip must decode to as many frames as were announced: some decoders drop or repeat some.
+    """Require that a clip decodes to the announced number of frames: some decoders drop or repeat frames.
 
     Args:
-        clip_name: The clip.
-        path: Its file or folder.
-        announced: The labels it has, or for training footage what its header says; None if nothing is known.
-        decoded: The frames that came.
-        slack: How far the two may lie apart, for a count that was estimated from a duration.
+        clip_name: Name of the clip.
+        path: File or folder of the clip.
+        announced: Number of labels or, for training footage, of frames by the file's header; None if unknown.
+        decoded: Number of frames decoded.
+        slack: Tolerated difference in frames, for thinned footage.
 
     Raises:
-        DatasetError: They don't agree.
+        DatasetError: The numbers differ by more than `slack`.
 
     >>> hold_frame_count("01_0014", Path("testing/videos/01_0014.avi"), 265, 264)
     Traceback (most recent call last):
@@ -127,10 +127,10 @@ announced by its labels or its header; copy it again, or go on without it by --a
 
 
 def hold_footage(clip: Clip) -> None:
-    """A clip can be opened, every file of it is there and not empty, and its first image can be read.
+    """Require that a clip can be opened, all files exist and are not empty, and the first image can be read.
 
     Raises:
-        DatasetError: A file is empty or only a link to nowhere.
+        DatasetError: A file is empty, missing or a broken link.
         FootageError: A file can't be read.
     """
     hold_files(clip.images or (clip.path,))
@@ -141,10 +141,10 @@ def hold_footage(clip: Clip) -> None:
 
 
 def hold_files(paths: Iterable[Path]) -> None:
-    """Files are there and not empty: of a copy that was broken off, or whose links lead nowhere, they aren't.
+    """Require that files exist and are not empty, which detects interrupted copies and broken links.
 
     Raises:
-        DatasetError: One isn't.
+        DatasetError: A file is missing or empty.
     """
     for path in paths:
         try:
@@ -156,19 +156,19 @@ def hold_files(paths: Iterable[Path]) -> None:
 
 
 def frame_size(clip: Clip) -> tuple[int, int]:
-    """Width and height of its first frame, in pixels.
+    """Width and height of the first frame of a clip, in pixels.
 
     Raises:
-        FootageError: It can't be read.
+        FootageError: The frame can't be read.
     """
     return next(clip.frames(size=None)).source_size
 
 
 def hold_label_count(source: Path, labels: Labels, clip: Clip) -> None:
-    """There is a label for every frame; of a video, that shows only when it is decoded.
+    """Require a label for every frame, within a tolerance for video, whose exact length is known only when decoded.
 
     Raises:
-        DatasetError: There isn't.
+        DatasetError: The numbers differ.
         FootageError: The clip can't be opened.
     """
     frames = clip.frame_count()
@@ -178,20 +178,20 @@ def hold_label_count(source: Path, labels: Labels, clip: Clip) -> None:
 
 
 def hold_mask_count(source: Path, masks: int, frames: int) -> None:
-    """There is a mask for every frame.
+    """Require a mask for every frame.
 
     Raises:
-        DatasetError: There isn't.
+        DatasetError: The numbers differ.
     """
     if masks != frames:
         raise DatasetError(str(source), f"{masks} masks for {frames} frames", COPY_AGAIN)
 
 
 def hold_mask_size(source: Path, mask: tuple[int, int], frame: tuple[int, int]) -> None:
-    """A mask, of width and height, is as large as its frame.
+    """Require that a mask has the size of its frame; sizes are (width, height).
 
     Raises:
-        DatasetError: It isn't.
+        DatasetError: The sizes differ.
     """
     if mask != frame:
         found = f"a mask of {mask[0]}x{mask[1]} for a frame of {frame[0]}x{frame[1]}"
@@ -199,16 +199,16 @@ def hold_mask_size(source: Path, mask: tuple[int, int], frame: tuple[int, int]) 
 
 
 def hold_names(clips: Iterable[Clip], truths: dict[str, Path], expected: str, gaps: Gaps) -> Iterator[Clip]:
-    """The clips that have labels; whoever has only one of the two is told.
+    """The clips that have labels; clips without labels and labels without a clip are defects.
 
     Args:
         clips: All clips.
-        truths: Where the labels of each clip lie.
-        expected: Where the labels of the clip `{}` should lie.
-        gaps: What is told.
+        truths: Label file of each clip, by clip name.
+        expected: Expected path of a label file, `{}` standing for the clip name, for messages.
+        gaps: Receives the defects.
 
     Raises:
-        DatasetError: A clip has no labels or labels have no clip, and that isn't allowed.
+        DatasetError: A clip has no labels or labels have no clip, without `allow_partial`.
     """
     here = {clip.name: clip for clip in clips}
     for name, path in truths.items():

@@ -1,19 +1,19 @@
-"""Any labelled footage, in a simple layout of its own.
+"""Labelled footage of any origin, in a simple layout that only streammon uses.
 
 ```
 train/<clip>                normal footage; a clip is a video file or a folder of images
 test/<clip>                 footage to score
 labels/<clip>.npy           one label a frame, 0 normal and 1 abnormal: a NumPy array (T,)
 labels/<clip>.txt           or a text file with one 0 or 1 a line
-masks/<clip>/NNN.png        optional: one image a frame, not black where it is abnormal, as large as the frame
+masks/<clip>/NNN.png        optional: one image a frame, as large as the frame, abnormal pixels not black
 masks/<clip>.npy            or a NumPy array (T, H, W)
-dataset.yaml                optional: `fps: 12.5`, the pace of the footage; 25 without it, 0 for still images
+dataset.yaml                optional: `fps: 12.5`, the frame rate of the footage; default 25, 0 for still images
 ```
 
-For several scenes (each camera's view is one) there is a folder of each in all four: `train/<scene>/<clip>`,
-`test/<scene>/<clip>`, `labels/<scene>/<clip>.npy`, `masks/<scene>/<clip>.npy`. Without such folders there is a single
-scene, called `scene`. Images come in the order of the numbers in their names. Where there are masks, a clip without
-an abnormal frame needs none.
+With several scenes (one for each camera's view) each of the four folders has one folder a scene:
+`train/<scene>/<clip>`, `test/<scene>/<clip>`, `labels/<scene>/<clip>.npy`, `masks/<scene>/<clip>.npy`. Without scene
+folders there is a single scene, called `scene`. Images are ordered by the numbers in their names. A clip without
+abnormal frames needs no masks.
 """
 
 from pathlib import Path
@@ -44,10 +44,10 @@ ONLY_SCENE = "scene"
 
 
 def load_folder(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check it.
+    """Read and check labelled footage in streammon's own layout.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     gaps = Gaps(options.allow_partial)
     train, test, _ = (required(root, "folder", part) for part in ("train", "test", "labels"))
@@ -69,7 +69,7 @@ def load_folder(root: Path, options: DatasetOptions) -> Dataset:
 
 
 def _fps(path: Path) -> float:
-    """Frames a second as `dataset.yaml` says."""
+    """Frames a second from `dataset.yaml`; 25 without the file."""
     if not path.exists():
         return DEFAULT_FPS
     try:
@@ -85,7 +85,7 @@ def _fps(path: Path) -> float:
 
 
 def _scenes(folder: Path) -> dict[str, Path]:
-    """The scenes in `train` or `test` and where their clips lie: a folder of clips and not of images is a scene."""
+    """Scene folders in `train` or `test`, by scene: a folder with clips and without images is a scene."""
     inside = [path for path in entries(folder) if path.is_dir() or is_video(path)]
     scenes = {path.name: path for path in inside if path.is_dir() and _holds_clips(path)}
     if not scenes:
@@ -102,7 +102,7 @@ def _holds_clips(folder: Path) -> bool:
 
 
 def _prefix(root: Path, folder: Path) -> str:
-    """What goes before the names of the clips in a folder of `train` or `test`: its scene, where it is one's."""
+    """Prefix of the clip names in a folder: `<scene>/` for a scene folder, empty for `train` or `test` itself."""
     return f"{folder.name}/" if folder.parent != root else ""
 
 

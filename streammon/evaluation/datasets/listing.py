@@ -1,4 +1,4 @@
-"""Which clips and files lie in a folder, and which layout it seems to have."""
+"""Lists the clips and files of a folder, and detects the layout of a data set."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ CHECK_ROOT = "give the folder that holds the data set as it was unpacked"
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, in natural order, without hidden files.
+    """Entries of a folder in natural order, without hidden files.
 
     Raises:
-        DatasetError: It isn't there, or can't be read.
+        DatasetError: The folder doesn't exist or can't be read.
     """
     if folder.is_file():
         raise DatasetError(str(folder), "a file, not a folder", CHECK_ROOT)
@@ -28,10 +28,10 @@ def entries(folder: Path) -> list[Path]:
 
 
 def images_of(folder: Path) -> tuple[Path, ...]:
-    """The images right in a folder, in natural order.
+    """Images directly in a folder, in natural order.
 
     Raises:
-        DatasetError: There is none, or it can't be read.
+        DatasetError: The folder has no images or can't be read.
     """
     try:
         images = images_in(folder)
@@ -43,23 +43,23 @@ def images_of(folder: Path) -> tuple[Path, ...]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether it is a file whose name says that it holds video."""
+    """True for a file with the suffix of a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
 def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[str, Clip]:
-    """The clips right in a folder by name, in natural order: its videos and its folders of images.
+    """Clips directly in a folder, by name in natural order: videos and folders of images.
 
-    Folders that end in `_gt` hold ground truth in UCSD's layout. Other files are left alone.
+    Other files are ignored, and so are folders that end in `_gt`, which hold ground truth in UCSD's layout.
 
     Args:
-        folder: Where to look.
-        fps: Pace of folders of images.
-        gaps: Where folders without images are told.
-        prefix: Goes before each name.
+        folder: Folder to list.
+        fps: Frames a second of folders of images.
+        gaps: Receives folders without images as defects.
+        prefix: Prefix of each clip name.
 
     Raises:
-        DatasetError: There is no clip, two have one name, or a folder is empty and that isn't allowed.
+        DatasetError: There is no clip, two clips have the same name, or a folder is empty without `allow_partial`.
     """
     found: dict[str, Clip] = {}
     for entry in entries(folder):
@@ -76,10 +76,10 @@ def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[s
 
 
 def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
-    """The files of some endings right in a folder, by name without the ending, in natural order.
+    """Files with one of the suffixes directly in a folder, by name without the suffix, in natural order.
 
     Raises:
-        DatasetError: The folder isn't there, or two files have one name.
+        DatasetError: The folder doesn't exist or can't be read, or two files have the same name.
     """
     found: dict[str, Path] = {}
     for entry in entries(folder):
@@ -91,12 +91,12 @@ def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
 
 
 def has_folder(root: Path, *paths: str) -> bool:
-    """Whether all of some folders are there."""
+    """True if all folders exist in `root`."""
     return all((root / path).is_dir() for path in paths)
 
 
 def layout_of(root: Path) -> str | None:
-    """Which data set a folder looks like; None if it looks like none."""
+    """Name of the data set whose layout a folder seems to have; None if it is unknown."""
     if (root / "train" / "good").is_dir() or any(root.glob("*/train/good")):
         return "mvtec"
     if (root / "ground_truth_demo").is_dir() or has_folder(root, "training_videos", "testing_videos"):
@@ -114,7 +114,7 @@ def layout_of(root: Path) -> str | None:
 
 
 def wrong_layout(root: Path, lacking: str, name: str) -> DatasetError:
-    """The error for a folder that lacks what the data set `name` must have, with what it looks like instead."""
+    """Error for a folder that lacks a part of the data set `name`, with the layout that was detected instead."""
     found = f"no {lacking} in it"
     if (like := layout_of(root)) not in (None, name):
         return DatasetError(str(root), f"{found}; this looks like {like}", f"ask for --dataset {like}")
@@ -125,10 +125,10 @@ def wrong_layout(root: Path, lacking: str, name: str) -> DatasetError:
 
 
 def required(root: Path, name: str, *choices: str) -> Path:
-    """The first of some folders that is there and not empty, or if all are empty, the first that is there.
+    """The first of the folders that exists and is not empty, or, if all are empty, the first that exists.
 
     Raises:
-        DatasetError: None is.
+        DatasetError: None of the folders exists.
     """
     there = [root / choice for choice in choices if (root / choice).is_dir()]
     if not there:

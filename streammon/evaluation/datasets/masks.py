@@ -1,4 +1,4 @@
-"""Masks, each read when it is asked for: those of one clip can be hundreds of megabytes."""
+"""Masks that are read from disk on access, since the masks of one clip can take hundreds of megabytes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class StoredMasks(ABC):
     """The masks of one clip.
 
     Attributes:
-        files: What they are read from; empty where nothing is.
+        files: Files that contain the masks; empty without files.
     """
 
     files: tuple[Path, ...] = ()
@@ -37,7 +37,7 @@ class StoredMasks(ABC):
 
 
 class EmptyMasks(StoredMasks):
-    """The masks of frames in which nothing is abnormal.
+    """Masks of normal frames, all False.
 
     Args:
         sizes: Width and height of each frame.
@@ -55,14 +55,14 @@ class EmptyMasks(StoredMasks):
 
 
 class ImageMasks(StoredMasks):
-    """One image file a frame; what isn't black is abnormal.
+    """Masks from one image file a frame, in which pixels that are not black are abnormal.
 
     Args:
-        files: In the order of the frames.
+        files: Image files in the order of the frames.
         sizes: Width and height of each frame.
 
     Raises:
-        DatasetError: They aren't as many as the frames, or one is missing or empty.
+        DatasetError: The numbers of files and frames differ, or a file is missing or empty.
     """
 
     def __init__(self, files: tuple[Path, ...], sizes: Sequence[tuple[int, int]]) -> None:
@@ -83,15 +83,15 @@ class ImageMasks(StoredMasks):
 
 
 class ArrayMasks(StoredMasks):
-    """A NumPy file (T, H, W) of booleans or whole numbers, of which only the asked frame is read; not 0 is abnormal.
+    """Masks from a NumPy file (T, H, W) of booleans or integers, read one frame at a time; non-zero is abnormal.
 
     Args:
         path: The file.
-        frames: T.
+        frames: T, the number of frames.
         size: Width and height of the frames.
 
     Raises:
-        DatasetError: It isn't such a file, or of another shape.
+        DatasetError: The file can't be read, or has another shape or type.
     """
 
     def __init__(self, path: Path, frames: int, size: tuple[int, int]) -> None:
@@ -108,24 +108,24 @@ class ArrayMasks(StoredMasks):
         return self._frames
 
     def __getitem__(self, index: int, /) -> Mask:
-        # mapped anew each time: pages that were read stay with a mapping, and count as this process's memory
+        # mapped anew on each access: the pages read through a mapping count as memory of the process
         return cast(Mask, np.asarray(npy_array(self.files[0])[index]) != 0)
 
 
 class MatMasks(StoredMasks):
-    """Avenue's `volLabel`: a MATLAB file holds a cell array with a mask for each frame.
+    """Masks from Avenue's `volLabel`, a cell array in a MATLAB file with a mask for each frame.
 
-    Such a file can only be read whole, so the one that was used last is kept, a bit for each pixel.
+    Such a file can only be read whole, so the masks of the file used last stay in memory, one bit for each pixel.
 
     Args:
         path: The file.
         size: Width and height of the frames.
 
     Attributes:
-        abnormal: (T,) whether a pixel of each mask is set.
+        abnormal: (T,) bool, True for frames whose mask has a pixel set.
 
     Raises:
-        DatasetError: It can't be read, or its masks have another size.
+        DatasetError: The file can't be read, or the masks have another size.
     """
 
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
@@ -145,16 +145,16 @@ class MatMasks(StoredMasks):
 
 @lru_cache(maxsize=1)
 def _packed(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """(T, ceil(H W / 8)) bits, and H and W."""
+    """(T, ceil(H W / 8)) packed bits of the masks in a file, and (H, W)."""
     cells = vol_label(path)
     return np.stack([np.packbits(cell != 0) for cell in cells]), (cells[0].shape[0], cells[0].shape[1])
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file: of a PNG from its header, of others by decoding.
+    """Width and height of an image file, in pixels: from the header of a PNG, otherwise by decoding.
 
     Raises:
-        DatasetError: It can't be read.
+        DatasetError: The file can't be read.
     """
     try:
         with path.open("rb") as file:

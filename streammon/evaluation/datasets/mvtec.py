@@ -7,10 +7,10 @@
 <category>/ground_truth/<defect>/NNN_mask.png    or NNN.png
 ```
 
-The root is the folder of the categories, or one category itself, which then is complete by itself and called as its
-folder is. A folder of categories must hold all 15 and their 3,629 and 1,725 images, unless those that are wanted are
-named. Others than the 15 are taken as they come. Each category is a scene, each folder of test images a clip
-`<category>/<defect>`; good images have empty masks.
+The root is the folder of the categories, or the folder of one category, whose name is then the category's. A folder
+of categories must contain all 15, with 3,629 training and 1,725 test images, unless `DatasetOptions.categories` is
+given. Further categories are accepted; the numbers of images are then not checked. Each category is a scene, and
+each folder of test images a clip `<category>/<defect>`. Good images have empty masks.
 """
 
 from pathlib import Path
@@ -33,19 +33,19 @@ CATEGORIES = (
     *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut"),
     *("pill", "screw", "tile", "toothbrush", "transistor", "wood", "zipper"),
 )
-IMAGES = (3_629, 1_725)  # to learn from and to score, in all 15
+IMAGES = (3_629, 1_725)  # training and test images of all 15 categories
 
 
 def load_mvtec(name: str, root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check it.
+    """Read and check MVTec AD.
 
     Args:
-        name: `mvtec`, or `rd-mvtec`: the same images, seen otherwise.
-        root: The categories' folder, or one category.
-        options: May name categories.
+        name: `mvtec`, or `rd-mvtec` for the same images in random views.
+        root: Folder of the categories, or of one category.
+        options: Categories to load, and tolerance of defects.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     gaps = Gaps(options.allow_partial)
     training: list[tuple[str, Clip]] = []
@@ -63,7 +63,7 @@ def load_mvtec(name: str, root: Path, options: DatasetOptions) -> Dataset:
 
 
 def _category_folders(root: Path, wanted: tuple[str, ...], gaps: Gaps) -> dict[str, Path]:
-    """The folders of the categories to take, by name."""
+    """Folders of the categories to load, by name."""
     if (root / "train" / "good").is_dir():
         here = {root.resolve().name: root}
     else:
@@ -111,7 +111,7 @@ def _stills(name: str, folder: Path) -> Clip:
 
 
 def _masks(clip: Clip, folder: Path, sizes: list[tuple[int, int]]) -> ImageMasks:
-    """The masks of the images of one defect, each as large as its image."""
+    """Masks of the images of one kind of defect, checked to have the images' sizes."""
     files = {stem.removesuffix("_mask"): path for stem, path in files_in(folder, *IMAGE_SUFFIXES).items()}
     for image, size in zip(clip.images, sizes, strict=True):
         if image.stem not in files:

@@ -1,15 +1,15 @@
-"""What the user may choose about loading a data set."""
+"""Options for loading a data set."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """How a data set is loaded.
+    """Tolerance of defects, and the selection of categories.
 
     Attributes:
-        allow_partial: Whether clips that are missing or broken are left out and told, instead of refused.
-        categories: Which categories of MVTec AD are wanted; empty for all of them.
+        allow_partial: Leave out and record missing or broken clips instead of raising.
+        categories: Categories of MVTec AD to load; empty for all of them.
     """
 
     allow_partial: bool = False

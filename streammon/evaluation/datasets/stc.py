@@ -7,10 +7,10 @@ testing/test_frame_mask/<scene>_<clip>.npy    (T,) 0 or 1
 testing/test_pixel_mask/<scene>_<clip>.npy    (T, H, W); may be absent as a whole
 ```
 
-Training clips that were extracted to `training/frames/<scene>_<clip>/NNN.jpg` are read where there are no videos, and
-test clips that are held as videos, in `testing/videos` or right in `testing/frames`, where there is no folder of
-their frames. Frames come in the order of their numbers, padded or not. Scene 13 has no test clip: nobody needs its
-bank, but without its footage the copy isn't complete.
+Training clips may instead be extracted to `training/frames/<scene>_<clip>/NNN.jpg`, which is read if there are no
+videos. Test clips may instead be videos, in `testing/videos` or directly in `testing/frames`; a folder of frames
+takes precedence over a video in `testing/videos`. Frames are ordered by number, padded or not. Scene 13 has no test
+clip, so no bank is learned for it, but a complete copy contains its training clips.
 """
 
 from collections.abc import Iterator
@@ -39,10 +39,10 @@ OFFICIAL = Extent(training_clips=330, training_frames=274_515, test_clips=107, t
 
 
 def load_stc(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check it.
+    """Read and check ShanghaiTech Campus.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     gaps = Gaps(options.allow_partial)
     training = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, gaps)
@@ -53,13 +53,13 @@ def load_stc(root: Path, options: DatasetOptions) -> Dataset:
 
 
 def load_stc_labels(folder: Path) -> dict[str, Labels]:
-    """The labels of all test clips alone: `testing/test_frame_mask`, whose official size is checked.
+    """Labels of all test clips without footage, from `testing/test_frame_mask`, which must have the official size.
 
     Returns:
-        (T,) labels of each clip by its name `<scene>_<clip>`, in natural order.
+        (T,) labels of each clip by clip name `<scene>_<clip>`, in natural order.
 
     Raises:
-        DatasetError: The folder isn't that one, is incomplete, or a file of it is broken.
+        DatasetError: The folder doesn't exist or is incomplete, or one of its files is broken.
     """
     labels = {name: npy_labels(path) for name, path in files_in(folder, ".npy").items()}
     clips, frames = len(labels), sum(map(len, labels.values()))
@@ -71,7 +71,7 @@ def load_stc_labels(folder: Path) -> dict[str, Labels]:
 
 
 def scene_of(name: str) -> str:
-    """The part of a clip's name before `_`.
+    """Scene of a clip: the part of the clip's name before `_`.
 
     >>> scene_of("01_0014")
     '01'
@@ -89,7 +89,7 @@ def _with_scene(clips: list[Clip], gaps: Gaps) -> Iterator[tuple[str, Clip]]:
 
 
 def _test_footage(root: Path, gaps: Gaps) -> dict[str, Clip]:
-    """Test clips by name; of a clip that is there in both forms, its frames."""
+    """Test clips by name; a clip that exists as video and as frames is read from the frames."""
     folder, frames = required(root, "stc", "testing/videos", "testing/frames"), root / "testing" / "frames"
     found = footage_in(folder, FPS, gaps)
     if folder != frames and frames.is_dir() and entries(frames):

@@ -1,6 +1,6 @@
 """UCSD Pedestrian 1 and 2 (Mahadevan et al., CVPR 2010): two walkways, grey, 10 frames a second.
 
-The official layout, in `UCSDped1` or `UCSDped2`, given itself or by the folder that holds both:
+Official layout; the root is `UCSDped1` or `UCSDped2`, or the folder that contains both:
 
 ```
 Train/Train001/001.tif           Ped1: 34 clips, 6,800 frames. Ped2: 16 clips, 2,550 frames
@@ -9,7 +9,7 @@ Test/Test001_gt/001.bmp          masks: of 10 clips of Ped1, of all of Ped2
 Test/UCSDped1.m                  abnormal spans of each test clip, counted from 1
 ```
 
-And the one in which they are often passed on:
+Layout in which the data sets are often redistributed:
 
 ```
 training/frames/NN/NNN.jpg
@@ -18,11 +18,11 @@ testing/pixel_mask/NN/NNN.png
 ped2.mat                         abnormal spans
 ```
 
-A frame is abnormal where a pixel of its mask is set. Ped2 has masks for every clip, so they decide there, and spans
-only have to agree but for a few frames: those of `ped2.mat` are the masks' own, frame by frame, while the spans
-published in `UCSDped2.m` end three frames later in clip 6 (162 against 159). Of Ped1 most clips have spans alone, so
-there the spans decide for all of them, by one measure, and the masks are the truth of the pixels. Where the two
-disagree within what is allowed, a warning is logged; beyond, they can't belong together.
+A frame is abnormal if a pixel of its mask is set. All clips of Ped2 have masks, so the labels of Ped2 come from the
+masks, and spans may differ from the masks in a few frames: the spans of `ped2.mat` equal the masks in every frame,
+while the spans published in `UCSDped2.m` end three frames later in clip 6 (162 against 159). Most clips of Ped1 have
+only spans, so the labels of all clips of Ped1 come from the spans, and masks serve as ground truth of the pixels. A
+difference within `Walkway.disagreement` is logged as a warning; a larger one is an error.
 """
 
 import logging
@@ -58,14 +58,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Walkway:
-    """One of the two.
+    """Pedestrian 1 or Pedestrian 2.
 
     Attributes:
         name: `ped1` or `ped2`.
-        official: Its size.
-        masked_clips: How many test clips have masks.
-        masks_decide: Whether masks decide which frames are abnormal, where spans say so too.
-        disagreement: Share of a clip's frames in which the two may differ.
+        official: Official size.
+        masked_clips: Number of test clips with masks.
+        masks_decide: Take the labels of a clip with both masks and spans from the masks instead of the spans.
+        disagreement: Largest share of a clip's frames in which masks and spans may differ.
     """
 
     name: str
@@ -81,12 +81,12 @@ PED2 = Walkway("ped2", Extent(16, 2_550, 12, 2_010), masked_clips=12, masks_deci
 
 @dataclass(frozen=True)
 class Truth:
-    """Where the truth of the test clips lies.
+    """Ground truth of the test clips.
 
     Attributes:
-        masks: Folder of masks of each clip that has them, by its name.
+        masks: Folder of masks, by clip name.
         spans_file: The file of abnormal spans; None if there is none.
-        spans: Spans of each clip by its number.
+        spans: Abnormal spans, by clip number.
     """
 
     masks: dict[str, Path]
@@ -98,7 +98,7 @@ def load_ped1(root: Path, options: DatasetOptions) -> Dataset:
     """Read and check UCSD Pedestrian 1.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     return _load(PED1, root, options)
 
@@ -107,7 +107,7 @@ def load_ped2(root: Path, options: DatasetOptions) -> Dataset:
     """Read and check UCSD Pedestrian 2.
 
     Raises:
-        DatasetError: It is broken, of another layout, or incomplete and that isn't allowed.
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     return _load(PED2, root, options)
 
@@ -149,7 +149,7 @@ def _common_truth(root: Path, name: str) -> Truth:
 
 
 def _hold_names(truth: Truth, test: dict[str, Clip], gaps: Gaps) -> None:
-    """Truth without a clip is told."""
+    """Record masks and spans without a clip as defects."""
     for name in sorted(truth.masks.keys() - test.keys()):
         gaps.tell(DatasetError(str(truth.masks[name]), f"masks of a clip that isn't there ('{name}')", COMPLETE))
     numbers = {_number(clip) for clip in test.values()}
@@ -177,7 +177,7 @@ def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
 
 
 def _masks(clip: Clip, folder: Path) -> ImageMasks:
-    """The masks of a clip's frames, whose names are the frames' own."""
+    """Masks of a clip's frames; each mask file must have the name of its frame."""
     files = images_of(folder)
     hold_mask_count(folder, len(files), len(clip.images))
     for image, file in zip(clip.images, files, strict=True):
@@ -196,7 +196,7 @@ def _hold_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans: L
 
 
 def _number(clip: Clip) -> int:
-    """The number of a clip: `Test001` and `01` are the first."""
+    """Number of a clip from the digits in its name: 1 for `Test001` and `01`."""
     digits = re.findall(r"\d+", clip.name)
     if not digits:
         raise DatasetError(str(clip.path), "no number in its name", "name it as the data set does")

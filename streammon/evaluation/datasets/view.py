@@ -1,4 +1,4 @@
-"""How a picture becomes the model's input, and a mask with it."""
+"""Resize, rotation and crop from pictures, and masks with them, to the model's input."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,21 +19,22 @@ ROTATION_DEGREES = 10.0  # PaDiM, section IV-A: Rd-MVTec
 
 @dataclass(frozen=True)
 class View:
-    """What part of a picture the model sees, at which size.
+    """Resize, rotation and crop of pictures and masks.
 
-    Without a seed: the picture resized to `size` x `size` as live pictures are, and its centre of `crop` x `crop`.
+    Without a seed a picture is resized to `size` x `size` as for live cameras and cropped to its centre of `crop` x
+    `crop`.
 
-    With a seed, as for Rd-MVTec (PaDiM, arXiv:2011.08785, section IV-A): rotated about its centre by a random angle
-    within ±10°, black where nothing was, then resized, then cropped at a random place. Angle and place depend on the
-    seed, the clip's name and the image's alone, so that they are the same in every run and for picture and mask.
+    With a seed, as for Rd-MVTec (PaDiM, arXiv:2011.08785, section IV-A), a picture is rotated about its centre by a
+    random angle within ±10°, with black corners, then resized, then cropped at a random position. Angle and position
+    depend only on the seed and the names of clip and image: they are equal in every run, and for picture and mask.
 
     Attributes:
-        size: Side to which pictures are resized.
-        crop: Side of what is cut out of them; None for all.
-        seed: Of the random rotation and crop; None for neither.
+        size: Side of the resized picture, in pixels.
+        crop: Side of the crop, in pixels; None for no crop.
+        seed: Random seed of rotation and crop; None for no rotation and a centre crop.
 
     Raises:
-        ValueError: The crop is larger than the picture.
+        ValueError: `crop` is larger than `size`, or less than 1.
     """
 
     size: int = 256
@@ -50,17 +51,17 @@ class View:
         return self.size if self.crop is None else self.crop
 
     def frames(self, clip: Clip, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
-        """Every frame of a clip, or the first of each `every` and at most `fps` of them a second, pictures (S, S, 3).
+        """Frames of a clip with (S, S, 3) pictures: the first of each `every`, and at most `fps` of them a second.
 
-        Frame number `seq` is the clip's own number `seq * every`. With `detail` each carries its `Detail`, if the
-        view shows the whole picture: a detail is never cropped or turned, so it would show more than the model sees.
+        Frame `seq` is frame `seq * every` of the clip. With `detail` each frame carries its `Detail`, if the view
+        neither crops nor rotates: a detail shows the whole picture, so more than a cropped model's input.
 
         Raises:
             FootageError: A file can't be read as video or picture.
             ValueError: `every` is below 1.
         """
         if self.seed is None:
-            margin = (self.size - self.side) // 2  # as `padim.as_batch` has it
+            margin = (self.size - self.side) // 2  # as in `padim.as_batch`
             for frame in clip.frames(self.size, every, detail and self.side == self.size, fps):
                 yield replace(frame, picture=self._cut(frame.picture, margin, margin))
             return
@@ -70,9 +71,9 @@ class View:
             yield replace(frame, picture=self._cut(resized, top, left))
 
     def mask(self, clip: Clip, index: int, mask: Mask) -> Mask:
-        """(S, S) what the model sees of the mask (H, W) of the clip's frame `index`; the nearest pixel's value.
+        """(S, S) mask of the model's input from the (H, W) mask of the clip's frame `index`, by nearest neighbour.
 
-        Pixels are taken at their centres, so that a mask lies where its picture lies.
+        Sampling is at pixel centres, so that mask and picture stay aligned.
         """
         pixels = mask.astype(np.uint8)
         top = left = (self.size - self.side) // 2
@@ -83,7 +84,7 @@ class View:
         return cast(Mask, self._cut(cast(Picture, resized), top, left) != 0)
 
     def _draw(self, clip: Clip, index: int) -> tuple[float, int, int]:
-        """Angle in degrees, counter-clockwise, and the crop's top and left."""
+        """Random angle in degrees, counter-clockwise, and random top and left of the crop."""
         image = clip.images[index].name if clip.images else str(index)
         key = hashlib.sha256(f"{clip.name}/{image}".encode()).digest()
         generator = np.random.default_rng([cast(int, self.seed), *key])
@@ -96,7 +97,7 @@ class View:
 
 
 def _rotated(picture: Picture, angle: float, interpolation: int) -> Picture:
-    """At the picture's own resolution, about its centre; what comes from outside is 0."""
+    """The picture rotated about its centre, at its own resolution; pixels from outside are 0."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     rotated = cv2.warpAffine(picture, matrix, (width, height), flags=interpolation)
@@ -104,10 +105,10 @@ def _rotated(picture: Picture, angle: float, interpolation: int) -> Picture:
 
 
 def _resized(picture: Picture, size: int) -> Picture:
-    """Bicubic, and smoothed where it shrinks.
+    """The picture resized by bicubic interpolation with antialiasing.
 
-    On a photograph of 512x512 it lies within 2 of 255 of FFmpeg's bicubic scaler, which resizes all other pictures;
-    OpenCV's bicubic doesn't smooth, and is off by up to 7.
+    On a photograph of 512x512 the result is within 2 of 255 of FFmpeg's bicubic scaler, which resizes all other
+    pictures. OpenCV's bicubic interpolation has no antialiasing and differs by up to 7.
     """
     channels_first = torch.from_numpy(picture).permute(2, 0, 1)[None]  # (1, 3, H, W)
     resized = F.interpolate(channels_first, size=(size, size), mode="bicubic", antialias=True)

@@ -1,5 +1,5 @@
-"""Labelled footage → numbers that can be trusted: the offline room.
+"""Offline evaluation on labelled footage.
 
-`datasets` read and check a data set's own layout, `methods` learn and score it with the same scorer as live,
-`metrics` measure the scores, each beside its null control and its interval, `report` shows what was found.
+`datasets` reads and checks the layouts of the data sets, `methods` learns and scores with the scorer of live cameras,
+`metrics` computes each figure with its null control and its interval, `report` shows the results.
 """

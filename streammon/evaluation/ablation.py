@@ -1,4 +1,4 @@
-"""What each part of a method is worth: the same run without it."""
+"""Ablation table: the figures of a method without each of its parts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,14 +24,14 @@ def ablation_table(
     post: PostProcessing,
     progress: Progress,
 ) -> PlainTable:
-    """Frame and pixel figures of the whole method and of what is left without each part.
+    """Frame and pixel figures of the whole method and of the method without each part.
 
     Args:
-        whole: The whole method's draws; the first one is taken apart.
-        parts: The draws of each row below it, by its name.
-        found: What was measured of the whole method's maps; None where there is nothing to measure.
-        post: What is done to frame scores, of every row alike.
-        progress: Told after each clip whose maps are measured.
+        whole: Draws of the whole method; only the first enters the table.
+        parts: Draws of each further row, by the row's name.
+        found: Localisation figures of the whole method; None without anomaly maps or masks.
+        post: Post-processing of the frame scores of every row.
+        progress: Called after each clip whose maps are measured.
     """
     if found is not None and len(whole) > 1:
         found = localisation(whole[:1], progress, regions=False, nulls=False)

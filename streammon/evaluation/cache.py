@@ -1,14 +1,15 @@
-"""What an evaluation has worked out so far, on disk, so that an interrupted one goes on where it ended.
+"""Cache of an evaluation's results on disk, from which an interrupted evaluation resumes.
 
 ```
 <folder>/<context>/<method>/<clip>.scores.npy      (N,) float64
                             <clip>.grid0.npy …     (N, g, g) float32
-                            <bank>.fit.safetensors what was learned of it so far; gone once its clips are scored
+                            <bank>.fit.safetensors learned state of the bank; deleted once its clips are scored
                             <bank>.facts.json      thresholds and memory of the finished model
 ```
 `context` and `method` are hashes of everything that changes a score: the data set's contents, the view, the frames
-taken, the backbone's weights, the method and its settings, streammon's version. Nothing stale is ever read, and
-two evaluations share what they have in common. Files appear whole or not at all.
+taken, the backbone's weights, the method and its settings, streammon's version. So stale results are never read, and
+evaluations with equal hashes share results. Each file is written under a temporary name and then renamed, so that no
+incomplete file is read.
 """
 
 import contextlib
@@ -33,11 +34,11 @@ from streammon.errors import StorageError
 
 @dataclass(frozen=True, eq=False)
 class ClipResult:
-    """What one method says of one clip.
+    """Scores and anomaly grids of one clip by one method.
 
     Attributes:
-        scores: (N,) float64, one for each scored frame.
-        grids: (N, g, g) float32 each, memory-mapped; see `methods.Scored`.
+        scores: (N,) float64, one for each frame that `Taking.every` leaves.
+        grids: (N, g, g) float32 each, memory-mapped when read from the cache; see `methods.Scored`.
     """
 
     scores: NDArray[np.float64]
@@ -46,14 +47,14 @@ class ClipResult:
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """How far a model has learned: everything before this clip of this pass."""
+    """Progress of a fit: every clip before index `clip` of pass `number` is learned."""
 
     number: int
     clip: int
 
 
 def digest(*parts: object) -> str:
-    """A short hash of some facts, for the name of a folder.
+    """First 20 hexadecimal digits of the SHA-256 of the parts, for folder names.
 
     >>> digest("a", 1) == digest("a", 1), digest("a", 1) == digest("a", 2)
     (True, False)
@@ -62,11 +63,11 @@ def digest(*parts: object) -> str:
 
 
 class Cache:
-    """The results of one method in one context.
+    """Cached results of one method in one context.
 
     Args:
-        folder: The cache's own folder.
-        context: All that the results of every method depend on.
+        folder: Root folder of the cache.
+        context: Hash of everything that the results of every method depend on.
         method: The method's key.
 
     Raises:
@@ -78,7 +79,7 @@ class Cache:
         self._writing(lambda: self._folder.mkdir(parents=True, exist_ok=True))
 
     def result(self, clip: str, frames: int) -> ClipResult | None:
-        """The result of a clip of so many scored frames; None where it isn't known, or damaged."""
+        """Cached result of a clip of `frames` frames; None if it is missing, damaged or of another length."""
         try:
             scores = np.load(self._file(clip, "scores.npy"))
             grids: list[NDArray[np.float32]] = []
@@ -90,41 +91,41 @@ class Cache:
         return ClipResult(scores, tuple(grids)) if whole else None
 
     def keep_result(self, clip: str, result: ClipResult) -> None:
-        """Write a clip's result; the scores come last and make it count.
+        """Write the result of a clip; the scores are written last and mark the result as complete.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: A file can't be written.
         """
         for number, grid in enumerate(result.grids):
             self._write(self._file(clip, f"grid{number}.npy"), partial(_save, grid))
         self._write(self._file(clip, "scores.npy"), partial(_save, result.scores))
 
     def fit(self, bank: str) -> tuple[Position, dict[str, Tensor]] | None:
-        """What was learned of a bank so far, and how far; None where nothing is kept, or it is damaged."""
+        """Progress and learned state of a bank's fit; None if no fit is saved or the file is damaged."""
         try:
             with safe_open(self._file(bank, "fit.safetensors"), framework="pt") as file:
                 position = Position(*json.loads(file.metadata()["position"]))
-                # clones: what safetensors gives would keep the whole file mapped
+                # clones: the tensors of safetensors would keep the whole file mapped
                 return position, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
 
     def keep_fit(self, bank: str, position: Position, state: Mapping[str, Tensor]) -> None:
-        """Write what was learned so far.
+        """Save the progress and the learned state of a bank's fit.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The file can't be written.
         """
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         metadata = {"position": json.dumps([position.number, position.clip])}
         self._write(self._file(bank, "fit.safetensors"), lambda path: save_file(tensors, path, metadata))
 
     def drop_fit(self, bank: str) -> None:
-        """Let go of what was learned: all that it was needed for is scored."""
+        """Delete the saved fit of a bank whose clips are all scored."""
         self._file(bank, "fit.safetensors").unlink(missing_ok=True)
 
     def facts(self, bank: str) -> dict[str, Any] | None:
-        """What was noted about a finished model; None where nothing is."""
+        """Facts of a finished model, such as thresholds and memory; None if none are saved."""
         try:
             noted: dict[str, Any] = json.loads(self._file(bank, "facts.json").read_text())
         except (OSError, ValueError):
@@ -132,10 +133,10 @@ class Cache:
         return noted
 
     def keep_facts(self, bank: str, facts: Mapping[str, Any]) -> None:
-        """Note facts about a finished model.
+        """Save facts of a finished model.
 
         Raises:
-            StorageError: They can't be written.
+            StorageError: The file can't be written.
         """
         self._write(self._file(bank, "facts.json"), lambda path: path.write_text(json.dumps(facts)))
 
@@ -148,7 +149,7 @@ class Cache:
             self._writing(lambda: write(unfinished))
             self._writing(lambda: unfinished.replace(path))
         finally:
-            with contextlib.suppress(OSError):  # what stopped the writing may stop this too
+            with contextlib.suppress(OSError):  # the error of the write may recur here
                 unfinished.unlink(missing_ok=True)
 
     def _writing(self, write: Callable[[], object]) -> None:
@@ -157,13 +158,13 @@ class Cache:
         except OSError as error:
             remedy = "make room or choose another --cache DIR"
             raise StorageError(str(self._folder), f"it can't be written ({_reason(error)})", remedy) from None
-        except SafetensorError as error:  # wraps the system's error in words of its own
+        except SafetensorError as error:  # wraps the system's error in its own message
             remedy = "make room or choose another --cache DIR"
             raise StorageError(str(self._folder), f"it can't be written ({error})", remedy) from None
 
 
 def _save(array: NDArray[Any], path: Path) -> None:
-    with path.open("wb") as file:  # given a name, numpy would add an ending
+    with path.open("wb") as file:  # np.save would add .npy to a path
         np.save(file, array)
 
 

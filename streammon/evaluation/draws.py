@@ -1,4 +1,4 @@
-"""What was scored, read back: one method with one seed, or one random view, over all test clips."""
+"""Draws: cached results of one method with one seed, or in one random view, over all test clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ CHUNK = 64  # maps upsampled at once
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """One of the runs that a spread is taken over.
+    """One of the runs over which the spread of a method is computed.
 
     Attributes:
-        harness: What ran it.
-        method: Whose results are meant.
+        harness: Harness that ran the method.
+        method: Method whose results are read.
     """
 
     harness: Harness
@@ -43,14 +43,14 @@ class Draw:
 
     @property
     def localises(self) -> bool:
-        """Whether the method gives anomaly maps."""
+        """True if the method computes anomaly maps."""
         clips = self.clips
         return bool(clips) and bool(self._result(clips[0]).grids)
 
     def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
         """The (S, S) anomaly maps of a clip's scored frames, one at a time.
 
-        Bicubic upsampling can swing below zero beside a steep edge; what would be negative there is 0.
+        Bicubic upsampling undershoots 0 beside steep edges; negative values are set to 0.
         """
         smoother = GridSmoother(self.harness.view.side, self.harness.backbone.device)
         grids = self._result(clip).grids
@@ -58,10 +58,10 @@ class Draw:
             yield from np.maximum(smoother(tuple(np.asarray(grid[start : start + CHUNK]) for grid in grids)), 0)
 
     def masks(self, clip: LabelledClip) -> Iterator[Mask]:
-        """The (S, S) masks of the same frames; empty ones where a frame is normal.
+        """The (S, S) masks of the scored frames; all False for normal frames.
 
         Raises:
-            DatasetError: One can't be read.
+            DatasetError: A mask can't be read.
         """
         assert clip.masks is not None
         view, every = self.harness.view, self.harness.taking.every
@@ -70,7 +70,7 @@ class Draw:
             yield view.mask(clip.clip, index, clip.masks[index]) if clip.labels[index] else empty
 
     def thresholds(self, clip: LabelledClip) -> dict[str, float]:
-        """The raw score at each false-alarm rate, by its words; empty without calibration."""
+        """Raw score at each false-alarm rate, by the rate's name (`1 a day`); empty without calibration."""
         cache = self.harness.methods[self.method]
         bank = "all scenes" if self.harness.taking.global_bank else clip.scene
         thresholds: dict[str, float] = (cache.facts(bank) or {}).get("thresholds", {})
@@ -84,18 +84,18 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class NoiseMaps:
-    """The null control of the maps: random grids as fine as PaDiM's own, seeded, upsampled and blurred alike.
+    """Null control of the anomaly maps: seeded random grids of PaDiM's resolution, upsampled and blurred alike.
 
     Attributes:
-        draw: Whose clips, masks and number of maps it has.
-        constant: Every cell alike instead.
+        draw: Draw that gives the clips, the masks and the number of maps.
+        constant: Maps of ones instead of random maps.
     """
 
     draw: Draw
     constant: bool = False
 
     def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
-        """As many (S, S) maps as the clip has scored frames."""
+        """(S, S) maps, one for each scored frame of the clip."""
         side = self.draw.harness.view.side
         generator, smoother = np.random.default_rng(0), GridSmoother(side, self.draw.harness.backbone.device)
         cells = side // 4
@@ -107,5 +107,5 @@ class NoiseMaps:
                 yield smoother((grid,))[0]
 
     def masks(self, clip: LabelledClip) -> Iterator[Mask]:
-        """Those of the draw."""
+        """The (S, S) masks of the draw."""
         return self.draw.masks(clip)

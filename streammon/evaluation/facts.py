@@ -1,4 +1,4 @@
-"""What was evaluated, with what, on what: the facts without which a figure can't be repeated."""
+"""Facts needed to reproduce a figure: data set, backbone, versions and hardware."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ LIBRARIES = ("torch", "torchvision", "av", "opencv-python", "numpy", "scipy", "s
 
 
 def dataset_facts(dataset: Dataset, taking: Taking) -> dict[str, str]:
-    """Counts and contents of the data set, as it was taken."""
+    """Counts of clips, frames and banks, the frames taken, and the fingerprint of the data set."""
     plans = plan_banks(dataset, taking)
     frames = sum(len(clip.labels) for clip in dataset.clips)
     abnormal = sum(int(clip.labels.sum()) for clip in dataset.clips)
@@ -39,7 +39,7 @@ def dataset_facts(dataset: Dataset, taking: Taking) -> dict[str, str]:
 
 
 def backbone_facts(backbone: Backbone) -> dict[str, str]:
-    """Which network with which weights ran where."""
+    """Name, precision, device and weights of the backbone."""
     return {
         "backbone": f"{backbone.name}, {backbone.precision}, on {backbone.device}",
         "weights": f"SHA-256 {backbone.weights_sha256}",
@@ -47,7 +47,7 @@ def backbone_facts(backbone: Backbone) -> dict[str, str]:
 
 
 def machine_facts() -> dict[str, str]:
-    """Versions and hardware."""
+    """Versions of the software, and the hardware."""
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -59,7 +59,7 @@ def machine_facts() -> dict[str, str]:
 
 
 def joined(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Several groups of facts as one."""
+    """Merge several groups of facts into one."""
     return {name: value for part in parts for name, value in part.items()}
 
 

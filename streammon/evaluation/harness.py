@@ -1,6 +1,6 @@
-"""Learns every scene and scores every test clip, by several methods at once: features are extracted once for all.
+"""Learns every scene and scores every test clip with several methods at once, which share the extracted features.
 
-Results go to the cache as soon as a clip is done, and what is there already is not done again.
+The result of each clip is cached as soon as the clip is scored. Cached clips are not scored again.
 """
 
 import math
@@ -23,31 +23,31 @@ from streammon.padim import Backbone, as_batch
 from streammon.records import Frame
 from streammon.scene import SCORING_SOURCE
 
-SAVES_PER_WORK = 5  # at least so many times longer is worked than the last save took
+SAVES_PER_WORK = 5  # least time between two checkpoints, in durations of the last one
 THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
 
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """A model that can tell what its scores mean in false alarms."""
+    """A model with a calibration from scores to false-alarm rates."""
 
     def expect(self, total_s: float, score_fps: float | None) -> None:
-        """Prepare for so many seconds of footage, of which so many frames a second come; None for its own rate."""
+        """Prepare for `total_s` seconds of footage at `score_fps` frames a second (None: the footage's own rate)."""
 
     @property
     def calibration(self) -> Calibration | None:
-        """From scores to false alarms a day."""
+        """Calibration from scores to false alarms a day; None if there is none."""
 
 
 @dataclass(frozen=True)
 class Taking:
-    """Which frames are taken.
+    """Selection of frames, batch size, and one bank or several.
 
     Attributes:
-        every: The first of each so many, in training and test.
-        score_fps: Of those at most so many a second, as a live camera is thinned; None for all.
-        max_train_frames: At most so many training frames a bank, evenly spread; None for all.
-        batch: Frames through the backbone at once.
+        every: Step of the selection, in training and test: the first of every `every` frames is taken.
+        score_fps: Largest number of frames scored a second, thinned as for a live camera; None for all.
+        max_train_frames: Largest number of training frames for each bank, evenly spread; None for all.
+        batch: Frames in one batch of the backbone.
         global_bank: One bank for all scenes instead of one for each.
     """
 
@@ -58,26 +58,26 @@ class Taking:
     global_bank: bool = False
 
     def count(self, frames: int) -> int:
-        """How many of a clip's frames are measured: those that `every` leaves.
+        """Number of a clip's frames that enter the figures: ceil(frames / every).
 
-        With `score_fps` a frame that is not scored has the score of the last one that was.
+        With `score_fps` a frame that is not scored repeats the score of the last scored frame.
         """
         return -(-frames // self.every)
 
     def scored(self, frames: int, fps: float) -> int:
-        """About how many of a clip's frames, `fps` a second, go through the methods: `score_fps` leaves those."""
+        """Approximate number of frames that are scored of a clip with `fps` frames a second."""
         measured = self.count(frames)
         return Pace(1, self.score_fps).count(measured, frames / fps) if fps and measured else measured
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingClip:
-    """One clip that a bank is learned from.
+    """One training clip of a bank.
 
     Attributes:
         clip: The clip.
-        frames: Its frames that `every` leaves.
-        scored: Of those about how many `score_fps` leaves.
+        frames: Number of frames that `every` leaves.
+        scored: Approximate number of frames that `every` and `score_fps` leave.
     """
 
     clip: Clip
@@ -87,14 +87,14 @@ class TrainingClip:
 
 @dataclass(frozen=True, eq=False)
 class BankPlan:
-    """One bank: what it is learned from, and what it scores.
+    """Training clips and test clips of one bank.
 
     Attributes:
-        name: The scene, or `all scenes`.
-        training: What it is learned from.
-        kept: How many of their frames are learned.
-        total_s: Seconds from the first of them to the last, summed over the clips; 0 for still images.
-        test: Clips it scores.
+        name: Name of the scene, or `all scenes`.
+        training: Training clips.
+        kept: Number of frames learned from the training clips.
+        total_s: Seconds from the first to the last learned frame, summed over the clips; 0 for still images.
+        test: Test clips that are scored by the bank.
     """
 
     name: str
@@ -110,16 +110,16 @@ class BankPlan:
 
     @property
     def scored(self) -> int:
-        """Of those about how many `score_fps` leaves."""
+        """Approximate number of frames of all training clips that `every` and `score_fps` leave."""
         return sum(each.scored for each in self.training)
 
     def takes(self, index: int) -> bool:
-        """Whether the training frame of this number, thinned, is among the kept, which are evenly spread."""
+        """True if training frame `index`, counted after thinning, is learned: index * kept mod scored < kept."""
         return index * self.kept % max(1, self.scored) < self.kept
 
 
 def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
-    """The banks that the test clips need, in the data set's order."""
+    """Plans of the banks that the test clips need, in the data set's order."""
     scenes = list(dataset.scenes)
     test = {scene.name: [clip for clip in dataset.clips if clip.scene == scene.name] for scene in scenes}
     if taking.global_bank:
@@ -148,14 +148,14 @@ class Harness:
     """One run of some methods over one data set.
 
     Attributes:
-        dataset: What is learned and scored.
-        view: How its pictures become the model's input.
-        methods: What scores, each with its cache.
-        backbone: Shared by all of them.
-        taking: Which frames.
-        progress: Told after every batch.
-        allow_partial: Leave out what turns out to be damaged, instead of ending there.
-        missing: What was left out, one line each.
+        dataset: Data set that is learned and scored.
+        view: Resize, rotation and crop from pictures to the model's input.
+        methods: Methods, each with its cache.
+        backbone: Backbone shared by all methods.
+        taking: Selection of frames.
+        progress: Called after every batch.
+        allow_partial: Leave out damaged clips instead of raising.
+        missing: One message for each damaged clip that was left out.
     """
 
     dataset: Dataset
@@ -170,7 +170,7 @@ class Harness:
     _total: int = field(default=0, init=False)
 
     def run(self) -> None:
-        """Do what isn't in the cache yet.
+        """Learn and score everything that is not in the cache.
 
         Raises:
             InputError: The data set is damaged, or the cache can't be written.
@@ -192,11 +192,11 @@ class Harness:
                 self.methods[_source(method)].drop_fit(plan.name)
 
     def result(self, method: Method, clip: LabelledClip) -> ClipResult | None:
-        """What a method says of a clip; None where the clip was left out."""
+        """Cached result of a clip by a method; None if the clip is not scored."""
         return self.methods[method].result(clip.name, self._frames(clip))
 
     def model(self, method: Method, plan: BankPlan) -> Scorer:
-        """A method's finished model of a bank, learned anew: for those who look at the model itself."""
+        """Finished model of a bank by one method, learned even where the cache has all scores."""
         self._done, self._total = 0, plan.kept * self._passes(method, plan)
         return self._finished(plan, [method])[method]
 
@@ -207,7 +207,7 @@ class Harness:
         return self.taking.scored(len(clip.labels), self.dataset.fps)
 
     def _wanting(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
-        """Which methods lack the results of which clips."""
+        """Clips without a cached result, by method; methods with all results are left out."""
         lacking = {method: [c for c in plan.test if self.result(method, c) is None] for method in self.methods}
         return {method: clips for method, clips in lacking.items() if clips}
 
@@ -215,7 +215,7 @@ class Harness:
         return method.model(plan.name, self.backbone, self.view.side).passes
 
     def _finished(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Scorer]:
-        """What scores by one bank, for each of the methods."""
+        """Finished scorer of one bank for each method."""
         learned = self._learned(plan, list(dict.fromkeys(map(_source, methods))))
         scorers = {
             method: method.read(learned[method.source]) if isinstance(method, Reading) else learned[method]
@@ -226,7 +226,7 @@ class Harness:
         return scorers
 
     def _learned(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
-        """The methods' models of one bank, learned from where they were left."""
+        """Learned model of one bank for each method; saved fits are resumed."""
         models = {method: method.model(plan.name, self.backbone, self.view.side) for method in methods}
         for model in models.values():
             if isinstance(model, Calibrated):
@@ -257,7 +257,7 @@ class Harness:
         return models
 
     def _learn(self, plan: BankPlan, training: TrainingClip, first: int, models: Sequence[Model]) -> None:
-        """Give one training clip to the models."""
+        """Learn one training clip with each model."""
         decoded, clip = 0, training.clip
         numbered = enumerate(self._decoded(clip), first)
         kept = (frame for number, frame in numbered if plan.takes(number))
@@ -273,7 +273,7 @@ class Harness:
             self._leave_out(error)
 
     def _score(self, clip: LabelledClip, models: Mapping[Method, Scorer]) -> None:
-        """Score one test clip and keep the results."""
+        """Score one test clip and cache the results."""
         parts: dict[Method, list[Scored]] = {method: [] for method in models}
         numbers: list[int] = []
         total = self._frames(clip)
@@ -287,7 +287,7 @@ class Harness:
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
             return
-        latest = np.searchsorted(numbers, np.arange(total), side="right") - 1  # the last scored frame, of each frame
+        latest = np.searchsorted(numbers, np.arange(total), side="right") - 1  # (total,) last scored frame
         for method, scored in parts.items():
             kinds = zip(*(part.grids for part in scored), strict=True)
             grids = tuple(np.concatenate(kind)[latest] for kind in kinds)
@@ -306,7 +306,7 @@ class Harness:
         return math.ceil(self.dataset.fps / self.taking.every / self.taking.score_fps)
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
-        """Batches, each with the number of its last frame in the clip."""
+        """Batches, each with the `seq` of the last frame."""
         needs_maps = any(method.needs_maps for method in self.methods)
         while taken := list(islice(frames, self.taking.batch)):
             pictures = as_batch([frame.picture for frame in taken])
@@ -318,10 +318,10 @@ class Harness:
         self.progress(what, min(self._done, self._total), self._total)
 
     def _leave_out(self, error: DatasetError | FootageError) -> None:
-        """Go on without it.
+        """Record a damaged clip in `missing`.
 
         Raises:
-            InputError: That isn't allowed.
+            InputError: The error itself, without `allow_partial`.
         """
         if not self.allow_partial:
             raise error
@@ -330,7 +330,7 @@ class Harness:
 
 
 class _Saver:
-    """Keeps what was learned of one bank, after each clip as long as that costs a fraction of the learning."""
+    """Writes checkpoints of the models of one bank."""
 
     def __init__(self, plan: BankPlan, models: Mapping[Method, Model], caches: Mapping[Method, Cache]) -> None:
         self._bank = plan.name
@@ -340,7 +340,7 @@ class _Saver:
         self._took_s = 0.0
 
     def save(self, positions: Mapping[Method, Position]) -> None:
-        """Keep it, unless the last time was only just now."""
+        """Write a checkpoint, unless the time since the last one is below `SAVES_PER_WORK` times its duration."""
         began = time.monotonic()
         if began - self._saved_at < SAVES_PER_WORK * self._took_s:
             return
@@ -351,12 +351,12 @@ class _Saver:
 
 
 def _source(method: Method) -> Method:
-    """The method that learns for this one: itself, but for a reading."""
+    """Method that learns the model: the source of a `Reading`, otherwise the method itself."""
     return method.source if isinstance(method, Reading) else method
 
 
 def _facts(model: Scorer) -> dict[str, object]:
-    """What is told of a finished model: its memory, and its score at some false-alarm rates."""
+    """Memory of a finished model, and its scores at the false-alarm rates of `THRESHOLD_RATES`."""
     calibration = model.calibration if isinstance(model, Calibrated) else None
     thresholds = {
         words: calibration.score_at_rate(rate) for words, rate in THRESHOLD_RATES.items() if calibration is not None
@@ -367,7 +367,7 @@ def _facts(model: Scorer) -> dict[str, object]:
 def cache_context(
     dataset: Dataset, view: View, backbone: Backbone, taking: Taking, version: str
 ) -> tuple[object, ...]:
-    """All that the scores of every method depend on."""
+    """Everything that the scores of every method depend on, for the hash of the cache."""
     return (
         version,
         SCORING_SOURCE,

@@ -1,8 +1,8 @@
-"""A labelled data set once its layout was read: the same shape for every one of them.
+"""Labelled data sets in a common form, independent of their layouts on disk.
 
-A data set has scenes, each with normal footage to learn from, and test clips with a label a frame and, where it has
-them, a mask a frame. A data set of still images (MVTec AD) is the same thing: its categories are scenes, and the
-images of one folder are a clip whose frames have no time between them.
+A data set has scenes, each with normal footage to learn from, and test clips with a label for each frame and, where
+available, a mask for each frame. In a data set of still images (MVTec AD) the categories are scenes, and the images
+of one folder are a clip without time.
 """
 
 from dataclasses import dataclass
@@ -15,36 +15,36 @@ from numpy.typing import NDArray
 from streammon.ingest import Clip
 
 Labels = NDArray[np.bool_]
-"""(T,) bool: whether each frame is abnormal."""
+"""(T,) bool, True for abnormal frames."""
 
 Mask = NDArray[np.bool_]
-"""(H, W) bool: which pixels are abnormal."""
+"""(H, W) bool, True for abnormal pixels."""
 
 
 class Masks(Protocol):
-    """The masks of one clip, read when asked for: a clip of STC has hundreds of megabytes of them."""
+    """Masks of one clip, read from disk on access: a clip of STC has hundreds of megabytes of masks."""
 
     def __len__(self) -> int:
-        """T, one a frame."""
+        """T, the number of frames."""
 
     def __getitem__(self, index: int, /) -> Mask:
         """(H, W) mask of a frame, at the data set's own resolution.
 
         Raises:
-            DatasetError: It can't be read.
+            DatasetError: The mask can't be read.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
-    """One test clip and its truth.
+    """One test clip and its ground truth.
 
     Attributes:
-        name: Its name in the data set, unique there.
-        scene: Whose bank scores it.
+        name: Name, unique in the data set.
+        scene: Scene whose bank scores the clip.
         clip: The frames.
         labels: (T,) bool, one for each frame of the clip.
-        masks: T masks, or None where the data set has none for it.
+        masks: T masks, or None where the data set has none for the clip.
     """
 
     name: str
@@ -59,8 +59,8 @@ class SceneFootage:
     """The normal footage of one scene.
 
     Attributes:
-        name: The scene.
-        clips: Its clips, in order.
+        name: Name of the scene.
+        clips: Training clips, in order.
     """
 
     name: str
@@ -73,14 +73,14 @@ class Dataset:
 
     Attributes:
         name: `stc`, `ped2`, …
-        root: Its folder.
-        scenes: What is learned from.
-        clips: What is scored, in natural order.
-        fps: Frames a second of its footage, for delays and rates; 0 for still images, which have no time.
-        crop: Side of the crop of the 256x256 input that its field takes (224 for MVTec AD); None for none.
-        missing: What was found to be wrong and let pass, one line each; the evaluation is PARTIAL when there is any.
-        fingerprint: SHA-256 of what was read: names and sizes of footage and masks, contents of labels; the same for
-            a copy at another place.
+        root: Folder of the data set.
+        scenes: Scenes with their training clips.
+        clips: Test clips, in natural order.
+        fps: Frames a second of the footage, for delays and rates; 0 for still images, which have no time.
+        crop: Side of the crop of the 256x256 input that is customary for the data set (224 for MVTec AD); None for
+            none.
+        missing: One message for each accepted defect; the evaluation is PARTIAL if there is any.
+        fingerprint: SHA-256 of names and sizes of footage and mask files and of the labels; equal for all copies.
     """
 
     name: str
@@ -94,5 +94,5 @@ class Dataset:
 
     @property
     def is_still(self) -> bool:
-        """Whether its frames are images of their own, without time."""
+        """True for a data set of still images, without time."""
         return self.fps == 0

@@ -1,4 +1,4 @@
-"""How well the maps say where: figures of pixels, regions and tracks, each beside its null controls."""
+"""Localisation: figures of the anomaly maps at the level of pixels, regions and tracks, with null controls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from streammon.evaluation.metrics.table import mean_and_spread
 from streammon.evaluation.results import Curve, Measure, MeasureTable
 from streammon.records import AnomalyMap
 
-THRESHOLDS = 50  # at which regions are cut out
+THRESHOLDS = 50  # number of thresholds at which regions are segmented
 Figures = dict[str, float | None]
 Level = TypeVar("Level")
 
@@ -40,7 +40,7 @@ REGION_FIGURES: dict[str, Callable[[RegionLevel], float | None]] = {
 
 
 class Maps(Protocol):
-    """What gives maps and masks of a clip: a draw, or a null control."""
+    """Source of the maps and masks of a clip: a draw, or a null control."""
 
     def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
         """(S, S) maps of the scored frames."""
@@ -51,12 +51,12 @@ class Maps(Protocol):
 
 @dataclass(frozen=True)
 class Localisation:
-    """What was found about the maps of one method.
+    """Localisation figures of one method.
 
     Attributes:
-        tables: Pixel level; regions and tracks of video.
+        tables: Table of the pixel level and, for video, of regions and tracks.
         by_scene: Pixel figures of each category of still images, means over draws; empty for video.
-        curves: ROC and PRO of the first draw.
+        curves: ROC and PRO curves of the first draw.
     """
 
     tables: tuple[MeasureTable, ...]
@@ -67,13 +67,13 @@ class Localisation:
 def localisation(
     draws: Sequence[Draw], progress: Progress, regions: bool = True, nulls: bool = True
 ) -> Localisation | None:
-    """Measure the maps; None where there are no maps or no masks.
+    """Measure the anomaly maps of a method; None if there are no maps or no masks.
 
     Args:
-        draws: Of one method.
-        progress: Told after each clip.
-        regions: Whether regions and tracks of video are measured too, which takes longer.
-        nulls: Whether null controls and intervals are.
+        draws: Draws of one method.
+        progress: Called after each clip.
+        regions: Also measure regions and tracks of video, which takes longer.
+        nulls: Also measure null controls and intervals of the pixel figures.
     """
     first = draws[0]
     masked = [clip for clip in first.clips if clip.masks is not None]
@@ -103,7 +103,7 @@ ALL = "all clips"
 
 
 def _groups(clips: Sequence[LabelledClip], still: bool) -> dict[str, list[LabelledClip]]:
-    """What pixels are pooled over: all clips of video; of still images each category, then averaged."""
+    """Clips by the group in which their pixels are pooled: one group for video, one a category for still images."""
     if not still:
         return {ALL: list(clips)}
     groups: dict[str, list[LabelledClip]] = {}
@@ -119,7 +119,7 @@ def _pixels(
     units: PixelUnits | None = None,
     unit_is_image: bool = False,
 ) -> PixelLevel:
-    """The pixels of some clips; `units` is given those of each clip, or of each image, to draw from."""
+    """Pooled pixels of clips; `units` receives the pixels of each clip, or of each image, for the bootstrap."""
     whole = PixelLevel()
     for clip in clips:
         unit = PixelLevel()
@@ -134,7 +134,7 @@ def _pixels(
 
 
 def _close(unit: PixelLevel, whole: PixelLevel, units: PixelUnits | None) -> PixelLevel:
-    """A unit is complete: add it to the others, and begin the next."""
+    """Add a complete unit to `whole` and `units`, and return the next, empty unit."""
     whole.merge(unit)
     if units is not None:
         units.add(unit)
@@ -146,7 +146,7 @@ def _figures(kinds: Mapping[str, Callable[[Level], float | None]], level: Level)
 
 
 def _mean_figures(figures: Sequence[Figures]) -> Figures:
-    """Of each figure the mean; None where one isn't defined."""
+    """Mean of each figure; None if any of its values isn't defined."""
     return {name: mean_and_spread([one[name] for one in figures])[0] for name in figures[0]}
 
 
@@ -190,7 +190,7 @@ def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel,
 def _regions(
     source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], told: "_Told"
 ) -> list[RegionLevel]:
-    """The regions of each clip."""
+    """Regions of each clip at the thresholds."""
     units = []
     for clip in clips:
         units.append(RegionLevel(thresholds))
@@ -240,7 +240,7 @@ def _curves(levels: Mapping[str, PixelLevel], still: bool) -> tuple[Curve, ...]:
 
 
 class _Told:
-    """Counts the clips that were measured."""
+    """Reports the number of measured clips to `progress`."""
 
     def __init__(self, progress: Progress, rounds: int, clips: int, what: str = "measuring pixels") -> None:
         self._progress = progress
@@ -249,6 +249,6 @@ class _Told:
         self._done = 0
 
     def step(self) -> None:
-        """One more."""
+        """Count one more clip."""
         self._done += 1
         self._progress(self._what, self._done, self._total)

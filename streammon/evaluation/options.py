@@ -1,4 +1,4 @@
-"""What the command line asks for, as a study."""
+"""Options of `streammon eval` as the options of a study."""
 
 import os
 from pathlib import Path
@@ -11,10 +11,10 @@ from streammon.evaluation.study import StudyOptions
 
 
 def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOptions:
-    """A study from the options of `streammon eval`, with the configuration's model beneath them.
+    """Options of a study from those of `streammon eval`; the configured model gives the defaults.
 
     Raises:
-        ConfigError: One makes no sense.
+        ConfigError: An option is invalid.
     """
     given = dict(options)
     named = (
@@ -40,5 +40,5 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
 
 
 def default_cache() -> Path:
-    """Where results are kept when nothing else is said: the user's cache."""
+    """Default folder of the cache: `streammon/eval` in `$XDG_CACHE_HOME` or `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streammon" / "eval"

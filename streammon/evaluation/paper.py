@@ -1,7 +1,7 @@
-"""The eight tables of the PaDiM paper, run on the data set at hand, with the paper's figures beside ours.
+"""The eight tables of the PaDiM paper (arXiv:2011.08785), computed on a data set, with the paper's figures.
 
-The paper's figures are means over MVTec AD's categories (table IV: ShanghaiTech Campus), most with backbones of
-their own; a figure of ours on other footage is there to be read beside them, not against them.
+The paper's figures are means over MVTec AD's categories (table IV: ShanghaiTech Campus), most of them with other
+backbones. Figures on other footage can't be compared with the paper's directly.
 """
 
 import statistics
@@ -25,14 +25,14 @@ from streammon.evaluation.results import PlainTable
 from streammon.evaluation.study import Study
 from streammon.padim import as_batch
 
-TIMED_FRAMES = 12  # each by every method in turn, so that a busy machine slows them alike
-UNTIMED_FRAMES = 2  # the first ones warm up
+TIMED_FRAMES = 12  # scored by every method in turn, so that load on the machine slows all alike
+UNTIMED_FRAMES = 2  # warm-up
 ABSENT = "–"
 PIXELS, OVERLAP = "AUROC", "PRO to FPR 0.3"
 
 
 class PaperTables:
-    """Runs the tables that are asked for; what two of them need is done once."""
+    """Computes the tables of the paper; results that several tables need are computed once."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -40,10 +40,10 @@ class PaperTables:
         self._backbone = study.backbone.name
 
     def table(self, number: int) -> PlainTable:
-        """One of the eight.
+        """Table `number`, 1 to 8.
 
         Raises:
-            ConfigError: The data set can't be seen as that table asks.
+            ConfigError: Table 6 needs the data set `rd-mvtec`.
             InputError: The data set is damaged, or the cache can't be written.
         """
         tables: dict[int, Callable[[], PlainTable]] = {
@@ -183,7 +183,7 @@ class PaperTables:
 
     @cached_property
     def _models(self) -> dict[str, tuple[Method, Scorer]]:
-        """The finished models of the first bank; the VAE hardly trained, which changes neither time nor memory."""
+        """Finished models of the first bank; a VAE of one epoch has the same inference time and memory."""
         methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
         methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}
         harness = self._study.harness(self._study.views()[0], list(methods.values()))
@@ -191,7 +191,7 @@ class PaperTables:
         return {name: (method, harness.model(method, plan)) for name, method in methods.items()}
 
     def _inference_s(self) -> dict[str, list[float]]:
-        """Seconds for each of some frames, by method; PaDiM is the last."""
+        """Inference times of single frames in seconds, by method; PaDiM is the last."""
         view, clip = self._study.views()[0], self._study.dataset.clips[0].clip
         smoother = GridSmoother(view.side, self._study.backbone.device)
         taken: dict[str, list[float]] = {name: [] for name in self._models}
@@ -210,12 +210,12 @@ class PaperTables:
         return taken
 
     def _compared(self, *names: str) -> dict[str, Sequence[Method]]:
-        """The draws of each method that a table compares, by its name in the table."""
+        """Methods that a table compares, one for each seed, by name in the table."""
         shown = {"spade": "SPADE", "mahalanobisad": "MahalanobisAD", "vae": "VAE", "padim": "PaDiM"}
         groups: dict[str, Sequence[Method]] = {}
         for name in names:
             methods = self._study.padims(self._model) if name == "padim" else self._study.methods(name)
-            own = methods[0].name.partition(",")[0]  # without its seed
+            own = methods[0].name.partition(",")[0]  # without the seed
             groups[own if name == "padim" else shown[name]] = methods
         return groups
 
@@ -227,7 +227,7 @@ class PaperTables:
         return "image" if self._study.dataset.is_still else "frame"
 
     def _frames(self, draws: Sequence[Draw]) -> str:
-        """AUROC of frames, micro; of images the mean over categories."""
+        """Micro AUROC of frames for video; mean over categories of the AUROC of still images."""
         figure = mean_scene_auroc if self._study.dataset.is_still else micro_auroc
         return _spread([figure([self._study.options.post_processing.apply(c) for c in d.scores()]) for d in draws])
 
@@ -242,7 +242,7 @@ class PaperTables:
         )
 
     def _by_category(self, draws: Sequence[Draw]) -> dict[str, tuple[str, str]]:
-        """Pixel AUROC and PRO of each category, then their means as the paper groups them; of video of all clips."""
+        """Pixel AUROC and PRO of each category and the means of the paper's groups; for video, of all clips."""
         found = localisation(draws, self._study.progress, regions=False, nulls=False)
         if found is None:
             return {self._study.dataset.name: (ABSENT, ABSENT)}
@@ -267,7 +267,7 @@ def _spread(values: Sequence[float | None]) -> str:
 
 
 def _cell(value: float | None, spread: float | None = None) -> str:
-    """A share in percent, as the paper prints them.
+    """A share in percent, formatted as in the paper.
 
     >>> _cell(0.9567), _cell(0.9567, 0.0013), _cell(None)
     ('95.7', '95.7 ± 0.1', '–')

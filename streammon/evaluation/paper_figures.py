@@ -1,4 +1,4 @@
-"""What the tables of the PaDiM paper (Defard et al., 2020, arXiv:2011.08785) report.
+"""Figures reported in the tables of the PaDiM paper (Defard et al., 2020, arXiv:2011.08785).
 
 Pairs are (pixel AUROC, PRO) in percent, means over MVTec AD's categories unless a category is named.
 """
@@ -17,7 +17,7 @@ LAYERS: dict[str, dict[str, Pair]] = {
 }
 
 REDUCTIONS: dict[str, dict[str, Pair]] = {
-    # table II, resnet18; its random choices are means of ten models
+    # table II, resnet18; the random choices (Rd) are means of ten models
     "Rd 100": {"textures": (95.7, 91.3), "objects": (97.2, 89.4), "all": (96.7, 90.5)},
     "PCA 100": {"textures": (93.7, 88.9), "objects": (93.5, 84.1), "all": (93.5, 85.7)},
     "Rd 200": {"textures": (96.1, 92.0), "objects": (97.5, 89.8), "all": (97.0, 90.5)},

@@ -1,4 +1,4 @@
-"""What an evaluation found: plain values, which the report shows and the JSON file holds."""
+"""Results of an evaluation as plain values, for the report and the JSON file."""
 
 from dataclasses import dataclass, field
 
@@ -10,19 +10,20 @@ from streammon.records import AnomalyMap, Picture
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure, and what it has to be read beside.
+    """One figure with its spread, interval and null controls.
 
     Attributes:
-        name: What is measured, such as `AUROC, micro`.
+        name: Name of the figure, such as `AUROC, micro`.
         value: The figure, the mean over seeds where there are several; None where it isn't defined.
-        spread: Standard deviation over seeds; None for a single one.
-        low: Lower end of the 95 % interval from the bootstrap over clips, of the first seed.
-        high: Its upper end.
-        constant: The same figure for a score that is the same for every frame, through the same post-processing.
-        noise: For a seeded random score, likewise.
-        scene_rate: For the oracle that knows only each scene's share of abnormal frames, likewise.
-        unit: Empty for shares, else `s`, `per hour`.
-        higher_is_better: Which way is good.
+        spread: Standard deviation over seeds; None for a single seed.
+        low: Lower end of the 95 % interval from the bootstrap over clips or images, of the first seed.
+        high: Upper end of the interval.
+        constant: The figure of a constant score or map, after the same post-processing.
+        noise: The figure of a seeded random score or map, after the same post-processing.
+        scene_rate: The figure of an oracle that scores every frame by its scene's share of abnormal frames, after
+            the same post-processing.
+        unit: `s` or `per hour`; empty for shares.
+        higher_is_better: True if a higher value is better.
     """
 
     name: str
@@ -39,12 +40,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """Measures that belong together.
+    """One table of measures.
 
     Attributes:
-        title: Such as `Frame level`.
-        measures: Its rows.
-        note: What a reader has to know to read it; may be empty.
+        title: Heading, such as `Frame level`.
+        measures: Rows.
+        note: Explanation for the reader; may be empty.
     """
 
     title: str
@@ -54,13 +55,13 @@ class MeasureTable:
 
 @dataclass(frozen=True)
 class PlainTable:
-    """Rows and columns of text: per scene, per category, or a table of the paper beside ours.
+    """A table of text: figures per category, an ablation, or a table of the paper.
 
     Attributes:
-        title: Its heading.
-        columns: Headings; the first column names the row.
+        title: Heading.
+        columns: Column headings; the first column names the row.
         rows: Cells as shown.
-        note: What a reader has to know to read it; may be empty.
+        note: Explanation for the reader; may be empty.
     """
 
     title: str
@@ -74,13 +75,13 @@ class Curve:
     """One curve to draw.
 
     Attributes:
-        plot: Which plot it belongs to: `ROC, frame level`, `ROC, pixel level`, `PRO`.
-        label: Its own name in that plot.
+        plot: Plot that shows the curve, such as `ROC, frame level`, `ROC, pixel level`, `PRO`.
+        label: Name of the curve in the plot.
         x: (N,) ascending.
         y: (N,)
-        x_label: Of the plot.
-        y_label: Of the plot.
-        x_limit: Up to where the plot is drawn, 0.3 for PRO.
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
+        x_limit: Upper end of the x axis, 0.3 for PRO.
     """
 
     plot: str
@@ -94,15 +95,15 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """The scores of one clip over its time.
+    """Frame scores of one clip over time.
 
     Attributes:
-        clip: Its name.
-        scene: Its scene.
-        times_s: (T,) seconds from its start; frame numbers where the data set has no time.
-        scores: (T,) after the post-processing.
-        labels: (T,) bool.
-        thresholds: Score at each false-alarm rate a day, by its words (`1/day`); empty without calibration.
+        clip: Name of the clip.
+        scene: Name of the scene.
+        times_s: (T,) seconds since the start of the clip; frame numbers where the data set has no time.
+        scores: (T,) scores after post-processing.
+        labels: (T,) bool, True for abnormal frames.
+        thresholds: Score at each false-alarm rate, by the rate's name (`1 a day`); empty without calibration.
     """
 
     clip: str
@@ -115,17 +116,17 @@ class Timeline:
 
 @dataclass(frozen=True, eq=False)
 class WorstFrame:
-    """A frame that was judged most wrongly, as pictures.
+    """One of the worst misses or false alarms, with its pictures.
 
     Attributes:
         kind: `miss` (abnormal, lowest scores) or `false alarm` (normal, highest scores).
-        clip: Its clip.
-        index: Its number there, from 0.
-        rank: Share of the normal frames that score below it, 0 to 1.
-        score: Its score.
+        clip: Name of the clip.
+        index: Number of the frame in the clip, from 0.
+        rank: Share of the normal frames with a lower score, 0 to 1.
+        score: Score after post-processing.
         picture: (S, S, 3) uint8, the model's input.
         anomaly_map: (S, S), or None where the method has none.
-        map_range: Value shown as the heatmap's lowest and highest colour, the same for the whole report.
+        map_range: Values of the heatmap's lowest and highest colour, the same for the whole report.
         mask: (S, S) bool, or None where the data set has none.
     """
 
@@ -142,19 +143,19 @@ class WorstFrame:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
-    """Everything one run found.
+    """All results of one evaluation.
 
     Attributes:
-        title: Such as `ped2: PaDiM, resnet18, 100 random channels, mean of 5 seeds`.
-        command: As it was given.
-        facts: What was evaluated with what, for people: data set, counts, fingerprint, method, backbone, hash of the
-            weights, seeds, every, versions, hardware, duration.
-        missing: What the data set lacks, one line each; the report is PARTIAL when there is any.
-        warnings: What the reader has to be warned of, one line each.
-        measures: Frame level (or image level), pixel level, regions and tracks.
-        tables: Per scene, per category, or the paper's.
-        curves: To be drawn, grouped by plot.
-        timelines: One a clip.
+        title: Heading, such as `ped2: PaDiM resnet18 Rd100, mean of 5 draws`.
+        command: Command line of the evaluation.
+        facts: Facts for the reader, by name: data set, counts, fingerprint, method, backbone, hash of the weights,
+            seeds, frames taken, versions, hardware, duration.
+        missing: One message for each defect of the data set; the report is PARTIAL if there is any.
+        warnings: Warnings for the reader, one line each.
+        measures: Tables of the frame level (or image level), pixel level, regions and tracks.
+        tables: Tables per category, of the ablation, or of the paper.
+        curves: Curves to draw, each with the name of its plot.
+        timelines: One timeline for each clip.
         worst: The worst misses, then the worst false alarms.
     """
 

@@ -15,17 +15,17 @@ from streammon.evaluation.results import Curve, EvaluationReport, PlainTable
 from streammon.evaluation.study import Study, StudyOptions
 from streammon.evaluation.worst import timelines, worst_frames
 
-NULL_SEED = 0  # of the noise control and of the bootstrap
+NULL_SEED = 0  # seed of the noise control and of the bootstrap
 
 
 def evaluate_study(options: StudyOptions, command: str, progress: Progress, pictures: bool) -> EvaluationReport:
     """Evaluate one method on one data set.
 
     Args:
-        options: What is evaluated.
-        command: The command as it was given, for the report.
-        progress: Told what is being done.
-        pictures: Whether the frames judged most wrongly are wanted as pictures.
+        options: Data set, method and settings.
+        command: Command line, for the report.
+        progress: Called after each step.
+        pictures: Include the pictures of the worst misses and false alarms.
 
     Raises:
         InputError: The data set, the weights, an option or the cache is wrong.
@@ -62,13 +62,13 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
 def evaluate_paper(
     options: StudyOptions, numbers: Sequence[int], command: str, progress: Progress
 ) -> EvaluationReport:
-    """Run what some tables of the PaDiM paper report.
+    """Compute tables of the PaDiM paper (arXiv:2011.08785) on one data set.
 
     Args:
-        options: On what, with which backbone.
-        numbers: Which tables, 1 to 8.
-        command: The command as it was given, for the report.
-        progress: Told what is being done.
+        options: Data set, backbone and settings.
+        numbers: Numbers of the tables, 1 to 8.
+        command: Command line, for the report.
+        progress: Called after each step.
 
     Raises:
         InputError: The data set, the weights, an option or the cache is wrong.
@@ -122,7 +122,7 @@ def _category_tables(found: Localisation | None) -> tuple[PlainTable, ...]:
 
 
 def _frame_curves(draws: Sequence[Draw], options: StudyOptions) -> tuple[Curve, ...]:
-    """ROC over all frames, of the first draw and of noise."""
+    """ROC curves over all frames, of the first draw and of the noise control."""
     raw = draws[0].scores()
     level = "ROC, image level" if draws[0].harness.dataset.is_still else "ROC, frame level"
     curves = []

@@ -1,4 +1,4 @@
-"""One data set and one backbone, opened for as many methods as are asked for."""
+"""Study: one data set and one backbone on which several methods are run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,28 +27,28 @@ from streammon.evaluation.methods import (
 from streammon.evaluation.metrics import PostProcessing
 from streammon.padim import INPUT_SIZE, Backbone, load_backbone
 
-SEEDED = ("random", "orthogonal")  # the reductions that are drawn
-SEEDS = 5  # draws of a method that asks for a spread
+SEEDED = ("random", "orthogonal")  # reductions that depend on a random seed
+SEEDS = 5  # default number of draws for a spread
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What is evaluated, on what, how.
+    """Options of a study.
 
     Attributes:
-        dataset: Its name.
-        root: Its folder.
+        dataset: Name of the data set.
+        root: Folder of the data set.
         model: Backbone, weights, reduction, first seed.
-        cache: Folder of the results.
+        cache: Folder of the cached results.
         method: One of `METHODS`; None for `motion` on video and `padim` on still images.
-        seeds: How many draws a spread is taken over; None for 5, or 1 of `motion`, where each costs a whole run.
-        ablation: Also take each part of `motion` away.
-        taking: Which frames.
-        post_processing: What is done to frame scores.
-        categories: Which of MVTec AD's; empty for all.
-        epochs: Of the VAE.
-        epoch_images: Augmented images an epoch of the VAE has.
-        allow_partial: Leave out what is missing or damaged.
+        seeds: Number of draws for the spread; None for 5, or 1 with `motion`, where each draw costs a whole run.
+        ablation: Also evaluate `motion` without each of its parts.
+        taking: Selection of frames.
+        post_processing: Post-processing of the frame scores.
+        categories: Categories of MVTec AD; empty for all.
+        epochs: Training epochs of the VAE.
+        epoch_images: Augmented images in each epoch of the VAE.
+        allow_partial: Leave out missing or damaged clips instead of raising.
     """
 
     dataset: str
@@ -67,14 +67,14 @@ class StudyOptions:
 
 
 class Study:
-    """A data set, read and checked, and the backbone that sees it.
+    """A checked data set and a backbone, on which methods are run.
 
     Attributes:
-        options: What was asked for.
-        dataset: What is learned and scored.
-        backbone: Shared by all methods.
-        missing: What the data set lacks, one line each; grows while it is worked on.
-        method: What is evaluated, the default resolved.
+        options: Options of the study.
+        dataset: Data set that is learned and scored.
+        backbone: Backbone shared by all methods.
+        missing: One message for each defect of the data set; `run` adds those it finds.
+        method: Name of the evaluated method, with the default resolved.
 
     Raises:
         InputError: The data set, the weights or an option is wrong.
@@ -93,13 +93,13 @@ class Study:
         self.missing = list(self.dataset.missing)
 
     def run(self, groups: Mapping[str, Sequence[Method]]) -> dict[str, list[Draw]]:
-        """Learn and score by all methods of all groups, features extracted once for all of them.
+        """Learn and score with the methods of all groups, which share the extracted features.
 
         Args:
-            groups: Methods that differ in their seed alone, by the name of what they are draws of.
+            groups: Methods that differ only in the seed, by the name of their group.
 
         Returns:
-            The draws of each group; of random views one for each view.
+            The draws of each group, one for each method and view.
 
         Raises:
             InputError: The data set is damaged, or the cache can't be written.
@@ -120,28 +120,28 @@ class Study:
         return draws
 
     def views(self) -> list[View]:
-        """How pictures are seen: one way, or as many random ones as there are seeds."""
+        """Views of the pictures: one, or for `rd-mvtec` one random view for each seed."""
         crop, first = self.dataset.crop, self.options.model.seed
         if self.dataset.name != "rd-mvtec":
             return [View(INPUT_SIZE, crop)]
         return [View(INPUT_SIZE, crop, seed) for seed in range(first, first + (self.options.seeds or SEEDS))]
 
     def padims(self, model: ModelConfig, calibrated: bool = False) -> list[Method]:
-        """PaDiM with its seeds, where it is drawn at all and not the view is.
+        """PaDiM, once for each seed if the reduction is random and there is a single view.
 
         Args:
-            model: Its reduction.
-            calibrated: Whether the first also tells false-alarm rates.
+            model: Backbone, reduction, first seed.
+            calibrated: Calibrate the first to false-alarm rates; ignored for still images.
         """
         several = model.reduction in SEEDED and len(self.views()) == 1
         calibrate = calibrated and not self.dataset.is_still
         return list(padim_seeds(model, (self.options.seeds or SEEDS) if several else 1, calibrate=calibrate))
 
     def methods(self, name: str) -> list[Method]:
-        """The draws of one of `METHODS`, with the options' settings.
+        """One of `METHODS`, once for each seed, with the settings of the options.
 
         Raises:
-            ConfigError: It can't be run with them.
+            ConfigError: The method can't be run with the settings.
         """
         if name == "motion":
             several = self.options.model.reduction in SEEDED
@@ -155,13 +155,13 @@ class Study:
         return [Vae(self.options.epochs, self.options.epoch_images, self.options.model.seed)]
 
     def ablation(self, whole: Method) -> dict[str, Sequence[Method]]:
-        """What `motion` is without each of its parts, and PaDiM alone; by what is taken away."""
+        """Methods of the ablation, by row name: `motion` without each of its parts, and PaDiM alone."""
         assert isinstance(whole, Motion)
         groups: dict[str, Sequence[Method]] = {f"without {each.part}": [each] for each in motion_parts(whole)}
         return groups | {"PaDiM alone": padim_seeds(self.options.model, 1)}
 
     def harness(self, view: View, methods: Sequence[Method]) -> Harness:
-        """What runs some methods over one view."""
+        """Harness that runs methods on one view."""
         taking = self.options.taking
         context = digest(*cache_context(self.dataset, view, self.backbone, taking, __version__))
         return Harness(
@@ -176,10 +176,10 @@ class Study:
 
 
 def _hold_motion(options: StudyOptions, method: str, is_still: bool) -> None:
-    """Refuse what still images and other methods can't be asked for.
+    """Require that method, rate and ablation fit the data set and each other.
 
     Raises:
-        ConfigError: Motion or a rate of still images, or an ablation of another method.
+        ConfigError: `motion` or `score_fps` with still images, or an ablation of another method than `motion`.
     """
     if method == "motion" and is_still:
         found = f"it is motion, and {options.dataset} is still images"

@@ -1,4 +1,4 @@
-"""Scores over time, and the frames that were judged most wrongly, as pictures."""
+"""Timelines of the scores, and pictures of the worst misses and false alarms."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ from streammon.records import AnomalyMap, Picture
 
 OF_EACH_KIND = 6
 OF_ONE_CLIP = 2
-MAP_RANGE = (0.5, 0.999)  # quantiles of the values of the maps shown that the colours span
+MAP_RANGE = (0.5, 0.999)  # quantiles of the shown maps at the ends of the colour scale
 
 
 def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[Timeline, ...]:
-    """One a clip; with thresholds where the scores are `raw`, for which alone they hold."""
+    """Timeline of each clip; thresholds are included only for `raw` scores, since they hold for no others."""
     return tuple(
         Timeline(
             clip=scored.name,
@@ -35,7 +35,7 @@ def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[T
 def worst_frames(draw: Draw, processed: Sequence[ClipScores]) -> tuple[WorstFrame, ...]:
     """The abnormal frames with the lowest scores, and the normal ones with the highest.
 
-    At most two of a clip: what is missed once is missed for many frames in a row.
+    At most two frames of each clip are taken, since an error usually lasts for many frames in a row.
     """
     normal = np.sort(np.concatenate([clip.scores[~clip.labels] for clip in processed]))
     found = [
@@ -64,7 +64,7 @@ def worst_frames(draw: Draw, processed: Sequence[ClipScores]) -> tuple[WorstFram
 def _worst(
     clips: Sequence[LabelledClip], processed: Sequence[ClipScores], abnormal: bool
 ) -> Iterator[tuple[LabelledClip, ClipScores, int]]:
-    """The worst frames of one kind, far enough apart to be of different moments."""
+    """The worst frames of one kind, at least 2 s apart within a clip."""
     candidates = [
         (float(scored.scores[index]), number, int(index))
         for number, scored in enumerate(processed)
@@ -100,7 +100,7 @@ def _mask(draw: Draw, clip: LabelledClip, index: int) -> NDArray[np.bool_] | Non
 
 
 def _span(maps: Sequence[AnomalyMap]) -> tuple[float, float]:
-    """Lowest and highest value of the colours, from all the maps that are shown."""
+    """Values at the ends of the colour scale: the quantiles `MAP_RANGE` over all maps shown."""
     if not maps:
         return (0.0, 1.0)
     low, high = np.quantile(np.stack(maps), MAP_RANGE)

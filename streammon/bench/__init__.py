@@ -1,4 +1,4 @@
-"""`streammon bench`: where the time goes on this machine, and how many cameras it watches."""
+"""`streammon bench`: time of each stage on this machine, and throughput by number of cameras."""
 
 import platform
 import tempfile
@@ -38,27 +38,27 @@ from streammon.scene import (
 )
 
 METHODS = ("padim", "motion")
-LEARNED_STEP_S = 0.2  # between the frames that are learned: 5 a second
+LEARNED_STEP_S = 0.2  # between learned frames: 5 a second
 
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Everything measured, and on what.
+    """All measurements, with the versions and the machine.
 
     Attributes:
-        version: Of streammon.
-        torch: Its version.
-        machine: Processor architecture and cores torch uses.
-        device: Where the backbone ran.
-        precision: In which it ran.
-        backbone: Its name.
-        methods: The whole of either method.
+        version: Version of streammon.
+        torch: Version of torch.
+        machine: Processor architecture and number of torch threads.
+        device: Device of the backbone.
+        precision: Precision of the backbone.
+        backbone: Name of the backbone.
+        methods: Time of each method as a whole.
         stages: Time of each stage.
-        loads: Throughput for each number of cameras.
-        end_to_end_fps: One file decoded, resized and scored by motion, in frames a second.
+        loads: Throughput for each method and number of cameras.
+        end_to_end_fps: Frames a second of one file, decoded, resized and scored with motion.
         fit_fps: Frames a second of a fit with motion, decoding included.
         bank_load_s: Seconds to load and prepare one scene's bank and motion.
-        bank_mb: Size of its files.
+        bank_mb: Size of the scene's bank and motion files.
         peak_memory_mb: Largest resident memory of the process.
         imports_memory_mb: Resident memory before the first measurement.
     """
@@ -81,12 +81,12 @@ class BenchReport:
 
 
 def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[int]) -> BenchReport:
-    """Measure every stage for `seconds`, and the scorer with each number of cameras.
+    """Measure the stages and both methods, and the live scorer with each number of cameras.
 
     Args:
-        clip: Footage; None paints the demo's plaza.
+        clip: Footage; None renders the demo's plaza.
         model: Backbone and reduction.
-        seconds: For each measurement.
+        seconds: Seconds of each measurement; the stages of one method and batch size share them.
         counts: Numbers of cameras.
 
     Raises:
@@ -134,7 +134,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
 
 
 def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
-    """The report for people: stages, cameras, and the rest."""
+    """Tables of the report: stages, cameras, and all other figures."""
     stages = Table(title=f"{report.backbone}, {report.device}, {report.precision}", title_justify="left")
     for name in ("stage", "ms a frame", "batch"):
         stages.add_column(name, justify="left" if name == "stage" else "right")
@@ -169,7 +169,7 @@ def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer
 
 
 def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
-    """Learn at least 128 frames with motion, half of them held out, and save; frames a second, decoding included."""
+    """Learn at least 128 frames with motion, half of them held out, save the scene, and return frames a second."""
     total_s, step_s = 2 * FRAMES_HELD * LEARNED_STEP_S, LEARNED_STEP_S
     observer = configured_observer(model.model_copy(update={"method": "motion"}), backbone)
     learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=1 / step_s)

@@ -1,4 +1,4 @@
-"""The live scorer under load, fed from memory; and how much memory all of it takes."""
+"""Throughput of the live scorer with frames from memory, and peak memory of the process."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from streammon.records import Frame, ScoredFrame
 
 @dataclass(frozen=True)
 class CameraLoad:
-    """The scorer fed by as many cameras as fast as it takes frames, each camera with a scene of its own.
+    """Throughput of the live scorer with a number of cameras, each with its own scene and always an unread frame.
 
     Attributes:
         method: `padim` or `motion`.
-        cameras: How many.
-        frames_per_s: Scored over all cameras, from decoded frame to frame score.
-        frames_per_s_each: Scored for each camera.
+        cameras: Number of cameras.
+        frames_per_s: Frames scored a second over all cameras, from decoded frame to frame score.
+        frames_per_s_each: Frames scored a second for each camera.
     """
 
     method: str
@@ -34,15 +34,15 @@ class CameraLoad:
 def camera_load(
     count: int, frames: list[Frame], backbone: Backbone, model: ModelConfig, scenes: Path, seconds: float
 ) -> CameraLoad:
-    """The live scorer, fed from memory: its own thread, batches and banks, each camera with its own.
+    """Measure the throughput of the live scorer's thread, with one bank in memory for each camera.
 
     Args:
-        count: How many cameras.
-        frames: With details, which all cameras show again and again.
-        backbone: Where they go through.
+        count: Number of cameras.
+        frames: Frames with details, which every camera repeats.
+        backbone: Backbone of the scorer.
         model: Method and backbone.
-        scenes: Folder with `camera0`, whose bank all cameras get.
-        seconds: How long.
+        scenes: Folder with the scene `camera0`, which is linked for all other cameras.
+        seconds: Duration of the measurement.
     """
     names = [f"camera{number}" for number in range(count)]
     for name in names[1:]:
@@ -57,7 +57,7 @@ def camera_load(
         nonlocal scored
         scored += len(outcomes)
         for outcome in outcomes:
-            if isinstance(outcome, ScoredFrame):  # each scene has its bank, so every outcome is one
+            if isinstance(outcome, ScoredFrame):  # each scene has its bank, so every outcome is a score
                 put(outcome.camera, scored)
 
     def put(name: str, number: int) -> None:
@@ -85,10 +85,10 @@ def camera_load(
 
 
 class PeakMemory:
-    """Largest resident memory while it is open, sampled.
+    """Context manager that samples the resident memory of the process.
 
     Attributes:
-        mb: In megabytes, so far.
+        mb: Largest resident memory so far, in megabytes.
     """
 
     def __enter__(self) -> "PeakMemory":

@@ -1,4 +1,4 @@
-"""What each stage of a frame's way takes, and the whole of either method, one after the other in the same run."""
+"""Time of each stage from file to score, and of both methods as a whole, alternating in the same run."""
 
 import statistics
 import time
@@ -25,18 +25,18 @@ from streammon.scene import Fused, SceneScorer
 
 FRAMES_HELD = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5
-SCORED_OF = 5  # decoded frames; one is scored: what a camera of 25 frames a second gives by default
-STEP_S = 0.2  # between frames given to what looks at time
+SCORED_OF = 5  # decoded frames for each scored one: the default for a camera of 25 frames a second
+STEP_S = 0.2  # between the frames whose change over time is measured
 
 
 @dataclass(frozen=True)
 class StageTime:
-    """One stage of a frame's way.
+    """Time of one stage.
 
     Attributes:
-        stage: Its name.
+        stage: Name of the stage.
         ms_per_frame: Median over rounds, in milliseconds a frame.
-        batch: Frames at once.
+        batch: Batch size.
     """
 
     stage: str
@@ -46,12 +46,12 @@ class StageTime:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both methods on the same footage, a batch of one and a batch of the other in turn: decoded, resized, scored.
+    """Time of both methods on the same footage, decoding, resizing and scoring batches in turn.
 
     Attributes:
         padim_ms: Median milliseconds a frame of PaDiM alone.
-        motion_ms: Of patches and motion.
-        ratio: Of the two.
+        motion_ms: Median milliseconds a frame of patches and motion.
+        ratio: motion_ms / padim_ms.
     """
 
     padim_ms: float
@@ -66,7 +66,7 @@ def spread_frames(clip: Clip) -> list[Frame]:
 
 
 def decoded(footage: Path, batch: int, *, detail: bool) -> Iterator[list[Frame]]:
-    """Batches of frames, from the beginning again and again, across it where the footage is shorter than a batch."""
+    """Endless batches of frames: the footage is repeated, and a batch may continue at the beginning."""
     frames: list[Frame] = []
     while True:
         for clip in clips(footage):
@@ -85,15 +85,15 @@ def pictures_of(frames: list[Frame]) -> torch.Tensor:
 def padim_stages(
     path: Path, frames: list[Frame], backbone: Backbone, bank: Bank, batch: int, seconds: float
 ) -> list[StageTime]:
-    """From the file to PaDiM's frame score.
+    """Times of the stages from the file to PaDiM's frame score.
 
     Args:
-        path: A video file; where it is none, decoding isn't measured.
-        frames: Of it.
-        backbone: Where they go through.
-        bank: Prepared.
-        batch: The largest.
-        seconds: For each measurement.
+        path: A video file; decoding isn't measured for a folder of images.
+        frames: Frames of the footage.
+        backbone: Backbone to measure.
+        bank: Prepared bank.
+        batch: Largest batch size; a batch of 1 is measured too.
+        seconds: Seconds of decoding, and of all other stages together for each batch size.
     """
     found = decoding_stages(path, seconds) if path.is_file() else []
     for size in dict.fromkeys((1, min(batch, len(frames)))):
@@ -115,13 +115,13 @@ def padim_stages(
 
 
 class MotionBatch:
-    """Some frames, with what each stage of motion takes and what the stage before it gave.
+    """A batch of frames with the input of each stage of motion, the output of the stage before.
 
     Args:
-        frames: With details.
-        backbone: Where they go through.
-        scorer: Of their scene.
-        detector: Finds objects; None for the regions of motion.
+        frames: Frames with details.
+        backbone: Backbone of the frames and the objects' crops.
+        scorer: Scorer of the scene.
+        detector: Object detector; None for the regions of motion.
     """
 
     def __init__(
@@ -143,15 +143,15 @@ class MotionBatch:
         self._fused = self.fusion()
 
     def flow(self) -> list[Motion | None]:
-        """What moves, and how fast."""
+        """Optical flow of each frame."""
         return self._observer.motions(self._frames)
 
     def objects(self) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
-        """The moving objects, and their crops through the backbone, all at once."""
+        """Moving objects of each frame, and the features of their crops, in one batch of the backbone."""
         return self._observer.closer_looks(self._frames, self._motions)
 
     def change(self) -> list[Embedding | None]:
-        """How the features change over time."""
+        """Rate of change of each frame's embedding over time."""
         step = range(1, len(self._frames) + 1)
         timed = [
             replace(frame, stream_time_s=self._time_s + STEP_S * n)
@@ -161,11 +161,11 @@ class MotionBatch:
         return self._observer.changes(timed, self._observer.embeddings(self._maps))
 
     def fusion(self) -> list[Fused]:
-        """Distances of patches, evidence, one score."""
+        """Distances of the patches, evidence of motion, and one score for each frame."""
         return self._scorer.fuse(self._frames, self._scorer.measure.measure(self._maps, self._observations))
 
     def anomaly_maps(self) -> None:
-        """The maps, upsampled and blurred."""
+        """Compute the anomaly maps, upsampled and blurred."""
         self._scorer.anomaly_maps(self._fused)
 
 
@@ -186,15 +186,15 @@ def motion_stages(
     seconds: float,
     detector: Detector | None = None,
 ) -> list[StageTime]:
-    """What motion takes beside PaDiM's stages, over batches spread over the footage.
+    """Times of the stages that motion adds to PaDiM's, over batches spread over the footage.
 
     Args:
-        frames: With details.
-        backbone: Where they and their crops go through.
-        scorer: Of their scene.
-        detector: Finds objects; None for the regions of motion.
-        batch: The largest.
-        seconds: For each measurement.
+        frames: Frames with details.
+        backbone: Backbone of the frames and the objects' crops.
+        scorer: Scorer of the scene.
+        detector: Object detector; None for the regions of motion.
+        batch: Largest batch size.
+        seconds: Seconds of all stages together.
     """
     size = min(batch, len(frames))
     firsts = range(0, len(frames) - size + 1, size)
@@ -211,7 +211,7 @@ def motion_stages(
 
 
 def median_ms(call: Callable[[], object], seconds: float, least_rounds: int = LEAST_ROUNDS) -> float:
-    """Median milliseconds of a call, repeated for so long and so often."""
+    """Median milliseconds of a call, repeated for `seconds` and at least `least_rounds` times."""
     call()
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -225,7 +225,7 @@ def median_ms(call: Callable[[], object], seconds: float, least_rounds: int = LE
 
 
 def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
-    """From the file to the frame: of each frame decoded, and of each fifth the detail, as live."""
+    """Times to decode and resize each frame, and to make the detail of every fifth, as for a live camera."""
     times: dict[str, list[float]] = {"decode": [], "resize": [], "detail": []}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["detail"]) < LEAST_ROUNDS:
@@ -253,14 +253,14 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
 def compared(
     footage: Path, backbone: Backbone, scorers: tuple[SceneScorer, SceneScorer], batch: int, seconds: float
 ) -> Comparison:
-    """Either method from the file to its frame scores and maps, in turn.
+    """Times of both methods from the file to frame scores and maps, batch by batch in turn.
 
     Args:
-        footage: What both read.
-        backbone: Where frames go through.
+        footage: Footage that both methods read.
+        backbone: Backbone of both methods.
         scorers: PaDiM alone, and motion.
-        batch: Frames at once.
-        seconds: For each.
+        batch: Batch size.
+        seconds: Seconds for each method.
     """
     readers = [decoded(footage, batch, detail=detail) for detail in (False, True)]
     times: tuple[list[float], list[float]] = ([], [])

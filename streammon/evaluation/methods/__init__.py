@@ -1,8 +1,8 @@
-"""Motion beside patches, PaDiM in all its variants, and the baselines of its paper.
+"""Methods to evaluate: motion with PaDiM, PaDiM in all variants, and the baselines of the PaDiM paper.
 
-`base` says what a method is. `motion` is the live scorer of video, `padim` that of patches alone, `layers` its
-ablation by layer; `spade`, `mahalanobisad` and `vae` are what PaDiM's paper compares it with. `maps` makes anomaly
-maps of the grids that methods give.
+`base` defines the protocols. `motion` is the live scorer of video, `padim` the live scorer of patches alone and
+`layers` the ablation of PaDiM by layer. `spade`, `mahalanobisad` and `vae` are the baselines. `maps` computes anomaly
+maps from the grids of a method.
 """
 
 from streammon.evaluation.methods.base import Batch, Method, Model, Progress, Reading, Scored, Scorer

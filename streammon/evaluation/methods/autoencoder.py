@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 STRIDE = 32  # of ResNet18's last stage: the latent map of a 256x256 picture is 8x8
-LATENT_CHANNELS = 64  # the paper doesn't say
-LEAST_SIDE = 64  # batch norm needs more than one value of a channel, even of a batch of one
+LATENT_CHANNELS = 64  # not stated in the paper
+LEAST_SIDE = 64  # batch norm needs more than one value a channel, even in a batch of one
 
 
 class VariationalAutoencoder(nn.Module):
-    """Pictures to a latent map and back (Kingma and Welling, arXiv:1312.6114)."""
+    """Variational autoencoder of pictures with a latent map (Kingma and Welling, arXiv:1312.6114)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,16 +20,16 @@ class VariationalAutoencoder(nn.Module):
         self.moments = nn.Conv2d(512, 2 * LATENT_CHANNELS, 1)
         self.decoder = nn.Sequential(
             nn.Conv2d(LATENT_CHANNELS, 512, 1),
-            *_upwards(512, 256),  # layer4 backwards, and so on
+            *_upwards(512, 256),  # mirrors layer4, and so on
             *_upwards(256, 128),
             *_upwards(128, 64),
             BasicBlock(64, 64),
             BasicBlock(64, 64),
-            nn.Upsample(scale_factor=2),  # the pooling
+            nn.Upsample(scale_factor=2),  # mirrors the pooling
             nn.Conv2d(64, 64, 3, padding=1, bias=False),
             nn.BatchNorm2d(64),
             nn.ReLU(inplace=True),
-            nn.Upsample(scale_factor=2),  # the first convolution
+            nn.Upsample(scale_factor=2),  # mirrors the first convolution
             nn.Conv2d(64, 3, 7, padding=3),
             nn.Sigmoid(),
         )
@@ -47,15 +47,16 @@ class VariationalAutoencoder(nn.Module):
         return mean, log_variance
 
     def decode(self, latent: Tensor) -> Tensor:
-        """(B, 3, S, S) pictures in 0..1 from (B, L, S/32, S/32)."""
+        """(B, 3, S, S) pictures in 0..1 from (B, L, S/32, S/32) latent maps."""
         pictures: Tensor = self.decoder(latent)
         return pictures
 
     def loss(self, pictures: Tensor, noise: Tensor) -> Tensor:
-        """The negative evidence lower bound of a batch, a picture's on average, constants left out.
+        """Negative evidence lower bound, averaged over the pictures of a batch, without constants.
 
-        Reconstruction: the squared error of all pixels, which is a Gaussian of variance 1/2 around the decoded
-        picture. Regularisation: the divergence of the latent's Gaussian from the standard one (its appendix B).
+        (sum (x - decoded)^2 + 1/2 sum (mean^2 + variance - 1 - ln variance)) / B. The first term is the negative
+        log-likelihood of a Gaussian with variance 1/2 around the decoded picture, the second the Kullback-Leibler
+        divergence of the latent Gaussian from the standard one (arXiv:1312.6114, appendix B).
 
         Args:
             pictures: (B, 3, S, S) in 0..1.
@@ -69,21 +70,21 @@ class VariationalAutoencoder(nn.Module):
 
 
 def _upwards(channels: int, fewer: int) -> list[nn.Module]:
-    """Two residual blocks on a grid of twice the side, the first with fewer channels."""
+    """Upsampling by 2 and two residual blocks, the first of which reduces the channels."""
     narrowing = nn.Sequential(nn.Conv2d(channels, fewer, 1, bias=False), nn.BatchNorm2d(fewer))
     return [nn.Upsample(scale_factor=2), BasicBlock(channels, fewer, downsample=narrowing), BasicBlock(fewer, fewer)]
 
 
 def augmented(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures slightly turned, enlarged and shifted, as PaDiM's paper trains its autoencoder.
+    """Pictures with a small random rotation, enlargement and shift, the VAE's augmentation in PaDiM's paper.
 
-    A rotation of up to 2 degrees, a resize to 292 pixels, a random crop of 282 and of that the central 256 (all in
-    proportion for another S). Departure: one resampling instead of two, so the pictures are a little sharper. The
-    corners that the rotation leaves empty lie outside the crop.
+    A rotation of up to 2 degrees, a resize to 292 pixels, a random crop of 282 and a centre crop of 256 (all in
+    proportion for another S). Departure from the paper: one resampling instead of two, so the pictures are a little
+    sharper. The corners that the rotation leaves empty lie outside the crop.
 
     Args:
         pictures: (B, 3, S, S).
-        generator: On the CPU.
+        generator: Random generator on the CPU.
     """
     count, _, side, _ = pictures.shape
     resized, cropped = round(side * 292 / 256), round(side * 282 / 256)

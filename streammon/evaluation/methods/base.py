@@ -1,4 +1,4 @@
-"""What every method is to the harness: something that learns one scene from batches and then scores batches."""
+"""Protocols between the harness and the methods: a model learns one scene from batches, then scores batches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from streammon.padim import Backbone
 from streammon.records import Frame
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, the steps done and the steps there are."""
+"""Callback with the name of the work, the number of steps done and the total number of steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +21,10 @@ class Batch:
 
     Attributes:
         pictures: (B, S, S, 3) uint8 RGB, the model's input.
-        maps: The backbone's three maps, (B, C, h, w) each; empty where no method at work asks for them.
-        times_s: B times within their clip.
-        frames: The B frames themselves, with their `detail` where a method at work asks for it; those who look at
-            pictures and maps alone may be given none.
+        maps: The backbone's three maps, (B, C, h, w) each; empty if no method of the run needs maps.
+        times_s: B stream times in the clip, in seconds.
+        frames: The B frames, with `detail` if a method of the run needs details; may be empty for methods that read
+            only pictures and maps.
     """
 
     pictures: Tensor
@@ -35,13 +35,13 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What a method says of a batch.
+    """Scores and anomaly grids of a batch.
 
     Attributes:
         scores: (B,) float64, one a frame; higher is more abnormal.
-        grids: The anomaly map before upsampling and blur: (B, g, g) float32 each, non-negative. Upsampled and
-            blurred as PaDiM does (`padim.MapSmoother`, which is linear) and then added up they are the (B, S, S)
-            anomaly maps. Empty where a method does not localise. Small grids are what makes 40,791 maps fit a disk.
+        grids: Anomaly maps before upsampling and blur, (B, g, g) float32 each, non-negative. The (B, S, S) anomaly
+            maps are the sum of the grids after `padim.MapSmoother`, which is linear. Empty if the method does not
+            localise. Grids take far less disk space than maps: STC has 40,791 test frames.
     """
 
     scores: NDArray[np.float64]
@@ -49,49 +49,49 @@ class Scored:
 
 
 class Scorer(Protocol):
-    """What scores the frames of one scene."""
+    """Scorer of the frames of one scene."""
 
     def score(self, batch: Batch) -> Scored:
-        """Score frames, each clip's in their order."""
+        """Score a batch; the frames of each clip must come in order."""
 
     def scoring_bytes(self) -> int:
-        """Memory of all that scoring needs beyond the backbone, from the tensors themselves."""
+        """Memory of the tensors that scoring needs, without the backbone."""
 
 
 class Model(Scorer, Protocol):
-    """One method's model of one scene; it scores after `finish` only.
+    """One method's model of one scene, which scores only after `finish`.
 
-    The harness gives it the scene's training footage `passes` times, calling `end_pass` after each, then `finish`
-    once; from then on it scores. Between two clips of a pass it may be saved and restored, so that an interrupted
-    run goes on where it ended.
+    The harness calls `learn` with the scene's training footage `passes` times, `end_pass` after each pass, and
+    `finish` once. Between two clips of a pass the model may be saved and restored, so that an interrupted run can
+    resume.
     """
 
     passes: int
 
     def learn(self, batch: Batch) -> None:
-        """Take in normal frames, in order."""
+        """Learn normal frames, in order."""
 
     def end_pass(self) -> None:
-        """The footage was given once."""
+        """End a pass over the footage."""
 
     def finish(self, progress: Progress) -> None:
-        """Solve for what scoring needs, and let go of what only learning needed."""
+        """Compute what scoring needs, and free what only learning needed."""
 
     def state(self) -> dict[str, Tensor]:
-        """What was learned so far, between two clips."""
+        """Learned state, to be saved between two clips."""
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
 
 
 class Method(Protocol):
-    """A method and its settings, which makes one model for each scene.
+    """A method with its settings, which creates one model for each scene.
 
     Attributes:
-        name: As the report shows it, such as `PaDiM resnet18 Rd100, seed 0`.
-        key: All settings that change its scores, as one line: two methods with one key score alike.
-        needs_maps: Whether its models read the backbone's maps.
-        needs_details: Whether they read the frames' details.
+        name: Name in the report, such as `PaDiM resnet18 Rd100, seed 0`.
+        key: All settings that change the scores, as one line: methods with equal keys give equal scores.
+        needs_maps: True if the models read the backbone's maps.
+        needs_details: True if the models read the frames' details.
     """
 
     name: str
@@ -100,20 +100,20 @@ class Method(Protocol):
     needs_details: bool
 
     def model(self, scene: str, backbone: Backbone, side: int) -> Model:
-        """A model of one scene that has learned nothing yet, for S = `side`."""
+        """New model of one scene, for pictures of `side` pixels."""
 
 
 @runtime_checkable
 class Reading(Protocol):
-    """A method that learns nothing of its own: it scores by what another has learned, read in another way.
+    """A method that learns nothing, and scores with the learned model of another method in a different way.
 
-    Its `model` is the other's. Only the other is given training footage, kept and restored.
+    `model` is the model of `source`. Only `source` learns and is saved and restored.
 
     Attributes:
-        source: The method that learns; to be run beside it.
+        source: Method that learns; must be part of the same run.
     """
 
     source: Method
 
     def read(self, model: Model) -> Scorer:
-        """What scores by the source's finished model, which has to score each batch first."""
+        """Scorer that uses the finished model of `source`."""

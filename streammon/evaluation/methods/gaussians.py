@@ -1,4 +1,4 @@
-"""A bank in the making: the part that all methods of Gaussians per position share."""
+"""Fit of a bank that can be saved and restored, for methods with one Gaussian per position."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,15 +22,15 @@ from streammon.padim import (
 
 
 class BankInTheMaking:
-    """Running Gaussians that can be saved, restored and made a `padim.Bank`, the scorer of live cameras.
+    """Running Gaussians that can be saved, restored and turned into a `padim.Bank`, the scorer of live cameras.
 
-    The memory of the Gaussians, P D^2 floats, is taken when the first frame comes, which also tells the grid: a
-    single layer of a backbone may have a coarser one than all its layers together.
+    The Gaussians, P D^2 floats, are allocated with the first frame, whose maps determine the grid: a single layer of
+    a backbone may have a coarser grid than all layers together.
 
     Args:
-        facts: What the bank will say of itself.
-        reduction: How channels are reduced.
-        device: Where it computes.
+        facts: Facts of the bank; the first frame replaces the grid.
+        reduction: Reduction of the channels.
+        device: Device that computes.
     """
 
     def __init__(self, facts: BankFacts, reduction: Reduction, device: torch.device) -> None:
@@ -41,17 +41,19 @@ class BankInTheMaking:
 
     @property
     def frames(self) -> int:
-        """How many were taken in."""
+        """Number of frames learned."""
         return self._statistics.gaussian.count if self._statistics else 0
 
     def take_in(self, maps: list[Tensor]) -> None:
-        """Take in the maps of B frames, (B, C, h, w) each."""
+        """Learn the maps of B frames, (B, C, h, w) each."""
         if self._statistics is None:
             self._statistics = self._fresh(maps[0].shape[2], maps[0].shape[3])
         self._statistics.gaussian.update(self.reduction.embed(maps))
 
     def last_bank(self) -> Bank:
-        """The bank of what was taken in. Its statistics go before the whitening, of their size, is solved for.
+        """Prepared bank of all frames learned.
+
+        The statistics are freed before the whitening, which is as large, is computed.
 
         Raises:
             FootageError: Fewer than 2 frames, which have no covariance.
@@ -71,7 +73,7 @@ class BankInTheMaking:
         return {"count": torch.tensor(gaussian.count), "mean": gaussian.mean.clone(), "scatter": scatter}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of one made alike: exactly, since nothing ever reads the upper triangles."""
+        """Resume from the `state` of a fit with the same settings: exactly, since upper triangles are never read."""
         if "count" not in state:
             return
         self._statistics = self._fresh(*_square(len(state["mean"])))
@@ -91,7 +93,7 @@ def _square(positions: int) -> tuple[int, int]:
 
 
 def scored_by(bank: Bank, maps: list[Tensor]) -> Scored:
-    """The distances that a bank measures, and the frame scores that it reads from them."""
+    """Frame scores of a bank, and the grid of Mahalanobis distances."""
     distances = bank.distances(maps)
     _, scores = bank.read(distances)
     grid = distances.cpu().numpy().astype(np.float32, copy=False)

@@ -1,7 +1,7 @@
-"""What each layer of the backbone can do by itself: the ablation of PaDiM's Table I.
+"""Ablation by layer of the backbone: Table I of the PaDiM paper (arXiv:2011.08785).
 
-The table compares one layer alone, the sum of the maps of all three fitted alone, and PaDiM proper, which
-concatenates them, so that the Gaussians know how the layers go together.
+The table compares each layer alone, the sum of the maps of the three layers fitted alone, and PaDiM, which
+concatenates the layers, so that the Gaussians include the correlations between layers.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ LAYERS = (1, 2, 3)
 
 
 class SingleLayer:
-    """One Gaussian per position of one layer's own grid, over all its channels.
+    """One Gaussian per position of one layer's grid, over all channels of the layer.
 
     Args:
         layer: 1, 2 or 3: the stage of the backbone.
-        backbone: Its name.
-        frame_score: `max` of the map, or the mean of its `worst_percent`.
+        backbone: Name of the backbone.
+        frame_score: `max` of the map, or `worst_percent`, the mean of the highest 1 %.
 
     Attributes:
-        name: Such as `PaDiM resnet18 layer 1 alone`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `PaDiM resnet18 layer 1 alone`.
+        key: All settings that change the scores.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, layer: int, backbone: str, frame_score: str = "max") -> None:
@@ -52,14 +52,14 @@ class SummedLayers:
     """The sum of the three layers' anomaly maps, each layer fitted alone.
 
     Args:
-        backbone: Its name.
-        frame_score: `max` of the summed map, or the mean of its `worst_percent`.
+        backbone: Name of the backbone.
+        frame_score: `max` of the summed map, or `worst_percent`, the mean of the highest 1 %.
 
     Attributes:
-        name: Such as `PaDiM resnet18 layers 1+2+3 summed`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `PaDiM resnet18 layers 1+2+3 summed`.
+        key: All settings that change the scores.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, backbone: str, frame_score: str = "max") -> None:
@@ -75,7 +75,7 @@ class SummedLayers:
 
 
 def layer_ablation(model: ModelConfig) -> list[Method]:
-    """The rows of Table I, in its order: each layer alone, their sum, and all channels together."""
+    """Methods of Table I, in the table's order: each layer alone, the sum of layers, and all channels together."""
     alone = [SingleLayer(layer, model.backbone, model.frame_score) for layer in LAYERS]
     together = Padim(model.model_copy(update={"reduction": "all", "dimensions": None}))
     return [*alone, SummedLayers(model.backbone, model.frame_score), together]
@@ -101,11 +101,11 @@ class SingleLayerModel:
         self._bank: Bank | None = None
 
     def learn(self, batch: Batch) -> None:
-        """Take in normal frames."""
+        """Learn normal frames."""
         self._fit.take_in([batch.maps[self._stage]])
 
     def end_pass(self) -> None:
-        """One pass is all."""
+        """Do nothing: there is one pass."""
 
     def finish(self, progress: Progress) -> None:
         """Factor the covariances.
@@ -122,21 +122,21 @@ class SingleLayerModel:
         return scored_by(self._bank, [batch.maps[self._stage]])
 
     def state(self) -> dict[str, Tensor]:
-        """The Gaussians so far."""
+        """State of the Gaussians."""
         return self._fit.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         self._fit.restore(state)
 
     def scoring_bytes(self) -> int:
-        """Memory of the means and their whitening."""
+        """Memory of the means and the whitening matrices."""
         assert self._bank is not None, "finish() comes first"
         return self._bank.scoring_bytes()
 
 
 class SummedLayersModel:
-    """Three layers of one scene, each fitted alone, whose maps are added up.
+    """The Gaussians of three layers of one scene, fitted alone, whose maps are summed.
 
     Attributes:
         passes: 1.
@@ -149,15 +149,15 @@ class SummedLayersModel:
         self._smoother = GridSmoother(side)
 
     def learn(self, batch: Batch) -> None:
-        """Take in normal frames."""
+        """Learn normal frames."""
         for model in self._layers.values():
             model.learn(batch)
 
     def end_pass(self) -> None:
-        """One pass is all."""
+        """Do nothing: there is one pass."""
 
     def finish(self, progress: Progress) -> None:
-        """Factor the covariances of all three.
+        """Factor the covariances of all three layers.
 
         Raises:
             FootageError: Fewer than 2 frames were given.
@@ -171,7 +171,7 @@ class SummedLayersModel:
         return Scored(self._smoother.scores(grids, self._frame_score), grids)
 
     def state(self) -> dict[str, Tensor]:
-        """The Gaussians of each layer so far."""
+        """State of the Gaussians of each layer."""
         return {
             f"layer{layer}.{name}": tensor
             for layer, model in self._layers.items()
@@ -179,11 +179,11 @@ class SummedLayersModel:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         for layer, model in self._layers.items():
             prefix = f"layer{layer}."
             model.restore({name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)})
 
     def scoring_bytes(self) -> int:
-        """Memory of the three layers' means and their whitening."""
+        """Memory of the means and the whitening matrices of the three layers."""
         return sum(model.scoring_bytes() for model in self._layers.values())

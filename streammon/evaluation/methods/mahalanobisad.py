@@ -1,7 +1,7 @@
-"""MahalanobisAD (Rippel et al., arXiv:2005.14140): one Gaussian of whole frames at each level of the backbone.
+"""MahalanobisAD (Rippel et al., arXiv:2005.14140): one Gaussian of pooled features at each stage of the backbone.
 
-Departure from the paper: it takes all nine levels of EfficientNet-B4; here it is the three stages of the configured
-backbone that PaDiM reads too. It does not localise.
+Departure from the paper, which uses all nine levels of EfficientNet-B4: here the three stages of the configured
+backbone are used, as for PaDiM. MahalanobisAD does not localise.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ class MahalanobisAD:
     """MahalanobisAD on a backbone's three stages.
 
     Args:
-        backbone: Its name.
+        backbone: Name of the backbone.
 
     Attributes:
-        name: Such as `MahalanobisAD resnet18`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `MahalanobisAD resnet18`.
+        key: All settings that change the scores.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, backbone: str) -> None:
@@ -41,7 +41,7 @@ class MahalanobisAD:
 
 
 class MahalanobisADModel:
-    """The Gaussians of one scene's pooled features, a stage each.
+    """The Gaussians of one scene's pooled features, one for each stage.
 
     Keeps the pooled features of every training frame until `finish`, since the shrinkage needs their fourth
     moments: 1.8 kB a frame with resnet18, half a gigabyte for all of ShanghaiTech.
@@ -54,9 +54,9 @@ class MahalanobisADModel:
         self.passes = 1
         self._scene = scene
         self._pooled: list[Tensor] = []  # (B, C_1 + C_2 + C_3) of each batch
-        self._channels: list[int] = []  # of each stage
+        self._channels: list[int] = []  # C_1, C_2, C_3
         self._means: list[Tensor] = []  # (1, C) float64 of each stage
-        self._factors: list[Tensor] = []  # (1, C, C) float64 of each stage, L of its covariance
+        self._factors: list[Tensor] = []  # (1, C, C) float64 of each stage, L of the covariance
 
     def learn(self, batch: Batch) -> None:
         """Keep the pooled features of normal frames."""
@@ -65,13 +65,13 @@ class MahalanobisADModel:
         self._pooled.append(torch.cat(pooled, 1))
 
     def end_pass(self) -> None:
-        """One pass is all."""
+        """Do nothing: there is one pass."""
 
     def finish(self, progress: Progress) -> None:
-        """Fit a Gaussian to each stage, its covariance shrunk as Ledoit and Wolf do.
+        """Fit a Gaussian to each stage, with Ledoit-Wolf shrinkage of the covariance.
 
         Raises:
-            FootageError: Fewer than 3 frames were given (two, and Ledoit and Wolf see no reason to shrink), or they
+            FootageError: Fewer than 3 frames were given (of two frames the Ledoit-Wolf shrinkage is 0), or the frames
                 are too alike for a covariance.
         """
         hold_enough_frames(self._scene, sum(map(len, self._pooled)), 3)
@@ -95,18 +95,18 @@ class MahalanobisADModel:
         return Scored(torch.stack(distances).sum(0).numpy(), ())
 
     def state(self) -> dict[str, Tensor]:
-        """The pooled features so far."""
+        """Pooled features of all frames learned."""
         if not self._pooled:
             return {}
         return {"pooled": torch.cat(self._pooled), "channels": torch.tensor(self._channels)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         if "pooled" in state:
             self._pooled, self._channels = [state["pooled"].clone()], state["channels"].tolist()
 
     def scoring_bytes(self) -> int:
-        """Memory of the means and factors."""
+        """Memory of the means and Cholesky factors."""
         return sum(tensor.nbytes for tensor in (*self._means, *self._factors))
 
 

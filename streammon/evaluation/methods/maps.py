@@ -1,4 +1,4 @@
-"""From the small grids that a method gives to the anomaly maps they stand for."""
+"""Anomaly maps from the grids of a method: upsampling, blur and sum."""
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ CPU = torch.device("cpu")
 
 
 class GridSmoother:
-    """Turns the grids of `Scored` into (B, S, S) anomaly maps: each upsampled and blurred, then added up.
+    """Turns the grids of `Scored` into (B, S, S) anomaly maps: each grid upsampled and blurred, then all summed.
 
     Args:
-        side: S, of the maps.
-        device: Where it computes.
+        side: S, the side of the maps.
+        device: Device that computes.
     """
 
     def __init__(self, side: int, device: torch.device = CPU) -> None:
@@ -27,16 +27,16 @@ class GridSmoother:
         """The (B, S, S) anomaly maps of one or more (B, g, g) grids.
 
         Raises:
-            ValueError: There is no grid, so no map.
+            ValueError: There is no grid.
         """
         maps: NDArray[np.float32] = self._smoothed(grids).cpu().numpy()
         return maps
 
     def scores(self, grids: tuple[NDArray[np.float32], ...], frame_score: str = "max") -> NDArray[np.float64]:
-        """(B,) frame scores: of each map its maximum, or the mean of its `worst_percent`.
+        """(B,) frame scores: `max` of each map, or `worst_percent`, the mean of the highest 1 %.
 
         Raises:
-            ValueError: There is no grid, so no map.
+            ValueError: There is no grid.
         """
         scores: NDArray[np.float64] = frame_scores(self._smoothed(grids), frame_score).double().cpu().numpy()
         return scores

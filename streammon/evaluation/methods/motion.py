@@ -1,4 +1,4 @@
-"""Patches and motion together, as live cameras are scored, and the same with parts of motion taken away."""
+"""PaDiM patches and motion together, as live cameras are scored, and the ablation of the parts."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -15,17 +15,17 @@ from streammon.scene import Parts, detector_fingerprint
 
 
 class Motion:
-    """Patches and motion, as one method.
+    """PaDiM patches and motion, as one method.
 
     Args:
-        model: Of the patches; motion itself knows no random choice.
-        observer: Looks at frames, for all methods that are run together; None for one of its own.
+        model: Settings of the patches and the detector; motion has no random choice.
+        observer: Observer shared by the methods of one run; None for a new one.
 
     Attributes:
-        name: Such as `motion beside PaDiM resnet18 Rd100, seed 0`.
-        key: All that changes its scores beside the source code: the patches' settings, the parts and the detector.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It reads the frames' details.
+        name: Name in the report, such as `motion beside PaDiM resnet18 Rd100, seed 0`.
+        key: All settings that change the scores: those of the patches, the parts and the detector.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: True, the models read the frames' details.
 
     Raises:
         ConfigError: The reduction is `pca`.
@@ -47,39 +47,39 @@ class Motion:
         """A model of one scene, for pictures of `side` pixels.
 
         Raises:
-            ConfigError: More channels are to be kept than there are.
+            ConfigError: More channels are to be kept than the backbone has.
         """
         dimensions_kept(self._model, backbone)
         return SceneModel(scene, backbone, side, self._model, self._observer)
 
 
 def motion_seeds(model: ModelConfig, seeds: int) -> list[Motion]:
-    """The same with `seeds` channel choices of the patches; what is seen of motion is worked out once for all."""
+    """`Motion` with `seeds` channel choices of the patches, which share the observations of motion."""
     observer = OneObserver(model)
     return [Motion(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
 
 
 def delay_fact() -> str:
-    """What averaging over time costs, for people."""
+    """Delay by the mean over time, as a sentence for the report."""
     window_s = Parts().window_s
     return f"a score is the causal mean over {window_s:g} s, part of the method: {window_s / 2:g} s late on average"
 
 
 class MotionPart:
-    """What is left when a part is taken away: a reading of what the whole method has learned.
+    """`Motion` without one part: a `Reading` of the learned model of the whole method.
 
     Args:
         source: The whole method.
-        part: What is taken away.
-        parts: What is left.
+        part: Name of the removed part.
+        parts: Parts that remain.
 
     Attributes:
-        part: As above.
-        source: As above.
-        name: Such as `motion without speed`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It reads the frames' details.
+        part: Name of the removed part.
+        source: The whole method.
+        name: Name in the report, such as `motion without speed`.
+        key: All settings that change the scores.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: True, the models read the frames' details.
     """
 
     def __init__(self, source: Motion, part: str, parts: Parts) -> None:
@@ -92,21 +92,21 @@ class MotionPart:
         self.needs_details = True
 
     def model(self, scene: str, backbone: Backbone, side: int) -> SceneModel:
-        """The model of the whole method, which learns for it."""
+        """Model of the whole method, the only one that learns."""
         return self.source.model(scene, backbone, side)
 
     def read(self, model: Model) -> "PartScorer":
-        """What scores by the whole method's finished model."""
+        """Scorer that uses the finished model of the whole method."""
         assert isinstance(model, SceneModel)
         return PartScorer(model, self._parts)
 
 
 class PartScorer:
-    """Scores with some parts of what a model has learned.
+    """Scores with some parts of a finished model.
 
     Args:
-        model: Finished.
-        parts: What takes part.
+        model: Finished model of the whole method.
+        parts: Parts that contribute to the score.
     """
 
     def __init__(self, model: SceneModel, parts: Parts) -> None:
@@ -114,19 +114,19 @@ class PartScorer:
         self._scorer = model.with_parts(parts)
 
     def score(self, batch: Batch) -> Scored:
-        """Scores of a batch, and grids of what the parts show."""
+        """Scores and grids of a batch."""
         return scored(self._scorer.fuse(frames_of(batch), self._model.measured(batch)))
 
     def scoring_bytes(self) -> int:
-        """Memory of the model it reads."""
+        """Memory of the model of the whole method."""
         return self._model.scoring_bytes()
 
 
 def motion_parts(source: Motion) -> list[MotionPart]:
-    """The ablation: each part of the method taken away, the others left as they are.
+    """Ablation of `Motion`: one method for each part removed, with all other parts unchanged.
 
-    The parts are whatever `streammon.motion.Parts` can switch off; a channel that takes part both where things move
-    and as a witness of its own is taken away as both.
+    The parts are the switches and the witnesses of `streammon.scene.Parts`, and the mean over time. A channel that is
+    both a switch and a witness is removed as both.
     """
     whole = Parts()
     switches = [field.name for field in fields(Parts) if isinstance(getattr(whole, field.name), bool)]
@@ -144,7 +144,7 @@ def motion_parts(source: Motion) -> list[MotionPart]:
 
 
 def _line(parts: Parts) -> str:
-    """The parts as one line, the same in every run: a set has no order of its own."""
+    """The parts as one line, the same in every run: the witnesses, a set, are sorted."""
     values = {field.name: getattr(parts, field.name) for field in fields(Parts)}
     values["witnesses"] = sorted(parts.witnesses)
     return ", ".join(f"{name}={value}" for name, value in values.items())

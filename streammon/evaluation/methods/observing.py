@@ -1,4 +1,4 @@
-"""What moves in a batch, found once for all that learn from it or score it."""
+"""Observers that compute the observations of a frame once for all models that learn or score the frame."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from streammon.records import Frame
 from streammon.scene import configured_detector
 
 MOST_PARTS = STEPS + 1
-"""Of one batch: it is cut where a step of the hold-out begins."""
+"""Largest number of parts of one batch, which the learner cuts where a step of the hold-out begins."""
 
 
 class RememberingObserver(Observer):
-    """An observer that observes each frame once, however many models ask for it.
+    """Observer with a cache of the last observations, so that each frame is observed once for all models.
 
-    Models ask one after the other, each for a whole batch or, where its hold-out begins within, for its parts.
+    The models request observations one after the other: each for a whole batch, or for the parts of the batch if a
+    step of the model's hold-out begins within the batch.
     """
 
     def __init__(self, backbone: Backbone, detector: Detector | None) -> None:
@@ -27,7 +28,7 @@ class RememberingObserver(Observer):
         self._seen: deque[dict[Frame, Observation]] = deque(maxlen=MOST_PARTS)
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:
-        """What B frames show."""
+        """Observations of B frames."""
         known = {frame: seen for part in self._seen for frame, seen in part.items()}
         first = next((index for index, frame in enumerate(frames) if frame not in known), len(frames))
         if first < len(frames):
@@ -38,10 +39,10 @@ class RememberingObserver(Observer):
 
 
 class OneObserver:
-    """The observer of all models of one scene, afresh for the next scene, so that it forgets the clips before.
+    """Shares one observer among all models of a scene; the next scene gets a new one, without history of past clips.
 
     Args:
-        model: Says what finds objects.
+        model: Settings of the object detector.
     """
 
     def __init__(self, model: ModelConfig) -> None:
@@ -50,7 +51,7 @@ class OneObserver:
         self._observer: RememberingObserver | None = None
 
     def of(self, scene: str, backbone: Backbone) -> RememberingObserver:
-        """The scene's observer."""
+        """Observer of the scene."""
         if self._observer is None or scene != self._scene:
             self._observer = RememberingObserver(backbone, configured_detector(self._model, backbone))
             self._scene = scene

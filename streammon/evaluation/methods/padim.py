@@ -1,4 +1,4 @@
-"""PaDiM (arXiv:2011.08785) in all its reductions, scored by the bank that scores live cameras."""
+"""PaDiM (arXiv:2011.08785) with any reduction, scored by the bank that scores live cameras."""
 
 from streammon.config import ModelConfig
 from streammon.evaluation.methods.scenes import SceneModel
@@ -12,14 +12,14 @@ class Padim:
 
     Args:
         model: Backbone, reduction, dimensions, seed and frame score.
-        calibrate: Also work out what a score means in false alarms a day, which holds a second bank for the last
-            part of the learning.
+        calibrate: Also calibrate scores to false alarms a day, which needs a second bank during the last part of
+            learning.
 
     Attributes:
-        name: Such as `PaDiM resnet18 Rd100, seed 0`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `PaDiM resnet18 Rd100, seed 0`.
+        key: All settings that change the scores, and whether the model is calibrated.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, model: ModelConfig, calibrate: bool = False) -> None:
@@ -31,7 +31,7 @@ class Padim:
         seeded = f", seed {model.seed}" if model.reduction in ("random", "orthogonal") else ""
         read = "" if model.frame_score == "max" else ", worst 1 %"
         self.name = f"PaDiM {model.backbone} {SHORT[model.reduction]}{kept}{seeded}{read}"
-        # a calibrated model's state and facts hold more, so it isn't mistaken for one that isn't
+        # state and facts of a calibrated model contain more, so calibrated and other models need different keys
         self.key = f"{self.name}, calibrated" if calibrate else self.name
         self.needs_maps = True
         self.needs_details = False
@@ -40,18 +40,18 @@ class Padim:
         """A model of one scene, for pictures of `side` pixels.
 
         Raises:
-            ConfigError: More channels are to be kept than there are.
+            ConfigError: More channels are to be kept than the backbone has.
         """
         return SceneModel(scene, backbone, side, self._model, None, calibrate=self._calibrate)
 
 
 def padim_seeds(model: ModelConfig, seeds: int, calibrate: bool = False) -> list[Padim]:
-    """The same PaDiM with `seeds` channel choices: those of `model.seed` and the next ones.
+    """`Padim` with `seeds` channel choices: those of `model.seed` and the next seeds.
 
     Args:
-        model: Of the first.
-        seeds: How many.
-        calibrate: Calibrate the first; the others are there for the spread alone.
+        model: Settings of the first.
+        seeds: Number of seeds.
+        calibrate: Calibrate the first; the others serve only to compute the spread.
     """
     configs = [model.model_copy(update={"seed": model.seed + number}) for number in range(seeds)]
     return [Padim(config, calibrate and number == 0) for number, config in enumerate(configs)]

@@ -1,4 +1,4 @@
-"""A scene learned and scored for an evaluation: a thin adapter over `SceneLearner` and `SceneScorer`."""
+"""Adapter of `SceneLearner` and `SceneScorer` to the protocols of the evaluation's methods."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,15 +26,15 @@ from streammon.scene import (
 )
 from streammon.scene.held_out import HeldOutFrames
 
-PCA_FRAMES = 400  # at most, at least half of them: 200 frames of 4,096 patches fix 448 directions well
+PCA_FRAMES = 400  # at most; of long footage at least half: 200 frames of 4,096 patches determine 448 directions well
 PCA_BATCH = 8
 
 
 class SceneModel:
-    """One scene, its patches alone or what moves as well.
+    """Model of one scene: PaDiM patches alone, or patches and motion.
 
     Attributes:
-        passes: 2 for `pca`, which looks for its directions first; else 1.
+        passes: 2 for `pca`, whose first pass computes the principal components; else 1.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class SceneModel:
         *,
         calibrate: bool = True,
     ) -> None:
-        """Begin with nothing.
+        """Create a model that has learned nothing.
 
         Args:
-            scene: Its name.
-            backbone: Whose maps come with the frames.
-            side: Of the pictures, in pixels.
+            scene: Name of the scene.
+            backbone: Backbone that computes the maps of the frames.
+            side: Side of the pictures, in pixels.
             config: Method, reduction, seed and frame score.
-            observer: Finds what moves; None for PaDiM alone.
-            calibrate: Work out what a score means in false alarms a day, which needs a second bank while learning.
+            observer: Provides the observer of motion; None for PaDiM alone.
+            calibrate: Calibrate scores to false alarms a day, which needs a second bank while learning.
 
         Raises:
-            ConfigError: More channels are to be kept than there are.
+            ConfigError: More channels are to be kept than the backbone has.
         """
         self.passes = 2 if config.reduction == "pca" else 1
         self._scene = scene
@@ -72,30 +72,30 @@ class SceneModel:
         self._kept = dimensions_kept(config, backbone)
         self._pictures = SpreadPictures(PCA_FRAMES)
         self._reduction: Reduction | None = None
-        self._learner: SceneLearner | None = None  # made with the first frame: a harness makes more than it uses
+        self._learner: SceneLearner | None = None  # made with the first frame: some models never learn
         self._scorer: SceneScorer | None = None
         self._held_out = HeldOutFrames()
         self._measured: tuple[Batch, list[Measured]] | None = None
 
     def expect(self, total_s: float, score_fps: float | None) -> None:
-        """Prepare for so many seconds of footage, of which so many frames a second come; None for its own rate."""
+        """Prepare for `total_s` seconds of footage at `score_fps` frames a second (None: the footage's own rate)."""
         self._total_s = total_s
         self._score_fps = score_fps
         if not total_s and self._observer is None:  # still images have no rate of false alarms
             self._hold_out = 0.0
 
     def learn(self, batch: Batch) -> None:
-        """Take in normal frames or, in the first pass of `pca`, the pictures it finds its directions in."""
+        """Learn normal frames or, in the first pass of `pca`, collect pictures for the principal components."""
         if self.passes == 2 and self._reduction is None:
             self._pictures.take_in(batch.pictures)
         else:
             self._learning().learn(frames_of(batch), batch.maps)
 
     def end_pass(self) -> None:
-        """Find the principal components, after the first pass of `pca`.
+        """Compute the principal components, after the first pass of `pca`.
 
         Raises:
-            FootageError: There was no frame.
+            FootageError: Fewer than 2 frames were given.
         """
         if self.passes == 1 or self._reduction is not None:
             return
@@ -107,56 +107,56 @@ class SceneModel:
         self._reduction = components.reduction(self._kept)
 
     def finish(self, progress: Progress) -> None:
-        """Solve for what scoring needs, and calibrate.
+        """Compute what scoring needs, and calibrate.
 
         Raises:
-            FootageError: Too little was given; with motion also where it can't be calibrated.
+            FootageError: Fewer than 2 frames were given or, with motion, too few to calibrate.
         """
         progress(f"solving for {self._scene}", 0, 1)
         learner = self._learning()
         hold_enough_frames(self._scene, learner.frames, 2)
         try:
             learned = learner.finish()
-        except FootageError as error:  # of patches alone there is nothing to say of false alarms then
+        except FootageError as error:  # patches alone are scored without calibration then
             if self._observer is not None:
                 raise FootageError(error.where, error.found, "give more footage, or --method padim") from None
             learned = learner.finish(calibrated=False)
         self._held_out, self._learner = learner.held_out, None
-        del learner  # its sums are larger than all that scores
+        del learner  # the learner's sums are larger than all that scoring needs
         observer = None if self._observer is None else self._observer.of(self._scene, self._backbone)
         self._scorer = SceneScorer(learned, self._backbone, observer)
         progress(f"solving for {self._scene}", 1, 1)
 
     @property
     def calibration(self) -> Calibration | None:
-        """From scores to false alarms a day; None before `finish`, and where there is none."""
+        """Calibration from scores to false alarms a day; None before `finish`, and if there is none."""
         return None if self._scorer is None else self._scorer.known_calibration
 
     def score(self, batch: Batch) -> Scored:
-        """Scores and grids of a batch, as live cameras are given them."""
+        """Scores and grids of a batch, computed as for live cameras."""
         return scored(self._finished().fuse(frames_of(batch), self.measured(batch)))
 
     def measured(self, batch: Batch) -> list[Measured]:
-        """A batch against what was learned; worked out once for all that read it."""
+        """Measurements of a batch by the learned statistics, computed once for this model and its readings."""
         if self._measured is None or self._measured[0] is not batch:
             self._measured = (batch, self._finished().measured(frames_of(batch), batch.maps))
         return self._measured[1]
 
     def with_parts(self, parts: Parts) -> SceneScorer:
-        """The scorer with some parts of motion alone, tails and calibration worked out anew."""
+        """Scorer with only some parts of motion, tails and calibration computed anew."""
         scorer = self._finished()
         motion = scorer.motion
         assert motion is not None
         return scorer.variant(motion_of(self._scene, motion.halves, motion.detector, self._held_out, parts))
 
     def state(self) -> dict[str, Tensor]:
-        """What was learned so far, between two clips; empty before the first frame."""
+        """Learned state, to be saved between two clips; in the first pass of `pca` the collected pictures."""
         if self.passes == 2 and self._reduction is None:
             return self._pictures.state()
         return {} if self._learner is None else learner_tensors(self._learner)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         if "pictures" in state:
             self._pictures.restore(state)
         elif state:
@@ -166,7 +166,7 @@ class SceneModel:
             restore_learner(self._learning(), state)
 
     def scoring_bytes(self) -> int:
-        """Memory of the patches' bank, and of the Gaussians and rates of motion."""
+        """Memory of the patches' bank, and of the Gaussians and directions of motion."""
         return self._finished().scoring_bytes()
 
     def _learning(self) -> SceneLearner:
@@ -190,7 +190,7 @@ class SceneModel:
 
 
 def frames_of(batch: Batch) -> Sequence[Frame]:
-    """The batch's frames; of one that has none, frames of one recording at its times."""
+    """Frames of a batch; for a batch without frames, they are made from its pictures and times."""
     if batch.frames:
         return batch.frames
     return [
@@ -200,6 +200,6 @@ def frames_of(batch: Batch) -> Sequence[Frame]:
 
 
 def scored(fused: Sequence[Fused]) -> Scored:
-    """Scores and grids of frames as the harness keeps them."""
+    """Scores and grids of fused frames, in the form that the harness caches."""
     scores = np.array([each.score for each in fused], np.float64)
     return Scored(scores, tuple(np.stack(grids) for grids in zip(*(each.grids for each in fused), strict=True)))

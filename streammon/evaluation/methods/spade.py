@@ -1,7 +1,7 @@
 """SPADE (Cohen and Hoshen, arXiv:2005.02357): nearest neighbours among the training frames, then among their patches.
 
-Departures from the paper. It pools the last convolution of the network to compare frames; the backbones here end
-after the third stage, so that is what is pooled. Its network is WideResNet50-2; here it is the configured one.
+Departures from the paper, which compares frames by the pooled last convolution of WideResNet50-2: the backbones here
+end after the third stage, so the third stage is pooled, and the network is the configured one.
 """
 
 import sys
@@ -20,8 +20,8 @@ from streammon.evaluation.methods.base import Batch, Progress, Scored
 from streammon.evaluation.methods.training import hold_enough_frames
 from streammon.padim import Backbone
 
-NEIGHBOURS = 50  # K; the paper's, for MVTec AD
-SHARE_OF_MEMORY = 0.8  # of what is free when learning begins; scoring needs some too
+NEIGHBOURS = 50  # K of the paper, for MVTec AD
+SHARE_OF_MEMORY = 0.8  # of the memory that is free when learning begins; scoring needs memory too
 Array = NDArray[np.float32]
 
 
@@ -29,16 +29,16 @@ class Spade:
     """SPADE with K nearest training frames.
 
     Args:
-        backbone: Its name.
+        backbone: Name of the backbone.
         neighbours: K; fewer where there are fewer training frames.
-        memory_limit_bytes: How much the training frames' features may take; None for four fifths of the memory
-            that is free when learning begins.
+        memory_limit_bytes: Largest memory of the training frames' features; None for four fifths of the memory that
+            is free when learning begins.
 
     Attributes:
-        name: Such as `SPADE resnet18 K50`.
-        key: All that changes its scores.
-        needs_maps: It reads the backbone's maps.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `SPADE resnet18 K50`.
+        key: All settings that change the scores.
+        needs_maps: True, the models read the backbone's maps.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, backbone: str, neighbours: int = NEIGHBOURS, memory_limit_bytes: int | None = None) -> None:
@@ -56,9 +56,9 @@ class Spade:
 
 
 class SpadeModel:
-    """All training frames' features of one scene, and their nearest neighbours.
+    """Features of all training frames of one scene, with nearest-neighbour search.
 
-    Its memory grows with the training frames: it is the one method that keeps them all (1.8 MB a frame with
+    Memory grows with the training frames: no other method keeps the feature maps of every frame (1.8 MB a frame with
     resnet18 at 256x256).
 
     Attributes:
@@ -70,23 +70,23 @@ class SpadeModel:
         self._scene = scene
         self._neighbours = neighbours
         self._limit_bytes = memory_limit_bytes
-        self._frames: list[list[Tensor]] = []  # of each training frame its maps, (C, h, w) on the CPU
+        self._frames: list[list[Tensor]] = []  # maps of each training frame, (C, h, w) on the CPU
         self._frame_index: Any = None  # faiss.IndexFlatL2 over the (N, C) pooled features
 
     def learn(self, batch: Batch) -> None:
         """Keep the features of normal frames.
 
         Raises:
-            FootageError: They no longer fit the memory.
+            FootageError: The features no longer fit the memory.
         """
         for number in range(len(batch.pictures)):
-            # copies: a view would keep the whole batch
+            # copies: a view would keep the whole batch in memory
             maps = [feature[number].cpu().clone(memory_format=torch.contiguous_format) for feature in batch.maps]
             self._hold_room(sum(feature.nbytes for feature in maps))
             self._frames.append(maps)
 
     def end_pass(self) -> None:
-        """One pass is all."""
+        """Do nothing: there is one pass."""
 
     def finish(self, progress: Progress) -> None:
         """Index the frames by their pooled features.
@@ -116,11 +116,11 @@ class SpadeModel:
         return Scored(distances.mean(1, dtype=np.float64), (np.stack(grids).reshape(-1, *cells),))
 
     def state(self) -> dict[str, Tensor]:
-        """The features so far, as they are: nothing is copied."""
+        """Features of all frames learned, not copied."""
         return {f"{n}.{stage}": feature for n, maps in enumerate(self._frames) for stage, feature in enumerate(maps)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         numbered = sorted(tuple(map(int, name.split("."))) for name in state)
         self._frames = []
         for number, stage in numbered:
@@ -136,8 +136,8 @@ class SpadeModel:
     def _patch_distances(self, own: Array, frames: NDArray[np.int64]) -> Array:
         """(P,) squared distances of (P, C) patches to the nearest patch of any of the frames.
 
-        One frame after the other: the nearest of all is the nearest of the nearest in each, and a gallery of fifty
-        frames at once would take 370 MB with resnet18 and 1.5 GB with wide_resnet50_2.
+        The minimum is taken over one frame after the other: a gallery of fifty frames at once would take 370 MB with
+        resnet18 and 1.5 GB with wide_resnet50_2.
         """
         best: Array = np.full(len(own), np.inf, dtype=np.float32)
         for number in frames:
@@ -148,7 +148,7 @@ class SpadeModel:
 
     def _hold_room(self, frame_bytes: int) -> None:
         if self._limit_bytes is None:
-            held_bytes = len(self._frames) * frame_bytes  # restored ones are in memory already
+            held_bytes = len(self._frames) * frame_bytes  # restored frames are in memory already
             self._limit_bytes = int((psutil.virtual_memory().available + held_bytes) * SHARE_OF_MEMORY)
         room = self._limit_bytes // frame_bytes
         if len(self._frames) >= room:
@@ -167,7 +167,7 @@ def _pooled(features: Tensor) -> Array:
 
 @torch.inference_mode()
 def _patches(maps: list[Tensor]) -> list[Array]:
-    """Of each frame the (P, C) features of its positions: all maps, the coarser interpolated to the first grid."""
+    """(P, C) features of each frame's positions: all maps, the coarser ones interpolated to the first grid."""
     grid = maps[0].shape[2:]
     spread = [F.interpolate(feature, size=grid, mode="bilinear", align_corners=False) for feature in maps[1:]]
     rows = torch.cat([maps[0], *spread], 1).flatten(2).mT.contiguous()  # (B, P, C)
@@ -175,8 +175,8 @@ def _patches(maps: list[Tensor]) -> list[Array]:
 
 
 def _exact_index(rows: Array) -> Any:
-    """A faiss index over (N, C) rows that compares with each: squared Euclidean distances, nothing approximated."""
-    # Loaded only where it is needed, after torch: each brings an OpenMP of its own, which macOS can't bear.
+    """A faiss index over (N, C) rows with exact squared Euclidean distances."""
+    # Imported only where needed, after torch: both bring their own OpenMP, and the two conflict on macOS.
     import faiss
 
     index = faiss.IndexFlatL2(rows.shape[1])
@@ -185,7 +185,7 @@ def _exact_index(rows: Array) -> Any:
 
 
 def _match_threads() -> None:
-    """Let faiss use as many threads as torch may; one on macOS, where its OpenMP and torch's crash each other."""
+    """Set faiss to the number of torch's threads; to one on macOS, where the OpenMP libraries of both conflict."""
     import faiss
 
     faiss.omp_set_num_threads(1 if sys.platform == "darwin" else torch.get_num_threads())

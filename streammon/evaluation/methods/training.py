@@ -1,4 +1,4 @@
-"""What methods keep of their training frames, and how many they need."""
+"""Least number of training frames, and a bounded sample of training pictures."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from streammon.errors import FootageError
 
 
 def hold_enough_frames(scene: str, frames: int, least: int) -> None:
-    """Refuse to make a model of too little footage.
+    """Require at least `least` training frames.
 
     Raises:
         FootageError: Fewer than `least` frames were given.
@@ -22,13 +22,13 @@ def hold_enough_frames(scene: str, frames: int, least: int) -> None:
 
 
 class SpreadPictures:
-    """An evenly spread part of footage whose length isn't known: every 2^k-th frame, in memory that is bounded.
+    """Evenly spread sample of footage of unknown length: every 2^k-th picture, in bounded memory.
 
-    Starts by keeping every frame; when there is no more room every other one is let go, and from then on every
-    other one is taken. So at least half of `most` are kept of footage that is long enough.
+    Every picture is kept at first. When `most` are kept, every other one is dropped and the stride doubles. So at
+    least half of `most` are kept of footage that is long enough.
 
     Args:
-        most: At most so many are kept; an even number.
+        most: Largest number of pictures kept, an even number.
     """
 
     def __init__(self, most: int) -> None:
@@ -42,28 +42,28 @@ class SpreadPictures:
         return len(self._kept)
 
     def take_in(self, pictures: Tensor) -> None:
-        """See (B, S, S, 3) pictures, the next of the footage."""
+        """Sample the next (B, S, S, 3) pictures of the footage."""
         for picture in pictures:
             if self._seen % self._stride == 0 and len(self._kept) == self._most:
                 self._kept = self._kept[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:
-                self._kept.append(picture.clone())  # a view would keep the whole batch
+                self._kept.append(picture.clone())  # a view would keep the whole batch in memory
             self._seen += 1
 
     def pictures(self) -> Tensor:
-        """(N, S, S, 3) the pictures kept, in order."""
+        """(N, S, S, 3) pictures kept, in order."""
         return torch.stack(self._kept) if self._kept else torch.empty(0, 0, 0, 3, dtype=torch.uint8)
 
     def clear(self) -> None:
-        """Let go of them."""
+        """Drop all pictures."""
         self._kept = []
 
     def state(self) -> dict[str, Tensor]:
-        """All that it holds."""
+        """Pictures kept, stride and number of pictures seen."""
         return {"pictures": self.pictures(), "stride": torch.tensor(self._stride), "seen": torch.tensor(self._seen)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of another."""
+        """Resume from the `state` of another sample."""
         self._kept = [picture.clone() for picture in state["pictures"]]
         self._stride, self._seen = int(state["stride"]), int(state["seen"])

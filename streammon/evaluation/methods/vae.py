@@ -1,10 +1,11 @@
-"""The variational autoencoder that PaDiM's paper compares itself with (arXiv:2011.08785, section IV-C).
+"""Variational autoencoder, a baseline of PaDiM's paper (arXiv:2011.08785, section IV-C).
 
-ResNet18 as encoder, untrained at first, and an 8x8 latent map; trained on normal pictures, 100 epochs of 10,000
-augmented ones, in batches of 32 by Adam with a learning rate of 1e-4. What it can't reconstruct is abnormal.
+The encoder is a ResNet18 without pretrained weights, and the latent map is 8x8. The network is trained for 100 epochs
+of 10,000 augmented normal pictures, in batches of 32 by Adam with a learning rate of 1e-4. The anomaly map is the
+reconstruction error.
 
-Where the paper is silent: the learning rate stays as it begins, the latent map has 64 channels, and the
-divergence weighs as much as in the bound itself.
+Not stated in the paper: the learning rate is constant, the latent map has 64 channels, and the divergence has
+weight 1.
 """
 
 from collections.abc import Mapping
@@ -34,18 +35,18 @@ MOST_PICTURES = 2000  # kept to train on: 0.4 GB at 256x256
 
 
 class Vae:
-    """The autoencoder and its training settings; the defaults are the paper's, and take days on a CPU.
+    """Variational autoencoder with its training settings; the defaults are the paper's, and take days on a CPU.
 
     Args:
-        epochs: How many.
-        images_per_epoch: Augmented pictures in each.
-        seed: Of the first weights, the order, the augmentation and the noise.
+        epochs: Number of training epochs.
+        images_per_epoch: Augmented pictures in each epoch.
+        seed: Random seed of the initial weights, the order, the augmentation and the noise.
 
     Attributes:
-        name: Such as `VAE, 100 epochs of 10000 images, seed 0`.
-        key: All that changes its scores.
-        needs_maps: It reads the pictures themselves.
-        needs_details: It doesn't read the frames' details.
+        name: Name in the report, such as `VAE, 100 epochs of 10000 images, seed 0`.
+        key: All settings that change the scores.
+        needs_maps: False, the models read the pictures alone.
+        needs_details: False, the models don't read the frames' details.
     """
 
     def __init__(self, epochs: int = EPOCHS, images_per_epoch: int = IMAGES_PER_EPOCH, seed: int = 0) -> None:
@@ -58,15 +59,15 @@ class Vae:
         self.needs_details = False
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "VaeModel":
-        """A model of one scene, for pictures of `side` pixels; it takes only the backbone's device."""
+        """A model of one scene, for pictures of `side` pixels, on the backbone's device."""
         return VaeModel(scene, backbone.device, side, self._epochs, self._images_per_epoch, self._seed)
 
 
 class VaeModel:
-    """The autoencoder of one scene: it keeps pictures while it learns, and trains on them in `finish`.
+    """Autoencoder of one scene: `learn` collects pictures, and `finish` trains on them.
 
-    Of long footage it keeps 1,000 to 2,000 pictures, evenly spread. The same seed gives the same weights on the
-    same machine with as many threads. Training can't be interrupted and gone on with; learning can.
+    Of long footage 1,000 to 2,000 evenly spread pictures are kept. The same seed gives the same weights on the same
+    machine with the same number of threads. An interrupted collection can be resumed, an interrupted training can't.
 
     Attributes:
         passes: 1.
@@ -91,14 +92,14 @@ class VaeModel:
         self._network: VariationalAutoencoder | None = None
 
     def learn(self, batch: Batch) -> None:
-        """Keep normal pictures, as many as there is room for."""
+        """Collect normal pictures."""
         self._pictures.take_in(batch.pictures)
 
     def end_pass(self) -> None:
-        """One pass is all."""
+        """Do nothing: there is one pass."""
 
     def finish(self, progress: Progress) -> None:
-        """Train.
+        """Train the network on the collected pictures.
 
         Raises:
             FootageError: There was no frame.
@@ -128,11 +129,11 @@ class VaeModel:
         return Scored(self._smoother.scores((grid,)), (grid,))
 
     def state(self) -> dict[str, Tensor]:
-        """The pictures kept so far."""
+        """Sample of the pictures, to be saved between two clips."""
         return self._pictures.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state` of a model made alike."""
+        """Resume from the `state` of a model with the same settings."""
         self._pictures.restore(state)
 
     def scoring_bytes(self) -> int:
@@ -141,7 +142,7 @@ class VaeModel:
         return sum(tensor.nbytes for tensor in self._network.state_dict().values())
 
     def _train(self, network: VariationalAutoencoder, pictures: Tensor, progress: Progress) -> None:
-        """Fit the network to (N, S, S, 3) pictures; `losses` gets the mean of each epoch."""
+        """Fit the network to (N, S, S, 3) pictures, and append the mean loss of each epoch to `losses`."""
         generator = torch.Generator().manual_seed(self._seed)
         optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
         batches_per_epoch = -(-self._images_per_epoch // BATCH)

@@ -183,7 +183,7 @@ class PaperTables:
 
     @cached_property
     def _models(self) -> dict[str, tuple[Method, Scorer]]:
-        """Finished models of the first bank; a VAE of one epoch has the same inference time and memory."""
+        """Finished models of the first bank; the VAE after one epoch, which changes neither time nor memory."""
         methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
         methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}
         harness = self._study.harness(self._study.views()[0], list(methods.values()))

@@ -18,7 +18,7 @@ MAP_RANGE = (0.5, 0.999)  # quantiles of the shown maps at the ends of the colou
 
 
 def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[Timeline, ...]:
-    """Timeline of each clip; thresholds are included only for `raw` scores, since they hold for no others."""
+    """Timeline of each clip; with thresholds only if the scores are `raw`, since thresholds are raw scores."""
     return tuple(
         Timeline(
             clip=scored.name,

@@ -41,8 +41,8 @@ _LOADERS: dict[str, Callable[[Path, DatasetOptions], Dataset]] = {
 def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
     """Read and check a labelled data set.
 
-    Loading counts the frames and decodes at most the first frame of each clip. The others are checked when they are
-    scored (`hold_frame_count`).
+    Loading counts the frames and decodes at most the first frame of each clip. The number of decoded frames is
+    checked when a clip is scored (`hold_frame_count`).
 
     Args:
         name: One of `DATASETS`.

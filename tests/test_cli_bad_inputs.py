@@ -126,11 +126,11 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
         ("cameras: {lobby: {scene: hall}}", "cameras.lobby.url is missing; add it"),
         (
             f"{LOBBY}camera: {{}}",
-            "camera is no known key; see the configuration reference in the README",
+            "camera is no known key; see the configuration reference, streammon/config/README.md",
         ),
         (
             "cameras: {lobby: {url: clip.mp4, fps: 5}}",
-            "cameras.lobby.fps is no known key; see the configuration reference in the README",
+            "cameras.lobby.fps is no known key; see the configuration reference, streammon/config/README.md",
         ),
         (
             f"cameras: {{'rtsp://joe:{PASSWORD}@10.0.0.7/a': {{url: clip.mp4}}}}",
@@ -213,7 +213,7 @@ def test_a_wrong_configuration_is_refused_by_its_place_in_the_file(
 def test_several_mistakes_in_one_file_are_a_line_each(command: Command) -> None:
     text = "cameras: {lobby: {url: clip.mp4, fps: 5, score_fps: 0}}\nalert: {}\n"
     ended = command("run", "--config", configured(text))
-    reference = "see the configuration reference in the README"
+    reference = "see the configuration reference, streammon/config/README.md"
     assert ended.code == 2
     assert sorted(ended.stderr.splitlines()) == [
         f"streammon: config.yaml: alert is no known key; {reference}",

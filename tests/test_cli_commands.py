@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import click
 import numpy as np
@@ -22,7 +21,6 @@ import redis as redis_client
 import torch
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel
 from safetensors import safe_open
 
 from alerting_samples import message, publishing
@@ -33,13 +31,12 @@ from redis_server import HOST, RedisServer
 from streammon import __version__
 from streammon.alerting import Spool
 from streammon.cli.commands import commands
-from streammon.config import Config, ModelConfig
+from streammon.config import ModelConfig
 from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Backbone, Bank, load_backbone
 from streammon.records import CameraState, CameraStatus
 from streammon.scene import MOTION_FILE, load_scene
 from streammon.scene.learned import SceneMotion
 
-ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "s3cr3t-Pa55"
 SMALL = ("--method", "padim", "--dimensions", "4", "--hold-out", "0.5", "--crop", "64")
 """An 8x8 grid of 4 channels: a bank that is fitted in a second."""
@@ -111,28 +108,6 @@ def test_without_a_command_it_shows_the_help(command: Command) -> None:
     bare = command()
     assert (bare.code, bare.stdout) == (0, command("--help").stdout)
     assert command("--version").stdout == f"streammon, version {__version__}\n"
-
-
-# --- the configuration reference
-
-
-def settings(section: type[BaseModel], path: str = "") -> Iterator[str]:
-    """Every key that a configuration may have."""
-    for name, field in section.model_fields.items():
-        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-        inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
-        key = f"{path}{name}" + (".<name>" if get_origin(field.annotation) is dict and inner else "")
-        if inner:
-            yield from settings(inner, f"{key}.")
-        else:
-            yield key
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    documented = set(re.findall(r"`([^`\n]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
-    found = set(settings(Config))
-    assert "cameras.<name>.score_fps" in found
-    assert found - documented == set()
 
 
 # --- fit and merge

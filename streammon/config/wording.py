@@ -13,6 +13,8 @@ from streammon.errors import ConfigError
 OPTIONS = "--"
 """Value of `where` for the command line: a message then names the key as its option (`--score-fps`)."""
 
+REFERENCE = "see the configuration reference, streammon/config/README.md"
+
 LONGEST_SHOWN = 40
 SECRETS = {"token", "users"}  # values below these keys are never shown: they may be the password itself
 
@@ -53,7 +55,7 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
         key = joined(problem["loc"])
         kind, context = problem["type"], problem.get("ctx", {})
         if kind == "extra_forbidden":
-            yield ConfigError(where, f"{key} is no known key", "see the configuration reference in the README")
+            yield ConfigError(where, f"{key} is no known key", REFERENCE)
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
         elif "url" in problem["loc"]:  # may contain a password: never show it

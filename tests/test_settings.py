@@ -1,6 +1,7 @@
 """Settings: documented, hashed, read by the modules of their room; and motion imports no other room that computes."""
 
 import ast
+import csv
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon import calibration, motion, scene
+from streammon import calibration, evaluation, motion, scene
 from streammon.calibration.settings import SETTINGS as CALIBRATION
 from streammon.motion import SETTINGS as MOTION
 from streammon.scene.settings import SETTINGS as SCENE
@@ -76,6 +77,17 @@ def test_the_readme_lists_every_setting_as_the_code_has_it(room: str) -> None:
     text = (folder(room) / "README.md").read_text()
     table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
     assert table == settings_table(ROOMS[room][1])
+
+
+@each_room
+def test_every_look_that_a_setting_names_is_in_the_list_of_looks(room: str) -> None:
+    with (Path(evaluation.__file__).parent / "looks.csv").open(newline="", encoding="utf-8") as file:
+        looks = [row["number"] for row in csv.DictReader(file)]
+    assert looks == [str(number) for number in range(1, len(looks) + 1)]
+    chosen_on = " ".join(each.chosen_on for each in all_settings(ROOMS[room][1]))
+    named = {number for words in re.findall(r"looks? ([^)]*)", chosen_on) for number in re.findall(r"\d+", words)}
+    assert named <= set(looks)
+    assert bool(named) == (room == "motion")
 
 
 @each_room

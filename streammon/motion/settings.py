@@ -1,6 +1,6 @@
 """Settings of motion: every number that was chosen, its unit, its reason and the footage it was chosen on.
 
-"Look 16" is row 16 of the table in the repository's README: a design and its frame AUROC on UCSD Ped2's test labels.
+"Look 16" is number 16 in `streammon/evaluation/looks.csv`: a design and its frame AUROC on UCSD Ped2's test labels.
 The footage was recorded for each design, not for each number of a design.
 
 Not settings: values derived from settings (`MotionSettings.cells_per_place`, odd kernel sides), values fixed by the

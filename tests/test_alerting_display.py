@@ -2,7 +2,11 @@
 
 import io
 import json
+import re
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,12 +14,44 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from alerting_samples import message
-from streammon.alerting import alert_json
-from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay, brief_alert_text, rarity
+from streammon.alerting import alert_from_json, alert_json
+from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay, brief_alert_text, event_text, rarity
 from streammon.live.watch import update_figures
 from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Channel, Notice
 
 ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED, basis_s=20 * 86400.0)
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_the_lines_in_the_readme_are_what_is_printed_of_its_alert_message() -> None:
+    text = README.read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    lines = re.findall(r"^20\S+ (.*)$", text, re.MULTILINE)
+    alert = alert_from_json(shown)
+    since_s = alert.time_s - 7
+    assert list(json.loads(shown)) == list(json.loads(alert_json(alert, "key")))
+    assert lines == [
+        event_text(event)
+        for event in (
+            Notice("publishing to 10.0.0.5:6379 under streammon:v1:"),
+            CameraStatus("lobby", CameraState.CONNECTING, since_s),
+            CameraStatus("gate", CameraState.CONNECTING, since_s),
+            CameraStatus("lobby", CameraState.ONLINE, since_s),
+            CameraStatus("gate", CameraState.OFFLINE, since_s, "connection refused", 2.0),
+            alert,
+        )
+    ]
 
 
 def test_a_line_tells_the_reason_after_which_alert_it_is() -> None:

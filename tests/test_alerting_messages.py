@@ -178,6 +178,6 @@ def test_false_alarms_per_day_is_ten_to_the_minus_level() -> None:
     assert [false_alarms_per_day(level) for level in (-2, 0, 1)] == [100.0, 1.0, 0.1]
 
 
-def test_every_channel_is_in_the_readme_with_its_reason() -> None:
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+def test_every_channel_is_in_the_room_s_readme_with_its_reason() -> None:
+    readme = (Path(__file__).resolve().parents[1] / "streammon/alerting/README.md").read_text(encoding="utf-8")
     assert [channel for channel in Channel if f"| `{channel}` | {channel.reason} |" not in readme] == []

@@ -122,11 +122,11 @@ def test_two_previews_in_one_process_have_figures_of_their_own(tmp_path: Path) -
     asyncio.run(scenario())
 
 
-def test_every_metric_is_in_the_readme(tmp_path: Path) -> None:
+def test_every_metric_is_in_the_room_s_readme(tmp_path: Path) -> None:
     config = site_config(tmp_path)
     gauges = Gauges(device_memory_bytes=lambda: 0)
     text, _ = metrics_of(config, new_figures(config), gauges).exposition("")
     families = list(text_string_to_metric_families(text.decode()))
-    documented = set(re.findall(r"`(streammon_\w+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    documented = set(re.findall(r"`(streammon_\w+)`", (ROOT / "streammon/preview/README.md").read_text("utf-8")))
     named = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     assert documented == {name for name in named if name.startswith("streammon_")}

@@ -286,13 +286,30 @@ class TestStillPatches:
         """A step of r: rise' = -rise / R, dwell' = (rise - dwell) / T; dwell = r (e^-t/R - e^-t/T) R / (R - T)."""
         rise_s, dwell_s = SETTINGS.still.rise_s, SETTINGS.still.dwell_s
         still, empty = StillPatches(np.ones((GRID, GRID), np.float32)), np.full((1, GRID, GRID), 5, np.float32)
+        bag = empty.copy()
+        bag[:, : GRID // 4, : GRID // 4] += 20
         still.heights([Observation("yard", 0.0, STILL)], empty)
         for number in range(1, 40 * fps + 1):
             time_s = number / fps
-            (height,) = still.heights([Observation("yard", time_s, STILL)], empty + 20)
+            (height,) = still.heights([Observation("yard", time_s, STILL)], bag)
             if number % (2 * fps) == 0:
                 grown = math.exp(-time_s / rise_s) - math.exp(-time_s / dwell_s)
                 assert height == pytest.approx(20 * grown * rise_s / (rise_s - dwell_s), rel=0.03)
+
+
+    @pytest.mark.parametrize("factor", [0.5, 3.0])
+    def test_a_change_of_light_is_no_rise_and_hides_none(self, factor: float) -> None:
+        """Distances of 4 to 8 by place, all multiplied by up to `factor`; a bag adds 20, in that light."""
+        usual = np.random.default_rng(0).uniform(4, 8, (1, GRID, GRID)).astype(np.float32)
+        still, heights = StillPatches(np.ones((GRID, GRID), np.float32)), []
+        for number in range(600):
+            light = 1 + (factor - 1) * min(number / 400, 1)
+            grids = light * usual
+            if number >= 500:
+                grids[:, 8:16, 8:16] += 20
+            heights += still.heights([Observation("yard", number / 5, STILL)], grids)
+        assert max(heights[:500]) < 0.5
+        assert heights[-1] > 15
 
 
 class TestHalves:

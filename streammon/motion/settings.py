@@ -199,6 +199,12 @@ class StillSettings:
         "what came and stays becomes conspicuous; a walker's short halt does not",
         f"{PED2}, staged anomalies (look 13)",
     )
+    least_comparable: float = setting(
+        0.25,
+        "share of the places",
+        "that are still and known: with fewer, no change of light is estimated from them",
+        "dusk of the painted plaza",
+    )
     noise: float = setting(
         2.0,
         "Mahalanobis distance",

@@ -2,9 +2,9 @@
 
 Moving objects are measured by their speed and features. Patch distances at moving objects would only report that each
 new walker looks new, so places within reach of motion are left out. Light and shadows change with the hours, and no
-footage contains all of them, so each still place is compared with its own recent past instead of a fixed level. The
-rise approaches its full height with the time constant `dwell_s`, so that a walker's short halt hardly counts, and
-decays with `rise_s`.
+footage contains all of them, so each still place is compared with its own recent past instead of a fixed level, and
+the factor that all places share is divided out. The rise approaches its full height with the time constant `dwell_s`,
+so that a walker's short halt hardly counts, and decays with `rise_s`.
 
 The rise is weighted by how rarely anything moves at the place: waiting is usual where people walk, but not on a lawn.
 """
@@ -90,8 +90,9 @@ class _Places:
     def compare(self, distances: Grid, still: Mask, time_s: float) -> Grid:
         """Filtered rise (g, g) of each place, 0 within reach of motion; also adds the frame to the recent past.
 
-        With rise r = distance - before: dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r, and
-        before += (1 - exp(-dt / tau)) r, where tau = rise_s for r > 0 and fall_s otherwise.
+        A change of light multiplies the distances of all places by about the same factor, ambient >= 1. With
+        r = distance - ambient * before: dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r. With
+        s = distance - before: before += (1 - exp(-dt / tau)) s, where tau = rise_s for s > 0 and fall_s otherwise.
 
         Args:
             distances: (g, g) smoothed distances of the frame.
@@ -100,13 +101,22 @@ class _Places:
         """
         chosen = SETTINGS.still
         elapsed_s = time_s - self.time_s
-        rise = np.where(still & ~np.isnan(self.before), distances - self.before, 0)
-        grown = self.dwelling + (1 - np.exp(-elapsed_s / chosen.dwell_s)) * (rise - self.dwelling)
-        self.dwelling = np.where(still, np.minimum(rise, grown), self.dwelling).astype(np.float32)
+        comparable = still & ~np.isnan(self.before)
+        local = np.where(comparable, distances - self._ambient(distances, comparable) * self.before, 0)
+        grown = self.dwelling + (1 - np.exp(-elapsed_s / chosen.dwell_s)) * (local - self.dwelling)
+        self.dwelling = np.where(still, np.minimum(local, grown), self.dwelling).astype(np.float32)
+        rise = np.where(comparable, distances - self.before, 0)
         share = 1 - np.exp(-elapsed_s / np.where(rise > 0, chosen.rise_s, chosen.fall_s))
         begun = np.where(still & np.isnan(self.before), distances, self.before)
         self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
         return np.where(still, self.dwelling, 0).astype(np.float32)
+
+    def _ambient(self, distances: Grid, comparable: Mask) -> float:
+        """Ratio, at least 1, of the median distance to the usual one; 1 if few places can be compared."""
+        if comparable.mean() < SETTINGS.still.least_comparable:
+            return 1.0
+        usual = float(np.median(self.before[comparable]))
+        return max(1.0, float(np.median(distances[comparable])) / usual) if usual > 0 else 1.0
 
 
 @dataclass(eq=False)

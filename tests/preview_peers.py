@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from deadlines import DEADLINE_S
 from numbered_footage import numbered_picture
 from streammon.config import PreviewConfig
-from streammon.preview.ice import candidates_of
-from streammon.preview.pictures import LivePictures
-from streammon.preview.stills import still_routes
-from streammon.preview.whep import WhepSessions
+from streammon.preview.streams.ice import candidates_of
+from streammon.preview.streams.pictures import LivePictures
+from streammon.preview.streams.stills import still_routes
+from streammon.preview.streams.whep import WhepSessions
 from streammon.records import ScoredFrame
 
 LOOPBACK = ["127.0.0.1"]

@@ -18,7 +18,7 @@ import yaml
 from preview_site import site, site_config
 from streammon.cli.commands import commands
 from streammon.config import Config, PreviewConfig
-from streammon.preview.openapi import describe
+from streammon.preview.operations.openapi import describe
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKER = ROOT / "docker"

@@ -14,10 +14,19 @@ from yarl import URL
 from preview_site import BEARER, PASSWORD, TOKEN, USERS, serving, site_config
 from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview import passwords
-from streammon.preview.logins import BURST, CLIENTS, IDLE_S, REFILL_S, SESSION_S, SESSIONS, FailedLogins, Sessions
-from streammon.preview.origins import canonical_origin, canonical_origins, is_own_origin
-from streammon.preview.passwords import PasswordBook, TooManyChecksError, hash_password
+from streammon.preview.guard import passwords
+from streammon.preview.guard.logins import (
+    BURST,
+    CLIENTS,
+    IDLE_S,
+    REFILL_S,
+    SESSION_S,
+    SESSIONS,
+    FailedLogins,
+    Sessions,
+)
+from streammon.preview.guard.origins import canonical_origin, canonical_origins, is_own_origin
+from streammon.preview.guard.passwords import PasswordBook, TooManyChecksError, hash_password
 
 LOGIN = {"user": "anna", "password": PASSWORD}
 

@@ -16,12 +16,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from chromium import until
 from deadlines import DEADLINE_S
 from preview_events import BASIS_S, config_of, figures_of, online, opened, scored
-from streammon.preview import board as board_module
-from streammon.preview.api import page_files
-from streammon.preview.board import Board
-from streammon.preview.changes import PAGES, WAITING_EVENTS, Changes
-from streammon.preview.pictures import LivePictures
-from streammon.preview.timeline import POINTS, Timeline
+from streammon.preview.board import board as board_module
+from streammon.preview.board.api import page_files
+from streammon.preview.board.board import Board
+from streammon.preview.board.changes import PAGES, WAITING_EVENTS, Changes
+from streammon.preview.board.timeline import POINTS, Timeline
+from streammon.preview.streams.pictures import LivePictures
 from streammon.records import CameraState, Notice, RedisStatus, SpoolStatus
 
 Client = TestClient[web.Request, web.Application]

@@ -14,10 +14,10 @@ from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import picture_of, rgb_of
 from streammon.config import PreviewConfig
-from streammon.preview.compose import Composer, Moment
-from streammon.preview.encoder import CLOCK_HZ, Coded, H264Encoder, H264Packet, JpegEncoder, Timeline
-from streammon.preview.fanout import SharedStream, Viewer
-from streammon.preview.pictures import LivePictures
+from streammon.preview.streams.compose import Composer, Moment
+from streammon.preview.streams.encoder import CLOCK_HZ, Coded, H264Encoder, H264Packet, JpegEncoder, Timeline
+from streammon.preview.streams.fanout import SharedStream, Viewer
+from streammon.preview.streams.pictures import LivePictures
 
 SPS = 7  # types of network abstraction units
 IDR = 5

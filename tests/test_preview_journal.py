@@ -21,11 +21,11 @@ from deadlines import DEADLINE_S
 from preview_events import SIZE, closed, config_of, figures_of, online, opened, scored
 from streammon.errors import StorageError
 from streammon.ingest.footage import clips
-from streammon.preview.board import Board
-from streammon.preview.journal import ALERTS, FRAMES
-from streammon.preview.normal_footage import keep_as_normal, remove_from_normal
-from streammon.preview.openapi import describe
-from streammon.preview.pictures import LivePictures, Still
+from streammon.preview.board.board import Board
+from streammon.preview.board.journal import ALERTS, FRAMES
+from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
+from streammon.preview.operations.openapi import describe
+from streammon.preview.streams.pictures import LivePictures, Still
 from streammon.records import AlertEvent, CameraState, Channel, ScoredFrame, Verdict
 
 OWN_PAGE = {"X-Streammon": "1"}
@@ -385,7 +385,7 @@ def test_the_newest_alerts_are_kept_and_a_long_one_is_thinned(tmp_path: Path) ->
 def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streammon.preview.journal.FRAME_BYTES", 10_000)
+    monkeypatch.setattr("streammon.preview.board.journal.FRAME_BYTES", 10_000)
 
     async def scenario(site: Site) -> None:
         site.pictures.clear("lobby")

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from preview_site import alert_message, new_figures, scored, serving, site_config
 from streammon.config import Config
 from streammon.preview import Gauges
-from streammon.preview.metrics import Metrics
+from streammon.preview.operations.metrics import Metrics
 from streammon.records import AlertEvent, CameraFigures, CameraState, CameraStatus, Channel
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from numbered_footage import number_in
 from preview_peers import hot_left, picture_of, rgb_of, score_of
 from streammon.config import PreviewConfig
-from streammon.preview.colours import heat_opacity, heat_rgb, heat_yuv
-from streammon.preview.compose import Composer, Heat, Moment, jpeg, matrix_of
-from streammon.preview.pictures import STREAMS, LivePictures
+from streammon.preview.streams.colours import heat_opacity, heat_rgb, heat_yuv
+from streammon.preview.streams.compose import Composer, Heat, Moment, jpeg, matrix_of
+from streammon.preview.streams.pictures import STREAMS, LivePictures
 
 
 def decoded(encoded: bytes | None) -> NDArray[np.uint8]:

@@ -29,10 +29,10 @@ from preview_site import (
     site_config,
     told_on_socket,
 )
-from streammon.preview import access, connections
-from streammon.preview.answers import SECURITY_HEADERS
-from streammon.preview.connections import MAX_BODY_BYTES, client_of
-from streammon.preview.openapi import describe
+from streammon.preview.guard import access, connections
+from streammon.preview.guard.answers import SECURITY_HEADERS
+from streammon.preview.guard.connections import MAX_BODY_BYTES, client_of
+from streammon.preview.operations.openapi import describe
 
 OPEN = {("GET", "/"), ("GET", "/healthz"), ("GET", "/login"), ("POST", "/login")}
 PACKAGE = str(Path(streammon.__file__).parent)

@@ -28,7 +28,8 @@ from preview_site import new_figures, routes_of, serving, site_config, told_on_s
 from streammon.config import Config
 from streammon.errors import ConfigError
 from streammon.live.monitor import Monitor
-from streammon.preview import Preview, access, connections, server
+from streammon.preview import Preview, server
+from streammon.preview.guard import access, connections
 from streammon.records import CameraState, CameraStatus, Event, Notice
 
 

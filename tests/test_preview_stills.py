@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import Preview, hot_left, picture_of, playing, preview, score_of
-from streammon.preview import stills
+from streammon.preview.streams import stills
 
 
 def decoded(encoded: bytes) -> NDArray[np.uint8]:

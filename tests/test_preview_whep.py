@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from deadlines import DEADLINE_S
 from numbered_footage import number_in
 from preview_peers import Preview, hot_left, offer_of, player, playing, post_offer, preview, rgb_of, score_of
-from streammon.preview import encoder, whep
+from streammon.preview.streams import encoder, whep
 
 
 async def until_idle(shown: Preview) -> None:

@@ -13,11 +13,11 @@ from deadlines import DEADLINE_S
 from preview_peers import post_offer, preview
 from streammon.config import PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview import whep
-from streammon.preview.ice import candidates_of, host_addresses
-from streammon.preview.offers import BadOfferError, UnanswerableOfferError, checked_offer
-from streammon.preview.pictures import LivePictures
-from streammon.preview.whep import WhepSessions
+from streammon.preview.streams import whep
+from streammon.preview.streams.ice import candidates_of, host_addresses
+from streammon.preview.streams.offers import BadOfferError, UnanswerableOfferError, checked_offer
+from streammon.preview.streams.pictures import LivePictures
+from streammon.preview.streams.whep import WhepSessions
 
 PAGE = "https://wall.example"
 FINGERPRINT = ":".join(["AB"] * 32)

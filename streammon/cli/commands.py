@@ -286,7 +286,7 @@ def hash_password() -> None:
     Example: streammon hash-password
     """
     password = password_given()
-    from streammon.preview.passwords import hash_password as hashed
+    from streammon.preview import hash_password as hashed
 
     print(hashed(password))
 

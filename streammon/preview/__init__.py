@@ -1,11 +1,12 @@
 """Web preview: live streams by WebRTC and HTTP, the page with its alerts, health checks and metrics.
 
-`server` assembles the parts: `pictures` contains the newest picture and heatmap of each camera, `whep` and `stills`
-stream them, `board` serves the state of the page, `access` authorises requests, `health` and `metrics` serve
-supervisors and Prometheus.
+`server` assembles the sub-rooms: `streams` serves the live pictures, `board` the state of the page and its alerts,
+`guard` authorises and limits requests, `operations` serves supervisors and Prometheus. `page` contains the page's
+files.
 """
 
-from streammon.preview.metrics import Gauges
+from streammon.preview.guard import hash_password
+from streammon.preview.operations import Gauges
 from streammon.preview.server import Preview
 
-__all__ = ["Gauges", "Preview"]
+__all__ = ["Gauges", "Preview", "hash_password"]

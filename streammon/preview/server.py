@@ -14,17 +14,18 @@ from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview.access import Access
-from streammon.preview.answers import errors_as_json, on_prepare
 from streammon.preview.board import Board
-from streammon.preview.connections import HEADERS_S, MAX_BODY_BYTES, Connections
-from streammon.preview.health import Health
-from streammon.preview.metrics import Gauges, Metrics
-from streammon.preview.openapi import describe
-from streammon.preview.pictures import LivePictures
-from streammon.preview.stills import still_routes
-from streammon.preview.tls import tls_context
-from streammon.preview.whep import WhepSessions
+from streammon.preview.guard import (
+    HEADERS_S,
+    MAX_BODY_BYTES,
+    Access,
+    Connections,
+    errors_as_json,
+    on_prepare,
+    tls_context,
+)
+from streammon.preview.operations import Gauges, Health, Metrics, describe
+from streammon.preview.streams import LivePictures, WhepSessions, still_routes
 from streammon.records import Alert, CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
 
 CLOSE_S = 0.5  # to close streams and pages, then again to end requests

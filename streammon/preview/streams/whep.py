@@ -11,12 +11,18 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from aiortc.mediastreams import MediaStreamError
 
 from streammon.config import PreviewConfig
-from streammon.preview.encoder import H264Packet
-from streammon.preview.fanout import Viewer
-from streammon.preview.ice import candidates_of, host_addresses, rtc_configuration
-from streammon.preview.offers import NONSENSE, BadOfferError, UnanswerableOfferError, checked_offer, prefer_h264
-from streammon.preview.origins import canonical_origin, canonical_origins
-from streammon.preview.pictures import STREAMS, LivePictures
+from streammon.preview.guard import canonical_origin, canonical_origins
+from streammon.preview.streams.encoder import H264Packet
+from streammon.preview.streams.fanout import Viewer
+from streammon.preview.streams.ice import candidates_of, host_addresses, rtc_configuration
+from streammon.preview.streams.offers import (
+    NONSENSE,
+    BadOfferError,
+    UnanswerableOfferError,
+    checked_offer,
+    prefer_h264,
+)
+from streammon.preview.streams.pictures import STREAMS, LivePictures
 from streammon.preview.tasks import Tasks
 
 MAX_SESSIONS = 64

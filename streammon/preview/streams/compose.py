@@ -10,7 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from streammon.heatmap import heatmap_grey
-from streammon.preview.colours import heat_opacity, heat_yuv
+from streammon.preview.streams.colours import heat_opacity, heat_yuv
 from streammon.records import AnomalyMap
 
 NO_MAP_YUV = (48, 128, 128)

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from streammon.preview.compose import Moment
-from streammon.preview.encoder import Coded, Encoder, Thinning, Timeline
+from streammon.preview.streams.compose import Moment
+from streammon.preview.streams.encoder import Coded, Encoder, Thinning, Timeline
 
 UNTAKEN_PICTURES = 8
 """Back-pressure: the encoder skips pictures while so many encoded ones wait for the event loop.

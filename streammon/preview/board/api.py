@@ -7,9 +7,9 @@ from importlib import resources
 from aiohttp import web
 
 from streammon.errors import StorageError
-from streammon.preview.changes import JSON, Changes, as_json
-from streammon.preview.journal import ALERTS, SHOWN, Entry, Journal
-from streammon.preview.normal_footage import is_full
+from streammon.preview.board.changes import JSON, Changes, as_json
+from streammon.preview.board.journal import ALERTS, SHOWN, Entry, Journal
+from streammon.preview.board.normal_footage import is_full
 
 CSRF_HEADER = "X-Streammon"
 """Header required of requests that change something, against CSRF.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from streammon import __version__
-from streammon.preview.pictures import STREAMS
+from streammon.preview.streams import STREAMS
 from streammon.records import CameraState, Channel
 
 Operation = dict[str, Any]

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 import av
 
 from streammon.config import PreviewConfig
-from streammon.preview.compose import Composer, Heat, Moment, jpeg
-from streammon.preview.encoder import H264Encoder, JpegEncoder
-from streammon.preview.fanout import SharedStream, Viewer
+from streammon.preview.streams.compose import Composer, Heat, Moment, jpeg
+from streammon.preview.streams.encoder import H264Encoder, JpegEncoder
+from streammon.preview.streams.fanout import SharedStream, Viewer
 from streammon.records import ScoredFrame
 
 STREAMS = ("picture", "blended", "heatmap")

@@ -8,7 +8,7 @@ from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from streammon.preview.compose import Composer, Moment, jpeg
+from streammon.preview.streams.compose import Composer, Moment, jpeg
 
 CLOCK_HZ = 90_000
 """The RTP clock of video (RFC 6184, section 8.1)."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from aiohttp import hdrs, web
 
-from streammon.preview.metrics import Metrics
+from streammon.preview.operations.metrics import Metrics
 from streammon.records import CameraFigures, CameraState
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from streammon.preview.answers import error_answer, guard_headers
+from streammon.preview.guard.answers import error_answer, guard_headers
 
 MAX_CONNECTIONS = 512
 MAX_CONNECTIONS_PER_CLIENT = 96  # a browser opens 6; 64 third-party players one each

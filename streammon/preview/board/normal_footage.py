@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from streammon.errors import StorageError
-from streammon.preview.pictures import Still
+from streammon.preview.streams import Still
 
 FOLDER = "normal"
 TIMES_FILE = "times.csv"  # as streammon/ingest/images.py reads it

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
 from streammon.durations import DAY_S
-from streammon.preview.api import BoardApi
-from streammon.preview.changes import Changes
-from streammon.preview.journal import Entry, Journal, Stills
-from streammon.preview.timeline import Timeline, shown_level, threshold_ratio
+from streammon.preview.board.api import BoardApi
+from streammon.preview.board.changes import Changes
+from streammon.preview.board.journal import Entry, Journal, Stills
+from streammon.preview.board.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
     CameraFigures,

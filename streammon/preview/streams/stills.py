@@ -4,8 +4,8 @@ import asyncio
 
 from aiohttp import web
 
-from streammon.preview.fanout import Viewer
-from streammon.preview.pictures import STREAMS, LivePictures
+from streammon.preview.streams.fanout import Viewer
+from streammon.preview.streams.pictures import STREAMS, LivePictures
 
 BOUNDARY = "streammon"
 STALLED_S = 10.0

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from streammon.config import PreviewConfig, is_loopback
-from streammon.preview.answers import Handler, Refusal
-from streammon.preview.connections import BODY_S, MAX_BODY_BYTES, client_of
-from streammon.preview.logins import IDLE_S, FailedLogins, Sessions
-from streammon.preview.origins import canonical_origin, canonical_origins, is_own_origin
-from streammon.preview.passwords import PasswordBook, TooManyChecksError, is_same_token
+from streammon.preview.guard.answers import Handler, Refusal
+from streammon.preview.guard.connections import BODY_S, MAX_BODY_BYTES, client_of
+from streammon.preview.guard.logins import IDLE_S, FailedLogins, Sessions
+from streammon.preview.guard.origins import canonical_origin, canonical_origins, is_own_origin
+from streammon.preview.guard.passwords import PasswordBook, TooManyChecksError, is_same_token
 
 COOKIE = "streammon_session"
 TOKEN_USER = "token"  # user name of a client that logs in with the token

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from streammon.preview.normal_footage import keep_as_normal, remove_from_normal
-from streammon.preview.pictures import Still
+from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
+from streammon.preview.board.timeline import shown_level
+from streammon.preview.streams import Still
 from streammon.preview.tasks import Tasks
-from streammon.preview.timeline import shown_level
 from streammon.records import Alert, AlertEvent, Box, ScoredFrame, Verdict
 
 ALERTS = 200

@@ -1,4 +1,4 @@
-"""Events as a monitor tells them, and painted cameras, for the tests of the page."""
+"""Events as a monitor publishes them, and painted cameras, for the tests of the page."""
 
 import asyncio
 import threading
@@ -121,7 +121,7 @@ class PaintedCameras:
         names: The cameras.
         put_picture: Takes each picture, in the thread.
         on_event: Takes each score, on the event loop.
-        scenery: Gives a camera's background; plain blocks unless told.
+        scenery: Gives a camera's background; plain blocks by default.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ SECRETS = (TOKEN, PASSWORD, CAMERA_PASSWORD, USERS["anna"], USERS["anna"].rparti
 
 
 def site_config(folder: Path, **preview: Any) -> Config:
-    """Two cameras; what the preview is told beyond the port."""
+    """Two cameras; further keys of the preview section."""
     url = f"rtsp://admin:{CAMERA_PASSWORD}@127.0.0.1:1/stream"
     cameras = {"lobby": {"url": url}, "gate": {"url": url, "scene": "lobby"}}
     preview = {"port": 0, **preview}
@@ -126,7 +126,7 @@ def routes_of(preview: Preview) -> list[tuple[str, str]]:
     return [(method, resource.canonical) for method, resource in found if resource is not None and method != "HEAD"]
 
 
-async def told_on_socket(
+async def response_on_socket(
     preview: Preview, *chunks: bytes, within_s: float = DEADLINE_S, tls: ssl.SSLContext | None = None
 ) -> bytes:
     """All that is answered to these bytes, until the server hangs up."""

@@ -54,7 +54,7 @@ def test_the_lines_in_the_readme_are_what_is_printed_of_its_alert_message() -> N
     ]
 
 
-def test_a_line_tells_the_reason_after_which_alert_it_is() -> None:
+def test_a_line_states_the_reason_after_which_alert_it_is() -> None:
     lines = io.StringIO()
     LineDisplay(lines).show(ALERT)
     stamp, _, line = lines.getvalue().partition(" ")
@@ -74,7 +74,7 @@ def test_a_line_never_claims_more_than_the_footage_showed() -> None:
 
 
 @given(st.floats(-310, 310), st.floats(1.0, 1e9))
-def test_an_interval_is_told_only_up_to_twice_the_footage(level: float, basis_s: float) -> None:
+def test_an_interval_is_shown_only_up_to_twice_the_footage(level: float, basis_s: float) -> None:
     interval_s = 86400 * 10.0 ** max(-300.0, min(level, 300.0))
     assert rarity(level, basis_s).startswith("never in" if interval_s > 2 * basis_s else "about once in")
 
@@ -104,15 +104,15 @@ def test_a_long_alert_takes_a_line_of_json_a_minute() -> None:
     for part in range(150):  # one a second
         display.show(message("a", part, "lobby", last=149))
         display.show(message("b", part, "gate", last=149))
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    messages = [json.loads(line) for line in lines.getvalue().splitlines()]
     for alert in ("a", "b"):
-        parts = [(line["type"], line["part"]) for line in told if line["id"] == alert]
+        parts = [(line["type"], line["part"]) for line in messages if line["id"] == alert]
         assert parts == [("open", 0), ("update", 60), ("update", 120), ("close", 149)]
 
 
 @pytest.mark.parametrize("channel", Channel)
 @pytest.mark.parametrize("event", [AlertEvent.OPEN, AlertEvent.CLOSE])
-def test_the_live_table_tells_every_reason_within_80_columns(channel: Channel, event: AlertEvent) -> None:
+def test_the_live_table_shows_every_reason_within_80_columns(channel: Channel, event: AlertEvent) -> None:
     boxes = (Box(602, 156, 38, 26, 9.0),)
     display = TableDisplay({"entrance": CameraFigures(CameraStatus("entrance", CameraState.ONLINE, 0.0))})
     display.show(replace(ALERT, camera="entrance", event=event, channel=channel, boxes=boxes))
@@ -130,7 +130,7 @@ def test_a_watcher_takes_the_channel_from_the_message() -> None:
     assert seen.basis_s == 20 * 86400.0
 
 
-def test_a_watcher_tells_of_an_alert_that_it_can_not_read_and_goes_on() -> None:
+def test_a_watcher_reports_an_alert_that_it_can_not_read_and_goes_on() -> None:
     figures: dict[str, CameraFigures] = {}
     unknown = json.loads(alert_json(ALERT, "key")) | {"channel": "smell"}
     assert update_figures(figures, unknown) == Notice(

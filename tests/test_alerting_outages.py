@@ -35,18 +35,18 @@ class LogReader:
         try:
             while True:
                 try:
-                    heard = await client.xread({"streammon:v1:alerts:log": last}, block=500)
+                    streams = await client.xread({"streammon:v1:alerts:log": last}, block=500)
                 except faults.RedisError:
                     await asyncio.sleep(0.05)
                     continue
-                for _, entries in heard:
+                for _, entries in streams:
                     self.alerts += [alert_from_json(fields[b"json"]) for _, fields in entries]
                     last = entries[-1][0]
         finally:
             await client.aclose()
 
 
-def test_with_redis_away_for_long_every_alert_message_arrives_once_and_in_order_and_scoring_goes_on(
+def test_with_redis_offline_for_long_every_alert_message_arrives_once_and_in_order_and_scoring_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[int] = []

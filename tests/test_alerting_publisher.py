@@ -27,12 +27,12 @@ def test_a_message_reaches_the_log_and_both_channels_after_its_heatmap(tmp_path:
             for _ in range(2):
                 await pubsub.get_message(timeout=DEADLINE_S)
             publisher.publish_alerts_nowait([message("a", 0)], scored())
-            heard = [await pubsub.get_message(timeout=DEADLINE_S) for _ in range(2)]
-            assert sorted(each["channel"] for each in heard if each) == [
+            received = [await pubsub.get_message(timeout=DEADLINE_S) for _ in range(2)]
+            assert sorted(each["channel"] for each in received if each) == [
                 b"streammon:v1:alerts",
                 b"streammon:v1:cam:lobby:alerts",
             ]
-            texts = {each["data"] for each in heard if each}
+            texts = {each["data"] for each in received if each}
             (text,) = texts
             heatmap_key = json.loads(text)["heatmap"]
             assert (await client.get(heatmap_key)).startswith(b"\x89PNG")
@@ -71,7 +71,7 @@ def test_scores_are_published_the_newest_of_each_camera_first_and_losses_counted
         asyncio.run(scenario(server, spool))
 
 
-def test_a_status_is_kept_and_told_again_to_a_server_that_came_back_empty(tmp_path: Path) -> None:
+def test_a_status_is_kept_and_sent_again_to_a_server_that_came_back_empty(tmp_path: Path) -> None:
     async def scenario(server: RedisServer, spool: Spool) -> None:
         def kept() -> dict[str, object]:
             with redis_client.Redis.from_url(server.url) as client:

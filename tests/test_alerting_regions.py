@@ -26,7 +26,7 @@ def test_cells_that_touch_at_a_corner_are_one_region() -> None:
     assert len(regions(np.eye(5, dtype=np.float32), 1.0, (5, 5))) == 1
 
 
-def test_ten_regions_are_told_at_most() -> None:
+def test_at_most_ten_regions_are_returned() -> None:
     anomaly_map = np.zeros((32, 32), np.float32)
     anomaly_map[::2, ::2] = np.arange(1, 257, dtype=np.float32).reshape(16, 16)
     assert [box.peak for box in regions(anomaly_map, 1.0, (32, 32))] == [float(peak) for peak in range(256, 246, -1)]

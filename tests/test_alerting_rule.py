@@ -29,7 +29,7 @@ def alerting(**settings: float) -> AlertingConfig:
     )
 
 
-def told(rule: AlertRule, *frames: tuple[float, float]) -> list[tuple[str, float]]:
+def sent(rule: AlertRule, *frames: tuple[float, float]) -> list[tuple[str, float]]:
     return [
         (str(alert.event), alert.time_s) for time_s, level in frames for alert in rule.step(scored(time_s, level))
     ]
@@ -37,7 +37,7 @@ def told(rule: AlertRule, *frames: tuple[float, float]) -> list[tuple[str, float
 
 def test_an_alert_opens_once_the_picture_has_been_abnormal_for_the_minimum_duration() -> None:
     rule = AlertRule("lobby", "hall", alerting())
-    assert told(rule, (0.0, QUIET), (0.2, ABNORMAL), (0.4, ABNORMAL), (0.6, ABNORMAL)) == []
+    assert sent(rule, (0.0, QUIET), (0.2, ABNORMAL), (0.4, ABNORMAL), (0.6, ABNORMAL)) == []
     assert not rule.is_open
     (opened,) = rule.step(scored(0.8, ABNORMAL))
     assert (opened.event, opened.part, opened.opened_s, opened.time_s, opened.closed_s) == ("open", 0, 0.2, 0.8, None)
@@ -47,23 +47,23 @@ def test_an_alert_opens_once_the_picture_has_been_abnormal_for_the_minimum_durat
 
 def test_one_normal_frame_starts_the_minimum_duration_again() -> None:
     rule = AlertRule("lobby", "hall", alerting())
-    assert told(rule, (0.0, ABNORMAL), (0.4, FADING), (0.5, ABNORMAL), (0.9, ABNORMAL)) == []
+    assert sent(rule, (0.0, ABNORMAL), (0.4, FADING), (0.5, ABNORMAL), (0.9, ABNORMAL)) == []
 
 
 def test_without_a_minimum_duration_one_frame_is_enough() -> None:
-    assert told(AlertRule("lobby", "hall", alerting(min_duration_s=0)), (5.0, 0.0)) == [("open", 5.0)]
+    assert sent(AlertRule("lobby", "hall", alerting(min_duration_s=0)), (5.0, 0.0)) == [("open", 5.0)]
 
 
 def test_an_alert_goes_on_between_the_two_thresholds_and_closes_at_its_last_abnormal_frame() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0, update_every_s=60))
     rule.step(scored(0.0, ABNORMAL))
-    assert told(rule, (4.0, FADING), (5.0, QUIET), (5.9, QUIET)) == []
+    assert sent(rule, (4.0, FADING), (5.0, QUIET), (5.9, QUIET)) == []
     (closed,) = rule.step(scored(6.0, QUIET))
     assert (closed.event, closed.part, closed.closed_s, closed.time_s) == ("close", 1, 4.0, 6.0)
     assert not rule.is_open
 
 
-def test_the_close_tells_the_peak_and_shows_the_peak_frame_s_regions() -> None:
+def test_the_close_has_the_peak_and_shows_the_peak_frame_s_regions() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0.2))
     frames = ((0.0, 2.5), (0.3, 0.5), (0.6, QUIET), (3.0, QUIET))
     opened, closed = (alert for frame in frames for alert in rule.step(scored(*frame)))
@@ -105,7 +105,7 @@ def test_an_alert_rests_on_its_peak_frame_s_basis_and_is_provisional_below_what_
 
 def test_updates_come_no_more_often_than_configured() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0))
-    assert told(rule, *((tenth / 10, ABNORMAL) for tenth in range(26))) == [
+    assert sent(rule, *((tenth / 10, ABNORMAL) for tenth in range(26))) == [
         ("open", 0.0),
         ("update", 1.0),
         ("update", 2.0),
@@ -114,8 +114,8 @@ def test_updates_come_no_more_often_than_configured() -> None:
 
 def test_no_alert_opens_in_the_cooldown_and_none_reaches_back_into_it() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0, close_after_s=0, cooldown_s=3))
-    assert told(rule, (0.0, ABNORMAL), (1.0, QUIET)) == [("open", 0.0), ("close", 1.0)]
-    assert told(rule, (2.0, ABNORMAL), (3.9, ABNORMAL)) == []
+    assert sent(rule, (0.0, ABNORMAL), (1.0, QUIET)) == [("open", 0.0), ("close", 1.0)]
+    assert sent(rule, (2.0, ABNORMAL), (3.9, ABNORMAL)) == []
     (opened,) = rule.step(scored(4.0, ABNORMAL))
     assert opened.opened_s == 4.0
 
@@ -132,7 +132,7 @@ def test_a_gap_closes_the_alert_at_its_last_abnormal_frame() -> None:
 
 def test_a_slow_camera_s_own_pace_is_no_gap() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0), frame_interval_s=30)
-    assert told(rule, (0.0, ABNORMAL), (30.0, ABNORMAL), (60.0, ABNORMAL)) == [
+    assert sent(rule, (0.0, ABNORMAL), (30.0, ABNORMAL), (60.0, ABNORMAL)) == [
         ("open", 0.0),
         ("update", 30.0),
         ("update", 60.0),
@@ -140,19 +140,19 @@ def test_a_slow_camera_s_own_pace_is_no_gap() -> None:
 
 
 def test_a_candidate_does_not_reach_over_a_gap() -> None:
-    assert told(AlertRule("lobby", "hall", alerting()), (0.0, ABNORMAL), (20.0, ABNORMAL)) == []
+    assert sent(AlertRule("lobby", "hall", alerting()), (0.0, ABNORMAL), (20.0, ABNORMAL)) == []
 
 
 def test_a_clock_set_back_by_an_hour_ends_the_alert_and_the_cooldown() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0))
     rule.step(scored(10_000.0, ABNORMAL))
-    assert told(rule, (6_400.0, ABNORMAL)) == [("close", 10_000.0), ("open", 6_400.0)]
+    assert sent(rule, (6_400.0, ABNORMAL)) == [("close", 10_000.0), ("open", 6_400.0)]
 
 
 def test_a_clock_set_back_by_a_moment_changes_nothing() -> None:
     rule = AlertRule("lobby", "hall", alerting(min_duration_s=0))
     rule.step(scored(100.0, ABNORMAL))
-    assert told(rule, (99.5, ABNORMAL), (100.5, ABNORMAL)) == []
+    assert sent(rule, (99.5, ABNORMAL), (100.5, ABNORMAL)) == []
     assert rule.is_open
 
 

@@ -19,7 +19,7 @@ from streammon.errors import RedisError
 from streammon.records import CameraState, CameraStatus
 
 
-async def heard(messages: AsyncIterator[dict[str, Any]], kind: str) -> dict[str, Any]:
+async def next_of(messages: AsyncIterator[dict[str, Any]], kind: str) -> dict[str, Any]:
     """The next message of one kind, under a deadline."""
     async with asyncio.timeout(DEADLINE_S):
         async for message in messages:
@@ -42,13 +42,13 @@ def test_a_watcher_hears_the_latest_statuses_first_then_scores_and_alerts(tmp_pa
         async with RedisPublisher(redis, spool, lambda event: None) as publisher:
             await publish(publisher, "gate", "lobby")
             async with aclosing(subscribe(redis)) as messages:
-                first, second = await heard(messages, "status"), await heard(messages, "status")
+                first, second = await next_of(messages, "status"), await next_of(messages, "status")
                 assert [(each["camera"], each["state"]) for each in (first, second)] == [
                     ("gate", "online"),
                     ("lobby", "online"),
                 ]
                 await publish(publisher, "lobby")
-                alert, score = await heard(messages, "alert"), await heard(messages, "score")
+                alert, score = await next_of(messages, "alert"), await next_of(messages, "score")
                 assert (alert["camera"], alert["event"]) == ("lobby", "open")
                 assert (score["camera"], score["seq"]) == ("lobby", 7)
 
@@ -61,11 +61,11 @@ def test_a_watcher_of_one_camera_hears_no_other(tmp_path: Path) -> None:
         async with RedisPublisher(server.config, spool, lambda event: None) as publisher:
             await publish(publisher, "gate", "lobby")
             async with aclosing(subscribe(server.config, ["lobby"])) as messages:
-                assert (await heard(messages, "status"))["camera"] == "lobby"
+                assert (await next_of(messages, "status"))["camera"] == "lobby"
                 publisher.publish_score_nowait(scored("gate", 8))
                 publisher.publish_score_nowait(scored("lobby", 9))
                 await publisher.drain(DEADLINE_S)
-                score = await heard(messages, "score")
+                score = await next_of(messages, "score")
                 assert (score["camera"], score["seq"]) == ("lobby", 9)
 
     with RedisServer(tmp_path) as server, Spool(tmp_path / "spool", 100) as spool:
@@ -78,35 +78,37 @@ def test_a_watcher_subscribes_again_by_itself_and_ignores_what_is_not_ours(tmp_p
             client.sadd("streammon:v1:cameras", "lobby")
             client.set("streammon:v1:cam:lobby:status", '{"v": 1, "kind": "status", "camera": "lobby"}')
         async with aclosing(subscribe(server.config)) as messages:
-            assert (await heard(messages, "status"))["camera"] == "lobby"  # subscribed, and its statuses are read
+            assert (await next_of(messages, "status"))["camera"] == "lobby"  # subscribed, and its statuses are read
             server.kill()
-            away = await heard(messages, "redis")
-            assert (away["online"], away["reason"][:17]) == (False, "the connection to")
+            offline = await next_of(messages, "redis")
+            assert (offline["online"], offline["reason"][:17]) == (False, "the connection to")
             server.start()
-            assert (await heard(messages, "redis"))["online"]
+            assert (await next_of(messages, "redis"))["online"]
             with redis_client.Redis.from_url(server.url) as client:
                 client.publish("streammon:v1:cam:lobby:scores", b"\xff not JSON")
                 client.publish("streammon:v1:cam:lobby:scores", '{"v": 99, "kind": "score"}')
                 client.publish("streammon:v1:cam:lobby:scores", '{"v": 1, "kind": "score", "seq": 5}')
-            assert (await heard(messages, "score"))["seq"] == 5
+            assert (await next_of(messages, "score"))["seq"] == 5
 
     with RedisServer(tmp_path) as server:
         asyncio.run(scenario(server))
 
 
-def test_a_watcher_tells_a_quiet_server_from_a_frozen_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watcher_distinguishes_a_quiet_server_from_a_frozen_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(subscriber, "SILENCE_S", 0.05)
     monkeypatch.setattr(subscriber, "CALL_TIMEOUT_S", 0.5)
 
     async def scenario(server: RedisServer) -> None:
         async with aclosing(subscribe(server.config)) as messages, asyncio.TaskGroup() as group:
-            first = group.create_task(heard(messages, "redis"))
+            first = group.create_task(next_of(messages, "redis"))
             await until(lambda: pings(server) >= 5)
             assert not first.done()
             server.freeze()
             assert (await first)["reason"] == f"no answer from {HOST}:{server.port}"
             server.thaw()
-            assert (await heard(messages, "redis"))["online"]
+            assert (await next_of(messages, "redis"))["online"]
 
     with RedisServer(tmp_path) as server:
         asyncio.run(scenario(server))

@@ -1,4 +1,4 @@
-"""What the page is told: snapshots, changes, JSON, files."""
+"""State of the page: snapshots, changes, JSON, files."""
 
 import asyncio
 import json
@@ -91,9 +91,9 @@ def test_a_page_gets_everything_first_and_then_each_change() -> None:
                 board.on_event(Notice("hello"))
                 board.on_event(RedisStatus(False, 5.0, "connection refused", 3))
                 board.on_event(SpoolStatus(3))
-                told = [await following(page) for _ in range(3)]
-                assert [name for name, _ in told] == ["notice", "redis", "spool"]
-                assert told[1][1]["reason"] == "connection refused"
+                events = [await following(page) for _ in range(3)]
+                assert [name for name, _ in events] == ["notice", "redis", "spool"]
+                assert events[1][1]["reason"] == "connection refused"
 
     asyncio.run(scenario())
 
@@ -105,7 +105,7 @@ def test_scores_reach_a_page_four_times_a_second_and_no_peak_is_lost(monkeypatch
     async def scenario() -> None:
         async with a_board("lobby") as (board, client), a_page(client) as page:
             await following(page)
-            for ratio in (0.5, 1.9, 0.6):  # at once: the first is told, the others wait for the next
+            for ratio in (0.5, 1.9, 0.6):  # at once: the first is sent, the others wait for the next
                 board.on_event(scored("lobby", ratio))
             first = await following(page)
             assert (first[1]["ratio"], first[1]["peak"]) == (0.5, 0.5)
@@ -139,18 +139,18 @@ def test_a_page_that_reads_slowly_gets_a_fresh_snapshot_instead_of_an_endless_qu
                 board.changes.publish_nowait("notice", {"text": f"{number:d}" * 1000})
                 await asyncio.sleep(0)
             board.on_event(Notice("the last"))
-            heard = b""
+            received = b""
             async with asyncio.timeout(DEADLINE_S):
-                while heard.count(b"event: snapshot") < 2 or b"the last" not in heard:
-                    heard += await loop.sock_recv(slow, 1 << 20)
-            assert heard.count(b"event: notice") < 4 * WAITING_EVENTS
+                while received.count(b"event: snapshot") < 2 or b"the last" not in received:
+                    received += await loop.sock_recv(slow, 1 << 20)
+            assert received.count(b"event: notice") < 4 * WAITING_EVENTS
             slow.close()
             await asyncio.sleep(0)
 
     asyncio.run(scenario())
 
 
-def test_a_quiet_server_tells_the_time_so_that_a_page_notices_a_dead_connection() -> None:
+def test_a_quiet_server_sends_the_time_so_that_a_page_notices_a_dead_connection() -> None:
     async def scenario() -> None:
         changes = Changes(lambda: {"cameras": []}, heartbeat_s=0.02)
         app = web.Application()
@@ -220,7 +220,7 @@ def test_a_lost_camera_has_no_score_any_more() -> None:
     asyncio.run(scenario())
 
 
-def test_scores_that_json_cannot_say_are_told_all_the_same() -> None:
+def test_scores_that_json_cannot_express_are_sent_as_finite_numbers() -> None:
     async def scenario() -> None:
         async with a_board("lobby") as (board, client), a_page(client) as page:
             await following(page)

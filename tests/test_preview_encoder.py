@@ -15,7 +15,7 @@ from numbered_footage import number_in
 from preview_peers import picture_of, rgb_of
 from streammon.config import PreviewConfig
 from streammon.preview.streams.compose import Composer, Moment
-from streammon.preview.streams.encoder import CLOCK_HZ, Coded, H264Encoder, H264Packet, JpegEncoder, Timeline
+from streammon.preview.streams.encoder import CLOCK_HZ, Coded, H264Encoder, H264Packet, JpegEncoder, RtpClock
 from streammon.preview.streams.fanout import SharedStream, Viewer
 from streammon.preview.streams.pictures import LivePictures
 
@@ -95,28 +95,28 @@ def test_the_stream_keeps_to_its_bitrate() -> None:
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 10)), min_size=1, max_size=60))
 def test_times_only_rise_whatever_the_camera_says(steps: list[tuple[float, float]]) -> None:
-    timeline, stream_s, now_s, last = Timeline(), 100.0, 0.0, -1
+    clock, stream_s, now_s, last = RtpClock(), 100.0, 0.0, -1
     for step_s, passed_s in steps:
         stream_s, now_s = stream_s + step_s, now_s + passed_s
-        ticks = timeline.ticks(stream_s, now_s)
+        ticks = clock.ticks(stream_s, now_s)
         assert ticks > last
         last = ticks
 
 
 def test_times_are_the_streams_own_and_a_repeated_picture_shifts_none() -> None:
-    timeline, now_s = Timeline(), 50.0
+    clock, now_s = RtpClock(), 50.0
     for number in range(500):
         now_s += 0.04
-        assert timeline.ticks(number / 25, now_s + 0.005 * (number % 3)) == number * 3600
+        assert clock.ticks(number / 25, now_s + 0.005 * (number % 3)) == number * 3600
         if number % 5 == 0:  # shown again for somebody who came
-            assert timeline.ticks(number / 25, now_s + 0.02) > number * 3600
+            assert clock.ticks(number / 25, now_s + 0.02) > number * 3600
 
 
 def test_a_camera_that_begins_anew_goes_on_after_the_time_that_passed() -> None:
-    timeline = Timeline()
-    assert timeline.ticks(3600.0, 10.0) == 0
-    assert timeline.ticks(0.0, 12.0) == 2 * CLOCK_HZ
-    assert timeline.ticks(0.04, 12.05) == 2 * CLOCK_HZ + 3600
+    clock = RtpClock()
+    assert clock.ticks(3600.0, 10.0) == 0
+    assert clock.ticks(0.0, 12.0) == 2 * CLOCK_HZ
+    assert clock.ticks(0.04, 12.05) == 2 * CLOCK_HZ + 3600
 
 
 def test_a_viewer_who_takes_nothing_skips_to_the_next_keyframe() -> None:

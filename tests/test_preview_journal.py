@@ -48,9 +48,9 @@ class Site:
         self.pictures.put_picture("lobby", av.VideoFrame.from_ndarray(picture, "rgb24"), self.shown_s)
 
     def score(self, ratio: float) -> None:
-        self.tell(scored("lobby", ratio))
+        self.send(scored("lobby", ratio))
 
-    def tell(self, event: Any) -> None:
+    def send(self, event: Any) -> None:
         if isinstance(event, ScoredFrame):
             self.pictures.put_score(event)
         self.board.on_event(event)
@@ -108,9 +108,9 @@ def in_a_site(scenes: Path, scenario: Callable[[Site], Any]) -> None:
 
 def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        site.tell(online("lobby"))
+        site.send(online("lobby"))
         site.score(1.2)
-        site.tell(opened("lobby", "a", 1.2))
+        site.send(opened("lobby", "a", 1.2))
         entry = site.board.journal.entries["a"]
         await until(lambda: entry.version == 1)
         assert abs(await site.grey("a") - 100) <= 2
@@ -121,7 +121,7 @@ def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) ->
         site.score(1.3)  # no peak
         await until(lambda: len(entry.frames) >= 3)
         alert = closed(opened("lobby", "a", 1.9))
-        site.tell(alert)
+        site.send(alert)
         assert abs(await site.grey("a") - 180) <= 2
         async with site.client.get("/api/alerts/a/picture.jpg?stream=blended") as answer:
             blended = decoded(await answer.read())
@@ -130,8 +130,8 @@ def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) ->
         changed = np.abs(blended - picture).sum(axis=2) > 60
         assert changed[140:260, 420:500].all()  # where the anomaly is
         assert not changed[:, :380].any()
-        (told,) = site.board.snapshot()["alerts"]
-        assert (told["open"], told["pictures"], told["size"]) == (False, 2, SIZE)
+        (shown,) = site.board.snapshot()["alerts"]
+        assert (shown["open"], shown["pictures"], shown["size"]) == (False, 2, SIZE)
 
     in_a_site(tmp_path, scenario)
 
@@ -150,8 +150,8 @@ def test_alerts_of_before_are_shown_as_ended_and_without_pictures(tmp_path: Path
             {"error": "none of this alert's frames is kept any more"},
         )
         assert (await site.post("/api/alerts/killed/acknowledge"))[0] == 200
-        site.tell(online("lobby"))
-        site.tell(opened("lobby", "new"))
+        site.send(online("lobby"))
+        site.send(opened("lobby", "new"))
         assert [(alert["id"], alert["open"]) for alert in await site.alerts()] == [
             ("new", True),
             ("killed", False),
@@ -171,14 +171,14 @@ def test_of_the_alerts_of_before_the_newest_are_kept(tmp_path: Path) -> None:
 
 def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        site.tell(online("lobby"))
+        site.send(online("lobby"))
         before = site.board.journal._before["lobby"]
         await until(lambda: len(before) == 1)
         site.show(100, after_s=1.0)
         await until(lambda: len(before) == 2)
         site.show(100, after_s=0.9)
         alert = opened("lobby", "0192-a", 1.5)
-        site.tell(alert)
+        site.send(alert)
         await until(lambda: site.frames("0192-a") == 3)
         for grey, after_s in ((110, 0.2), (120, 0.217), (130, 0.6)):
             kept = site.frames("0192-a")
@@ -187,9 +187,9 @@ def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) 
             await until(lambda kept=kept: site.frames("0192-a") == kept + 1)  # type: ignore[misc]
         status, refused = await site.post("/api/alerts/0192-a/normal")
         assert (status, refused) == (409, {"error": "this alert is still open; wait for its end"})
-        site.tell(closed(alert))
+        site.send(closed(alert))
         answers = await asyncio.gather(*(site.post("/api/alerts/0192-a/normal") for _ in range(3)))
-        assert {(status, told["normal_frames"]) for status, told in answers} == {(200, 6)}
+        assert {(status, entry["normal_frames"]) for status, entry in answers} == {(200, 6)}
         assert answers[0][1]["acknowledged_s"] is not None
         (clip,) = clips(tmp_path / "lobby" / "normal")
         assert (clip.name, len(clip.images)) == ("0192-a", 6)
@@ -202,8 +202,8 @@ def test_what_was_normal_becomes_a_clip_that_the_next_fit_reads(tmp_path: Path) 
         greys = [round(float(frame.picture.mean())) for frame in frames]
         assert np.abs(np.array(greys) - (100, 100, 100, 110, 120, 130)).max() <= 2
         assert sorted(path.name for path in (tmp_path / "lobby" / "normal").iterdir()) == ["0192-a"]
-        told = closed(alert)
-        verdict = Verdict("lobby", "lobby", "0192-a", told.opened_s, told.closed_s, True, told.peak_score)
+        close = closed(alert)
+        verdict = Verdict("lobby", "lobby", "0192-a", close.opened_s, close.closed_s, True, close.peak_score)
         assert site.verdicts == [verdict]
 
     in_a_site(tmp_path, scenario)
@@ -214,19 +214,19 @@ def test_a_verdict_can_be_changed_and_what_was_real_is_no_normal_footage(tmp_pat
 
     async def scenario(site: Site) -> None:
         alert = opened("lobby", "a")
-        site.tell(alert)
+        site.send(alert)
         await until(lambda: site.frames("a") == 1)
-        status, told = await site.post("/api/alerts/a/real")  # while it is open
-        assert (status, told["verdict"], told["normal_frames"]) == (200, "real", None)
-        assert told["acknowledged_s"] is not None
-        site.tell(closed(alert))
+        status, entry = await site.post("/api/alerts/a/real")  # while it is open
+        assert (status, entry["verdict"], entry["normal_frames"]) == (200, "real", None)
+        assert entry["acknowledged_s"] is not None
+        site.send(closed(alert))
         for _ in range(2):
-            status, told = await site.post("/api/alerts/a/normal")
-            assert (status, told["verdict"], told["normal_frames"]) == (200, "normal", 1)
+            status, entry = await site.post("/api/alerts/a/normal")
+            assert (status, entry["verdict"], entry["normal_frames"]) == (200, "normal", 1)
             assert [clip.name for clip in clips(normal)] == ["a"]
         for _ in range(2):
-            status, told = await site.post("/api/alerts/a/real")
-            assert (status, told["verdict"], told["normal_frames"]) == (200, "real", None)
+            status, entry = await site.post("/api/alerts/a/real")
+            assert (status, entry["verdict"], entry["normal_frames"]) == (200, "real", None)
             assert list(normal.iterdir()) == []
         assert site.board.snapshot()["alerts"][0]["verdict"] == "real"
         given = [(verdict.alert_id, verdict.normal, verdict.closed_s is None) for verdict in site.verdicts]
@@ -243,15 +243,15 @@ def test_frames_that_can_not_be_removed_leave_the_verdict_as_it_was(
 
     async def scenario(site: Site) -> None:
         alert = opened("lobby", "a")
-        site.tell(alert)
+        site.send(alert)
         await until(lambda: site.frames("a") == 1)
-        site.tell(closed(alert))
+        site.send(closed(alert))
         await site.post("/api/alerts/a/normal")
         with monkeypatch.context() as broken:
             broken.setattr(Path, "rename", denied)
-            status, told = await site.post("/api/alerts/a/real")
+            status, answer = await site.post("/api/alerts/a/real")
         error = "it can't be removed (Permission denied); make its scene's folder writable"
-        assert (status, told) == (500, {"error": f"normal footage of scene 'lobby': {error}"})
+        assert (status, answer) == (500, {"error": f"normal footage of scene 'lobby': {error}"})
         assert site.board.snapshot()["alerts"][0]["verdict"] == "normal"
         assert [verdict.normal for verdict in site.verdicts] == [True]
 
@@ -272,20 +272,20 @@ def test_no_name_of_an_alert_or_a_scene_leads_out_of_the_scenes(tmp_path: Path, 
 
 def test_pictures_from_before_a_loss_are_not_those_before_an_alert(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        site.tell(online("lobby"))
+        site.send(online("lobby"))
         before = site.board.journal._before
         await until(lambda: len(before["lobby"]) == 1)
-        site.tell(online("lobby", CameraState.OFFLINE, reason="stream ended"))
+        site.send(online("lobby", CameraState.OFFLINE, reason="stream ended"))
         assert before == {}
-        site.tell(online("lobby"))
+        site.send(online("lobby"))
         assert len(before["lobby"]) == 0
 
     in_a_site(tmp_path, scenario)
 
 
-def test_acknowledging_is_told_to_every_page_once(tmp_path: Path) -> None:
+def test_acknowledging_is_published_to_every_page_once(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        site.tell(opened("lobby", "a"))
+        site.send(opened("lobby", "a"))
         status, first = await site.post("/api/alerts/a/acknowledge")
         assert status == 200
         assert first["acknowledged_s"] is not None
@@ -297,7 +297,7 @@ def test_acknowledging_is_told_to_every_page_once(tmp_path: Path) -> None:
 
 def test_only_the_own_page_changes_anything_and_only_known_alerts(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        site.tell(opened("lobby", "a"))
+        site.send(opened("lobby", "a"))
         for what in ("acknowledge", "normal", "real"):
             assert await site.post(f"/api/alerts/a/{what}", {}) == (403, {"error": "send the header X-Streammon: 1"})
             for unknown in ("b", "..", "%2e%2e%2fa", "a%00"):
@@ -316,12 +316,12 @@ def test_an_alert_without_pictures_says_so(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
         site.pictures.clear("lobby")
         alert = opened("lobby", "a")
-        site.tell(alert)
-        site.tell(closed(alert))
+        site.send(alert)
+        site.send(closed(alert))
         async with site.client.get("/api/alerts/a/picture.jpg") as answer:
             assert (answer.status, await answer.json()) == (404, {"error": "this alert has no such picture"})
-        status, told = await site.post("/api/alerts/a/normal")
-        assert (status, told) == (409, {"error": "none of this alert's frames is kept any more"})
+        status, answer = await site.post("/api/alerts/a/normal")
+        assert (status, answer) == (409, {"error": "none of this alert's frames is kept any more"})
 
     in_a_site(tmp_path, scenario)
 
@@ -345,16 +345,16 @@ def test_a_full_disk_leaves_nothing_behind_and_may_be_tried_again(
 
     async def scenario(site: Site) -> None:
         alert = opened("lobby", "a")
-        site.tell(alert)
+        site.send(alert)
         await until(lambda: site.frames("a") == 1)
         site.show(110)
         site.score(1.9)
         await until(lambda: site.frames("a") == 2)
-        site.tell(closed(alert))
+        site.send(closed(alert))
         with monkeypatch.context() as broken:
             broken.setattr(Path, "write_bytes", full)
-            told = await site.post("/api/alerts/a/normal")
-        assert told == (status, {"error": f"normal footage of scene 'lobby': {error}"})
+            answer = await site.post("/api/alerts/a/normal")
+        assert answer == (status, {"error": f"normal footage of scene 'lobby': {error}"})
         assert not list((tmp_path / "lobby" / "normal").iterdir())
         assert (await site.post("/api/alerts/a/normal"))[1]["normal_frames"] == 2
 
@@ -366,18 +366,18 @@ def test_the_newest_alerts_are_kept_and_a_long_one_is_thinned(tmp_path: Path) ->
         journal = site.board.journal
         for number in range(ALERTS + 20):
             alert = opened("lobby", f"{number:04d}")
-            site.tell(alert)
-            site.tell(closed(alert))
+            site.send(alert)
+            site.send(closed(alert))
         assert len(journal.entries) == ALERTS
         assert next(iter(journal.entries)) == "0020"
-        site.tell(alert := opened("lobby", "long"))
+        site.send(alert := opened("lobby", "long"))
         entry = journal.entries["long"]
         for number in range(FRAMES):
             journal._keep_frame(entry, Still(b"jpeg", float(number)))
         await until(lambda: entry.keep_every == 2)
         assert len(entry.frames) <= FRAMES
-        site.tell(replace(closed(alert), id="unheard of"))  # its opening was before this start
-        assert not journal.entries["unheard of"].is_open
+        site.send(replace(closed(alert), id="unknown"))  # its opening was before this start
+        assert not journal.entries["unknown"].is_open
 
     in_a_site(tmp_path, scenario)
 
@@ -391,7 +391,7 @@ def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
         site.pictures.clear("lobby")
         journal = site.board.journal
         for name in ("a", "b"):
-            site.tell(opened("lobby", name))
+            site.send(opened("lobby", name))
             for number in range(8):
                 journal._keep_frame(journal.entries[name], Still(bytes(1000), float(number)))
         assert (site.frames("a"), site.frames("b")) == (0, 8)
@@ -405,16 +405,16 @@ def test_memory_for_frames_is_bounded_and_the_oldest_alert_gives_first(
 def test_alerts_name_their_channel_and_its_reason_and_are_as_the_api_describes_them(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
         alert = opened("lobby", "a", channel=Channel.PLACE)
-        site.tell(alert)
-        (told,) = site.board.snapshot()["alerts"]
-        assert (told["channel"], told["reason"]) == ("place", "moves where nothing moves")
-        site.tell(closed(replace(alert, channel=Channel.SPEED)))  # a worse frame came
-        (told,) = await site.alerts()
-        assert (told["channel"], told["reason"]) == ("speed", "moves too fast here")
+        site.send(alert)
+        (entry,) = site.board.snapshot()["alerts"]
+        assert (entry["channel"], entry["reason"]) == ("place", "moves where nothing moves")
+        site.send(closed(replace(alert, channel=Channel.SPEED)))  # a worse frame came
+        (entry,) = await site.alerts()
+        assert (entry["channel"], entry["reason"]) == ("speed", "moves too fast here")
         described = describe()["components"]["schemas"]["Alert"]
-        assert set(told) == set(described["properties"]) == set(described["required"])
+        assert set(entry) == set(described["properties"]) == set(described["required"])
         for name in ("channel", "reason"):
-            assert told[name] in described["properties"][name]["enum"]
+            assert entry[name] in described["properties"][name]["enum"]
 
     in_a_site(tmp_path, scenario)
 

@@ -75,8 +75,8 @@ def configured(folder: Path, scenes: Path, server: RtspServer) -> Path:
     return path
 
 
-async def opened_alerts(address: str, heard: Callable[[dict[str, Any], float], None]) -> None:
-    """Tell every alert that opens or has opened before, and when its message came."""
+async def opened_alerts(address: str, on_alert: Callable[[dict[str, Any], float], None]) -> None:
+    """Call `on_alert` with every alert that opens or has opened before, and the time at which its message came."""
     async with redis.asyncio.Redis.from_url(address, socket_timeout=None) as client:
         last: str | bytes = "0"
         while True:
@@ -84,7 +84,7 @@ async def opened_alerts(address: str, heard: Callable[[dict[str, Any], float], N
             for entry, fields in (each for _, entries in streams for each in entries):
                 last = entry
                 if (alert := json.loads(fields[b"json"]))["event"] == "open":
-                    heard(alert, time.monotonic())
+                    on_alert(alert, time.monotonic())
 
 
 async def log_in(page: Page, token: str) -> None:

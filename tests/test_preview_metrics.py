@@ -1,4 +1,4 @@
-"""What Prometheus is told, read back with its own parser."""
+"""The metrics, read back with Prometheus' own parser."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def metrics_of(config: Config, figures: dict[str, CameraFigures], gauges: Gauges
     return Metrics(config, figures, gauges, lambda: {("lobby", "blended"): 3}, lambda: 7)
 
 
-def test_every_figure_is_told_under_its_name(tmp_path: Path) -> None:
+def test_every_figure_is_exposed_under_its_name(tmp_path: Path) -> None:
     config = site_config(tmp_path)
     frozen = CameraStatus("gate", CameraState.FROZEN, 1795446843.0, "silent", retry_in_s=8.0)
     figures = {
@@ -42,7 +42,7 @@ def test_every_figure_is_told_under_its_name(tmp_path: Path) -> None:
     metrics = metrics_of(config, figures, Gauges(lambda: 2, lambda: 5, lambda: True, lambda: 1 << 30))
     text, content_type = metrics.exposition("")
     assert content_type.startswith("text/plain; version=")
-    told = samples(text.decode())
+    values = samples(text.decode())
     expected = {
         ("streammon_frames_read_total", "lobby"): 100,
         ("streammon_frames_scored_total", "lobby"): 40,
@@ -67,10 +67,10 @@ def test_every_figure_is_told_under_its_name(tmp_path: Path) -> None:
         ("streammon_login_failures_total",): 7,
         ("streammon_device_memory_bytes",): 1 << 30,
     }
-    assert {name: told.get(name) for name in expected} == expected
+    assert {name: values.get(name) for name in expected} == expected
     for name in ("retry_seconds", "score", "level"):  # a camera without one has none
-        assert (f"streammon_camera_{name}", "lobby" if name == "retry_seconds" else "gate") not in told
-    assert told[("process_resident_memory_bytes",)] > 10e6
+        assert (f"streammon_camera_{name}", "lobby" if name == "retry_seconds" else "gate") not in values
+    assert values[("process_resident_memory_bytes",)] > 10e6
 
 
 def test_latency_is_the_time_from_capture_to_score_of_what_plays_at_its_own_pace(tmp_path: Path) -> None:
@@ -85,12 +85,12 @@ def test_latency_is_the_time_from_capture_to_score_of_what_plays_at_its_own_pace
     for age_s in (0.12, 0.12, 1.2, -5.0):  # the last: the clock was set back meanwhile
         for name in values:
             metrics.on_event(scored(name, age_s))
-    told = samples(metrics.exposition("")[0].decode())
+    values = samples(metrics.exposition("")[0].decode())
     for name in ("live", "file"):
-        buckets = [told["streammon_latency_seconds_bucket", name, edge] for edge in ("0.02", "0.1", "0.3", "1.5")]
+        buckets = [values["streammon_latency_seconds_bucket", name, edge] for edge in ("0.02", "0.1", "0.3", "1.5")]
         assert buckets == [1, 1, 3, 4]
-        assert told["streammon_latency_seconds_sum", name] == pytest.approx(1.44, abs=0.05)
-    assert ("streammon_latency_seconds_count", "fast") not in told
+        assert values["streammon_latency_seconds_sum", name] == pytest.approx(1.44, abs=0.05)
+    assert ("streammon_latency_seconds_count", "fast") not in values
 
 
 def test_alerts_that_are_over_are_counted_by_the_channel_of_their_peak(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_alerts_that_are_over_are_counted_by_the_channel_of_their_peak(tmp_path:
     for channel in (Channel.SPEED, Channel.SPEED, Channel.LOOKS):
         metrics.on_event(replace(alert_message(AlertEvent.OPEN), channel=Channel.SHAPE))
         metrics.on_event(replace(alert_message(AlertEvent.CLOSE), channel=channel))
-    told = samples(metrics.exposition("")[0].decode())
-    closed = {name[2]: told[name] for name in told if name[:2] == ("streammon_alerts_closed_total", "lobby")}
+    values = samples(metrics.exposition("")[0].decode())
+    closed = {name[2]: values[name] for name in values if name[:2] == ("streammon_alerts_closed_total", "lobby")}
     assert closed == dict.fromkeys(Channel, 0) | {"speed": 2, "looks": 1}
 
 

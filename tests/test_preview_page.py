@@ -55,7 +55,7 @@ class Room:
         colour: list[float] = await self.page.evaluate(f"({SEEN})('{camera}', {x}, {y}, {width}, {height})")
         return colour
 
-    def hold_clean(self) -> None:
+    def assert_clean(self) -> None:
         """Nothing was complained of, nothing came from elsewhere."""
         assert self.page.complaints == []
         assert [url for url in self.page.requests if not url.startswith((self.preview.url, "about:", "data:"))] == []
@@ -85,7 +85,7 @@ def in_a_room(scenes: Path, scenario: Callable[[Room], Awaitable[None]], **previ
     asyncio.run(whole())
 
 
-async def hold_playing(room: Room) -> None:
+async def assert_playing(room: Room) -> None:
     """All cameras play by WebRTC, their clocks move, and none is black."""
     playing = "[...document.querySelectorAll('video.picture')].filter((video) => video.currentTime > 0.2).length"
     await room.page.until(f"{playing} === {len(NAMES)}")
@@ -96,7 +96,7 @@ async def hold_playing(room: Room) -> None:
         assert min(await room.seen(name, 0, 0, *SIZE)) > 60  # painted from 70 to 130
 
 
-async def hold_heatmap(room: Room) -> None:
+async def assert_heatmap(room: Room) -> None:
     """The heatmap colours what is abnormal and leaves the rest of the picture alone."""
     spot, calm = (430, 150, 60, 60), (40, 60, 200, 200)
     room.painted.abnormal.add("gate")
@@ -132,8 +132,8 @@ async def screen_colours(room: Room, *parts: tuple[int, int, int, int]) -> list[
 def test_four_cameras_play_and_the_heatmap_shows_where_it_is_abnormal(tmp_path: Path) -> None:
     async def scenario(room: Room) -> None:
         await room.page.open(room.preview.url)
-        await hold_playing(room)
-        await hold_heatmap(room)
+        await assert_playing(room)
+        await assert_heatmap(room)
         room.preview.on_event(online("dock", CameraState.OFFLINE, reason="connection refused"))
         dock = "document.querySelector('[data-camera=dock]')"
         await room.page.until(f"{dock}.querySelector('.state').textContent.startsWith('offline since ')")
@@ -141,7 +141,7 @@ def test_four_cameras_play_and_the_heatmap_shows_where_it_is_abnormal(tmp_path: 
         room.preview.on_event(online("dock", CameraState.LEARNING, progress=0.34))
         await room.page.until(f"{dock}.querySelector('.state').textContent === 'learning 34 %'")
         await room.page.until(f"{dock}.querySelector('video')?.currentTime > 0.1")
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
@@ -172,12 +172,12 @@ def test_an_alert_comes_into_the_feed_and_can_be_called_normal(tmp_path: Path) -
         room.preview.on_event(closed(replace(alert, channel=Channel.SPEED)))  # a worse frame came
         await page.until("!document.querySelector('.card').hasAttribute('data-open')")
         assert await page.evaluate("document.querySelector('.card .reason').innerText") == "moves too fast here"
-        await hold_reason_in_the_large_view(page, "moves too fast here")
+        await assert_reason_in_the_large_view(page, "moves too fast here")
         await page.until("!document.querySelector('.card .normal').disabled")
         await page.evaluate("document.querySelector('.card .normal').click()")
         await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
-        await hold_verdict_can_be_changed(room, tmp_path / "yard" / "normal" / "0192f00a")
-        room.hold_clean()
+        await assert_verdict_can_be_changed(room, tmp_path / "yard" / "normal" / "0192f00a")
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
     assert list((tmp_path / "yard" / "normal" / "0192f00a").glob("*.jpg"))
@@ -187,7 +187,7 @@ def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-async def hold_verdict_can_be_changed(room: Room, clip: Path) -> None:
+async def assert_verdict_can_be_changed(room: Room, clip: Path) -> None:
     """From normal to real, whose frames are no normal footage, and back."""
     page, said = (
         room.page,
@@ -205,14 +205,14 @@ async def hold_verdict_can_be_changed(room: Room, clip: Path) -> None:
     assert [verdict.normal for verdict in room.verdicts] == [True, False, True]
 
 
-async def hold_reason_in_the_large_view(page: Page, reason: str) -> None:
+async def assert_reason_in_the_large_view(page: Page, reason: str) -> None:
     await page.evaluate("document.querySelector('.card .look').click()")
     await page.until(f"document.querySelector('#large .reason')?.innerText === '{reason}'")
     await page.press("Escape")
     await page.until("!document.getElementById('large').open")
 
 
-def test_cameras_and_alerts_tell_what_they_rest_on_and_when_it_is_less_than_is_asked(tmp_path: Path) -> None:
+def test_cameras_and_alerts_show_their_footage_and_whether_it_is_too_short_for_the_rate(tmp_path: Path) -> None:
     async def scenario(room: Room) -> None:
         page = room.page
         await page.open(room.preview.url)
@@ -237,7 +237,7 @@ def test_cameras_and_alerts_tell_what_they_rest_on_and_when_it_is_less_than_is_a
         assert await page.evaluate("document.querySelector('.card .basis').textContent") == ""
         peak = "document.querySelector('.card .peak').textContent"
         assert await page.evaluate(peak) == "never in 10 days of normal footage"  # level 2.4 is once in 251 days
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
@@ -254,7 +254,7 @@ def test_the_page_says_durations_and_rarity_as_the_terminal_does(tmp_path: Path)
         assert said == [rarity(*case) for case in cases]
         said = await room.page.evaluate(words.replace("{}", json.dumps(durations), 1).replace("{}", "inWords(each)"))
         assert said == [in_words(seconds) for seconds in durations]
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
@@ -282,7 +282,7 @@ def test_everything_is_within_reach_of_the_keyboard(tmp_path: Path) -> None:
         await page.until("!document.getElementById('large').open")
         assert await page.evaluate(focus) == "Show lobby large"
         await page.until("document.querySelectorAll('#grid video').length === 4")
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
@@ -305,7 +305,7 @@ def test_names_and_contrast_reach_everybody(tmp_path: Path, phone: bool) -> None
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert await page.evaluate("document.querySelector('.card .reason').getClientRects()[0].height") < 24
         assert await page.evaluate("document.getAnimations().length") == 0
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
@@ -333,7 +333,7 @@ FAINT = """() => {
 }"""
 
 
-def test_who_is_not_logged_in_is_asked_and_told_when_it_is_wrong(tmp_path: Path) -> None:
+def test_without_a_session_the_page_asks_to_log_in_and_shows_a_wrong_password(tmp_path: Path) -> None:
     async def scenario(room: Room) -> None:
         page = room.page
         await page.open(room.preview.url)
@@ -352,7 +352,7 @@ def test_who_is_not_logged_in_is_asked_and_told_when_it_is_wrong(tmp_path: Path)
         await page.until("document.querySelector('video')?.currentTime > 0.1")
         await page.evaluate("document.getElementById('logout').click()")
         await page.until("document.getElementById('login')?.open")
-        room.hold_clean()
+        room.assert_clean()
 
     async def log_in(page: Page, password: str) -> None:
         fields = "document.querySelector('#login form').elements"
@@ -375,12 +375,12 @@ def test_without_webrtc_it_plays_jpeg(tmp_path: Path) -> None:
         still = "document.querySelector('img[data-shown=still]').src"
         first = await page.evaluate(still)
         await page.until(f"{still} !== '{first}'")
-        room.hold_clean()
+        room.assert_clean()
 
     in_a_room(tmp_path, scenario)
 
 
-def test_a_lost_connection_is_told_and_found_again(tmp_path: Path) -> None:
+def test_a_lost_connection_is_shown_until_it_is_back(tmp_path: Path) -> None:
     async def scenario() -> None:
         config = config_of(*NAMES, scenes=str(tmp_path))
         async with Chromium(find_chromium()) as browser, AsyncExitStack() as pages:

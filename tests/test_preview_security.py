@@ -24,10 +24,10 @@ from preview_site import (
     TOKEN,
     USERS,
     Site,
+    response_on_socket,
     serving,
     site,
     site_config,
-    told_on_socket,
 )
 from streammon.preview.guard import access, connections
 from streammon.preview.guard.answers import SECURITY_HEADERS
@@ -61,7 +61,7 @@ def ask(
         connection.close()
 
 
-def hold_nothing_given_away(said: str) -> None:
+def assert_nothing_given_away(said: str) -> None:
     for secret in (*SECRETS, *TELLTALES):
         assert secret not in said
 
@@ -80,7 +80,7 @@ def test_every_route_wants_a_token_but_the_page_and_what_logging_in_needs(guarde
             assert json.loads(body) == {"error": "log in, or send the token"}
     for method in ("PUT", "TRACE", "CONNECT", "BREW"):
         assert ask(guarded, method, "/api/cameras", {}, None)[0] in (400, 401, 421)
-    assert ask(guarded, "GET", "/no/such/place", {}, None)[0] == 401  # what there is isn't told either
+    assert ask(guarded, "GET", "/no/such/place", {}, None)[0] == 401  # which routes exist is not revealed either
 
 
 def test_the_open_routes_are_described_as_such() -> None:
@@ -115,9 +115,9 @@ def test_no_path_leads_out_of_the_page(guarded: Site, beginning: str, way: str) 
     with socket.create_connection(("127.0.0.1", guarded.port), timeout=DEADLINE_S) as client:
         head = f"GET {beginning}{way} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         client.sendall(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())
-        told = b"".join(iter(lambda: client.recv(65536), b"")).decode("utf-8", "replace")
-    assert told.startswith(("HTTP/1.1 400", "HTTP/1.1 404", "HTTP/1.1 405"))
-    hold_nothing_given_away(told)
+        response = b"".join(iter(lambda: client.recv(65536), b"")).decode("utf-8", "replace")
+    assert response.startswith(("HTTP/1.1 400", "HTTP/1.1 404", "HTTP/1.1 405"))
+    assert_nothing_given_away(response)
 
 
 def test_a_large_body_is_refused_whether_it_says_so_or_not(guarded: Site) -> None:
@@ -151,16 +151,16 @@ def test_what_is_no_request_gets_one_line_and_no_more(guarded: Site, request_byt
     with socket.create_connection(("127.0.0.1", guarded.port), timeout=DEADLINE_S) as client:
         client.sendall(request_bytes)
         try:
-            told = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+            response = b"".join(iter(lambda: client.recv(65536), b"")).decode()
         except ConnectionResetError:  # it hung up on what was still on its way
             return
-    assert told.startswith("HTTP/1.0 400 Bad Request")
-    assert told.endswith('{"error": "no valid request"}')
-    assert "Server: streammon\r\n" in told
-    hold_nothing_given_away(told)
+    assert response.startswith("HTTP/1.0 400 Bad Request")
+    assert response.endswith('{"error": "no valid request"}')
+    assert "Server: streammon\r\n" in response
+    assert_nothing_given_away(response)
 
 
-def test_a_slow_client_is_cut_off_and_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_client_is_cut_off_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEADERS_S", 0.4)
     monkeypatch.setattr(access, "BODY_S", 0.4)
     monkeypatch.setattr(connections, "LINGERING_S", 0.2)
@@ -168,7 +168,7 @@ def test_a_slow_client_is_cut_off_and_holds_up_nobody(tmp_path: Path, monkeypatc
     async def scenario() -> None:
         async with serving(site_config(tmp_path)) as (preview, client):
             slow = [
-                asyncio.create_task(told_on_socket(preview, *sent))
+                asyncio.create_task(response_on_socket(preview, *sent))
                 for sent in (
                     (),
                     (b"GET /healthz HTTP/1.1\r\nHost: local",),
@@ -193,7 +193,7 @@ def test_connections_are_bounded_and_make_room_again(tmp_path: Path, monkeypatch
         async with serving(site_config(tmp_path)) as (preview, client):
             port = int(preview.url.rstrip("/").rpartition(":")[2])
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
-            assert await told_on_socket(preview, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+            assert await response_on_socket(preview, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
             for _, writer in idle:
                 writer.close()
                 await writer.wait_closed()
@@ -280,7 +280,9 @@ def test_a_thousand_random_requests_find_no_bug_and_learn_nothing(guarded: Site)
         status, headers, body = ask(guarded, *request)
         statuses[status] = statuses.get(status, 0) + 1
         assert status < 500
-        hold_nothing_given_away(headers + body.decode("utf-8", "replace") if "text/html" not in headers else headers)
+        assert_nothing_given_away(
+            headers + body.decode("utf-8", "replace") if "text/html" not in headers else headers
+        )
 
     send()
     assert sum(statuses.values()) >= REQUESTS

@@ -24,7 +24,7 @@ from commands import Command, command_here
 from courtyard import courtyard, encode
 from deadlines import DEADLINE_S
 from precision import PRECISION
-from preview_site import new_figures, routes_of, serving, site_config, told_on_socket, watch_lobby
+from preview_site import new_figures, response_on_socket, routes_of, serving, site_config, watch_lobby
 from streammon.config import Config
 from streammon.errors import ConfigError
 from streammon.live.monitor import Monitor
@@ -71,7 +71,7 @@ def test_over_tls_it_serves_from_1_2_on_and_its_cookie_is_secure(tmp_path: Path)
             async with client.post("/login", json={"token": token}, ssl=trusting) as answer:
                 assert answer.status == 204
                 assert "Secure" in answer.headers["Set-Cookie"]
-            assert await told_on_socket(preview, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+            assert await response_on_socket(preview, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
 
     asyncio.run(scenario())
 
@@ -117,7 +117,7 @@ def _missing(folder: Path) -> dict[str, Path]:
         ),
     ],
 )
-def test_a_certificate_or_key_that_cannot_be_used_is_told_before_anything_starts(
+def test_a_certificate_or_key_that_cannot_be_used_is_an_error_before_anything_starts(
     tmp_path: Path, files: Callable[[Path], dict[str, Path]], complaint: str
 ) -> None:
     config = site_config(tmp_path, **files(tmp_path))
@@ -152,7 +152,7 @@ def test_a_taken_port_ends_run_with_one_line_before_anything_else_starts(
         ),
     ],
 )
-def test_an_option_that_says_no_place_is_told(command: Command, place: str, complaint: str) -> None:
+def test_an_option_without_a_valid_address_is_an_error(command: Command, place: str, complaint: str) -> None:
     assert command("run", "clip.mp4", "--preview", place).complaint == complaint
 
 
@@ -166,7 +166,7 @@ def test_an_option_that_says_no_place_is_told(command: Command, place: str, comp
         ("no.such.invalid", None),
     ],
 )
-def test_an_address_of_another_machine_is_told(tmp_path: Path, host: str, complaint: str | None) -> None:
+def test_an_address_of_another_machine_is_an_error(tmp_path: Path, host: str, complaint: str | None) -> None:
     async def scenario() -> None:
         config = site_config(tmp_path, host=host, insecure=True)
         async with Preview(config, new_figures(config)):
@@ -278,20 +278,20 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
         "alerting": {"spool": tmp_path / "spool"},
         "preview": {"port": 0},
     }
-    told: list[Event] = []
+    events: list[Event] = []
     learning = asyncio.Event()
 
-    def hear(event: Event) -> None:
-        told.append(event)
+    def on_event(event: Event) -> None:
+        events.append(event)
         if isinstance(event, CameraStatus) and event.state is CameraState.LEARNING and event.progress:
             learning.set()
 
     async def scenario() -> None:
-        running = asyncio.create_task(Monitor(Config.parse(values, "test"), hear).run())
+        running = asyncio.create_task(Monitor(Config.parse(values, "test"), on_event).run())
         async with asyncio.timeout(DEADLINE_S):
             await learning.wait()
-        assert isinstance(told[0], Notice)
-        url = told[0].text.removeprefix("preview on ")
+        assert isinstance(events[0], Notice)
+        url = events[0].text.removeprefix("preview on ")
         async with aiohttp.ClientSession(url) as client:
             async with client.get("/snapshot/yard.jpg") as answer:
                 assert (answer.status, answer.content_type) == (200, "image/jpeg")

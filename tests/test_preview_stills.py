@@ -44,7 +44,7 @@ async def parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 async def until_nobody_watches(shown: Preview) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        while shown.pictures.viewers():  # noqa: ASYNC110  -- nobody is told
+        while shown.pictures.viewers():  # noqa: ASYNC110  -- leaving sets no event
             await asyncio.sleep(0.01)
 
 

@@ -19,7 +19,7 @@ from streammon.preview.streams import encoder, whep
 async def until_idle(shown: Preview) -> None:
     """Wait until no session is left."""
     async with asyncio.timeout(DEADLINE_S):
-        while shown.sessions.count:  # noqa: ASYNC110  -- a preview tells nobody when one goes
+        while shown.sessions.count:  # noqa: ASYNC110  -- the end of a session sets no event
             await asyncio.sleep(0.01)
 
 
@@ -136,7 +136,7 @@ def test_the_encoder_ends_with_the_last_viewer_and_delete_ends_a_session() -> No
             assert shown.pictures.viewers() == {}
             for thread in threading.enumerate():
                 if thread.name.startswith("streammon-h264"):
-                    await asyncio.to_thread(thread.join, 5)  # it has been told; on a busy machine it is still at work
+                    await asyncio.to_thread(thread.join, 5)  # it has been stopped; a busy machine may be late
             assert encoder_threads() == []
 
     asyncio.run(check())

@@ -91,7 +91,9 @@ def test_each_refusal_has_its_status() -> None:
     asyncio.run(check())
 
 
-def test_beyond_a_sane_number_of_viewers_the_next_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_viewers_are_refused_with_a_retry_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(whep, "MAX_SESSIONS", 2)
 
     async def check() -> None:
@@ -137,15 +139,15 @@ def test_pages_of_configured_origins_may_play_and_others_may_not() -> None:
                         assert (method in preflight.headers.get("Access-Control-Allow-Methods", "")) == allowed
                         assert ("Accept-Post" in preflight.headers) == (method == "POST")
                 for offer in (OFFER, "rubbish"):  # a page reads errors too
-                    told = {"Origin": origin, "Content-Type": "application/sdp"}
-                    async with http.post(f"{shown.url}/whep/lobby", data=offer, headers=told) as answer:
+                    headers = {"Origin": origin, "Content-Type": "application/sdp"}
+                    async with http.post(f"{shown.url}/whep/lobby", data=offer, headers=headers) as answer:
                         assert (answer.headers.get("Access-Control-Allow-Origin") == origin) == allowed
                         assert ("Location" in answer.headers.get("Access-Control-Expose-Headers", "")) == allowed
 
     asyncio.run(check())
 
 
-def test_configured_servers_are_told_to_players_without_their_passwords() -> None:
+def test_configured_servers_are_sent_to_players_without_their_passwords() -> None:
     config = PreviewConfig(ice_servers=["stun:127.0.0.1:9", "turn:me:s3cret@127.0.0.1:9?transport=tcp"])
 
     async def check() -> None:
@@ -160,7 +162,7 @@ def test_configured_servers_are_told_to_players_without_their_passwords() -> Non
     asyncio.run(check())
 
 
-def test_a_wrong_server_or_host_is_told_at_the_start() -> None:
+def test_a_wrong_server_or_host_is_an_error_at_the_start() -> None:
     for wrong, complaint in (
         (
             {"ice_servers": ["stun:a", "http://b"]},

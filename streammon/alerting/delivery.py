@@ -95,7 +95,7 @@ class AlertDelivery:
             False if the spool is empty.
 
         Raises:
-            RedisAwayError: The call failed. The message may have arrived; it stays in the spool.
+            RedisOfflineError: The call failed. The message may have arrived; it stays in the spool.
         """
         async with self._one_at_a_time:
             message = self._spool.oldest()

@@ -94,13 +94,13 @@ async def embedded_valkey(folder: Path, port: int = 0) -> AsyncIterator[str]:
         with tempfile.TemporaryFile() as log:  # unnamed, so that a killed monitor leaves no file behind
             server = _Server(binary, folder, lock, log)
             await server.start(port)
-            keeper = asyncio.create_task(server.keep(), name="embedded redis")
+            restarter = asyncio.create_task(server.restart_forever(), name="embedded redis")
             try:
                 yield f"redis://{HOST}:{server.port}"
             finally:
-                keeper.cancel()
+                restarter.cancel()
                 try:
-                    await asyncio.wait([keeper])
+                    await asyncio.wait([restarter])
                 finally:
                     await server.stop()
 
@@ -146,7 +146,7 @@ class _Server:
                 raise self._fault(lines)
         raise AssertionError("the loop returns or raises")  # the last attempt with a taken port raises
 
-    async def keep(self) -> None:
+    async def restart_forever(self) -> None:
         """Restart the server whenever it exits. Runs until cancelled."""
         assert self._process is not None
         while True:

@@ -38,7 +38,7 @@ class Fault(NamedTuple):
     remedy: str
 
 
-class RedisAwayError(Exception):
+class RedisOfflineError(Exception):
     """A call failed or exceeded its deadline; Redis may or may not have executed it."""
 
 
@@ -167,22 +167,22 @@ class RedisLink:
         self._address = shown_address(redis.address)
         self._on_change = on_change
         self._call_timeout_s = call_timeout_s
-        self._back = asyncio.Event()
-        self._back.set()
-        self._away = asyncio.Event()
+        self._is_online = asyncio.Event()
+        self._is_online.set()
+        self._is_offline = asyncio.Event()
 
     async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
         """Execute `command(client)` under the deadline.
 
         Raises:
-            RedisAwayError: The call failed; Redis counts as offline until `reach` succeeds.
+            RedisOfflineError: The call failed; Redis counts as offline until `reach` succeeds.
         """
         try:
             async with asyncio.timeout(self._call_timeout_s):
                 return await command(self.client)
         except (faults.RedisError, OSError) as error:
             self._lose(fault_of(error, self._address).found)
-            raise RedisAwayError from None
+            raise RedisOfflineError from None
 
     async def check(self) -> None:
         """Connect, authenticate and write once.
@@ -198,20 +198,20 @@ class RedisLink:
 
     async def wait_online(self) -> None:
         """Wait until Redis is online."""
-        await self._back.wait()
+        await self._is_online.wait()
 
-    async def keep(self) -> None:
+    async def reconnect_forever(self) -> None:
         """Reconnect with backoff whenever Redis goes offline. Runs until cancelled."""
         loop = asyncio.get_running_loop()
         attempt, restored_at = 0, loop.time()
         while True:
-            await self._away.wait()
+            await self._is_offline.wait()
             if loop.time() - restored_at > RETRY_CAP_S:  # else Redis is flapping: keep the longer delay
                 attempt = 0
             while not self.online:
                 await asyncio.sleep(retry_delay_s(attempt))
                 attempt += 1
-                with contextlib.suppress(RedisAwayError):
+                with contextlib.suppress(RedisOfflineError):
                     await self.reach()
             restored_at = loop.time()
 
@@ -219,13 +219,13 @@ class RedisLink:
         """Probe Redis once, and mark it as online if that succeeds.
 
         Raises:
-            RedisAwayError: The probe failed.
+            RedisOfflineError: The probe failed.
         """
         await self.call(self._probe)
         if not self.online:
             self.online, self.since_s, self.reason = True, time.time(), ""
-            self._away.clear()
-            self._back.set()
+            self._is_offline.clear()
+            self._is_online.set()
             self._on_change()
 
     async def close(self) -> None:
@@ -241,6 +241,6 @@ class RedisLink:
         self.reason = reason
         if self.online:
             self.online, self.since_s = False, time.time()
-            self._back.clear()
-            self._away.set()
+            self._is_online.clear()
+            self._is_offline.set()
             self._on_change()

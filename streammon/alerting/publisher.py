@@ -11,7 +11,7 @@ from redis import exceptions as faults
 
 from streammon.alerting.delivery import AlertDelivery, PublisherCounts, heatmap_command
 from streammon.alerting.history import PAGE, newest_alerts
-from streammon.alerting.link import CALL_TIMEOUT_S, RedisAwayError, RedisLink, fault_of, shown_address
+from streammon.alerting.link import CALL_TIMEOUT_S, RedisLink, RedisOfflineError, fault_of, shown_address
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
@@ -63,7 +63,7 @@ class RedisPublisher:
         self._spool_losses = (0, 0, "")
         self._scores: dict[str, ScoredFrame] = {}
         self._statuses: dict[str, tuple[CameraStatus, Mapping[str, float] | None]] = {}
-        self._untold: set[str] = set()  # cameras whose latest status Redis doesn't have
+        self._unsent_statuses: set[str] = set()  # cameras whose latest status Redis doesn't have
         self._heatmap_at_s: dict[str, float] = {}
         self._something_new = asyncio.Event()
         self._something_spooled = asyncio.Event()
@@ -120,7 +120,7 @@ class RedisPublisher:
     async def run(self) -> None:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._link.keep(), name="redis link")
+            group.create_task(self._link.reconnect_forever(), name="redis link")
             group.create_task(self._deliver_alerts(), name="redis alerts")
             group.create_task(self._publish_newest(), name="redis scores")
             group.create_task(self._repeat_statuses(), name="redis statuses")
@@ -138,7 +138,7 @@ class RedisPublisher:
     def publish_status_nowait(self, status: CameraStatus, counters: Mapping[str, float] | None = None) -> None:
         """Queue a camera's status, which is repeated every 10 s until the next status replaces it."""
         self._statuses[status.camera] = (status, counters)
-        self._untold.add(status.camera)
+        self._unsent_statuses.add(status.camera)
         self._something_new.set()
 
     def publish_alerts_nowait(self, alerts: Iterable[Alert], score: ScoredFrame | None = None) -> None:
@@ -151,7 +151,7 @@ class RedisPublisher:
         for alert in alerts:
             self._delivery.put(alert, score)
             self._something_spooled.set()
-        self._tell_spool_losses()
+        self._report_spool_losses()
 
     async def drain(self, timeout_s: float) -> int:
         """Deliver the waiting messages, alerts first, until the deadline.
@@ -172,7 +172,7 @@ class RedisPublisher:
                 while await self._delivery.deliver_oldest():
                     pass
                 await self._send_newest()
-            except RedisAwayError:
+            except RedisOfflineError:
                 await asyncio.sleep(DRAIN_RETRY_S)
             else:
                 return
@@ -182,9 +182,9 @@ class RedisPublisher:
             await self._link.wait_online()
             try:
                 is_delivered = await self._delivery.deliver_oldest()
-            except RedisAwayError:
+            except RedisOfflineError:
                 continue
-            self._tell_spool_losses()
+            self._report_spool_losses()
             if is_delivered:
                 continue
             self._something_spooled.clear()
@@ -196,23 +196,23 @@ class RedisPublisher:
             await self._link.wait_online()
             try:
                 await self._send_newest()
-            except RedisAwayError:
+            except RedisOfflineError:
                 continue
 
     async def _send_newest(self) -> None:
         """Send every camera's unsent score and status in one round trip."""
         self._something_new.clear()
         scores, self._scores = self._scores, {}
-        untold, self._untold = self._untold, set()
+        unsent, self._unsent_statuses = self._unsent_statuses, set()
         commands = [command for score in scores.values() for command in self._score_commands(score)]
-        commands += [command for camera in untold for command in self._status_commands(camera)]
+        commands += [command for camera in unsent for command in self._status_commands(camera)]
         if not commands:
             return
         try:
             await self._link.call(lambda client: _pipelined(client, commands))
         except BaseException:
             self.counts.scores_lost += len(scores)
-            self._untold |= untold
+            self._unsent_statuses |= unsent
             raise
         self.counts.scores_published += len(scores)
 
@@ -237,22 +237,22 @@ class RedisPublisher:
         """Repeat all statuses every 10 s, so that a reader can distinguish an idle monitor from one that is gone."""
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
-            self._tell_statuses_again()
+            self._requeue_statuses()
 
-    def _tell_statuses_again(self) -> None:
-        self._untold.update(self._statuses)
+    def _requeue_statuses(self) -> None:
+        self._unsent_statuses.update(self._statuses)
         self._something_new.set()
 
     def _link_changed(self) -> None:
         if self._link.online:
-            self._tell_statuses_again()  # Redis may have restarted without its data
+            self._requeue_statuses()  # Redis may have restarted without its data
         else:
             self.counts.scores_lost += len(self._scores)
             self._scores.clear()
             self._delivery.forget_frames()
         self._on_event(self.status)
 
-    def _tell_spool_losses(self) -> None:
+    def _report_spool_losses(self) -> None:
         """Report the first refused message, the first dropped message and each change of the disk's state."""
         status = self._spool.status
         before, self._spool_losses = self._spool_losses, (status.refused, status.dropped, status.reason)

@@ -22,7 +22,7 @@ class _Episode:
         peak: The frame with the largest score so far.
         alert_id: Id of the alert; empty for a candidate.
         parts: Number of messages sent.
-        told_s: Time of the latest message.
+        sent_s: Time of the latest message.
     """
 
     opened_s: float
@@ -30,7 +30,7 @@ class _Episode:
     peak: ScoredFrame
     alert_id: str = ""
     parts: int = 0
-    told_s: float = 0.0
+    sent_s: float = 0.0
 
 
 class AlertRule:
@@ -74,7 +74,7 @@ class AlertRule:
             The messages that the frame causes, in order: none for most frames, at most two (the alert before a gap
             closes and another opens).
         """
-        alerts, now = self._bridged(score)
+        alerts, now = self._closed_by_gap(score)
         self._latest = score = replace(score, wall_time_s=now)
         episode = self._episode
         if episode is None or not episode.alert_id:
@@ -84,7 +84,7 @@ class AlertRule:
             episode.peak = max(episode.peak, score, key=lambda frame: frame.score)
         elif now - episode.abnormal_s >= self._alerting.close_after_s:
             return [*alerts, self._close(now)]
-        if now - episode.told_s >= self._alerting.update_every_s:
+        if now - episode.sent_s >= self._alerting.update_every_s:
             alerts.append(self._message(AlertEvent.UPDATE, now))
         return alerts
 
@@ -102,7 +102,7 @@ class AlertRule:
         self._episode = None
         return alerts
 
-    def _bridged(self, score: ScoredFrame) -> tuple[list[Alert], float]:
+    def _closed_by_gap(self, score: ScoredFrame) -> tuple[list[Alert], float]:
         """The closing message if the frame follows a gap, and the frame's time, which never decreases without a gap.
 
         A clock set back by more than a gap also ends the cooldown: waiting for the clock to catch up could take
@@ -164,7 +164,7 @@ class AlertRule:
             provisional=episode.peak.basis_s < DAY_S / self._alerting.false_alarms_per_day,
         )
         episode.parts += 1
-        episode.told_s = now
+        episode.sent_s = now
         return message
 
 

@@ -67,9 +67,9 @@ class Spool:
         self._saved, last = self._database.execute("SELECT count(*), max(position) FROM message").fetchone()
         self._next_position: int = (last or 0) + 1
         self._unsaved: deque[SpooledAlert] = deque()
-        self._given = 0  # position of `oldest`'s last result: it may be in delivery, so it is never evicted
+        self._in_delivery = 0  # position of `oldest`'s last result: it may be in delivery, so it is never evicted
         self._delivered_to = 0
-        self._stale = 0  # delivered rows still in the file
+        self._undeleted = 0  # delivered rows still in the file
         self._refused = 0
         self._dropped = 0
         self._reason = ""
@@ -122,7 +122,7 @@ class Spool:
         """The oldest waiting message, or None if none waits."""
         message = self._oldest_saved() or (self._unsaved[0] if self._unsaved else None)
         if message:
-            self._given = message.position
+            self._in_delivery = message.position
         return message
 
     def delivered(self, message: SpooledAlert) -> None:
@@ -134,7 +134,7 @@ class Spool:
             return
         self._delivered_to = message.position
         self._saved -= 1
-        self._stale += 1
+        self._undeleted += 1
         self._erase_delivered()
 
     def close(self) -> None:
@@ -185,19 +185,19 @@ class Spool:
 
         Rows left over after a restart are delivered again, and `DELIVER` ignores the repetition.
         """
-        if self._stale and self._database:
+        if self._undeleted and self._database:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("DELETE FROM message WHERE position <= ?", (self._delivered_to,))
-                self._stale = 0
+                self._undeleted = 0
 
     def _drop_one(self) -> None:
         if self._saved and self._database:
             with contextlib.suppress(sqlite3.Error):
-                rows = self._database.execute(EVICT, {"spared": self._given}).rowcount
+                rows = self._database.execute(EVICT, {"spared": self._in_delivery}).rowcount
                 self._saved -= rows
                 self._dropped += rows
                 return
-        droppable = [message for message in self._unsaved if message.position > self._given]
+        droppable = [message for message in self._unsaved if message.position > self._in_delivery]
         if droppable:
             self._unsaved.remove(next((old for old in droppable if old.event == AlertEvent.UPDATE), droppable[0]))
             self._dropped += 1

@@ -87,8 +87,8 @@ async def _subscribed(client: Any, keys: Keys, cameras: Collection[str] | None) 
         await pubsub.subscribe(*channels)
     confirmed = 0
     while confirmed < len(channels):
-        heard = await pubsub.get_message(timeout=None)
-        confirmed += heard is not None and heard["type"] in ("subscribe", "psubscribe")
+        received = await pubsub.get_message(timeout=None)
+        confirmed += received is not None and received["type"] in ("subscribe", "psubscribe")
     return pubsub
 
 
@@ -107,12 +107,12 @@ async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
     Raises:
         TimeoutError: Neither a message nor the reply to a ping arrived in time.
     """
-    heard = await pubsub.get_message(timeout=SILENCE_S)
-    if heard is None:
+    received = await pubsub.get_message(timeout=SILENCE_S)
+    if received is None:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await pubsub.ping()
-            heard = await pubsub.get_message(timeout=None)
-    return _parsed(heard["data"]) if heard and heard["type"] in ("message", "pmessage") else None
+            received = await pubsub.get_message(timeout=None)
+    return _parsed(received["data"]) if received and received["type"] in ("message", "pmessage") else None
 
 
 def _parsed(text: bytes | None) -> dict[str, Any] | None:

@@ -71,13 +71,13 @@ class BoardApi:
         return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
-        _hold_own_page(request)
+        _require_csrf_header(request)
         entry = self._entry(request)
         self._journal.acknowledge(entry)
         return _json(entry.as_json())
 
     async def _normal(self, request: web.Request) -> web.Response:
-        _hold_own_page(request)
+        _require_csrf_header(request)
         entry = self._entry(request)
         if entry.normal_frames is None:
             if entry.is_open:
@@ -87,7 +87,7 @@ class BoardApi:
         return await self._judged(entry, self._journal.call_normal)
 
     async def _real(self, request: web.Request) -> web.Response:
-        _hold_own_page(request)
+        _require_csrf_header(request)
         return await self._judged(self._entry(request), self._journal.call_real)
 
     async def _judged(self, entry: Entry, judge: Callable[[Entry], Awaitable[None]]) -> web.Response:
@@ -133,7 +133,7 @@ def _file(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Re
     return answer
 
 
-def _hold_own_page(request: web.Request) -> None:
+def _require_csrf_header(request: web.Request) -> None:
     """Refuse a request that another site's page may have sent with the user's cookie (CSRF)."""
     if CSRF_HEADER not in request.headers:
         raise _refusal(web.HTTPForbidden, f"send the header {CSRF_HEADER}: 1")

@@ -12,7 +12,7 @@ from streammon.config import Config, PreviewConfig
 from streammon.durations import DAY_S
 from streammon.preview.board.api import BoardApi
 from streammon.preview.board.changes import Changes
-from streammon.preview.board.journal import Entry, Journal, Stills
+from streammon.preview.board.journal import Entry, Journal, StillSource
 from streammon.preview.board.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
@@ -53,7 +53,7 @@ class Board:
         self,
         config: Config,
         figures: Mapping[str, CameraFigures],
-        pictures: Stills,
+        pictures: StillSource,
         on_verdict: Callable[[Verdict], None] = lambda _: None,
     ) -> None:
         preview = config.preview or PreviewConfig()
@@ -88,7 +88,7 @@ class Board:
                 self._on_score(event)
             case CameraStatus():
                 self.journal.watch(event.camera, event.state in SENDING)
-                self.changes.publish_nowait("camera", self._cameras[event.camera].take_status(event))
+                self.changes.publish_nowait("camera", self._cameras[event.camera].update_status(event))
             case Alert():
                 camera = self._cameras[event.camera]
                 camera.timeline.add_alert(event)
@@ -119,7 +119,7 @@ class Board:
 
     def _on_score(self, score: ScoredFrame) -> None:
         self.journal.on_score(score)
-        change = self._cameras[score.camera].take_score(score, asyncio.get_running_loop().time())
+        change = self._cameras[score.camera].update_score(score, asyncio.get_running_loop().time())
         if change is not None:
             self.changes.publish_nowait("score", change)
 
@@ -141,16 +141,16 @@ class _Camera:
         self._ratio: float | None = None
         self._basis_s: float | None = None
         self._peak = 0.0  # largest ratio since the last published score
-        self._told_s = float("-inf")
+        self._sent_s = float("-inf")
 
-    def take_status(self, status: CameraStatus) -> dict[str, Any]:
+    def update_status(self, status: CameraStatus) -> dict[str, Any]:
         """Update the status; returns the change to publish."""
         if status.state not in SENDING:
             self._level = self._ratio = None
         self.status = status
         return {"name": self.name, **self._status()}
 
-    def take_score(self, score: ScoredFrame, now_s: float) -> dict[str, Any] | None:
+    def update_score(self, score: ScoredFrame, now_s: float) -> dict[str, Any] | None:
         """Update the scores; returns the change to publish, at most `SCORES_PER_S` times a second, else None.
 
         `peak` of a change is the largest ratio since the previous change.
@@ -160,9 +160,9 @@ class _Camera:
         self._basis_s = round(score.basis_s, 3)
         self.timeline.add(score.wall_time_s, level, ratio)
         self._peak = max(self._peak, ratio)
-        if now_s - self._told_s < 1 / SCORES_PER_S:
+        if now_s - self._sent_s < 1 / SCORES_PER_S:
             return None
-        self._told_s, peak, self._peak = now_s, self._peak, 0.0
+        self._sent_s, peak, self._peak = now_s, self._peak, 0.0
         return {
             "camera": self.name,
             "time_s": round(score.wall_time_s, 3),

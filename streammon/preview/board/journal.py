@@ -29,7 +29,7 @@ FRAMES = 240  # frames of one alert; a longer one keeps every second, fourth, ..
 FRAME_BYTES = 128 << 20  # JPEG bytes of all alerts; the oldest alert's frames are dropped first
 
 
-class Stills(Protocol):
+class StillSource(Protocol):
     """Source of a camera's newest picture, such as `LivePictures`."""
 
     def timed_still(
@@ -120,7 +120,7 @@ class Journal:
     def __init__(
         self,
         scenes: Path,
-        stills: Stills,
+        stills: StillSource,
         on_change: Callable[[Entry], None],
         on_verdict: Callable[[Verdict], None],
     ) -> None:

@@ -65,19 +65,19 @@ class Access:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Authorise a request and read its whole body, or refuse it."""
-        self._hold_host(request)
-        self._hold_origin(request)
+        self._require_known_host(request)
+        self._require_own_origin(request)
         if not self._is_open(request) and await self._user(request) is None:
             raise Refusal(401, "log in, or send the token", self._challenge(request))
-        await _take_body(request)
+        await _read_body(request)
         return await handler(request)
 
-    def _hold_host(self, request: web.Request) -> None:
+    def _require_known_host(self, request: web.Request) -> None:
         """Refuse an unknown Host on loopback: a page's own name could resolve to this machine (DNS rebinding)."""
         if is_loopback(self._preview.host) and _host(f"//{request.host}") not in self._names:
             raise Refusal(421, "this name is not served here; preview.allow_origins can name it")
 
-    def _hold_origin(self, request: web.Request) -> None:
+    def _require_own_origin(self, request: web.Request) -> None:
         """Refuse changes requested by another site's page (CSRF); browsers already prevent it from reading."""
         origin = request.headers.get(hdrs.ORIGIN, "")
         if request.method in SAFE_METHODS or not origin or is_own_origin(origin, request.host):
@@ -188,7 +188,7 @@ def _is_preflight(request: web.Request) -> bool:
     return request.method == "OPTIONS" and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
 
 
-async def _take_body(request: web.Request) -> None:
+async def _read_body(request: web.Request) -> None:
     """Read the whole body, limited in size and time, so that no handler waits for a slow client."""
     if not request.can_read_body:
         return

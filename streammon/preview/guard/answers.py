@@ -56,7 +56,7 @@ def error_answer(status: int, error: str, headers: Mapping[str, str] | None = No
     return web.Response(status=status, text=text, content_type="application/json", headers=headers)
 
 
-def guard_headers(path: str, answer: web.StreamResponse) -> None:
+def add_security_headers(path: str, answer: web.StreamResponse) -> None:
     """Add the security headers to a response; a Cache-Control of its own is kept."""
     answer.headers.update(SECURITY_HEADERS)
     answer.headers.setdefault("Cache-Control", "no-cache" if path.startswith(PAGE_FILES) else "no-store")
@@ -64,7 +64,7 @@ def guard_headers(path: str, answer: web.StreamResponse) -> None:
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """Signal handler that adds the security headers to every response of the application, streams included."""
-    guard_headers(request.path, response)
+    add_security_headers(request.path, response)
 
 
 @web.middleware

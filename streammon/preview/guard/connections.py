@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from streammon.preview.guard.answers import error_answer, guard_headers
+from streammon.preview.guard.answers import add_security_headers, error_answer
 
 MAX_CONNECTIONS = 512
 MAX_CONNECTIONS_PER_CLIENT = 96  # a browser opens 6; 64 third-party players one each
@@ -120,6 +120,6 @@ class BoundedHandler(web.RequestHandler):
         if request.writer.output_size > 0:  # a part of a response has been sent
             raise ConnectionError("the answer broke off")
         answer = error_answer(status, "no valid request" if status < 500 else "internal error")
-        guard_headers("", answer)
+        add_security_headers("", answer)
         answer.force_close()
         return answer

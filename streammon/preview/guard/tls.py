@@ -15,15 +15,15 @@ def tls_context(preview: PreviewConfig) -> ssl.SSLContext | None:
     """
     if preview.tls_certificate is None or preview.tls_key is None:
         return None
-    _hold_readable("preview.tls_certificate", preview.tls_certificate)
-    _hold_readable("preview.tls_key", preview.tls_key)
+    _require_readable("preview.tls_certificate", preview.tls_certificate)
+    _require_readable("preview.tls_key", preview.tls_key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(preview.tls_certificate, preview.tls_key, password=_no_password)
     except (ssl.SSLError, OSError, ValueError) as error:
-        raise _complaint(preview, error) from None
+        raise _tls_error(preview, error) from None
     return context
 
 
@@ -32,7 +32,7 @@ def _no_password() -> str:
     raise ValueError("it wants a password")
 
 
-def _hold_readable(key: str, path: Path) -> None:
+def _require_readable(key: str, path: Path) -> None:
     try:
         path.open("rb").close()
     except OSError as error:
@@ -40,20 +40,20 @@ def _hold_readable(key: str, path: Path) -> None:
         raise ConfigError(key, found, "name a readable PEM file") from None
 
 
-def _complaint(preview: PreviewConfig, error: Exception) -> ConfigError:
+def _tls_error(preview: PreviewConfig, error: Exception) -> ConfigError:
     reason = str(getattr(error, "reason", "") or "")
     if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError):
         return ConfigError("preview.tls_key", f"{preview.tls_key} is encrypted", "give a key without a password")
     if reason == "KEY_VALUES_MISMATCH":
         found = f"{preview.tls_key} is not the key of {preview.tls_certificate}"
         return ConfigError("preview.tls_key", found, "give the two that were made together")
-    if _holds_certificate(preview.tls_certificate):
+    if _has_certificate(preview.tls_certificate):
         return ConfigError("preview.tls_key", f"{preview.tls_key} holds no usable key", "give a private key as PEM")
     found = f"{preview.tls_certificate} holds no usable certificate"
     return ConfigError("preview.tls_certificate", found, "give a certificate and its chain as PEM")
 
 
-def _holds_certificate(path: Path | None) -> bool:
+def _has_certificate(path: Path | None) -> bool:
     """True if the certificates in a file can be read, regardless of the key."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)

@@ -89,8 +89,8 @@ def matrix_of(picture: av.VideoFrame) -> int:
     """Colour matrix of a picture: 601 for BT.601, 709 for BT.709."""
     if picture.colorspace == Colorspace.ITU709:
         return 709
-    told = picture.colorspace in (4, 5, 6, 7)  # AVColorSpace: FCC, BT.470 BG, SMPTE 170M and 240M
-    return 709 if not told and picture.height >= HD_HEIGHT else 601
+    is_bt601 = picture.colorspace in (4, 5, 6, 7)  # AVColorSpace: FCC, BT.470 BG, SMPTE 170M and 240M
+    return 709 if not is_bt601 and picture.height >= HD_HEIGHT else 601
 
 
 def jpeg(frame: av.VideoFrame, quality: int) -> bytes:

@@ -26,7 +26,7 @@ else:
     H264Packet = av.Packet  # generic only for the type checker
 
 
-class Timeline:
+class RtpClock:
     """Timestamps of one stream: they follow the camera's stream time and increase strictly.
 
     The stream time of a reconnected camera starts at 0 again, and a camera's clock may be set. The timestamps then
@@ -37,7 +37,7 @@ class Timeline:
         self._offset = 0  # ticks of stream time 0
         self._ticks: int | None = None
         self._stream_time_s = 0.0
-        self._told_s = 0.0
+        self._monotonic_s = 0.0
 
     def ticks(self, stream_time_s: float, now_s: float) -> int:
         """Timestamp of a picture on the 90 kHz clock.
@@ -46,24 +46,24 @@ class Timeline:
             stream_time_s: Seconds since the first picture of its connection; the same again for a repeated picture.
             now_s: Monotonic time.
 
-        >>> timeline = Timeline()
-        >>> [timeline.ticks(*at) for at in ((7.0, 100.0), (7.04, 100.05), (0.0, 103.05), (0.04, 103.1))]
+        >>> clock = RtpClock()
+        >>> [clock.ticks(*at) for at in ((7.0, 100.0), (7.04, 100.05), (0.0, 103.05), (0.04, 103.1))]
         [0, 3600, 273600, 277200]
         """
-        told = round(stream_time_s * CLOCK_HZ)
+        camera_ticks = round(stream_time_s * CLOCK_HZ)
         if self._ticks is None:
-            self._offset, ticks = -told, 0
+            self._offset, ticks = -camera_ticks, 0
         else:
-            passed_s = now_s - self._told_s
+            passed_s = now_s - self._monotonic_s
             step_s = stream_time_s - self._stream_time_s
             passed = self._ticks + max(1, round(passed_s * CLOCK_HZ))
             if step_s == 0:  # a repeated picture: the offset stays, so that later pictures keep their time
                 ticks = passed
             else:
                 if step_s < 0 or step_s > passed_s + LEAP_S:
-                    self._offset = passed - told
-                ticks = max(self._ticks + 1, self._offset + told)
-        self._ticks, self._stream_time_s, self._told_s = ticks, stream_time_s, now_s
+                    self._offset = passed - camera_ticks
+                ticks = max(self._ticks + 1, self._offset + camera_ticks)
+        self._ticks, self._stream_time_s, self._monotonic_s = ticks, stream_time_s, now_s
         return ticks
 
 

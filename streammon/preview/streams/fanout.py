@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from streammon.preview.streams.compose import Moment
-from streammon.preview.streams.encoder import Coded, Encoder, Thinning, Timeline
+from streammon.preview.streams.encoder import Coded, Encoder, RtpClock, Thinning
 
-UNTAKEN_PICTURES = 8
+MAX_UNREAD_PICTURES = 8
 """Back-pressure: the encoder skips pictures while so many encoded ones wait for the event loop.
 
 Skipping before encoding keeps the stream decodable without a new keyframe.
@@ -103,7 +103,7 @@ class SharedStream(Generic[T]):
         self._wake = threading.Event()
         self._key_wanted = threading.Event()
         self._stopping = threading.Event()
-        self._room = threading.BoundedSemaphore(UNTAKEN_PICTURES)
+        self._room = threading.BoundedSemaphore(MAX_UNREAD_PICTURES)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -152,7 +152,7 @@ class SharedStream(Generic[T]):
                 self._call(self._end)
 
     def _encode_until_stopped(self) -> None:
-        timeline, thinning = Timeline(), Thinning(self._encoder.fps)
+        clock, thinning = RtpClock(), Thinning(self._encoder.fps)
         shown: Moment | None = None
         while True:
             repeat = not self._wake.wait(REPEAT_S)
@@ -163,7 +163,7 @@ class SharedStream(Generic[T]):
             is_new = moment is not None and (shown is None or moment.picture is not shown.picture)
             if moment is None or not (is_new or key or repeat):
                 continue
-            ticks = timeline.ticks(moment.stream_time_s, time.monotonic())
+            ticks = clock.ticks(moment.stream_time_s, time.monotonic())
             if not (thinning.keeps(ticks) or key) or not self._room.acquire(blocking=False):
                 continue
             self._key_wanted.clear()

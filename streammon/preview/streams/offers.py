@@ -14,7 +14,7 @@ MAX_SECTIONS = 8
 MAX_CANDIDATES = 64
 """Limit of ICE candidates, since each causes several connectivity checks."""
 
-NONSENSE = (ValueError, AssertionError, AttributeError, TypeError, LookupError, RuntimeError, StopIteration)
+INVALID_SDP_ERRORS = (ValueError, AssertionError, AttributeError, TypeError, LookupError, RuntimeError, StopIteration)
 """Exceptions that aiortc raises for invalid SDP."""
 
 _LEFT_OUT = re.compile(r"a=(?:end-of-candidates|candidate:.*\.local .*)")
@@ -51,7 +51,7 @@ def checked_offer(sdp: str) -> str:
     kept = "\r\n".join(lines) + "\r\n"
     try:
         offer = SessionDescription.parse(kept)
-    except NONSENSE:
+    except INVALID_SDP_ERRORS:
         raise BadOfferError("not an SDP offer") from None
     if len(offer.media) > MAX_SECTIONS:
         raise BadOfferError(f"more than {MAX_SECTIONS} media sections")

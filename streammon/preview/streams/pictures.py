@@ -124,7 +124,7 @@ class LivePictures:
         key = (camera, stream, coding)
         if key not in self._shared:
             self._shared[key] = self._new_shared(key)
-            self._tell_watched(camera)
+            self._update_watched(camera)
         return self._shared[key].join()
 
     def leave(self, camera: str, stream: str, coding: Coding, viewer: Viewer[Any]) -> SharedStream[Any] | None:
@@ -175,7 +175,7 @@ class LivePictures:
     def _forget(self, key: tuple[str, str, Coding], shared: SharedStream[Any]) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
-            self._tell_watched(key[0])
+            self._update_watched(key[0])
 
-    def _tell_watched(self, camera: str) -> None:
+    def _update_watched(self, camera: str) -> None:
         self._cameras[camera].watched = tuple(shared for key, shared in self._shared.items() if key[0] == camera)

@@ -22,7 +22,7 @@ def still_routes(pictures: LivePictures) -> list[web.AbstractRouteDef]:
     stills = Stills(pictures)
     return [
         web.get("/snapshot/{camera}.jpg", stills.snapshot),
-        web.get("/mjpeg/{camera}", stills.motion, allow_head=False),
+        web.get("/mjpeg/{camera}", stills.mjpeg, allow_head=False),
     ]
 
 
@@ -45,7 +45,7 @@ class Stills:
             raise _not_now("no picture yet")
         return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
 
-    async def motion(self, request: web.Request) -> web.StreamResponse:
+    async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """Respond with an MJPEG stream until the client disconnects or stops reading."""
         camera, stream = self._asked(request)
         if self._viewers >= MAX_VIEWERS:

@@ -16,7 +16,7 @@ from streammon.preview.streams.encoder import H264Packet
 from streammon.preview.streams.fanout import Viewer
 from streammon.preview.streams.ice import candidates_of, host_addresses, rtc_configuration
 from streammon.preview.streams.offers import (
-    NONSENSE,
+    INVALID_SDP_ERRORS,
     BadOfferError,
     UnanswerableOfferError,
     checked_offer,
@@ -62,7 +62,7 @@ class ViewerTrack(MediaStreamTrack):
         return packet
 
 
-class Session:
+class WhepSession:
     """WebRTC session of one viewer.
 
     Args:
@@ -122,7 +122,7 @@ class Session:
             await peer.setLocalDescription(await peer.createAnswer())
         except (OperationError, InvalidAccessError) as error:
             raise UnanswerableOfferError("no codec in common") from error
-        except (InvalidStateError, *NONSENSE) as error:
+        except (InvalidStateError, *INVALID_SDP_ERRORS) as error:
             raise BadOfferError("not an SDP offer") from error
         return peer.localDescription.sdp
 
@@ -158,7 +158,7 @@ class WhepSessions:
         self._pictures = pictures
         self._origins = canonical_origins(preview)
         self._tasks = Tasks()
-        self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
+        self._sessions: dict[str, tuple[WhepSession, asyncio.Task[None]]] = {}
         self._closing = False
 
     @property
@@ -196,10 +196,10 @@ class WhepSessions:
         if request.content_type != SDP:
             raise web.HTTPUnsupportedMediaType(text=f"the offer must be {SDP}", headers={"Accept-Post": SDP})
         try:
-            offer = checked_offer(await body_of(request))
+            offer = checked_offer(await read_offer(request))
             if self._closing or self.count >= MAX_SESSIONS:
                 raise web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": str(RETRY_AFTER_S)})
-            session_id, answer = await self._begin(Session(self._pictures, camera, stream), offer)
+            session_id, answer = await self._begin(WhepSession(self._pictures, camera, stream), offer)
         except BadOfferError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except UnanswerableOfferError as error:
@@ -211,7 +211,7 @@ class WhepSessions:
                 response.headers.add("Link", f'<{server.urls}>; rel="ice-server"')
         return response
 
-    async def _begin(self, session: Session, offer: str) -> tuple[str, str]:
+    async def _begin(self, session: WhepSession, offer: str) -> tuple[str, str]:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = self._tasks.start_nowait(session.serve(self, offer, answer), name="a viewer's session")
         self._sessions[session.id] = session, task
@@ -228,7 +228,7 @@ class WhepSessions:
         self._session_of(request)
         raise web.HTTPMethodNotAllowed("PATCH", ["DELETE", "OPTIONS"])  # no trickle ICE, see `checked_offer`
 
-    def _session_of(self, request: web.Request) -> tuple[Session, asyncio.Task[None]]:
+    def _session_of(self, request: web.Request) -> tuple[WhepSession, asyncio.Task[None]]:
         found = self._sessions.get(request.match_info["id"])
         if found is None:
             raise web.HTTPNotFound(text="no such session")
@@ -267,7 +267,7 @@ class WhepSessions:
         return answered
 
 
-async def body_of(request: web.Request) -> str:
+async def read_offer(request: web.Request) -> str:
     """Text of an offer's body, limited in size and time.
 
     Raises:

@@ -208,7 +208,7 @@ def test_a_foreign_database_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 def test_two_processes_can_t_share_a_spool(tmp_path: Path) -> None:
-    with Spool(tmp_path / "spool", 10), pytest.raises(StorageError, match="another process holds it"):
+    with Spool(tmp_path / "spool", 10), pytest.raises(StorageError, match="another process has locked it"):
         Spool(tmp_path / "spool", 10)
 
 

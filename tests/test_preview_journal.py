@@ -147,7 +147,7 @@ def test_alerts_of_before_are_shown_as_ended_and_without_pictures(tmp_path: Path
         assert (newest["pictures"], newest["frames"], newest["size"]) == (0, 0, None)
         assert await site.post("/api/alerts/killed/normal") == (
             409,
-            {"error": "none of this alert's frames is kept any more"},
+            {"error": "this alert's frames have been discarded"},
         )
         assert (await site.post("/api/alerts/killed/acknowledge"))[0] == 200
         site.send(online("lobby"))
@@ -263,9 +263,9 @@ def test_no_name_of_an_alert_or_a_scene_leads_out_of_the_scenes(tmp_path: Path, 
     scenes = tmp_path / "scenes"
     (scenes / "gate").mkdir(parents=True)
     for scene, clip in (("lobby", name), (name, "a")):
-        with pytest.raises(StorageError, match="is no file name"):
+        with pytest.raises(StorageError, match="can't be used as a file name"):
             keep_as_normal(scenes, scene, clip, [Still(b"jpeg", 0.0)])
-        with pytest.raises(StorageError, match="is no file name"):
+        with pytest.raises(StorageError, match="can't be used as a file name"):
             remove_from_normal(scenes, scene, clip)
     assert [path.name for path in tmp_path.rglob("*")] == ["scenes", "gate"]
 
@@ -321,7 +321,7 @@ def test_an_alert_without_pictures_says_so(tmp_path: Path) -> None:
         async with site.client.get("/api/alerts/a/picture.jpg") as answer:
             assert (answer.status, await answer.json()) == (404, {"error": "this alert has no such picture"})
         status, answer = await site.post("/api/alerts/a/normal")
-        assert (status, answer) == (409, {"error": "none of this alert's frames is kept any more"})
+        assert (status, answer) == (409, {"error": "this alert's frames have been discarded"})
 
     in_a_site(tmp_path, scenario)
 

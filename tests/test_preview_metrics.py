@@ -85,12 +85,12 @@ def test_latency_is_the_time_from_capture_to_score_of_what_plays_at_its_own_pace
     for age_s in (0.12, 0.12, 1.2, -5.0):  # the last: the clock was set back meanwhile
         for name in values:
             metrics.on_event(scored(name, age_s))
-    values = samples(metrics.exposition("")[0].decode())
+    exposed = samples(metrics.exposition("")[0].decode())
     for name in ("live", "file"):
-        buckets = [values["streammon_latency_seconds_bucket", name, edge] for edge in ("0.02", "0.1", "0.3", "1.5")]
+        buckets = [exposed["streammon_latency_seconds_bucket", name, edge] for edge in ("0.02", "0.1", "0.3", "1.5")]
         assert buckets == [1, 1, 3, 4]
-        assert values["streammon_latency_seconds_sum", name] == pytest.approx(1.44, abs=0.05)
-    assert ("streammon_latency_seconds_count", "fast") not in values
+        assert exposed["streammon_latency_seconds_sum", name] == pytest.approx(1.44, abs=0.05)
+    assert ("streammon_latency_seconds_count", "fast") not in exposed
 
 
 def test_alerts_that_are_over_are_counted_by_the_channel_of_their_peak(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_is_no_request_gets_one_line_and_no_more(guarded: Site, request_byt
         except ConnectionResetError:  # it hung up on what was still on its way
             return
     assert response.startswith("HTTP/1.0 400 Bad Request")
-    assert response.endswith('{"error": "no valid request"}')
+    assert response.endswith('{"error": "invalid HTTP request"}')
     assert "Server: streammon\r\n" in response
     assert_nothing_given_away(response)
 

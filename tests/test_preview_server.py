@@ -102,15 +102,15 @@ def _missing(folder: Path) -> dict[str, Path]:
     [
         (
             _swapped,
-            "preview.tls_key: {0}/other.key is not the key of {0}/site.crt; give the two that were made together",
+            "preview.tls_key: {0}/other.key is not the key of {0}/site.crt; give the key of this certificate",
         ),
         (_encrypted, "preview.tls_key: {0}/site.key is encrypted; give a key without a password"),
         (
             _garbage,
-            "preview.tls_certificate: {0}/site.crt holds no usable certificate; give a certificate and its chain as"
+            "preview.tls_certificate: {0}/site.crt contains no valid certificate; give a certificate and its chain as"
             " PEM",
         ),
-        (_keyless, "preview.tls_key: {0}/site.crt holds no usable key; give a private key as PEM"),
+        (_keyless, "preview.tls_key: {0}/site.crt contains no valid private key; give a private key as PEM"),
         (
             _missing,
             "preview.tls_certificate: {0}/no.crt can't be read (no such file or directory); name a readable PEM file",
@@ -134,7 +134,7 @@ def test_a_taken_port_ends_run_with_one_line_before_anything_else_starts(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = command("run", clip, "--preview", f"127.0.0.1:{port}", "--log-json")
-    remedy = "end who has it, or choose another; 0 picks a free one"
+    remedy = "stop the process that uses it, or choose another port; 0 picks a free one"
     assert ended.complaint == f"preview.port: port {port} of 127.0.0.1 is taken; {remedy}"
     assert ended.stdout == ""
     assert not list(tmp_path.glob("*.spool.sqlite*"))

@@ -100,11 +100,11 @@ def fault_of(error: BaseException, address: str) -> Fault:
         case faults.ReadOnlyError():
             return Fault(f"{address} is a read-only replica", "set redis.url to its primary")
         case faults.NoPermissionError():
-            return Fault(f"{address} forbids it ({error})", "give this user the permission")
+            return Fault(f"{address} denies the command ({error})", "give this user the permission")
         case faults.InvalidResponse():
             return Fault(f"what answers at {address} is not Redis", "check host and port in redis.url")
         case faults.ResponseError():
-            return Fault(f"{address} refuses it ({error})", "see that server's log")
+            return Fault(f"{address} rejects the command ({error})", "see the log of that server")
         case TimeoutError() | faults.TimeoutError():
             return Fault(f"no answer from {address}", ADDRESS_REMEDY)
     return _socket_fault(error if isinstance(error, OSError) else cause, address)

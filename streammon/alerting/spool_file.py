@@ -20,6 +20,7 @@ SCHEMA = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT};
 """
+ANOTHER_FILE = "set alerting.spool to another file"
 WRITE_REMEDY = "check the folder's permissions and free space"
 
 
@@ -31,9 +32,7 @@ def open_spool_file(path: Path) -> sqlite3.Connection:
     """
     where = f"spool {path}"
     if not path.parent.is_dir():
-        raise StorageError(
-            where, f"there is no folder {path.parent}", "make it, or set alerting.spool to another file"
-        )
+        raise StorageError(where, f"there is no folder {path.parent}", f"make it, or {ANOTHER_FILE}")
     if path.is_dir():
         raise StorageError(where, "it is a folder", "set alerting.spool to a file")
     try:
@@ -45,9 +44,11 @@ def open_spool_file(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         database.close()
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StorageError(where, "another process holds it", "end that one, or give this one its own") from None
+            raise StorageError(
+                where, "another process has locked it", f"stop that process, or {ANOTHER_FILE}"
+            ) from None
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
-            raise StorageError(where, "it is not a spool", "set alerting.spool to another file") from None
+            raise StorageError(where, "it is not a spool", ANOTHER_FILE) from None
         raise StorageError(where, f"it can't be written ({failure_reason(error)})", WRITE_REMEDY) from None
     except StorageError:
         database.close()
@@ -66,12 +67,10 @@ def _claim(database: sqlite3.Connection, where: str) -> None:
     if (owner, tables) == (0, 0):
         database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
     elif owner != APPLICATION_ID:
-        raise StorageError(where, "it is another program's database", "set alerting.spool to another file")
+        raise StorageError(where, "it is another program's database", ANOTHER_FILE)
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version != FORMAT:
-        raise StorageError(
-            where, f"its format is {version}, this streammon writes {FORMAT}", "set alerting.spool to another file"
-        )
+        raise StorageError(where, f"its format is {version}, this streammon writes {FORMAT}", ANOTHER_FILE)
     database.execute("PRAGMA journal_mode = WAL")
     # NORMAL survives a killed process; FULL would also survive a power cut, but sync the disk for every message.
     database.execute("PRAGMA synchronous = NORMAL")

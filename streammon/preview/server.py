@@ -183,7 +183,9 @@ async def _listening_socket(preview: PreviewConfig) -> socket.socket:
 def _port_error(preview: PreviewConfig, error: OSError) -> ConfigError:
     if error.errno == errno.EADDRINUSE:
         problem = f"port {preview.port} of {preview.host} is taken"
-        return ConfigError("preview.port", problem, "end who has it, or choose another; 0 picks a free one")
+        return ConfigError(
+            "preview.port", problem, "stop the process that uses it, or choose another port; 0 picks a free one"
+        )
     if error.errno == errno.EACCES:
         problem = f"port {preview.port} needs more rights than this user has"
         return ConfigError("preview.port", problem, "choose one from 1024 on")

@@ -83,7 +83,7 @@ class BoardApi:
             if entry.is_open:
                 raise _refusal(web.HTTPConflict, "this alert is still open; wait for its end")
             if not entry.frames:
-                raise _refusal(web.HTTPConflict, "none of this alert's frames is kept any more")
+                raise _refusal(web.HTTPConflict, "this alert's frames have been discarded")
         return await self._judged(entry, self._journal.call_normal)
 
     async def _real(self, request: web.Request) -> web.Response:

@@ -94,7 +94,9 @@ def _places(scenes: Path, scene: str, clip: str) -> tuple[Path, Path]:
     """
     for name in (scene, clip):
         if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
-            raise StorageError("normal footage", "a scene's or an alert's name is no file name", "rename the scene")
+            raise StorageError(
+                "normal footage", "a scene or alert name can't be used as a file name", "rename the scene"
+            )
     folder = scenes / scene / FOLDER
     return folder / clip, folder / f".{clip}.{os.getpid()}"
 

@@ -68,14 +68,14 @@ class Access:
         self._require_known_host(request)
         self._require_own_origin(request)
         if not self._is_open(request) and await self._user(request) is None:
-            raise Refusal(401, "log in, or send the token", self._challenge(request))
+            raise Refusal(401, "log in or send the token", self._challenge(request))
         await _read_body(request)
         return await handler(request)
 
     def _require_known_host(self, request: web.Request) -> None:
         """Refuse an unknown Host on loopback: a page's own name could resolve to this machine (DNS rebinding)."""
         if is_loopback(self._preview.host) and _host(f"//{request.host}") not in self._names:
-            raise Refusal(421, "this name is not served here; preview.allow_origins can name it")
+            raise Refusal(421, "unknown Host header; add it to preview.allow_origins")
 
     def _require_own_origin(self, request: web.Request) -> None:
         """Refuse changes requested by another site's page (CSRF); browsers already prevent it from reading."""
@@ -83,7 +83,7 @@ class Access:
         if request.method in SAFE_METHODS or not origin or is_own_origin(origin, request.host):
             return
         if canonical_origin(origin) not in self._origins:
-            raise Refusal(403, "another site's page may not do this; preview.allow_origins can name it")
+            raise Refusal(403, "cross-origin request refused; add the origin to preview.allow_origins")
 
     def _is_open(self, request: web.Request) -> bool:
         if not self._preview.is_guarded:

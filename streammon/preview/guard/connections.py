@@ -118,8 +118,8 @@ class BoundedHandler(web.RequestHandler):
         if status >= 500:
             log.error("preview: a request failed (%s)", type(exc).__name__, exc_info=exc)
         if request.writer.output_size > 0:  # a part of a response has been sent
-            raise ConnectionError("the answer broke off")
-        answer = error_answer(status, "no valid request" if status < 500 else "internal error")
+            raise ConnectionError("the response was cut off")
+        answer = error_answer(status, "invalid HTTP request" if status < 500 else "internal error")
         add_security_headers("", answer)
         answer.force_close()
         return answer

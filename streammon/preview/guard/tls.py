@@ -29,7 +29,7 @@ def tls_context(preview: PreviewConfig) -> ssl.SSLContext | None:
 
 def _no_password() -> str:
     """Password callback that raises, instead of a prompt on the terminal."""
-    raise ValueError("it wants a password")
+    raise ValueError("the key is encrypted")
 
 
 def _require_readable(key: str, path: Path) -> None:
@@ -46,10 +46,12 @@ def _tls_error(preview: PreviewConfig, error: Exception) -> ConfigError:
         return ConfigError("preview.tls_key", f"{preview.tls_key} is encrypted", "give a key without a password")
     if reason == "KEY_VALUES_MISMATCH":
         found = f"{preview.tls_key} is not the key of {preview.tls_certificate}"
-        return ConfigError("preview.tls_key", found, "give the two that were made together")
+        return ConfigError("preview.tls_key", found, "give the key of this certificate")
     if _has_certificate(preview.tls_certificate):
-        return ConfigError("preview.tls_key", f"{preview.tls_key} holds no usable key", "give a private key as PEM")
-    found = f"{preview.tls_certificate} holds no usable certificate"
+        return ConfigError(
+            "preview.tls_key", f"{preview.tls_key} contains no valid private key", "give a private key as PEM"
+        )
+    found = f"{preview.tls_certificate} contains no valid certificate"
     return ConfigError("preview.tls_certificate", found, "give a certificate and its chain as PEM")
 
 

@@ -13,7 +13,6 @@ from prometheus_client.metrics_core import Metric
 from streammon.config import Config
 from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, ScoredFrame
 
-CLOSED_WORDS = "Alerts closed, by the evidence that spoke loudest at their peak"
 LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 
 
@@ -72,7 +71,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             "streammon_latency_seconds",
-            "Time from the moment a frame was decoded until its score was there",
+            "Time from the decoding of a frame to its score",
             ["camera"],
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
@@ -114,9 +113,9 @@ class Metrics:
         rows: dict[str, tuple[str, Callable[[CameraFigures], int]]] = {
             "frames_read": ("Frames decoded", lambda f: f.decoded),
             "frames_scored": ("Frames scored or learned from", lambda f: f.scored),
-            "frames_dropped": ("Frames a newer one replaced before they were scored", lambda f: f.dropped),
+            "frames_dropped": ("Frames replaced by a newer one before they were scored", lambda f: f.dropped),
             "frames_corrupt": ("Frames dropped as damaged", lambda f: f.corrupt),
-            "camera_connections": ("Connections that gave frames", lambda f: f.connections),
+            "camera_connections": ("Connections that delivered frames", lambda f: f.connections),
             "alerts_opened": ("Alerts opened", lambda f: f.alerts),
         }
         for name, (words, value) in rows.items():
@@ -124,7 +123,8 @@ class Metrics:
             for camera, figures in self._figures.items():
                 family.add_metric([camera], value(figures))
             yield family
-        closed = CounterMetricFamily("streammon_alerts_closed", CLOSED_WORDS, labels=["camera", "channel"])
+        words = "Alerts closed, by the channel that contributed most at the peak"
+        closed = CounterMetricFamily("streammon_alerts_closed", words, labels=["camera", "channel"])
         for camera in self._figures:
             for channel in Channel:  # channels without alerts too: a rate needs their zero
                 closed.add_metric([camera, channel.value], self._closed[camera, channel])
@@ -142,10 +142,10 @@ class Metrics:
         rows: dict[str, tuple[str, Callable[[CameraFigures], float | None]]] = {
             "camera_state_since_seconds": ("Unix time at which the state began", lambda f: f.status.since_s),
             "camera_retry_seconds": ("Wait before the planned next attempt", lambda f: f.status.retry_in_s),
-            "camera_learning_ratio": ("How much of its scene is learned", lambda f: f.status.progress),
+            "camera_learning_ratio": ("Share of the scene that is learned", lambda f: f.status.progress),
             "camera_read_fps": ("Frames decoded a second, lately", lambda f: f.fps_read),
             "camera_scored_fps": ("Frames scored a second, lately", lambda f: f.fps_scored),
-            "camera_score": ("Latest frame score: a distance (padim) or surprise (motion)", lambda f: f.score),
+            "camera_score": ("Latest frame score", lambda f: f.score),
             "camera_level": ("Latest level: -log10 of the false alarms a day", lambda f: f.level),
             "alert_open": ("1 while an alert is open", lambda f: float(f.alert_open)),
         }
@@ -162,9 +162,7 @@ class Metrics:
         yield GaugeMetricFamily("streammon_unread_frames", "Frames that wait for the scorer", gauges.unread_frames())
         waiting = gauges.spooled_alerts()
         yield GaugeMetricFamily("streammon_spool_waiting", "Alert messages that Redis doesn't have yet", waiting)
-        yield GaugeMetricFamily(
-            "streammon_redis_online", "1 while Redis takes what is published", gauges.redis_online()
-        )
+        yield GaugeMetricFamily("streammon_redis_online", "1 while Redis is online", gauges.redis_online())
         viewers = GaugeMetricFamily("streammon_viewers", "Viewers of a live stream", labels=["camera", "stream"])
         for (camera, stream), count in self._viewers().items():
             viewers.add_metric([camera, stream], count)
@@ -173,4 +171,5 @@ class Metrics:
         yield CounterMetricFamily("streammon_login_failures", "Wrong passwords and tokens", failures)
         device_bytes = gauges.device_memory_bytes()
         if device_bytes is not None:
-            yield GaugeMetricFamily("streammon_device_memory_bytes", "What torch holds of the device", device_bytes)
+            words = "Accelerator memory reserved by torch, in bytes"
+            yield GaugeMetricFamily("streammon_device_memory_bytes", words, device_bytes)

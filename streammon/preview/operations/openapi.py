@@ -30,18 +30,26 @@ _ALERT_FIELDS: dict[str, Operation] = {
     "closed_s": _MAYBE_TIME,
     "level": _NUMBER,
     "peak_level": _NUMBER,
-    "channel": {"type": "string", "enum": list(Channel), "description": "the evidence that spoke loudest so far"},
+    "channel": {
+        "type": "string",
+        "enum": list(Channel),
+        "description": "channel that contributes most to the peak score",
+    },
     "reason": {"type": "string", "enum": [each.reason for each in Channel], "description": "the channel in words"},
-    "basis_s": _NUMBER | {"description": "seconds of normal footage that peak_level rests on; 0 where unknown"},
+    "basis_s": _NUMBER | {"description": "seconds of normal footage behind peak_level; 0 if unknown"},
     "provisional": {"type": "boolean", "description": "the configured rate is rarer than once in basis_s"},
     "size": {"type": ["array", "null"], "items": _COUNT, "description": "width and height of the camera's picture"},
-    "boxes": _BOXES | {"description": "x, y, width, height of each abnormal region at its peak"},
-    "boxes_now": _BOXES | {"description": "the same now; empty once it is closed"},
-    "pictures": _COUNT | {"description": "version of its pictures; 0 while there are none"},
+    "boxes": _BOXES | {"description": "x, y, width, height of each abnormal region at the alert's peak"},
+    "boxes_now": _BOXES | {"description": "the same for the latest frame; empty once the alert is closed"},
+    "pictures": _COUNT | {"description": "version of the alert's pictures; 0 while there are none"},
     "acknowledged_s": _MAYBE_TIME,
-    "frames": _COUNT | {"description": "frames kept, in case it is called normal"},
-    "verdict": {"type": ["string", "null"], "enum": ["normal", "real", None], "description": "what somebody said"},
-    "normal_frames": {"type": ["integer", "null"], "description": "frames kept as normal footage"},
+    "frames": _COUNT | {"description": "frames in memory, which the verdict normal saves as normal footage"},
+    "verdict": {
+        "type": ["string", "null"],
+        "enum": ["normal", "real", None],
+        "description": "latest verdict of a person",
+    },
+    "normal_frames": {"type": ["integer", "null"], "description": "frames saved by the verdict normal"},
 }
 _ALERT = {"$ref": "#/components/schemas/Alert"}
 _ALERTS = {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array", "items": _ALERT}}}
@@ -49,7 +57,7 @@ _CAMERA_FIELDS: dict[str, Operation] = {
     "name": {"type": "string"},
     "state": {"type": "string", "enum": list(CameraState)},
     "level": _MAYBE_NUMBER | {"description": "of the newest scored frame"},
-    "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage that its level rests on; 0 where unknown"},
+    "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage behind the level; 0 if unknown"},
 }
 _CAMERAS = {
     "type": "object",
@@ -59,7 +67,7 @@ _CAMERAS = {
             "type": "array",
             "items": {"type": "object", "required": list(_CAMERA_FIELDS), "properties": _CAMERA_FIELDS},
         },
-        "asked_s": _NUMBER | {"description": "one false alarm in so many seconds is asked for"},
+        "asked_s": _NUMBER | {"description": "seconds per false alarm at the configured rate"},
     },
 }
 _LOG_IN = {
@@ -108,18 +116,18 @@ def _logins() -> dict[str, Any]:
     body = {"required": True, "content": {"application/json": {"schema": _LOG_IN}}}
     return {
         "/login": {
-            "get": _open(_answers("how one logs in, and who is")),
-            "post": _open({"204": _said("a session's cookie"), **_errors(400, 401, 429)}) | {"requestBody": body},
+            "get": _open(_answers("available log-in methods, and the user of the session")),
+            "post": _open({"204": _response("a session's cookie"), **_errors(400, 401, 429)}) | {"requestBody": body},
         },
-        "/logout": {"post": _guarded({"204": _said("the session is over")})},
+        "/logout": {"post": _guarded({"204": _response("the session has ended")})},
     }
 
 
 def _operations() -> dict[str, Any]:
-    unready = {"503": {"description": "none is", "content": {"application/json": {"schema": _OBJECT}}}}
+    unready = {"503": {"description": "no camera is online", "content": {"application/json": {"schema": _OBJECT}}}}
     return {
-        "/healthz": {"get": _open(_answers("it is alive"))},
-        "/readyz": {"get": _guarded(_answers("at least one camera is watched") | unready)},
+        "/healthz": {"get": _open(_answers("the event loop runs"))},
+        "/readyz": {"get": _guarded(_answers("at least one camera is online") | unready)},
         "/metrics": {"get": _guarded(_answers("Prometheus metrics", "text/plain"))},
         "/api/openapi.json": {"get": _guarded(_answers("this description"))},
     }
@@ -132,37 +140,40 @@ def _board() -> dict[str, Any]:
         "/api/cameras": {"get": _guarded(_gives(_CAMERAS, "cameras, states, scores of the last minutes"))},
         "/api/alerts": {"get": _guarded(_gives(_ALERTS, "the newest alerts", 400), _LIMIT)},
         f"{alert}/picture.jpg": {
-            "get": _guarded(_answers("the picture at its peak", "image/jpeg", 400, 404), _ID, _STREAM)
+            "get": _guarded(_answers("the picture at the alert's peak", "image/jpeg", 400, 404), _ID, _STREAM)
         },
-        f"{alert}/acknowledge": {"post": _guarded(_gives(_ALERT, "it is seen", 403, 404), _ID, _OWN_PAGE)},
+        f"{alert}/acknowledge": {
+            "post": _guarded(_gives(_ALERT, "the acknowledged alert", 403, 404), _ID, _OWN_PAGE)
+        },
         f"{alert}/normal": {
             "post": _guarded(
-                _gives(_ALERT, "its frames are kept as normal footage", 403, 404, 409, 507),
+                _gives(_ALERT, "the alert, its frames saved as normal footage", 403, 404, 409, 507),
                 _ID,
                 _OWN_PAGE,
             )
         },
         f"{alert}/real": {
             "post": _guarded(
-                _gives(_ALERT, "it was real; its frames are no normal footage", 403, 404, 507), _ID, _OWN_PAGE
+                _gives(_ALERT, "the alert, its frames removed from normal footage", 403, 404, 507), _ID, _OWN_PAGE
             )
         },
     }
 
 
 def _streams() -> dict[str, Any]:
-    answer = {"201": {"description": "an answer; Location names the session", "content": _SDP}}
+    answer = {"201": {"description": "the SDP answer; Location is the URL of the session", "content": _SDP}}
     offer = {"requestBody": {"required": True, "content": _SDP}}
-    gone, asked = {"200": _said("it is over"), **_errors(404)}, {"204": _said("what is allowed")}
+    ended = {"200": _response("the session has ended"), **_errors(404)}
+    allowed = {"204": _response("allowed methods and headers")}
     return {
         "/whep/{camera}": {
             "post": _guarded(answer | _errors(400, 404, 406, 408, 413, 415, 503), _CAMERA, _STREAM) | offer,
-            "options": _guarded(asked, _CAMERA),
+            "options": _guarded(allowed, _CAMERA),
         },
         "/whep/session/{id}": {
-            "delete": _guarded(gone, _ID),
+            "delete": _guarded(ended, _ID),
             "patch": _guarded(_errors(404, 405), _ID),
-            "options": _guarded(asked, _ID),
+            "options": _guarded(allowed, _ID),
         },
         "/snapshot/{camera}.jpg": {
             "get": _guarded(_answers("one picture", "image/jpeg", 404, 503), _CAMERA, _STREAM)
@@ -194,9 +205,9 @@ def _answers(what: str, content_type: str = "application/json", *errors: int) ->
 
 
 def _errors(*statuses: int) -> Operation:
-    said = {"content": {"application/json": {"schema": _ERROR}}}
-    return {str(status): _said("refused") | said for status in statuses}
+    body = {"content": {"application/json": {"schema": _ERROR}}}
+    return {str(status): _response("refused") | body for status in statuses}
 
 
-def _said(what: str) -> Operation:
+def _response(what: str) -> Operation:
     return {"description": what}

@@ -62,7 +62,7 @@ def checked_offer(sdp: str) -> str:
         if not (ice and ice.usernameFragment and ice.password and dtls and dtls.fingerprints):
             raise BadOfferError("no ICE user, password, or DTLS fingerprint")
     if video[0].direction not in ("recvonly", "sendrecv"):
-        raise UnanswerableOfferError("its video receives nothing")
+        raise UnanswerableOfferError("the video section must be recvonly or sendrecv")
     if not any(codec.name.lower() == "h264" for codec in video[0].rtp.codecs):
         raise UnanswerableOfferError("no H.264 in the offer")
     return kept

@@ -134,6 +134,6 @@ def test_a_watcher_reports_an_alert_that_it_can_not_read_and_goes_on() -> None:
     figures: dict[str, CameraFigures] = {}
     unknown = json.loads(alert_json(ALERT, "key")) | {"channel": "smell"}
     assert update_figures(figures, unknown) == Notice(
-        "camera 'lobby': this is no alert message of version 1 ('smell' is not a valid Channel)"
+        "camera 'lobby': not an alert message of version 1 ('smell' is not a valid Channel)"
     )
     assert not figures["lobby"].alert_open

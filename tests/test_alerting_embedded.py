@@ -136,7 +136,7 @@ def test_the_file_shrinks_once_it_has_grown(folder: Path) -> None:
 def test_a_second_monitor_on_the_folder_is_refused(folder: Path) -> None:
     with embedded(folder) as url:
         assert refusal_of(folder) == (
-            f"redis folder {folder}: another monitor uses it; end that one, or set redis.folder to another folder"
+            f"redis folder {folder}: another monitor uses it; stop it, or set redis.folder to another folder"
         )
         with redis_client.Redis.from_url(url) as client:
             assert client.ping()

@@ -164,7 +164,7 @@ def test_an_alert_message_of_before_there_was_a_basis_rests_on_nothing_that_is_k
 @pytest.mark.parametrize("channel", ["smell", "", "SPEED", None, 3, ["speed"]])
 def test_a_channel_that_does_not_exist_is_refused(channel: object) -> None:
     message = json.loads(alert_json(ALERT, "key")) | {"channel": channel}
-    with pytest.raises(ValueError, match=r"^this is no alert message of version 1 \(.* is not a valid Channel\)$"):
+    with pytest.raises(ValueError, match=r"^not an alert message of version 1 \(.* is not a valid Channel\)$"):
         alert_from_json(json.dumps(message))
 
 

@@ -849,9 +849,7 @@ def test_a_folder_that_the_embedded_redis_can_not_use_is_refused(watching: Calla
 def test_a_folder_that_another_monitor_uses_is_refused(
     watching: Callable[..., str], command: Command, lobby: Path
 ) -> None:
-    complaint = (
-        "redis folder alerts.valkey: another monitor uses it; end that one, or set redis.folder to another folder"
-    )
+    complaint = "redis folder alerts.valkey: another monitor uses it; stop it, or set redis.folder to another folder"
     with embedded(Path("alerts.valkey")):
         assert watching() == complaint
         assert command("run", "clip.mp4", "--scene", "lobby", "--scenes", lobby.parent).complaint == complaint

@@ -22,7 +22,7 @@ from streammon.preview.server import Preview
 from streammon.records import CameraState, Channel, Verdict
 
 PASSWORD = "correct horse battery"
-PROVISIONAL = "provisional: rests on 2 hours of normal footage, 1 day is asked for"
+PROVISIONAL = "provisional: calibrated on 2 hours of normal footage, the configured rate needs 1 day"
 LONGEST = max(Channel, key=lambda channel: len(channel.reason))
 
 # The mean colour of a part of a camera's screen as it is seen: every layer drawn over the one before.
@@ -175,7 +175,7 @@ def test_an_alert_comes_into_the_feed_and_can_be_called_normal(tmp_path: Path) -
         await assert_reason_in_the_large_view(page, "moves too fast here")
         await page.until("!document.querySelector('.card .normal').disabled")
         await page.evaluate("document.querySelector('.card .normal').click()")
-        await page.until("document.querySelector('.card .outcome').textContent.endsWith('kept for the next fit')")
+        await page.until("document.querySelector('.card .outcome').textContent.endsWith('saved for the next fit')")
         await assert_verdict_can_be_changed(room, tmp_path / "yard" / "normal" / "0192f00a")
         room.assert_clean()
 
@@ -193,15 +193,15 @@ async def assert_verdict_can_be_changed(room: Room, clip: Path) -> None:
         room.page,
         "[...document.querySelectorAll('.card .normal, .card .real')].map((each) => each.innerText)",
     )
-    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    assert await page.evaluate(said) == ["Saved as normal", "Was real"]
     assert names_in(clip.parent) == [clip.name]
     await page.evaluate("document.querySelector('.card .real').click()")
-    await page.until("document.querySelector('.card .real').textContent === 'Called real'")
-    assert await page.evaluate(said) == ["This was normal", "Called real"]
+    await page.until("document.querySelector('.card .real').textContent === 'Marked as real'")
+    assert await page.evaluate(said) == ["This was normal", "Marked as real"]
     assert names_in(clip.parent) == []
     await page.evaluate("document.querySelector('.card .normal').click()")
-    await page.until("document.querySelector('.card .normal').textContent === 'Kept as normal'")
-    assert await page.evaluate(said) == ["Kept as normal", "Was real"]
+    await page.until("document.querySelector('.card .normal').textContent === 'Saved as normal'")
+    assert await page.evaluate(said) == ["Saved as normal", "Was real"]
     assert [verdict.normal for verdict in room.verdicts] == [True, False, True]
 
 
@@ -220,11 +220,11 @@ def test_cameras_and_alerts_show_their_footage_and_whether_it_is_too_short_for_t
         await page.until(f"{tile}?.textContent === '{PROVISIONAL}'")
         assert await page.evaluate(f"{tile}.hasAttribute('data-provisional')")
         room.painted.basis_s = 36 * 3600.0
-        await page.until(f"{tile}.textContent === 'rests on 36 hours of normal footage'")
+        await page.until(f"{tile}.textContent === 'calibrated on 36 hours of normal footage'")
         assert not await page.evaluate(f"{tile}.hasAttribute('data-provisional')")
         await page.evaluate("document.querySelector('[data-camera=gate] .open').click()")
         large = "document.querySelector('#large .basis')"
-        await page.until(f"{large}?.textContent === 'rests on 36 hours of normal footage'")
+        await page.until(f"{large}?.textContent === 'calibrated on 36 hours of normal footage'")
         await page.press("Escape")
         room.preview.on_event(opened("gate", "a", 1.8))
         await page.until(f"document.querySelector('.card .basis')?.textContent === '{PROVISIONAL}'")
@@ -343,7 +343,7 @@ def test_without_a_session_the_page_asks_to_log_in_and_shows_a_wrong_password(tm
         await page.press("Escape")  # there is nothing to see without
         assert await page.evaluate("document.getElementById('login').open")
         await log_in(page, "wrong")
-        await page.until("document.getElementById('login-error').textContent.includes('not known')")
+        await page.until("document.getElementById('login-error').textContent.includes('Wrong user')")
         assert len(page.complaints) == 1  # the browser's own line about the 401
         page.complaints.clear()
         await log_in(page, PASSWORD)

@@ -62,7 +62,7 @@ async def _lock(descriptor: int, folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if loop.time() > deadline_s:
-                raise _fault(folder, "another monitor uses it", f"end that one, or {ANOTHER_FOLDER}") from None
+                raise _fault(folder, "another monitor uses it", f"stop it, or {ANOTHER_FOLDER}") from None
         except OSError as error:
             raise _unwritable(folder, error) from None
         else:

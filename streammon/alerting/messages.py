@@ -137,7 +137,7 @@ def alert_from_json(text: str | bytes) -> Alert:
     """
     message = json.loads(text)
     if not isinstance(message, dict) or (message.get("v"), message.get("kind")) != (VERSION, "alert"):
-        raise ValueError("this is no alert message of version 1")
+        raise ValueError("not an alert message of version 1")
     try:
         return Alert(
             **{name: message[name] for name in _expected(message)},
@@ -146,7 +146,7 @@ def alert_from_json(text: str | bytes) -> Alert:
             boxes=tuple(Box(*(box[edge] for edge in Box.__dataclass_fields__)) for box in message["boxes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"this is no alert message of version 1 ({error})") from None
+        raise ValueError(f"not an alert message of version 1 ({error})") from None
 
 
 def _expected(message: Mapping[str, Any]) -> list[str]:

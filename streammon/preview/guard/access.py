@@ -68,7 +68,7 @@ class Access:
         self._require_known_host(request)
         self._require_own_origin(request)
         if not self._is_open(request) and await self._user(request) is None:
-            raise Refusal(401, "log in or send the token", self._challenge(request))
+            raise Refusal(401, "log in, or send the token", self._challenge(request))
         await _read_body(request)
         return await handler(request)
 

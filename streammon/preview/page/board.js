@@ -1,12 +1,12 @@
-// Everything the server tells, kept up to date by server-sent events.
+// State of the page, kept up to date by server-sent events.
 
-const SILENCE_S = 25; // the server sends a beat each 10 s
-const LOST_AFTER_MS = 1500; // a reconnection quicker than this is nobody's business
-const AGAIN_MS = 4000;
+const SILENCE_S = 25; // the server sends a heartbeat every 10 s
+const LOST_AFTER_MS = 1500; // a shorter interruption is not shown
+const RECONNECT_MS = 4000;
 const ALERTS = 200;
 
-// Events it dispatches: 'all' (everything is new), 'camera' and 'score' (detail: a camera), 'alert' (detail: an alert
-// and whether it is new), 'notices', 'redis', 'connection' and 'unauthorised'.
+// Dispatches the events 'all' (new snapshot), 'camera' and 'score' (detail: the camera), 'alert' (detail: the alert and
+// whether it is new), 'notices', 'redis', 'connection' and 'unauthorised'.
 export class Board extends EventTarget {
   cameras = new Map();
   alerts = new Map(); // newest first
@@ -14,14 +14,14 @@ export class Board extends EventTarget {
   redis = null;
   history_s = 600;
   openLevel = 0;
-  asked_s = 86400; // one false alarm in so many seconds is asked for
+  asked_s = 86400; // seconds per false alarm at the configured rate
   lostSince = null;
   #source = null;
   #offset_s = 0;
-  #heard = 0;
+  #lastEventMs = 0;
   #timer = 0;
 
-  // The server's clock.
+  // Unix time of the server.
   get now_s() {
     return Date.now() / 1000 + this.#offset_s;
   }
@@ -34,20 +34,20 @@ export class Board extends EventTarget {
     this.#source?.close();
     clearTimeout(this.#timer);
     const source = (this.#source = new EventSource('/api/events'));
-    const on = (name, take) =>
+    const on = (name, update) =>
       source.addEventListener(name, (event) => {
-        this.#heard = performance.now();
-        if (source === this.#source) take.call(this, JSON.parse(event.data));
+        this.#lastEventMs = performance.now();
+        if (source === this.#source) update.call(this, JSON.parse(event.data));
       });
-    on('snapshot', this.#takeSnapshot);
-    on('beat', this.#takeBeat);
-    on('camera', this.#takeCamera);
-    on('score', this.#takeScore);
-    on('alert', this.takeAlert);
-    on('notice', this.#takeNotice);
-    on('redis', this.#takeRedis);
+    on('snapshot', this.#onSnapshot);
+    on('beat', this.#onBeat);
+    on('camera', this.#onCamera);
+    on('score', this.#onScore);
+    on('alert', this.updateAlert);
+    on('notice', this.#onNotice);
+    on('redis', this.#onRedis);
     source.onerror = () => this.#onError(source);
-    this.#heard = performance.now();
+    this.#lastEventMs = performance.now();
     this.#watch(source);
   }
 
@@ -59,8 +59,8 @@ export class Board extends EventTarget {
 
   #watch(source) {
     if (source !== this.#source) return;
-    if (performance.now() - this.#heard > SILENCE_S * 1000) {
-      this.#lose();
+    if (performance.now() - this.#lastEventMs > SILENCE_S * 1000) {
+      this.#onLost();
       this.connect();
       return;
     }
@@ -70,9 +70,9 @@ export class Board extends EventTarget {
   async #onError(source) {
     if (source !== this.#source) return;
     setTimeout(() => {
-      if (source === this.#source && source.readyState !== EventSource.OPEN) this.#lose();
+      if (source === this.#source && source.readyState !== EventSource.OPEN) this.#onLost();
     }, LOST_AFTER_MS);
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
     try {
       const answer = await fetch('/api/alerts?limit=1', { cache: 'no-store' });
       if (answer.status === 401) {
@@ -81,19 +81,19 @@ export class Board extends EventTarget {
         return;
       }
     } catch {
-      // nobody there: try again
+      // the server is unreachable: reconnect
     }
-    if (source === this.#source) this.#timer = setTimeout(() => this.connect(), AGAIN_MS);
+    if (source === this.#source) this.#timer = setTimeout(() => this.connect(), RECONNECT_MS);
   }
 
-  #lose() {
+  #onLost() {
     if (this.lostSince === null) {
       this.lostSince = Date.now() / 1000;
       this.#emit('connection');
     }
   }
 
-  #found() {
+  #onFound() {
     if (this.lostSince !== null) {
       this.lostSince = null;
       this.#emit('connection');
@@ -104,7 +104,7 @@ export class Board extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  #takeSnapshot(snapshot) {
+  #onSnapshot(snapshot) {
     this.#offset_s = snapshot.now_s - Date.now() / 1000;
     this.history_s = snapshot.history_s;
     this.openLevel = snapshot.open_level;
@@ -114,16 +114,16 @@ export class Board extends EventTarget {
     this.alerts = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
     this.notices = snapshot.notices;
     this.redis = snapshot.redis;
-    this.#found();
+    this.#onFound();
     this.#emit('all');
   }
 
-  #takeBeat({ now_s }) {
+  #onBeat({ now_s }) {
     this.#offset_s = now_s - Date.now() / 1000;
-    this.#found();
+    this.#onFound();
   }
 
-  #takeCamera(change) {
+  #onCamera(change) {
     const camera = this.cameras.get(change.name);
     if (!camera) return;
     Object.assign(camera, change);
@@ -131,7 +131,7 @@ export class Board extends EventTarget {
     this.#emit('camera', camera);
   }
 
-  #takeScore(score) {
+  #onScore(score) {
     const camera = this.cameras.get(score.camera);
     if (!camera) return;
     camera.level = score.level;
@@ -143,7 +143,7 @@ export class Board extends EventTarget {
     this.#emit('score', camera);
   }
 
-  // As the server thins: one point for each step, the highest.
+  // One point per time step, with the highest level and ratio, as on the server.
   #addPoint({ timeline, step_s }, { time_s, level, peak }) {
     const start = Math.floor(time_s / step_s) * step_s;
     const last = timeline.at(-1);
@@ -156,7 +156,7 @@ export class Board extends EventTarget {
     while (timeline[0][0] < start - this.history_s) timeline.shift();
   }
 
-  takeAlert(alert) {
+  updateAlert(alert) {
     const isNew = !this.alerts.has(alert.id);
     if (isNew) {
       this.alerts = new Map([[alert.id, alert], ...this.alerts].slice(0, ALERTS));
@@ -167,29 +167,29 @@ export class Board extends EventTarget {
     this.#emit('alert', { alert, isNew });
   }
 
-  #takeNotice(notice) {
+  #onNotice(notice) {
     this.notices = [...this.notices, notice].slice(-20);
     this.#emit('notices');
   }
 
-  #takeRedis(redis) {
+  #onRedis(redis) {
     this.redis = redis;
     this.#emit('redis');
   }
 
-  // Whether fewer false alarms are asked for than the camera's normal footage can show.
+  // True if the camera's normal footage is shorter than the interval between two false alarms at the configured rate.
   isProvisional(camera) {
     return camera.basis_s != null && camera.basis_s < this.asked_s;
   }
 
-  // The alert of a camera that is open now, if one is.
+  // The open alert of a camera, or null.
   openAlert(name) {
     for (const alert of this.alerts.values()) if (alert.open && alert.camera === name) return alert;
     return null;
   }
 }
 
-// The level to show: the highest of the last three seconds, so that it can be read.
+// The level to show: the highest of the last three seconds, so that a short peak stays readable.
 export function shownLevel(camera) {
   if (camera.level == null) return null;
   return Math.max(camera.level, ...camera.peaks.map(([, level]) => level));

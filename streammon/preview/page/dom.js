@@ -1,4 +1,4 @@
-// Elements in one call each; text is always text, never markup.
+// Functions that create elements; a string becomes a text node, never markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -24,12 +24,12 @@ export function icon(name) {
   return svg('svg', { class: 'icon', 'aria-hidden': 'true' }, svg('use', { href: `#icon-${name}` }));
 }
 
-// Sets text only where it differs: a screen reader reads a live region again at each change.
+// Sets the text of a node only if it differs, since a screen reader reads a live region again after each change.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Rectangles in pixels of the camera's own picture, over whatever size it is shown at.
+// Draws boxes, given in pixels of the camera's own picture; the overlay scales with the picture.
 export function drawBoxes(overlay, boxes, size) {
   const key = JSON.stringify([boxes, size]);
   if (overlay.dataset.key === key) return;

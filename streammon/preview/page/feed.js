@@ -1,4 +1,4 @@
-// The alerts, newest first, with what a person may do about them.
+// Feed of the alerts, newest first, with buttons to acknowledge and judge them.
 
 import { boxOverlay, drawBoxes, element, icon, setText } from './dom.js';
 import { post } from './requests.js';
@@ -11,7 +11,7 @@ export function lasted(alert, now_s) {
   return duration((alert.closed_s ?? Math.max(alert.time_s, alert.open ? now_s : 0)) - alert.opened_s);
 }
 
-// Why an alert is provisional; empty where it is not.
+// The text that an alert is provisional, and why; empty if it is not.
 export function provisional(alert, asked_s) {
   return alert.provisional ? provisionalWords(alert.basis_s, asked_s) : '';
 }
@@ -20,7 +20,7 @@ export function pictureAddress(alert, stream) {
   return `/api/alerts/${encodeURIComponent(alert.id)}/picture.jpg?stream=${stream}&version=${alert.pictures}`;
 }
 
-// A picture of an alert with its boxes; follows the alert's newest version.
+// Picture of an alert with its boxes; shows the newest version.
 export class AlertPicture {
   #image;
   #boxes = boxOverlay();
@@ -45,7 +45,7 @@ export class AlertPicture {
   }
 }
 
-// Buttons for one alert, with a line for what came of them.
+// Buttons of one alert, and the outcome of the last click.
 export class AlertActions {
   #acknowledge = element('button', { type: 'button', class: 'acknowledge' });
   #normal = element('button', { type: 'button', class: 'normal' });
@@ -53,10 +53,10 @@ export class AlertActions {
   #outcome = element('p', { class: 'outcome', role: 'status' });
   #alert;
 
-  constructor(ontaken) {
-    this.#acknowledge.addEventListener('click', () => this.#ask('acknowledge', ontaken));
-    this.#normal.addEventListener('click', () => this.#ask('normal', ontaken));
-    this.#real.addEventListener('click', () => this.#ask('real', ontaken));
+  constructor(onchange) {
+    this.#acknowledge.addEventListener('click', () => this.#ask('acknowledge', onchange));
+    this.#normal.addEventListener('click', () => this.#ask('normal', onchange));
+    this.#real.addEventListener('click', () => this.#ask('real', onchange));
     this.node = element('div', { class: 'actions' }, this.#acknowledge, this.#normal, this.#real, this.#outcome);
   }
 
@@ -66,17 +66,17 @@ export class AlertActions {
     const about = `${alert.camera}, ${timeOfDay(alert.opened_s)}`;
     this.#label(this.#acknowledge, seen ? 'Acknowledged' : 'Acknowledge', about, seen);
     const stored = alert.verdict === 'normal';
-    this.#label(this.#normal, stored ? 'Kept as normal' : 'This was normal', about, stored);
+    this.#label(this.#normal, stored ? 'Saved as normal' : 'This was normal', about, stored);
     this.#normal.title = stored
-      ? `${alert.normal_frames} frames are in the normal footage of scene ${alert.scene}; the next fit learns them`
-      : 'Keep its frames as normal footage, for the next `streammon fit --add`';
+      ? `${alert.normal_frames} frames are saved as normal footage of scene ${alert.scene}, for the next fit`
+      : 'Save the frames as normal footage, for the next `streammon fit --add`';
     this.#normal.disabled = !stored && (alert.open || !alert.frames);
-    if (alert.open) this.#normal.title = 'Once the alert is over';
+    if (alert.open) this.#normal.title = 'Available once the alert has closed';
     const real = alert.verdict === 'real';
-    this.#label(this.#real, real ? 'Called real' : 'Was real', about, real);
+    this.#label(this.#real, real ? 'Marked as real' : 'Was real', about, real);
     this.#real.title = real
-      ? 'Somebody called it a real anomaly; none of its frames is normal footage'
-      : 'A real anomaly: none of its frames becomes normal footage';
+      ? 'Marked as a real anomaly; its frames are not saved as normal footage'
+      : 'Mark as a real anomaly; its frames are not saved as normal footage';
   }
 
   #label(button, words, about, done) {
@@ -87,14 +87,14 @@ export class AlertActions {
     button.setAttribute('aria-disabled', String(done));
   }
 
-  async #ask(what, ontaken) {
+  async #ask(what, onchange) {
     if (this.#alert.acknowledged_s !== null && what === 'acknowledge') return;
     if (this.#alert.verdict === what) return;
     setText(this.#outcome, '');
     try {
       const alert = await post(`/api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);
-      ontaken(alert);
-      if (what === 'normal') setText(this.#outcome, `${alert.normal_frames} frames kept for the next fit`);
+      onchange(alert);
+      if (what === 'normal') setText(this.#outcome, `${alert.normal_frames} frames saved for the next fit`);
     } catch (error) {
       setText(this.#outcome, error.message);
     }
@@ -103,7 +103,7 @@ export class AlertActions {
 
 class Card {
   #picture = new AlertPicture('picture', 'Picture at the peak');
-  #blended = new AlertPicture('blended', 'The same with its heatmap');
+  #blended = new AlertPicture('blended', 'Picture at the peak with heatmap');
   #name = element('h3');
   #when = element('time');
   #lasted = element('span', { class: 'lasted' });
@@ -112,8 +112,8 @@ class Card {
   #provisional = element('p', { class: 'basis', 'data-provisional': true });
   #actions;
 
-  constructor(alert, onopen, ontaken) {
-    this.#actions = new AlertActions(ontaken);
+  constructor(alert, onopen, onchange) {
+    this.#actions = new AlertActions(onchange);
     this.look = element(
       'button',
       { class: 'look', type: 'button', onclick: () => onopen(alert.id) },
@@ -122,8 +122,8 @@ class Card {
     );
     const line = element('p', { class: 'when' }, this.#when, ' · ', this.#lasted);
     const head = element('div', { class: 'card-head' }, this.#name, line);
-    const said = [head, this.#reason, this.#peak, this.#provisional];
-    this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, ...said, this.look, this.#actions.node);
+    const texts = [head, this.#reason, this.#peak, this.#provisional];
+    this.node = element('li', { class: 'card', 'data-alert-id': alert.id }, ...texts, this.look, this.#actions.node);
   }
 
   show(alert, now_s, asked_s) {
@@ -164,7 +164,7 @@ export class Feed {
     this.#onopen = onopen;
     board.addEventListener('all', () => this.#showAll());
     board.addEventListener('alert', ({ detail }) => this.#show(detail.alert, detail.isNew));
-    this.#only.addEventListener('change', () => this.#sift());
+    this.#only.addEventListener('change', () => this.#filter());
     setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -181,13 +181,13 @@ export class Feed {
   #show(alert, isNew) {
     let card = this.#cards.get(alert.id);
     if (!card && isNew) {
-      card = new Card(alert, this.#onopen, (taken) => this.#board.takeAlert(taken));
+      card = new Card(alert, this.#onopen, (changed) => this.#board.updateAlert(changed));
       this.#cards.set(alert.id, card);
       this.#list.prepend(card.node);
       this.#trim();
     }
     card?.show(alert, this.#board.now_s, this.#board.asked_s);
-    this.#sift();
+    this.#filter();
   }
 
   #trim() {
@@ -198,7 +198,7 @@ export class Feed {
     }
   }
 
-  #sift() {
+  #filter() {
     let shown = 0;
     for (const card of this.#cards.values()) {
       const hidden = this.#only.checked && card.node.hasAttribute('data-acknowledged');

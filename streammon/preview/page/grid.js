@@ -1,4 +1,4 @@
-// All cameras, a tile each; only those in view play.
+// Grid of all cameras; only visible tiles play.
 
 import { element, icon, setText } from './dom.js';
 import { shownLevel } from './board.js';
@@ -8,15 +8,15 @@ import { drawTimeline, timelineWords } from './timeline.js';
 import { basisWords, levelExplained, levelWords, provisionalWords, stateDetail, stateWords } from './words.js';
 
 const DRAW_MS = 250;
-const LINGER_MS = 2500; // out of view, before it stops: scrolling past and back costs nothing
+const LINGER_MS = 2500; // a tile that leaves the view stops after this delay, so that scrolling back does not restart it
 const WORDS_MS = 5000;
 
 class Tile {
   visible = false;
   isDirty = true;
-  #heat = null; // this tile's own choice; null follows the page's
+  #heat = null; // choice of this tile; null follows the page
   #leaving = 0;
-  #worded = -Infinity;
+  #wordsAt = -Infinity;
   #screen;
   #name = element('h3', { class: 'name' });
   #state = element('span', { class: 'state' });
@@ -83,14 +83,14 @@ class Tile {
     showBasis(this.#basis, camera, board);
     if (!this.visible) return;
     drawTimeline(this.#canvas, camera, board);
-    if (performance.now() - this.#worded > WORDS_MS) {
-      this.#worded = performance.now();
+    if (performance.now() - this.#wordsAt > WORDS_MS) {
+      this.#wordsAt = performance.now();
       this.#canvas.setAttribute('aria-label', timelineWords(camera, board));
     }
   }
 }
 
-// What a camera's promise rests on, and whether that is too little for what is asked.
+// Shows the duration of a camera's normal footage, and whether it is too short for the configured rate.
 export function showBasis(node, camera, board) {
   const provisional = board.isProvisional(camera);
   setText(node, provisional ? provisionalWords(camera.basis_s, board.asked_s) : basisWords(camera.basis_s));
@@ -103,12 +103,12 @@ export class Grid {
   #list;
   #board;
   #plays = true;
-  #seen;
+  #observer;
 
   constructor(list, board, onopen) {
     this.#list = list;
     this.#board = board;
-    this.#seen = new IntersectionObserver((entries) => this.#onSeen(entries), { rootMargin: '80px 0px' });
+    this.#observer = new IntersectionObserver((entries) => this.#onVisibility(entries), { rootMargin: '80px 0px' });
     board.addEventListener('all', () => this.#rebuild(onopen));
     board.addEventListener('camera', ({ detail }) => this.#showNow(detail.name));
     board.addEventListener('score', ({ detail }) => this.#mark(detail.name));
@@ -117,7 +117,7 @@ export class Grid {
     setInterval(() => this.#draw(), DRAW_MS);
   }
 
-  // Whether pictures play at all: not while another view covers them.
+  // False while another view covers the grid, or the tab is hidden.
   set plays(plays) {
     this.#plays = plays;
     this.showAll();
@@ -131,24 +131,20 @@ export class Grid {
     for (const tile of this.#tiles.values()) tile.show(this.#board, this.#plays);
   }
 
-  focus(name) {
-    this.#tiles.get(name)?.node.querySelector('.open').focus();
-  }
-
   #rebuild(onopen) {
     const names = [...this.#board.cameras.keys()];
     if (names.join('\n') !== [...this.#tiles.keys()].join('\n')) {
-      this.#seen.disconnect();
+      this.#observer.disconnect();
       const tiles = names.map((name) => new Tile(this.#board.cameras.get(name), onopen, () => this.#showNow(name)));
       this.#tiles = new Map(tiles.map((tile) => [tile.name, tile]));
       this.#list.replaceChildren(...tiles.map((tile) => tile.node));
       this.#list.style.setProperty('--columns', Math.min(6, Math.ceil(Math.sqrt(names.length))));
-      for (const tile of tiles) this.#seen.observe(tile.node);
+      for (const tile of tiles) this.#observer.observe(tile.node);
     }
     this.showAll();
   }
 
-  #onSeen(entries) {
+  #onVisibility(entries) {
     for (const { target, isIntersecting } of entries) {
       const name = target.dataset.camera;
       this.#tiles.get(name)?.setVisible(isIntersecting, () => this.#showNow(name));
@@ -164,7 +160,7 @@ export class Grid {
     if (tile) tile.isDirty = true;
   }
 
-  // Scores come many times a second and are drawn four times a second; the others move on with the clock.
+  // Tiles with new scores are drawn four times a second, others every two seconds, since the time axis moves.
   #ticks = 0;
   #draw() {
     if (document.hidden) return;

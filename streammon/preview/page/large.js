@@ -1,4 +1,4 @@
-// One camera, or one alert, large.
+// Large view of one camera or one alert.
 
 import { element, icon, setText } from './dom.js';
 import { shownLevel } from './board.js';
@@ -33,7 +33,7 @@ class CameraView {
   #canvas = element('canvas', { class: 'timeline', role: 'img' });
   #scale = element('p', { class: 'scale' });
   #heat = heatControls();
-  #recent = element('div', { class: 'recent', role: 'group', 'aria-label': 'Its latest alerts' });
+  #recent = element('div', { class: 'recent', role: 'group', 'aria-label': 'Latest alerts of this camera' });
 
   constructor(name, board) {
     this.name = name;
@@ -100,7 +100,7 @@ class CameraView {
 
 class AlertView {
   #picture = new AlertPicture('picture', 'Picture at the peak');
-  #blended = new AlertPicture('blended', 'The same with its heatmap');
+  #blended = new AlertPicture('blended', 'Picture at the peak with heatmap');
   #state = element('span', { class: 'state when-was' });
   #reason = element('span', { class: 'reason' });
   #level = element('span', { class: 'level', 'data-alert': true });
@@ -112,7 +112,7 @@ class AlertView {
     this.id = id;
     this.board = board;
     this.title = board.alerts.get(id)?.camera ?? '';
-    this.#actions = new AlertActions((alert) => board.takeAlert(alert));
+    this.#actions = new AlertActions((alert) => board.updateAlert(alert));
     this.words = [this.#reason, this.#state, this.#level, this.#provisional];
     this.controls = this.#heat.nodes;
     const stack = element('div', { class: 'stack' }, this.#picture.node, this.#blended.node);
@@ -146,7 +146,7 @@ class AlertView {
   stop() {}
 }
 
-// Which view is open stands in the address, so that the browser's way back closes it.
+// The open view is part of the address, so that the browser's back button closes it.
 export class Large {
   #dialog = document.getElementById('large');
   #board;
@@ -174,7 +174,7 @@ export class Large {
     location.hash = what;
   }
 
-  // Plays anew what plays now.
+  // Restarts the streams of the open view.
   restart() {
     this.#view?.stop();
     this.#view?.show();
@@ -198,21 +198,21 @@ export class Large {
     this.#view = null;
     if (kind === 'camera' && this.#board.cameras.has(name)) this.#view = new CameraView(name, this.#board);
     if (kind === 'alert' && this.#board.alerts.has(name)) this.#view = new AlertView(name, this.#board);
-    this.#onchange(this.#view !== null); // what it covers stops first
+    this.#onchange(this.#view !== null); // the covered streams stop first
     if (this.#view) this.#fill(this.#view);
     else if (was) {
       this.#pushed = false;
-      this.#dialog.close(); // the focus goes back to where it came from
+      this.#dialog.close(); // the browser returns the focus to where it was
       this.#dialog.replaceChildren();
     }
   }
 
   #fill(view) {
-    const turn = (step, name, words) => {
+    const stepButton = (step, name, words) => {
       const target = view.neighbour(step);
       const button = element('button', { class: 'turn', type: 'button', 'aria-label': words, title: words }, icon(name));
       button.disabled = !target;
-      button.addEventListener('click', () => this.#turn(step));
+      button.addEventListener('click', () => this.#step(step));
       return button;
     };
     const focused = this.#dialog.contains(document.activeElement) && document.activeElement.ariaLabel;
@@ -221,22 +221,22 @@ export class Large {
     const name = element('h2', { id: 'large-name' }, view.title);
     const words = element('p', { class: 'large-words' }, ...view.words);
     const controls = element('div', { class: 'controls' }, ...view.controls);
-    const turns = element('div', { class: 'turns' }, turn(-1, 'before', 'Previous'), turn(1, 'after', 'Next'), close);
+    const turns = element('div', { class: 'turns' }, stepButton(-1, 'before', 'Previous'), stepButton(1, 'after', 'Next'), close);
     this.#dialog.replaceChildren(element('div', { class: 'large-head' }, name, words, controls, turns), view.body);
     if (!this.#dialog.open) this.#dialog.showModal();
     const again = [...turns.children].find((button) => button.ariaLabel === focused && !button.disabled);
-    (again ?? close).focus(); // whoever turns by the buttons goes on turning
+    (again ?? close).focus(); // keeps the focus on the button for the next step
     view.show();
   }
 
-  #turn(step) {
+  #step(step) {
     const target = this.#view?.neighbour(step);
     if (target) location.replace(`#${target}`);
   }
 
   #onKey(event) {
-    if (event.target.type === 'range') return; // there the arrows move the slider
-    if (event.key === 'ArrowLeft') this.#turn(-1);
-    if (event.key === 'ArrowRight') this.#turn(1);
+    if (event.target.type === 'range') return; // the arrow keys move the slider
+    if (event.key === 'ArrowLeft') this.#step(-1);
+    if (event.key === 'ArrowRight') this.#step(1);
   }
 }

@@ -1,9 +1,9 @@
-// Asks for a user and a password, or a token, when the server wants one.
+// Log-in form, for a user and password or a token.
 
 import { setText } from './dom.js';
 import { post } from './requests.js';
 
-const WRONG = { 401: 'That user, password or token is not known here.', 429: 'Too many attempts; wait a minute.' };
+const WRONG = { 401: 'Wrong user, password or token.', 429: 'Too many attempts; wait a minute.' };
 
 export class Login {
   #dialog = document.getElementById('login');
@@ -15,7 +15,7 @@ export class Login {
   #onlogin;
   #onlogout;
 
-  // onlogin is called when somebody is let in, onlogout just before somebody leaves, and waited for.
+  // onlogin is called after a log-in; onlogout is awaited before a log-out.
   constructor(onlogin, onlogout) {
     this.#onlogin = onlogin;
     this.#onlogout = onlogout;
@@ -25,7 +25,7 @@ export class Login {
     logout.addEventListener('click', () => this.#logOut());
   }
 
-  // Whether this browser may look already; shows what of the form is of use here.
+  // True if the browser has a session or needs none; hides the log-in methods that are not available.
   async isIn() {
     const ways = await fetch('/login', { cache: 'no-store' }).then((answer) => (answer.ok ? answer.json() : {}));
     document.getElementById('logout').hidden = !ways.user;

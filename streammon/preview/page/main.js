@@ -1,4 +1,4 @@
-// The page: cameras, alerts, and what is said about the connection.
+// The page: cameras, alerts, notices and the state of the connection.
 
 import { Board } from './board.js';
 import { element, setText } from './dom.js';
@@ -6,11 +6,11 @@ import { Feed } from './feed.js';
 import { Grid } from './grid.js';
 import { Large } from './large.js';
 import { Login } from './login.js';
-import { hungUp } from './player.js';
+import { sessionsEnded } from './player.js';
 import { settings } from './settings.js';
 import { counted, isSending, rarity, timeOfDay } from './words.js';
 
-const HIDDEN_MS = 15000; // a tab in the background stops playing after so long
+const HIDDEN_MS = 15000; // a hidden tab stops playing after this delay
 
 const board = new Board();
 const grid = new Grid(document.getElementById('grid'), board, (name) => large.open(`camera=${name}`));
@@ -27,13 +27,13 @@ const login = new Login(
   },
   () => {
     shutDown();
-    return hungUp();
+    return sessionsEnded();
   },
 );
 
-let covered = false; // by one camera, large
-let asleep = false; // in a tab that nobody sees
-let shut = false; // nobody is logged in
+let covered = false; // by the large view
+let asleep = false; // the tab is hidden
+let shut = false; // no user is logged in
 
 function setPlays() {
   grid.plays = !covered && !asleep && !shut;
@@ -52,7 +52,7 @@ function showSummary() {
   const open = board.openAlerts.length;
   const parts = [counted(cameras.length, 'camera'), `${sending} online`];
   if (open) parts.push(`${counted(open, 'alert')} open`);
-  if (board.redis && !board.redis.online) parts.push(`Redis is away since ${timeOfDay(board.redis.since_s, false)}`);
+  if (board.redis && !board.redis.online) parts.push(`Redis offline since ${timeOfDay(board.redis.since_s, false)}`);
   const summary = document.getElementById('summary');
   setText(summary, cameras.length ? parts.join(' · ') : '');
   summary.toggleAttribute('data-alert', open > 0);
@@ -73,9 +73,9 @@ function showNotices() {
 function showConnection() {
   const lost = document.getElementById('lost');
   lost.hidden = board.lostSince === null;
-  setText(lost, lost.hidden ? '' : `No connection to streammon since ${timeOfDay(board.lostSince)}; trying again. What you see is old.`);
+  setText(lost, lost.hidden ? '' : `No connection to streammon since ${timeOfDay(board.lostSince)}; trying again. The page may be out of date.`);
   document.body.toggleAttribute('data-lost', !lost.hidden);
-  if (lost.hidden) { // streams of a server that is gone
+  if (lost.hidden) { // restart the streams, since the server may have restarted
     grid.plays = false;
     setPlays();
     large.restart();
@@ -133,7 +133,7 @@ document.addEventListener('visibilitychange', () => {
 });
 window.addEventListener('pagehide', () => {
   asleep = true;
-  setPlays(); // tells the server that its viewers are gone
+  setPlays(); // ends the sessions on the server
 });
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
@@ -145,5 +145,5 @@ window.addEventListener('pageshow', (event) => {
 showSettings();
 login.isIn().then(
   (isIn) => (isIn ? board.connect() : login.ask()),
-  () => board.connect(), // it says what is wrong
+  () => board.connect(), // its connection error is shown on the page
 );

@@ -1,34 +1,34 @@
-// Plays one stream of one camera in a box: by WHEP, else as MJPEG, else as stills that are asked for again and again.
+// Plays one stream of one camera in a box: by WebRTC (WHEP), else as MJPEG, else as repeated JPEG snapshots.
 
 const FIRST_PICTURE_MS = 6000;
 const GATHERING_MS = 800;
 const STALLED_MS = 6000;
 const WATCH_MS = 2000;
-const RETRIES = 2; // of WHEP, before something simpler
+const RETRIES = 2; // of WebRTC, before falling back to MJPEG
 const STILL_MS = 1000;
 const FALLBACK_MS = 60000;
 const LONGEST_FALLBACK_MS = 3600000;
 const MJPEG_AT_ONCE = 3; // a browser opens six connections to one server, and the events need one
-const PEERS_AT_ONCE = 3; // that connect; a grid of 64 comes up a few at a time
+const PEERS_AT_ONCE = 3; // connections being set up; a grid of 64 starts a few at a time
 
 let mjpegPlaying = 0;
 let connecting = 0;
-const line = [];
+const waiting = [];
 const hangUps = new Set();
 
-// Waits until the server knows of every viewer that stopped.
-export function hungUp() {
+// Waits until the server has ended the session of every stopped viewer.
+export function sessionsEnded() {
   return Promise.allSettled([...hangUps]);
 }
 
-async function inTurn(work) {
-  if (connecting >= PEERS_AT_ONCE) await new Promise((resolve) => line.push(resolve));
+async function withinLimit(work) {
+  if (connecting >= PEERS_AT_ONCE) await new Promise((resolve) => waiting.push(resolve));
   connecting += 1;
   try {
     return await work();
   } finally {
     connecting -= 1;
-    line.shift()?.();
+    waiting.shift()?.();
   }
 }
 
@@ -49,13 +49,13 @@ export class Player {
   #camera;
   #stream;
   #label;
-  #run = null; // the AbortController of what plays now
+  #run = null; // AbortController of the current playback
   #node = null;
   #session = null;
   #peer = null;
   #isRefused = false;
 
-  // onsize is called with the aspect ratio of the picture once it is known.
+  // onsize is called with the aspect ratio of the picture.
   constructor(box, camera, stream, label, onsize = () => {}) {
     this.#box = box;
     this.#camera = camera;
@@ -83,7 +83,7 @@ export class Player {
     this.#clear();
   }
 
-  // WebRTC as long as it works; else something simpler, and WebRTC again after a while that grows.
+  // Plays by WebRTC; after failures by MJPEG or snapshots, and tries WebRTC again after a growing delay.
   async #play(signal) {
     for (let rest = FALLBACK_MS; !signal.aborted; rest = Math.min(2 * rest, LONGEST_FALLBACK_MS)) {
       await this.#playPeer(signal);
@@ -97,13 +97,13 @@ export class Player {
     for (let failures = 0; !signal.aborted && failures < RETRIES && window.RTCPeerConnection; failures += 1) {
       const began = performance.now();
       try {
-        await inTurn(() => this.#connect(signal));
+        await withinLimit(() => this.#connect(signal));
         await this.#untilStalled(signal);
       } catch (error) {
         if (signal.aborted) return;
         this.#hangUp();
-        this.#isRefused = error.status === 401; // the page asks to log in
-        if (error.status) return; // this server can't, now
+        this.#isRefused = error.status === 401; // the page shows the log-in form
+        if (error.status) return; // refused: retrying at once would not help
       }
       this.#hangUp();
       if (performance.now() - began > 30000) failures = 0;
@@ -131,7 +131,7 @@ export class Player {
     if (answer.status !== 201) throw Object.assign(new Error('no session'), { status: answer.status });
     this.#session = answer.headers.get('Location');
     await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
-    video.play().catch(() => {}); // told by the clock that stands still
+    video.play().catch(() => {}); // #untilStalled detects it by the clock that stands still
     await firstPicture(video, peer, signal);
     this.#sized(video.videoWidth, video.videoHeight);
     video.addEventListener('resize', () => this.#sized(video.videoWidth, video.videoHeight));
@@ -148,7 +148,7 @@ export class Player {
     }
   }
 
-  // Whether it played, until the signal.
+  // Plays until the signal; false if MJPEG doesn't work.
   async #playMjpeg(signal) {
     const image = this.#show('img');
     mjpegPlaying += 1;
@@ -200,7 +200,7 @@ export class Player {
   #clear() {
     if (!this.#node) return;
     if (this.#node.tagName === 'VIDEO') this.#node.srcObject = null;
-    else this.#node.removeAttribute('src'); // ends the endless answer
+    else this.#node.removeAttribute('src'); // ends the MJPEG response
     this.#node.remove();
     this.#node = null;
   }
@@ -220,7 +220,7 @@ export class Player {
     const hangUp = fetch(session, { method: 'DELETE', keepalive: true, headers: { 'X-Streammon': '1' } })
       .catch(() => {})
       .finally(() => {
-        peer?.close(); // had it closed first, the session would have ended by itself
+        peer?.close(); // after the DELETE, which would otherwise find the session ended
         hangUps.delete(hangUp);
       });
     hangUps.add(hangUp);
@@ -236,7 +236,7 @@ function firstPicture(video, peer, signal) {
     };
     video.addEventListener('loadeddata', end(resolve), { once: true });
     peer.addEventListener('connectionstatechange', () => {
-      if (peer.connectionState === 'failed') end(reject, new Error('no way through'))();
+      if (peer.connectionState === 'failed') end(reject, new Error('connection failed'))();
     });
     signal.addEventListener('abort', end(reject, new DOMException('stopped', 'AbortError')), { once: true });
   });

@@ -1,4 +1,4 @@
-// Requests that change something. The header tells the server that its own page asks, not another site's.
+// POST requests. The header X-Streammon proves that the server's own page sent the request (against CSRF).
 
 export async function post(address, body = null) {
   let answer;
@@ -11,9 +11,9 @@ export async function post(address, body = null) {
   } catch {
     throw new Error('streammon does not answer');
   }
-  const told = await answer.json().catch(() => ({}));
+  const content = await answer.json().catch(() => ({}));
   if (!answer.ok) {
-    throw Object.assign(new Error(told.error ?? `it failed (${answer.status})`), { status: answer.status });
+    throw Object.assign(new Error(content.error ?? `request failed (${answer.status})`), { status: answer.status });
   }
-  return told;
+  return content;
 }

@@ -1,4 +1,4 @@
-// The part of a tile or of the large view in which a camera's picture plays, with heatmap and boxes over it.
+// Live picture of a camera with heatmap and boxes, in a tile or in the large view.
 
 import { boxOverlay, drawBoxes, element, setText } from './dom.js';
 import { Player } from './player.js';
@@ -22,7 +22,7 @@ export class Screen {
     this.node = element('div', { class: 'screen' }, this.#picture, this.#veil);
   }
 
-  // Shows what the camera sends, where it shall play and sends at all.
+  // Plays the camera's streams if `wanted` and the camera sends pictures; else shows its state.
   update(camera, alert, wanted, heat) {
     this.#wanted = wanted;
     const plays = wanted && isSending(camera);

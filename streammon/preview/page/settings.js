@@ -1,4 +1,4 @@
-// What the viewer chose, kept in this browser: heatmap and its opacity.
+// The viewer's settings, stored in the browser: heatmap and its opacity.
 
 const KEY = 'streammon';
 
@@ -6,7 +6,7 @@ function stored() {
   try {
     return JSON.parse(localStorage.getItem(KEY)) ?? {};
   } catch {
-    return {}; // storage is off, or holds something else
+    return {}; // storage is disabled, or its content is invalid
   }
 }
 
@@ -22,7 +22,7 @@ class Settings extends EventTarget {
     try {
       localStorage.setItem(KEY, JSON.stringify(this.#values));
     } catch {
-      // then it lasts as long as the page
+      // the setting lasts as long as the page
     }
     this.dispatchEvent(new Event('change'));
   }

@@ -1,6 +1,6 @@
-// A camera's scores of the last minutes: the threshold as a line, alerts as shaded stretches.
+// Plot of a camera's scores in the last minutes, with the threshold as a line and alerts shaded.
 
-const TOP = 2; // multiples of the threshold; what is higher touches the edge
+const TOP = 2; // upper end of the axis in multiples of the threshold; higher scores are clipped
 
 let colours = null;
 
@@ -32,14 +32,14 @@ export function drawTimeline(canvas, camera, board) {
   pen.clearRect(0, 0, width, height);
   const { timeline, step_s } = camera;
   const newest = timeline.length ? timeline.at(-1)[0] + step_s : 0;
-  const end = Math.max(board.now_s, newest); // footage played fast runs ahead of the clock
+  const end = Math.max(board.now_s, newest); // footage played fast is ahead of the clock
   const x = (time_s) => width * (1 - (end - time_s) / board.history_s);
   const y = (ratio) => height - 1 - (height - 2) * (Math.min(ratio, TOP) / TOP);
   shadeAlerts(pen, camera.spans, x, end, height);
   drawThreshold(pen, width, y(1));
-  for (const stretch of stretches(timeline, step_s)) {
-    drawStretch(pen, stretch, x, y, step_s, height, [0, height], 'accent');
-    drawStretch(pen, stretch, x, y, step_s, height, [0, y(1)], 'alert');
+  for (const run of runs(timeline, step_s)) {
+    drawRun(pen, run, x, y, step_s, height, [0, height], 'accent');
+    drawRun(pen, run, x, y, step_s, height, [0, y(1)], 'alert');
   }
 }
 
@@ -64,8 +64,8 @@ function drawThreshold(pen, width, level) {
   pen.globalAlpha = 1;
 }
 
-// Points that follow each other; where no frame was scored, the line is broken.
-function stretches(timeline, step_s) {
+// Runs of successive points: the line is interrupted where no frame was scored.
+function runs(timeline, step_s) {
   const found = [];
   let before = -Infinity;
   for (const point of timeline) {
@@ -76,7 +76,7 @@ function stretches(timeline, step_s) {
   return found;
 }
 
-function drawStretch(pen, points, x, y, step_s, height, [top, bottom], colour) {
+function drawRun(pen, points, x, y, step_s, height, [top, bottom], colour) {
   pen.save();
   pen.beginPath();
   pen.rect(0, top, pen.canvas.width, bottom - top);

@@ -1,9 +1,9 @@
-// What people read: states, levels, times.
+// Texts of the page: states, levels, times.
 
 const DAY_S = 86400;
 const UNITS = [[DAY_S, 'day'], [3600, 'hour'], [60, 'minute']];
 const AS_USUAL = -2.5; // more than about 300 times a day
-const SHOWN = 2; // an interval so many times as long as the footage is the rarest that is told as a number
+const MAX_INTERVAL_PER_BASIS = 2; // longest interval shown as a number, as a multiple of the footage's duration
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const clockSeconds = new Intl.DateTimeFormat(undefined, {
@@ -11,7 +11,7 @@ const clockSeconds = new Intl.DateTimeFormat(undefined, {
 });
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short' });
 
-// A duration as a whole number of one unit, as streammon/durations.py says it.
+// A duration as a whole number of one unit, as in streammon/durations.py.
 export function inWords(seconds, rounded = Math.round) {
   for (const [unit_s, name] of UNITS) {
     if (seconds === unit_s) return `1 ${name}`;
@@ -20,16 +20,16 @@ export function inWords(seconds, rounded = Math.round) {
   return seconds >= 1 ? `${rounded(seconds)} s` : 'under 1 s';
 }
 
-// How often normal footage reaches a level, and how much normal footage says so: as streammon/cli/display.py says it.
+// How often normal footage reaches a level, and the footage's duration, as in streammon/cli/display.py.
 export function rarity(level, basis_s) {
   if (level == null) return '';
   if (!(basis_s > 0)) return 'how rare is not known';
   const interval_s = DAY_S * 10 ** level;
   const footage = normalFootage(basis_s);
-  return interval_s > SHOWN * basis_s ? `never in ${footage}` : `about once in ${inWords(interval_s)} (from ${footage})`;
+  return interval_s > MAX_INTERVAL_PER_BASIS * basis_s ? `never in ${footage}` : `about once in ${inWords(interval_s)} (from ${footage})`;
 }
 
-// The same for a level that changes all the time, beside what it rests on.
+// How often normal footage reaches a live level, without the footage's duration.
 export function levelWords(level, basis_s) {
   if (level == null) return '';
   if (level < AS_USUAL) return 'as usual';
@@ -38,22 +38,22 @@ export function levelWords(level, basis_s) {
 
 export function levelExplained(level, basis_s) {
   const words = rarity(level, basis_s);
-  return words && `Normal footage of this camera looks this unusual: ${words}`;
+  return words && `Normal footage of this camera reaches this level: ${words}`;
 }
 
 function normalFootage(basis_s) {
   return `${inWords(basis_s, Math.floor)} of normal footage`;
 }
 
-// What a camera's promise rests on; empty before its first score.
+// The normal footage that a camera's levels are calibrated on; empty before its first score.
 export function basisWords(basis_s) {
   if (basis_s == null) return '';
-  return basis_s > 0 ? `rests on ${normalFootage(basis_s)}` : 'rests on normal footage of unknown length';
+  return basis_s > 0 ? `calibrated on ${normalFootage(basis_s)}` : 'calibrated on normal footage of unknown length';
 }
 
-// Why a promise can't be confirmed: one false alarm in `asked_s` is asked for, and `basis_s` is shorter.
+// Why the configured rate, one false alarm in `asked_s`, can't be confirmed: `basis_s` is shorter.
 export function provisionalWords(basis_s, asked_s) {
-  return `provisional: ${basisWords(basis_s)}, ${inWords(asked_s)} is asked for`;
+  return `provisional: ${basisWords(basis_s)}, the configured rate needs ${inWords(asked_s)}`;
 }
 
 export function timeOfDay(time_s, seconds = true) {

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from deadlines import DEADLINE_S
 from numbered_footage import numbered_picture
 from streammon.config import PreviewConfig
+from streammon.preview.guard import MAX_BODY_BYTES
 from streammon.preview.streams.ice import candidates_of
 from streammon.preview.streams.pictures import LivePictures
 from streammon.preview.streams.stills import still_routes
@@ -98,7 +99,7 @@ async def preview(
     config = PreviewConfig.model_validate({"port": 0, "bitrate_kbps": 800, **settings})
     pictures = LivePictures(cameras, config)
     sessions = WhepSessions(pictures, config)
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(sessions.routes())
     app.add_routes(still_routes(pictures))
     app.add_routes(extra_routes)

@@ -55,7 +55,7 @@ def test_scores_are_published_the_newest_of_each_camera_first_and_losses_counted
             await pubsub.get_message(timeout=DEADLINE_S)
             for seq in range(10):
                 publisher.publish_score_nowait(scored(seq=seq))
-            assert publisher.waiting_scores == 1
+            assert publisher.counts.scores_replaced == 9
             first = await pubsub.get_message(timeout=DEADLINE_S)
             publisher.publish_score_nowait(scored(seq=10))
             second = await pubsub.get_message(timeout=DEADLINE_S)

@@ -29,7 +29,7 @@ from preview_site import (
     site,
     site_config,
 )
-from streammon.preview.guard import access, connections
+from streammon.preview.guard import connections
 from streammon.preview.guard.answers import SECURITY_HEADERS
 from streammon.preview.guard.connections import MAX_BODY_BYTES, client_of
 from streammon.preview.operations.openapi import describe
@@ -162,7 +162,7 @@ def test_what_is_no_request_gets_one_line_and_no_more(guarded: Site, request_byt
 
 def test_a_slow_client_is_cut_off_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEADERS_S", 0.4)
-    monkeypatch.setattr(access, "BODY_S", 0.4)
+    monkeypatch.setattr(connections, "BODY_S", 0.4)
     monkeypatch.setattr(connections, "LINGERING_S", 0.2)
 
     async def scenario() -> None:

@@ -29,7 +29,7 @@ from streammon.config import Config
 from streammon.errors import ConfigError
 from streammon.live.monitor import Monitor
 from streammon.preview import Preview, server
-from streammon.preview.guard import access, connections
+from streammon.preview.guard import connections
 from streammon.records import CameraState, CameraStatus, Event, Notice
 
 
@@ -231,7 +231,7 @@ def test_it_ends_whatever_its_clients_do_and_gives_them_no_more_than_a_second(
 ) -> None:
     assert 2 * server.CLOSE_S <= 1
     monkeypatch.setattr(connections, "HEADERS_S", 3 * DEADLINE_S)
-    monkeypatch.setattr(access, "BODY_S", 3 * DEADLINE_S)
+    monkeypatch.setattr(connections, "BODY_S", 3 * DEADLINE_S)
 
     async def scenario() -> None:
         async with serving(site_config(tmp_path)) as (preview, client):

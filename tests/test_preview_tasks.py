@@ -22,9 +22,8 @@ def test_closing_cancels_every_task_and_waits_for_its_end() -> None:
         for name in ("a", "b"):
             tasks.start_nowait(work(name), name)
         await asyncio.sleep(0)
-        assert len(tasks) == 2
         await tasks.close()
-        assert (len(tasks), sorted(ended)) == (0, ["a", "b"])
+        assert sorted(ended) == ["a", "b"]
 
     asyncio.run(scenario())
 

@@ -13,6 +13,7 @@ from deadlines import DEADLINE_S
 from preview_peers import post_offer, preview
 from streammon.config import PreviewConfig
 from streammon.errors import ConfigError
+from streammon.preview.guard import connections
 from streammon.preview.streams import whep
 from streammon.preview.streams.ice import candidates_of, host_addresses
 from streammon.preview.streams.offers import BadOfferError, UnanswerableOfferError, checked_offer
@@ -106,7 +107,7 @@ def test_too_many_viewers_are_refused_with_a_retry_time(
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whep, "OFFER_S", 0.2)
+    monkeypatch.setattr(connections, "BODY_S", 0.2)
 
     async def check() -> None:
         async with preview() as shown:

@@ -86,11 +86,6 @@ class RedisPublisher:
         """State of the connection to Redis, and the number of spooled messages."""
         return RedisStatus(self._link.online, self._link.since_s, self._link.reason, len(self._spool))
 
-    @property
-    def waiting_scores(self) -> int:
-        """Number of scores that wait to be sent: at most one for each camera."""
-        return len(self._scores)
-
     async def check(self) -> None:
         """Connect to Redis and write once.
 

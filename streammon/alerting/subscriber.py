@@ -20,6 +20,7 @@ from streammon.alerting.link import (
     retry_delay_s,
     shown_address,
 )
+from streammon.alerting.messages import VERSION
 from streammon.config import RedisConfig
 from streammon.errors import RedisError
 
@@ -119,13 +120,13 @@ def _parsed(text: bytes | None) -> dict[str, Any] | None:
     """Parse a message of version 1; None for anything else that another program publishes on the channels."""
     with contextlib.suppress(ValueError):
         message = json.loads(text or b"null")
-        if isinstance(message, dict) and message.get("v") == 1:
+        if isinstance(message, dict) and message.get("v") == VERSION:
             return message
     return None
 
 
 def _redis_message(online: bool, reason: str) -> dict[str, Any]:
-    return {"v": 1, "kind": "redis", "online": online, "since_s": round(time.time(), 3), "reason": reason}
+    return {"v": VERSION, "kind": "redis", "online": online, "since_s": round(time.time(), 3), "reason": reason}
 
 
 def _literal(prefix: str) -> str:

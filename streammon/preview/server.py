@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview.board import Board
+from streammon.preview.board import SENDING, Board
 from streammon.preview.guard import (
     HEADERS_S,
     MAX_BODY_BYTES,
@@ -26,11 +26,10 @@ from streammon.preview.guard import (
 )
 from streammon.preview.operations import Gauges, Health, Metrics, describe
 from streammon.preview.streams import LivePictures, WhepSessions, still_routes
-from streammon.records import Alert, CameraFigures, CameraState, CameraStatus, Event, ScoredFrame, Verdict
+from streammon.records import Alert, CameraFigures, CameraStatus, Event, ScoredFrame, Verdict
 
 CLOSE_S = 0.5  # to close streams and pages, then again to end requests
 BACKLOG = 128
-SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,6 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def __len__(self) -> int:
-        return len(self._running)
-
     def start_nowait(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task. Call it on the event loop."""
         task = asyncio.create_task(work, name=name)

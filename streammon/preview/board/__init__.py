@@ -5,6 +5,6 @@ their pictures and verdicts, and `normal_footage` saves the frames of alerts jud
 `changes` the events.
 """
 
-from streammon.preview.board.board import Board
+from streammon.preview.board.board import SENDING, Board
 
-__all__ = ["Board"]
+__all__ = ["SENDING", "Board"]

@@ -10,6 +10,7 @@ from streammon.errors import StorageError
 from streammon.preview.board.changes import JSON, Changes, as_json
 from streammon.preview.board.journal import ALERTS, SHOWN, Entry, Journal
 from streammon.preview.board.normal_footage import is_full
+from streammon.preview.guard import NO_STORE
 
 CSRF_HEADER = "X-Streammon"
 """Header required of requests that change something, against CSRF.
@@ -18,7 +19,6 @@ A page of another origin can't set it without a CORS preflight, which is never g
 """
 
 CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class BoardApi:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -98,10 +99,10 @@ class Board:
                 self.changes.publish_nowait("notice", self._notices[-1])
             case RedisStatus():
                 self._redis = event
-                self.changes.publish_nowait("redis", _redis(event))
+                self.changes.publish_nowait("redis", asdict(event))
             case SpoolStatus():
                 self._spool = event
-                self.changes.publish_nowait("spool", _spool(event))
+                self.changes.publish_nowait("spool", asdict(event))
 
     def snapshot(self) -> dict[str, Any]:
         """The complete current state, as JSON."""
@@ -112,8 +113,8 @@ class Board:
             "asked_s": round(DAY_S / self._config.alerting.false_alarms_per_day, 3),
             "cameras": [camera.as_json() for camera in self._cameras.values()],
             "alerts": [entry.as_json() for entry in self.journal.newest(FEED)],
-            "redis": None if self._redis is None else _redis(self._redis),
-            "spool": None if self._spool is None else _spool(self._spool),
+            "redis": None if self._redis is None else asdict(self._redis),
+            "spool": None if self._spool is None else asdict(self._spool),
             "notices": list(self._notices),
         }
 
@@ -199,11 +200,3 @@ class _Camera:
             "retry_in_s": status.retry_in_s,
             "progress": status.progress,
         }
-
-
-def _redis(status: RedisStatus) -> dict[str, Any]:
-    return {"online": status.online, "since_s": status.since_s, "reason": status.reason, "spooled": status.spooled}
-
-
-def _spool(status: SpoolStatus) -> dict[str, Any]:
-    return {"waiting": status.waiting, "refused": status.refused, "dropped": status.dropped, "reason": status.reason}

@@ -49,11 +49,6 @@ class Changes:
         self._pages: set[_Page] = set()
         self._closed = False
 
-    @property
-    def pages(self) -> int:
-        """Number of open pages."""
-        return len(self._pages)
-
     def publish_nowait(self, name: str, body: JSON) -> None:
         """Queue a change for every page; never waits."""
         if self._pages:

@@ -183,9 +183,8 @@ class Journal:
         """
         entry = self.entries.get(alert.id)
         if entry is None:
-            entry = self.entries[alert.id] = Entry(alert, size, frames=list(self._before.get(alert.camera, ())))
-            while len(self.entries) > ALERTS:
-                self.entries.pop(next(iter(self.entries)))
+            entry = Entry(alert, size, frames=list(self._before.get(alert.camera, ())))
+            self._add(entry)
             self._want(alert.camera, alert)
         entry.alert = alert
         if not entry.is_open or alert.score >= entry.boxed_score:
@@ -208,10 +207,14 @@ class Journal:
         for alert in alerts:
             if alert.event is not AlertEvent.CLOSE:
                 alert = replace(alert, event=AlertEvent.CLOSE, closed_s=alert.time_s)
-            self.entries[alert.id] = Entry(alert, boxes=alert.boxes)
-        while len(self.entries) > ALERTS:
-            self.entries.pop(next(iter(self.entries)))
+            self._add(Entry(alert, boxes=alert.boxes))
         return list(self.entries.values())
+
+    def _add(self, entry: Entry) -> None:
+        """Add an entry; the oldest beyond `ALERTS` is removed."""
+        self.entries[entry.alert.id] = entry
+        if len(self.entries) > ALERTS:
+            del self.entries[next(iter(self.entries))]
 
     def acknowledge(self, entry: Entry) -> None:
         """Record the time of an alert's first acknowledgement; idempotent."""

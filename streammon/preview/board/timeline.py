@@ -3,12 +3,12 @@
 import math
 from collections import deque
 
+from streammon.heatmap import MIN_THRESHOLD
 from streammon.records import Alert, ScoredFrame
 
 POINTS = 240  # a tile is about 350 pixels wide
 MAX_RATIO = 99.0  # the threshold of a bank fitted on one repeated picture is almost 0
 MAX_LEVEL = 99.0
-MIN_THRESHOLD = 1e-6
 CLOCK_SLACK_S = 10.0  # frames out of order by up to this are jitter; by more, the clock was set
 SPANS = 100
 

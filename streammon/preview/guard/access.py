@@ -1,6 +1,5 @@
 """Access control of requests: Host and Origin checks, authentication, and routes to log in and out."""
 
-import asyncio
 import base64
 import binascii
 import math
@@ -9,8 +8,8 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from streammon.config import PreviewConfig, is_loopback
-from streammon.preview.guard.answers import Handler, Refusal
-from streammon.preview.guard.connections import BODY_S, MAX_BODY_BYTES, client_of
+from streammon.preview.guard.answers import PAGE_FILES, Handler, Refusal, route_of
+from streammon.preview.guard.connections import client_of, read_body
 from streammon.preview.guard.logins import IDLE_S, FailedLogins, Sessions
 from streammon.preview.guard.origins import canonical_origin, canonical_origins, is_own_origin
 from streammon.preview.guard.passwords import PasswordBook, TooManyChecksError, is_same_token
@@ -20,8 +19,7 @@ TOKEN_USER = "token"  # user name of a client that logs in with the token
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_ROUTES = ("/healthz", "/login")  # besides the page and its files, which logging in needs
 PAGE_ROUTES = ("/", "/favicon.ico")
-PAGE_FILES = "/page/"
-OFFERS = "/whep/"  # the handler reads the body itself, within its own limits
+OFFERS = "/whep/"  # the handler reads the body itself, so that errors have the CORS headers
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 CHALLENGE = 'Bearer realm="streammon"'
 
@@ -49,11 +47,6 @@ class Access:
         self._origins = canonical_origins(preview)
         self._names = frozenset((*LOOPBACK_NAMES, preview.host.lower(), *map(_host, self._origins)))
 
-    @property
-    def sessions(self) -> int:
-        """Number of sessions."""
-        return len(self._sessions)
-
     def routes(self) -> list[web.AbstractRouteDef]:
         """Routes to log in and out."""
         return [
@@ -69,7 +62,8 @@ class Access:
         self._require_own_origin(request)
         if not self._is_open(request) and await self._user(request) is None:
             raise Refusal(401, "log in, or send the token", self._challenge(request))
-        await _read_body(request)
+        if request.can_read_body and not route_of(request).startswith(OFFERS):
+            await read_body(request)
         return await handler(request)
 
     def _require_known_host(self, request: web.Request) -> None:
@@ -88,7 +82,7 @@ class Access:
     def _is_open(self, request: web.Request) -> bool:
         if not self._preview.is_guarded:
             return True
-        route = _route(request)
+        route = route_of(request)
         if route in OPEN_ROUTES or _is_preflight(request):
             return True
         return (route in PAGE_ROUTES or route.startswith(PAGE_FILES)) and request.method in SAFE_METHODS
@@ -177,34 +171,9 @@ def _host(url: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _route(request: web.Request) -> str:
-    """Pattern of the matched route, such as `/snapshot/{camera}.jpg`; empty if none matched."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else ""
-
-
 def _is_preflight(request: web.Request) -> bool:
     """True for a CORS preflight request, which never has credentials."""
     return request.method == "OPTIONS" and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
-
-
-async def _read_body(request: web.Request) -> None:
-    """Read the whole body, limited in size and time, so that no handler waits for a slow client."""
-    if not request.can_read_body:
-        return
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise Refusal(413, f"the body has more than {MAX_BODY_BYTES} bytes")
-    if _route(request).startswith(OFFERS):
-        return
-    try:
-        async with asyncio.timeout(BODY_S):
-            await request.read()
-    except TimeoutError:
-        raise Refusal(408, f"the body did not come within {BODY_S:.0f} s") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise Refusal(413, f"the body has more than {MAX_BODY_BYTES} bytes") from None
-    except web.RequestPayloadError:
-        raise Refusal(400, "the body can't be read") from None
 
 
 def _basic(credentials: str) -> tuple[str, str]:

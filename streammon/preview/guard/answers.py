@@ -19,6 +19,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 PAGE_FILES = "/page/"
+NO_STORE = {"Cache-Control": "no-store"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -83,11 +84,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except (ConnectionError, TimeoutError):
         raise
     except Exception as error:
-        log.exception("preview: %s %s failed (%s)", request.method, _route_of(request), type(error).__name__)
+        log.exception("preview: %s %s failed (%s)", request.method, route_of(request) or "?", type(error).__name__)
         return error_answer(500, "internal error; the monitor's log says more")
 
 
-def _route_of(request: web.Request) -> str:
-    """Pattern of the route, for the log, which must not contain the client's input."""
+def route_of(request: web.Request) -> str:
+    """Pattern of the matched route, such as `/snapshot/{camera}.jpg`; empty if none matched."""
     resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "?"
+    return resource.canonical if resource is not None else ""

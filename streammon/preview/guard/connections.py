@@ -39,6 +39,29 @@ def client_of(address: str) -> str:
     return str(known)
 
 
+async def read_body(request: web.Request) -> bytes:
+    """Read the whole body, limited in size and time, so that no handler waits for a slow client.
+
+    The application's `client_max_size` must be `MAX_BODY_BYTES`.
+
+    Raises:
+        web.HTTPException: The body is too long, didn't arrive within `BODY_S`, or is incomplete.
+    """
+    text, length = f"the body has more than {MAX_BODY_BYTES} bytes", request.content_length or 0
+    if length > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length, text=text)
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        error.text = text
+        raise
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_S:.0f} s") from None
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the body can't be read") from None
+
+
 class Connections:
     """Creates the protocol of each connection, and counts connections against the limits.
 

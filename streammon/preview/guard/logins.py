@@ -27,9 +27,6 @@ class Sessions:
         self._clock = clock
         self._sessions: OrderedDict[bytes, tuple[str, float, float]] = OrderedDict()  # the longest unused first
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def open(self, user: str) -> str:
         """Open a session and return its token; beyond `SESSIONS`, the session unused for longest ends."""
         token = secrets.token_urlsafe(32)

@@ -141,7 +141,7 @@ class Composer:
         self._max_width = max_width
         self._reformatter = VideoReformatter()
         self._tint: _Tint | None = None
-        self._tint_of_what: tuple[Heat, tuple[int, int], int] | None = None
+        self._tint_key: tuple[Heat, tuple[int, int], int] | None = None
 
     def compose(self, moment: Moment) -> av.VideoFrame:
         """Compose a new yuv420p picture in video range."""
@@ -179,9 +179,9 @@ class Composer:
         return own
 
     def _tint_of(self, heat: Heat, size: tuple[int, int], matrix: int) -> _Tint:
-        what = (heat, size, matrix)
-        if self._tint is None or self._tint_of_what != what:
-            self._tint, self._tint_of_what = _Tint(heat, size, matrix), what
+        key = (heat, size, matrix)
+        if self._tint is None or self._tint_key != key:
+            self._tint, self._tint_key = _Tint(heat, size, matrix), key
         return self._tint
 
     @staticmethod

@@ -22,8 +22,8 @@ def _chosen_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return _all_addresses(use_ipv4, use_ipv6) if chosen is None else chosen
 
 
-# aioice offers every address of the machine but loopback, and has no setting for it. Outside `candidates_of` the
-# replacement behaves like the original.
+# aioice (0.13) offers every address of the machine but loopback, and has no setting for it. Outside `candidates_of`
+# the replacement behaves like the original.
 aioice.ice.get_host_addresses = _chosen_addresses
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from streammon.preview.guard import NO_STORE
 from streammon.preview.streams.fanout import Viewer
 from streammon.preview.streams.pictures import STREAMS, LivePictures
 
@@ -14,7 +15,6 @@ STALLED_S = 10.0
 IDLE_S = 2.0  # interval of checks for a closed connection while no picture comes
 MAX_VIEWERS = 64
 RETRY_AFTER_S = {"no picture yet": 1, "too many viewers": 10}
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 def still_routes(pictures: LivePictures) -> list[web.AbstractRouteDef]:
@@ -39,17 +39,17 @@ class Stills:
 
     async def snapshot(self, request: web.Request) -> web.Response:
         """Respond with the newest picture as JPEG."""
-        camera, stream = self._asked(request)
+        camera, stream = require_stream(request, self._pictures)
         picture = await asyncio.to_thread(self._pictures.still, camera, stream)
         if picture is None:
-            raise _not_now("no picture yet")
+            raise _unavailable("no picture yet")
         return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
 
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """Respond with an MJPEG stream until the client disconnects or stops reading."""
-        camera, stream = self._asked(request)
+        camera, stream = require_stream(request, self._pictures)
         if self._viewers >= MAX_VIEWERS:
-            raise _not_now("too many viewers")
+            raise _unavailable("too many viewers")
         self._viewers += 1
         try:
             async with self._pictures.watching(camera, stream, "jpeg") as viewer:
@@ -57,19 +57,20 @@ class Stills:
         finally:
             self._viewers -= 1
 
-    def _asked(self, request: web.Request) -> tuple[str, str]:
-        """Camera and stream of a request.
 
-        Raises:
-            web.HTTPNotFound: There is no such camera or stream.
-        """
-        camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
-        if camera not in self._pictures or stream not in STREAMS:
-            raise web.HTTPNotFound(text="no such camera or stream")
-        return camera, stream
+def require_stream(request: web.Request, pictures: LivePictures) -> tuple[str, str]:
+    """Camera and stream of a request.
+
+    Raises:
+        web.HTTPNotFound: There is no such camera or stream.
+    """
+    camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
+    if camera not in pictures or stream not in STREAMS:
+        raise web.HTTPNotFound(text="no such camera or stream")
+    return camera, stream
 
 
-def _not_now(why: str) -> web.HTTPServiceUnavailable:
+def _unavailable(why: str) -> web.HTTPServiceUnavailable:
     return web.HTTPServiceUnavailable(text=why, headers={**NO_STORE, "Retry-After": str(RETRY_AFTER_S[why])})
 
 

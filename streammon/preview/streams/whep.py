@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
@@ -11,7 +11,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from aiortc.mediastreams import MediaStreamError
 
 from streammon.config import PreviewConfig
-from streammon.preview.guard import canonical_origin, canonical_origins
+from streammon.preview.guard import Handler, canonical_origin, canonical_origins, read_body
 from streammon.preview.streams.encoder import H264Packet
 from streammon.preview.streams.fanout import Viewer
 from streammon.preview.streams.ice import candidates_of, host_addresses, rtc_configuration
@@ -22,20 +22,17 @@ from streammon.preview.streams.offers import (
     checked_offer,
     prefer_h264,
 )
-from streammon.preview.streams.pictures import STREAMS, LivePictures
+from streammon.preview.streams.pictures import LivePictures
+from streammon.preview.streams.stills import require_stream
 from streammon.preview.tasks import Tasks
 
 MAX_SESSIONS = 64
-MAX_OFFER_BYTES = 64 * 1024
-OFFER_S = 10.0  # time limit for the body of an offer
 CONNECT_S = 15.0
 CLOSE_S = 3.0
 RETRY_AFTER_S = 10
 SDP = "application/sdp"
 
 logger = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ViewerTrack(MediaStreamTrack):
@@ -76,7 +73,7 @@ class WhepSession:
         self.gone = asyncio.Event()
         self._connected = asyncio.Event()
         self._pictures = pictures
-        self._what = camera, stream
+        self._camera_stream = camera, stream
         self._track = ViewerTrack(lambda: pictures.join(camera, stream, "h264"))
         self._track.on("ended", self.gone.set)
 
@@ -128,7 +125,7 @@ class WhepSession:
 
     async def _end(self, peer: RTCPeerConnection) -> None:
         if self._track.viewer is not None:
-            self._pictures.leave(*self._what, "h264", self._track.viewer)
+            self._pictures.leave(*self._camera_stream, "h264", self._track.viewer)
         self._track.stop()
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -190,9 +187,7 @@ class WhepSessions:
             await self._tasks.close()
 
     async def _offer(self, request: web.Request) -> web.Response:
-        camera, stream = request.match_info["camera"], request.query.get("stream", "picture")
-        if camera not in self._pictures or stream not in STREAMS:
-            raise web.HTTPNotFound(text="no such camera or stream")
+        camera, stream = require_stream(request, self._pictures)
         if request.content_type != SDP:
             raise web.HTTPUnsupportedMediaType(text=f"the offer must be {SDP}", headers={"Accept-Post": SDP})
         try:
@@ -268,23 +263,13 @@ class WhepSessions:
 
 
 async def read_offer(request: web.Request) -> str:
-    """Text of an offer's body, limited in size and time.
+    """Text of an offer.
 
     Raises:
-        web.HTTPRequestEntityTooLarge: The body is longer than `MAX_OFFER_BYTES`.
-        web.HTTPRequestTimeout: The body didn't arrive within `OFFER_S`.
+        web.HTTPException: As `read_body`.
         BadOfferError: The body isn't UTF-8.
     """
-    body = bytearray()
     try:
-        async with asyncio.timeout(OFFER_S):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > MAX_OFFER_BYTES:
-                    raise web.HTTPRequestEntityTooLarge(MAX_OFFER_BYTES, len(body))
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text="the offer didn't arrive in time") from None
-    try:
-        return body.decode()
+        return (await read_body(request)).decode()
     except UnicodeDecodeError:
         raise BadOfferError("not text") from None

@@ -170,7 +170,7 @@ def test_a_channel_that_does_not_exist_is_refused(channel: object) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"v": 2, "kind": "alert"}', '{"v": 1, "kind": "alert"}'])
 def test_what_is_no_alert_message_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no alert message of version 1|Expecting value"):
+    with pytest.raises(ValueError, match=r"not an alert message of version 1|Expecting value"):
         alert_from_json(text)
 
 

@@ -8,34 +8,31 @@ from streammon.records import CameraState, Channel
 
 Operation = dict[str, Any]
 
-_CAMERA = {"name": "camera", "in": "path", "required": True, "schema": {"type": "string"}}
-_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_TEXT = {"type": "string"}
+_CAMERA = {"name": "camera", "in": "path", "required": True, "schema": _TEXT}
+_ID = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
 _STREAM = {"name": "stream", "in": "query", "schema": {"type": "string", "enum": list(STREAMS), "default": "picture"}}
 _LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}}
 _OWN_PAGE = {"name": "X-Streammon", "in": "header", "required": True, "schema": {"type": "string", "const": "1"}}
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-_SDP = {"application/sdp": {"schema": {"type": "string"}}}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
+_SDP = {"application/sdp": {"schema": _TEXT}}
 _OBJECT = {"type": "object"}
 _NUMBER, _TIME, _COUNT = {"type": "number"}, {"type": "number", "description": "Unix time"}, {"type": "integer"}
 _MAYBE_NUMBER = {"type": ["number", "null"]}
 _MAYBE_TIME = {"type": ["number", "null"], "description": "Unix time"}
 _BOXES = {"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4}}
 _ALERT_FIELDS: dict[str, Operation] = {
-    "id": {"type": "string"},
-    "camera": {"type": "string"},
-    "scene": {"type": "string"},
+    "id": _TEXT,
+    "camera": _TEXT,
+    "scene": _TEXT,
     "open": {"type": "boolean"},
     "opened_s": _TIME,
     "time_s": _TIME,
     "closed_s": _MAYBE_TIME,
     "level": _NUMBER,
     "peak_level": _NUMBER,
-    "channel": {
-        "type": "string",
-        "enum": list(Channel),
-        "description": "channel that contributes most to the peak score",
-    },
-    "reason": {"type": "string", "enum": [each.reason for each in Channel], "description": "the channel in words"},
+    "channel": _TEXT | {"enum": list(Channel), "description": "channel that contributes most to the peak score"},
+    "reason": _TEXT | {"enum": [each.reason for each in Channel], "description": "the channel in words"},
     "basis_s": _NUMBER | {"description": "seconds of normal footage behind peak_level; 0 if unknown"},
     "provisional": {"type": "boolean", "description": "the configured rate is rarer than once in basis_s"},
     "size": {"type": ["array", "null"], "items": _COUNT, "description": "width and height of the camera's picture"},
@@ -54,7 +51,7 @@ _ALERT_FIELDS: dict[str, Operation] = {
 _ALERT = {"$ref": "#/components/schemas/Alert"}
 _ALERTS = {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array", "items": _ALERT}}}
 _CAMERA_FIELDS: dict[str, Operation] = {
-    "name": {"type": "string"},
+    "name": _TEXT,
     "state": {"type": "string", "enum": list(CameraState)},
     "level": _MAYBE_NUMBER | {"description": "of the newest scored frame"},
     "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage behind the level; 0 if unknown"},
@@ -72,12 +69,8 @@ _CAMERAS = {
 }
 _LOG_IN = {
     "oneOf": [
-        {
-            "type": "object",
-            "required": ["user", "password"],
-            "properties": {"user": {"type": "string"}, "password": {"type": "string"}},
-        },
-        {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
+        {"type": "object", "required": ["user", "password"], "properties": {"user": _TEXT, "password": _TEXT}},
+        {"type": "object", "required": ["token"], "properties": {"token": _TEXT}},
     ]
 }
 
@@ -106,7 +99,7 @@ def _page() -> dict[str, Any]:
         "/page/{file}": {
             "get": _open(
                 _answers("a file of the page", "*/*", 304, 404),
-                {"name": "file", "in": "path", "required": True, "schema": {"type": "string"}},
+                {"name": "file", "in": "path", "required": True, "schema": _TEXT},
             )
         },
     }
@@ -147,9 +140,7 @@ def _board() -> dict[str, Any]:
         },
         f"{alert}/normal": {
             "post": _guarded(
-                _gives(_ALERT, "the alert, its frames saved as normal footage", 403, 404, 409, 507),
-                _ID,
-                _OWN_PAGE,
+                _gives(_ALERT, "the alert, its frames saved as normal footage", 403, 404, 409, 507), _ID, _OWN_PAGE
             )
         },
         f"{alert}/real": {
@@ -200,7 +191,7 @@ def _gives(schema: Operation, what: str, *errors: int) -> Operation:
 
 
 def _answers(what: str, content_type: str = "application/json", *errors: int) -> Operation:
-    schema = _OBJECT if content_type == "application/json" else {"type": "string"}
+    schema = _OBJECT if content_type == "application/json" else _TEXT
     return {"200": {"description": what, "content": {content_type: {"schema": schema}}}, **_errors(*errors)}
 
 

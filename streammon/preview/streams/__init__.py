@@ -1,8 +1,7 @@
 """Live streams: newest picture and heatmap of each camera, their encoders, and WebRTC, MJPEG and JPEG endpoints.
 
-`pictures` contains the newest picture of each camera and the streams shared by its viewers: `compose` and `colours`
-draw a stream's pictures, `encoder` encodes them, `fanout` passes them to the viewers. `whep` serves WebRTC, with
-`offers` for the SDP and `ice` for the addresses; `stills` serves MJPEG and JPEG.
+`pictures` contains the newest pictures and the shared streams, which `compose` and `colours` draw, `encoder` encodes
+and `fanout` passes to the viewers; `whep` (with `offers` and `ice`) serves WebRTC, `stills` MJPEG and JPEG.
 """
 
 from streammon.preview.streams.pictures import STREAMS, LivePictures, Still

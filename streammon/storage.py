@@ -6,7 +6,7 @@ from pathlib import Path
 from streammon.errors import StorageError
 
 
-def hold_writable(folder: Path, remedy: str) -> None:
+def require_writable(folder: Path, remedy: str) -> None:
     """Create a folder if it is missing, and test that a file can be created in it.
 
     Args:

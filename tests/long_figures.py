@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streammon.demo.figures import STRIDE_OF_STATURE, Look, Pose, draw_pedestrian, look
-from streammon.demo.scenery import SHADE, Colour, Floats, Scenery, View
+from streammon.demo.figures import STRIDE_OF_STATURE, Appearance, Pose, draw_pedestrian, random_appearance
+from streammon.demo.scenery import SHADE, CameraView, Colour, Floats, Scenery
 
 Spot = tuple[float, float]
 """Metres right of the camera and away from it."""
@@ -20,7 +20,7 @@ SHADED = SHADE + 0.08
 
 BODY_M = 1.72
 SHEET_AWAY_M = 20.0
-SHEET_VIEW = View(1024, 576)
+SHEET_VIEW = CameraView(1024, 576)
 LEVELS = 3
 HEADINGS = 12
 PHASES = 16
@@ -154,7 +154,7 @@ def way(start_s: float, start: Spot, legs: Sequence[Leg], rng: np.random.Generat
 
 def person(rng: np.random.Generator) -> Person:
     """Someone: the demo's clothes, or for every second a shirt of any colour, more or less washed out."""
-    who = look(rng)
+    who = random_appearance(rng)
     grey = float(rng.uniform(30, 210))
     any_colour: Colour = (
         0.5 * grey + float(rng.uniform(10, 110)),
@@ -206,7 +206,7 @@ def _painted(coat: bool, bag: bool, heading: int, phase: int | None) -> Sprite:
         shirt, trousers, skin, hair, carried = colours
         canvas = np.full((*shape, 3), paper, np.uint8)
         stage = Scenery(canvas, nothing_m, np.broadcast_to(np.float32(sunlight), shape))
-        who = Look(BODY_M, shirt, trousers, skin, hair, coat, carried if bag else None)
+        who = Appearance(BODY_M, shirt, trousers, skin, hair, coat, carried if bag else None)
         draw_pedestrian(canvas, stage, SHEET_VIEW, who, pose)
         return canvas[rows, columns].astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The closer look: which picture is the earlier one, how long before, how large, and that the two compare."""
+"""Details: which picture is the earlier one, how long before, how large, and that the two compare."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -19,7 +19,7 @@ from deadlines import DEADLINE_S
 from numbered_footage import encode, number_in
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, Clip, clips
-from streammon.ingest.detail import GAP_S, CloserLook, DetailScaler
+from streammon.ingest.detail import GAP_S, DetailBuffer, DetailScaler
 from streammon.ingest.images import decode_image
 from streammon.records import CameraState, CameraStatus, Detail, Frame, Grey, Picture
 
@@ -34,10 +34,10 @@ def plain_picture(number: int, size: tuple[int, int] = (32, 24)) -> av.VideoFram
 
 def lags(times_s: Sequence[float]) -> list[tuple[int, float] | None]:
     """Of each picture, all kept: how many pictures before it the earlier one is, and how long; None without one."""
-    look, found = CloserLook(), list[tuple[int, float] | None]()
+    buffer, found = DetailBuffer(), list[tuple[int, float] | None]()
     for number, time_s in enumerate(times_s):
-        look.see(plain_picture(number), time_s)
-        found.append(lag_of(look.detail()))
+        buffer.add(plain_picture(number), time_s)
+        found.append(lag_of(buffer.detail()))
     return found
 
 
@@ -119,38 +119,38 @@ def test_after_a_gap_there_is_none_until_the_stream_goes_on() -> None:
 
 def test_a_step_back_a_new_size_and_broken_timestamps_begin_afresh() -> None:
     assert lags([0.0, 0.1, 0.2, 0.05, 0.1, 0.15]) == [None, (1, 0.1), (1, 0.1), None, None, (2, 0.1)]
-    look = CloserLook()
+    buffer = DetailBuffer()
     for number in range(3):
-        look.see(plain_picture(number), number / 10)
-    assert lag_of(look.detail()) == (1, 0.1)
-    look.see(plain_picture(3, (24, 32)), 0.3)
-    assert (lag_of(look.detail()), look.held) == (None, 1)
-    look.see(plain_picture(4, (24, 32)), 0.4, afresh=True)
-    assert (lag_of(look.detail()), look.held) == (None, 1)
+        buffer.add(plain_picture(number), number / 10)
+    assert lag_of(buffer.detail()) == (1, 0.1)
+    buffer.add(plain_picture(3, (24, 32)), 0.3)
+    assert (lag_of(buffer.detail()), buffer.buffered) == (None, 1)
+    buffer.add(plain_picture(4, (24, 32)), 0.4, afresh=True)
+    assert (lag_of(buffer.detail()), buffer.buffered) == (None, 1)
 
 
 def test_few_pictures_are_held_at_any_rate() -> None:
     for fps, most in ((5, 2), (25, 4), (60, 7), (240, 8), (1000, 8)):
-        look, held = CloserLook(), []
+        buffer, held = DetailBuffer(), []
         for number in range(fps):
-            look.see(plain_picture(number % 256), number / fps)
-            held.append(look.held)
+            buffer.add(plain_picture(number % 256), number / fps)
+            held.append(buffer.buffered)
         assert max(held) == most, f"{fps} frames a second"
-    look.close()
-    assert look.held == 0
+    buffer.close()
+    assert buffer.buffered == 0
 
 
 @given(st.lists(st.floats(0.0, 0.3), min_size=1, max_size=40), st.integers(1, 5))
 def test_any_stream_gets_a_lag_within_its_bounds_and_the_youngest_there_is(steps_s: list[float], every: int) -> None:
-    look, times_s = CloserLook(), [0.0]
+    buffer, times_s = DetailBuffer(), [0.0]
     for step_s in steps_s:
         times_s.append(times_s[-1] + step_s)
     for number, time_s in enumerate(times_s):
-        look.see(plain_picture(number), time_s)
-        assert look.held <= 8
+        buffer.add(plain_picture(number), time_s)
+        assert buffer.buffered <= 8
         if number % every:
             continue
-        lag = lag_of(look.detail())
+        lag = lag_of(buffer.detail())
         ages_s = [time_s - before_s for before_s in times_s[:number]]
         if lag is None:
             assert not any(0.106 <= age_s <= GAP_S - 0.016 for age_s in ages_s)
@@ -176,10 +176,10 @@ def test_any_stream_gets_a_lag_within_its_bounds_and_the_youngest_there_is(steps
 def test_a_detail_has_the_sources_proportions_and_is_never_enlarged(
     source: tuple[int, int], detail: tuple[int, int], pixels: str
 ) -> None:
-    look = CloserLook()
+    buffer = DetailBuffer()
     for number in range(2):
-        look.see(plain_picture(100, source).reformat(format=pixels), number / 10)
-    found = look.detail()
+        buffer.add(plain_picture(100, source).reformat(format=pixels), number / 10)
+    found = buffer.detail()
     assert found.picture.shape == (detail[1], detail[0], 3)
     assert found.picture.dtype == np.uint8
     assert found.earlier is not None

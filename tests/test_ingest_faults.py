@@ -6,7 +6,7 @@ import av
 import av.error
 import pytest
 
-from streammon.ingest.faults import FaultKind, StreamFault, fault_of, translated
+from streammon.ingest.faults import FaultKind, StreamFault, call_translated, fault_of
 
 PASSWORD = "s3cr3t-Pa55"
 ADDRESS = f"rtsp://admin:{PASSWORD}@10.0.0.7/live?password={PASSWORD}"
@@ -39,7 +39,7 @@ def raised_by(error: type[av.FFmpegError]) -> StreamFault:
         raise error(5, f"cannot open {ADDRESS}", ADDRESS, (16, ("tcp", ADDRESS, ADDRESS)))  # type: ignore[arg-type]
 
     with pytest.raises(StreamFault) as fault:
-        translated(fail)
+        call_translated(fail)
     return fault.value
 
 

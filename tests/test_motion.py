@@ -17,7 +17,7 @@ from streammon.calibration.tails import Tail
 from streammon.config import ModelConfig
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, EmbeddingHistory
 from streammon.motion.evidence import Evidence, Measure
-from streammon.motion.flow import GRID, FlowReader, Motion
+from streammon.motion.flow import GRID, FlowEstimator, Motion
 from streammon.motion.gaussians import WIDTHS, PlacedSums, chosen_width
 from streammon.motion.objects import CROP_SIDE, MovingObject, crop_of, moving_objects
 from streammon.motion.observe import Observation, Observer
@@ -30,7 +30,7 @@ from streammon.motion.statistics import (
     object_shapes,
 )
 from streammon.motion.still import StillPatches
-from streammon.motion.view import View
+from streammon.motion.view import LearnedView
 from streammon.padim import as_batch, load_backbone
 from streammon.records import Channel, Detail, Frame
 from streammon.scene import Fused, Measured, Scene, SceneLearner, SceneScorer
@@ -64,7 +64,7 @@ def detail_of(before: np.ndarray, after: np.ndarray, step_s: float) -> Detail:
 def moving(rightwards: float, step_s: float = 0.1, left: float = 100, top: float = 60) -> Motion:
     """What is read of a square that moves by so many pixels a second."""
     pair = detail_of(street(left, top), street(left + rightwards * step_s, top), step_s)
-    motion = FlowReader().read(pair)
+    motion = FlowEstimator().motion(pair)
     assert motion is not None
     return motion
 
@@ -78,10 +78,10 @@ class TestFlow:
 
     def test_several_read_at_once_are_what_each_is_alone(self) -> None:
         details = [detail_of(street(100), street(100 + shift), 0.1) for shift in range(-4, 5)]
-        together = FlowReader(threads=3).read_all([*details, None])
+        together = FlowEstimator(threads=3).motions([*details, None])
         assert together[-1] is None
         for one, detail in zip(together[:-1], details, strict=True):
-            alone = FlowReader().read(detail)
+            alone = FlowEstimator().motion(detail)
             assert one is not None
             assert alone is not None
             np.testing.assert_array_equal(one.velocity, alone.velocity)
@@ -98,14 +98,14 @@ class TestFlow:
         onto = np.array([[1, 0, 0.5], [0, 1, 0]], np.float32)
         redrawn = cv2.warpAffine(soft, onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
         assert np.abs(redrawn.astype(int) - soft).max() > 0
-        motion = FlowReader().read(detail_of(soft, redrawn, 0.1))
+        motion = FlowEstimator().motion(detail_of(soft, redrawn, 0.1))
         assert motion is not None
         assert not motion.moving.any()
 
     def test_light_that_changes_everywhere_doesnt_move_and_hides_nobody(self) -> None:
         before, after = street(100), street(104)
         brighter = (after.astype(np.float32) + 4).clip(0, 255).astype(np.uint8)
-        motion = FlowReader().read(detail_of(before, brighter, 0.1))
+        motion = FlowEstimator().motion(detail_of(before, brighter, 0.1))
         assert motion is not None
         square = np.zeros((HEIGHT, WIDTH), bool)
         square[55:105, 95:150] = True
@@ -121,13 +121,13 @@ class TestFlow:
     def test_a_plain_thing_that_differs_at_its_rim_alone_moves_as_a_whole(self) -> None:
         before, after = street(100), street(103)
         before[70:90, 110:130] = after[70:90, 113:133] = 90
-        motion = FlowReader().read(detail_of(before, after, 0.1))
+        motion = FlowEstimator().motion(detail_of(before, after, 0.1))
         assert motion is not None
         assert motion.moving[72:88, 115:131].mean() > 0.9
 
     def test_a_picture_without_an_earlier_one_has_no_motion(self) -> None:
-        assert FlowReader().read(None) is None
-        assert FlowReader().read(Detail(street(50))) is None
+        assert FlowEstimator().motion(None) is None
+        assert FlowEstimator().motion(Detail(street(50))) is None
 
     def test_each_eighth_of_the_circle_is_its_own_direction(self) -> None:
         right, left = moving(40.0), moving(-40.0)
@@ -331,7 +331,7 @@ class TestView:
         for number in range(20):
             frame = learned + np.float32(0.1) * self.picture(number + 10)
             sums.update(Observation("yard", number / 10, None, embedding=frame))
-        view = View(sums.view)
+        view = LearnedView(sums.view)
         assert view.likeness(learned) > 0.95
         for gain, offset in ((0.2, 0.0), (3.0, 0.0), (1.0, 5.0)):
             assert view.likeness(np.float32(gain) * learned + np.float32(offset)) == pytest.approx(
@@ -343,7 +343,7 @@ class TestView:
     def test_half_hidden_it_is_still_known(self) -> None:
         hidden = self.picture(0)
         hidden[:, : CHANGE_GRID // 2] = 0.5
-        assert View(self.picture(0).astype(np.float64)).likeness(hidden) > 0.5
+        assert LearnedView(self.picture(0).astype(np.float64)).likeness(hidden) > 0.5
 
 
 def evidence(speed: float = 0.0, place: float = 0.0, likeness: float = 0.8) -> Evidence:
@@ -710,11 +710,11 @@ class TestMeasure:
             usual.speed + against.speed,
             usual.cells | against.cells,
         )
-        culprit = np.zeros(GRID * GRID, bool)
-        culprit[measure.culprit(observed(both, 9.0), Channel.DIRECTION)] = True
-        moves = culprit & both.cells.reshape(-1)
+        most_unusual = np.zeros(GRID * GRID, bool)
+        most_unusual[measure.most_unusual_object_cells(observed(both, 9.0), Channel.DIRECTION)] = True
+        moves = most_unusual & both.cells.reshape(-1)
         assert np.array_equal(moves.reshape(GRID, GRID), against.cells)
-        assert len(measure.culprit(observed(moving(0.0), 9.0), Channel.DIRECTION)) == 0
+        assert len(measure.most_unusual_object_cells(observed(moving(0.0), 9.0), Channel.DIRECTION)) == 0
 
     def test_many_frames_of_one_quarter_minute_make_no_way_certain(self, measure: Measure) -> None:
         against = observed(moving(-25.0), 9.0)

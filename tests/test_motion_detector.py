@@ -66,7 +66,9 @@ def test_the_objects_are_what_it_finds_and_not_the_regions_of_motion(weights: Pa
     one = frame()
     observer = configured_observer(ModelConfig(detector=weights), backbone)
     assert observer is not None
-    ours, theirs = (each.closer_looks([one], each.motions([one]))[0] for each in (Observer(backbone), observer))
+    ours, theirs = (
+        each.objects_and_features([one], each.motions([one]))[0] for each in (Observer(backbone), observer)
+    )
     found = {(x, y) for x, y, *_ in load_detector(weights, CPU)(one.detail.picture)} if one.detail else set()
     assert {each.box[:2] for each in theirs[0]} <= {(max(0, x), max(0, y)) for x, y in found}
     assert {each.box for each in theirs[0]} != {each.box for each in ours[0]}

@@ -12,11 +12,11 @@ from scipy.spatial.distance import mahalanobis
 
 from streammon.motion import SETTINGS, Measure, MotionSums, Observation, StillPatches
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, EmbeddingHistory
-from streammon.motion.flow import GRID, FlowReader, Motion, differing
+from streammon.motion.flow import GRID, FlowEstimator, Motion, differing
 from streammon.motion.gaussians import WIDTHS, PlacedSums
 from streammon.motion.objects import MovingObject, moving_objects
-from streammon.motion.statistics import Halves, direction_bins, eighths
-from streammon.motion.view import View
+from streammon.motion.statistics import Halves, direction_bins, direction_positions
+from streammon.motion.view import LearnedView
 from streammon.records import Detail
 
 DIMENSIONS = 3
@@ -161,7 +161,7 @@ class TestDirections:
         velocity[5, 7] = speed * math.cos(angle), speed * math.sin(angle)
         motion, cell = grid_motion(velocity, np.ones((GRID, GRID), bool)), np.array([5 * GRID + 7])
         assert direction_bins(motion, cell)[0] == round(eighth) % 8
-        assert eighths(motion, cell)[0] == pytest.approx(eighth, abs=1e-4) or abs(abs(eighth) - 4) < 1e-3
+        assert direction_positions(motion, cell)[0] == pytest.approx(eighth, abs=1e-4) or abs(abs(eighth) - 4) < 1e-3
 
     def test_traffic_that_goes_every_way_alike_makes_no_direction_rare(self) -> None:
         halves = (MotionSums(DIMENSIONS), MotionSums(DIMENSIONS))
@@ -196,7 +196,9 @@ class TestFlow:
         top, left = height // 2 - 30, width // 2 - 30
         before[top : top + 60, left : left + 60] = piece
         after[top + down : top + down + 60, left + right : left + right + 60] = piece
-        motion = FlowReader().read(Detail(after, cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).astype(np.uint8), step_s))
+        motion = FlowEstimator().motion(
+            Detail(after, cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).astype(np.uint8), step_s)
+        )
         assert motion is not None
         rows, columns = ((np.arange(GRID) + 0.5) * side / GRID for side in (height, width))
         inner = np.ix_(abs(rows - height / 2 - down) < 15, abs(columns - width / 2 - right) < 15)
@@ -277,7 +279,7 @@ class TestView:
             each[margin:-margin, margin:-margin].reshape(-1, CHANGE_CHANNELS).T for each in (total, embedding)
         )
         expected = np.mean([np.corrcoef(one[each], other[each])[0, 1] for each in range(CHANGE_CHANNELS)])
-        assert View(total).likeness(embedding) == pytest.approx(expected, abs=1e-4)
+        assert LearnedView(total).likeness(embedding) == pytest.approx(expected, abs=1e-4)
 
 
 class TestStillPatches:

@@ -120,7 +120,7 @@ def test_what_would_leave_the_preview_open_is_refused_in_one_line(preview: dict[
 @pytest.mark.parametrize("preview", [{"token": TOKEN}, {"users": USERS}, {"insecure": True}])
 def test_beyond_loopback_a_token_users_or_the_word_insecure_are_enough(preview: dict[str, Any]) -> None:
     config = Config.parse({"cameras": {"a": {"url": "a.mp4"}}, "preview": {"host": "::", **preview}}, "config.yaml")
-    again = Config.parse(config.secrets_dump(), "command line")
+    again = Config.parse(config.dump_with_secrets(), "command line")
     assert again.preview == config.preview
 
 

@@ -68,7 +68,7 @@ class Yard:
         picture = self._rng.integers(0, 255, (INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
         frame = Frame(camera, self._seq, picture, (640, 360), time_s, 1000.0 + time_s)
         self._seq += 1
-        self.outcomes += self.scene.take([frame], self._backbone.maps(as_batch([picture])))
+        self.outcomes += self.scene.score_or_learn([frame], self._backbone.maps(as_batch([picture])))
 
 
 def test_the_time_of_a_scene_with_two_cameras_is_the_mean_of_theirs(tmp_path: Path, backbone: Backbone) -> None:
@@ -148,7 +148,7 @@ def take_all(scene: LiveScene, frames: list[Frame], backbone: Backbone) -> list[
     outcomes: list[Outcome] = []
     for first in range(0, len(frames), 8):
         batch = frames[first : first + 8]
-        outcomes += scene.take(batch, backbone.maps(as_batch([frame.picture for frame in batch])))
+        outcomes += scene.score_or_learn(batch, backbone.maps(as_batch([frame.picture for frame in batch])))
     return outcomes
 
 
@@ -268,7 +268,7 @@ def test_a_scene_learned_with_motion_serves_padim_alone(learned: tuple[Path, Liv
     frames = frames_of(walking(0, 8))
     maps = backbone.maps(as_batch([frame.picture for frame in frames]))
     anomaly_maps, scores = Bank.load(folder / "yard").prepare(backbone.device).score(maps)
-    found = scores_of(scene.take(frames, maps))
+    found = scores_of(scene.score_or_learn(frames, maps))
     assert [score.score for score in found] == scores.tolist()
     assert all(np.array_equal(one.anomaly_map, other) for one, other in zip(found, anomaly_maps.numpy(), strict=True))
 
@@ -299,9 +299,9 @@ def test_frames_of_an_open_alert_are_not_taken_for_normal(street: Path, backbone
     scene = street_scene(street, backbone)
     learned_s, frames = scene.basis_s, frames_of(walking(LEARNED, LEARNED + 40), "east")
     take_all(scene, frames[:8], backbone)
-    scene.note(message(AlertEvent.OPEN))
+    scene.queue_feedback(message(AlertEvent.OPEN))
     take_all(scene, frames[8:24], backbone)
-    scene.note(message(AlertEvent.CLOSE))
+    scene.queue_feedback(message(AlertEvent.CLOSE))
     take_all(scene, frames[24:], backbone)
     scene.save_watched()
     assert street_scene(street, backbone).basis_s == pytest.approx(learned_s + 3.9 - 1.6)
@@ -310,12 +310,12 @@ def test_frames_of_an_open_alert_are_not_taken_for_normal(street: Path, backbone
 def test_each_alert_raises_the_threshold_until_it_is_called_real(street: Path, backbone: Backbone) -> None:
     scene, frames = street_scene(street, backbone), frames_of(walking(LEARNED, LEARNED + 24), "east")
     before = scene.threshold
-    scene.note(message(AlertEvent.OPEN))
-    scene.note(message(AlertEvent.CLOSE))
+    scene.queue_feedback(message(AlertEvent.OPEN))
+    scene.queue_feedback(message(AlertEvent.CLOSE))
     take_all(scene, frames[:8], backbone)
     raised = scene.threshold
     assert raised > before
-    scene.note(Verdict("east", "yard", "a", 0.0, 0.0, False, 9.0))
+    scene.queue_feedback(Verdict("east", "yard", "a", 0.0, 0.0, False, 9.0))
     take_all(scene, frames[8:], backbone)
     assert before == pytest.approx(scene.threshold, rel=1e-3)
 

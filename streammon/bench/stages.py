@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from streammon.ingest import Clip, clips
-from streammon.ingest.detail import CloserLook
+from streammon.ingest.detail import DetailBuffer
 from streammon.motion import Detector, Observation, Observer
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
@@ -148,7 +148,7 @@ class MotionBatch:
 
     def objects(self) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
         """Moving objects of each frame, and the features of their crops, in one batch of the backbone."""
-        return self._observer.closer_looks(self._frames, self._motions)
+        return self._observer.objects_and_features(self._frames, self._motions)
 
     def change(self) -> list[Embedding | None]:
         """Rate of change of each frame's embedding over time."""
@@ -229,7 +229,7 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
     times: dict[str, list[float]] = {"decode": [], "resize": [], "detail": []}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["detail"]) < LEAST_ROUNDS:
-        look = CloserLook()
+        buffer = DetailBuffer()
         with av.open(str(path)) as container:
             container.streams.video[0].thread_type = "SLICE"
             began = time.perf_counter()
@@ -238,15 +238,15 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
                 began = time.perf_counter()
                 picture.reformat(INPUT_SIZE, INPUT_SIZE, "rgb24", interpolation="BICUBIC").to_ndarray()
                 times["resize"].append(time.perf_counter() - began)
-                look.see(picture, picture.time or 0.0)
+                buffer.add(picture, picture.time or 0.0)
                 if number % SCORED_OF == 0:
                     began = time.perf_counter()
-                    look.detail()
+                    buffer.detail()
                     times["detail"].append(time.perf_counter() - began)
                 began = time.perf_counter()
                 if began > end and len(times["detail"]) >= LEAST_ROUNDS:
                     break
-        look.close()
+        buffer.close()
     return [StageTime(name, 1000 * statistics.median(taken), 1) for name, taken in times.items()]
 
 

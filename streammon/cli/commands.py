@@ -27,11 +27,11 @@ from rich.live import Live
 
 from streammon import __version__
 from streammon.cli.options import (
-    Between,
+    FiniteRange,
     config_option,
     evaluation_options,
     json_option,
-    loaded,
+    load_config,
     method_option,
     model_of,
     model_options,
@@ -136,9 +136,9 @@ def _console(json_file: str | None) -> Console:
 @click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
 @click.option("--seed", help="Of the channel choice. Default: 0.")
 @click.option(
-    "--hold-out", type=Between(0, 0.9), default=0.5, show_default=True, help="Share that calibrates, the end."
+    "--hold-out", type=FiniteRange(0, 0.9), default=0.5, show_default=True, help="Share that calibrates, the end."
 )
-@click.option("--score-fps", type=Between(0.2, 240), help="Frames learned a second. Default: its camera's, or 5.")
+@click.option("--score-fps", type=FiniteRange(0.2, 240), help="Frames learned a second. Default: its camera's, or 5.")
 @click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
 )
@@ -146,7 +146,9 @@ def _console(json_file: str | None) -> Console:
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input, with --method padim.")
 @click.option("--add", is_flag=True, help="Go on from what the scene learned before, with its channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
-@click.option("--image-fps", type=Between(0.1, 240), default=25.0, show_default=True, help="Pace of image folders.")
+@click.option(
+    "--image-fps", type=FiniteRange(0.1, 240), default=25.0, show_default=True, help="Pace of image folders."
+)
 @validation_options
 @method_option
 @config_option
@@ -157,7 +159,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
     Example: streammon fit recordings/lobby/ --scene lobby
     """
-    config = loaded(options.pop("config_file"))
+    config = load_config(options.pop("config_file"))
     folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
     reading["score_fps"] = options.pop("score_fps") or scored_rate(config, scene)
@@ -176,8 +178,8 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         hold_enough_footage(footage, checks)
     console = _console(json_file)
     with WorkBar(console) as bar:
-        told = partial(bar, f"learning {scene}")
-        report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), told)
+        progress = partial(bar, f"learning {scene}")
+        report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), progress)
     print_report(report, f"scene {scene}", console)
     alerting = config.alerting if config else AlertingConfig()
     per_day, adapts = alerting.false_alarms_per_day, alerting.adapt and report.calibration_s > 0
@@ -204,7 +206,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
-    folder = scene_folder(scenes, loaded(None), scene)
+    folder = scene_folder(scenes, load_config(None), scene)
     from streammon.cli.display import print_report
     from streammon.scene.fit import merge_scenes
 
@@ -299,7 +301,7 @@ def check(config_file: Path | None, json_file: str | None) -> int:
 
     Example: streammon check --config config.yaml
     """
-    config = loaded(config_file)
+    config = load_config(config_file)
     if config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
     from streammon.live.check import check_all, findings_table
@@ -344,16 +346,16 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 
     Example: streammon eval --dataset stc --root shanghaitech --report page
     """
-    config = loaded(options.pop("config_file"))
+    config = load_config(options.pop("config_file"))
     from streammon.cli.display import WorkBar
     from streammon.evaluation.options import study_options
     from streammon.evaluation.report import ANOTHER_FOLDER, report_json, report_tables, write_page
     from streammon.evaluation.run import evaluate_paper, evaluate_study
-    from streammon.storage import hold_writable
+    from streammon.storage import require_writable
 
     study = study_options(config.model if config else None, options)
     if page is not None:
-        hold_writable(page, ANOTHER_FOLDER)
+        require_writable(page, ANOTHER_FOLDER)
     command = f"streammon {shlex.join(sys.argv[1:])}"
     console = _console(json_file)
     try:
@@ -373,7 +375,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 
 @commands.command()
 @click.option("--clip", type=click.Path(path_type=Path), help="Footage to measure on. Default: the demo's plaza.")
-@click.option("--seconds", type=Between(1, 3600), default=10.0, show_default=True, help="For each measurement.")
+@click.option("--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="For each measurement.")
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @model_options
 @json_option

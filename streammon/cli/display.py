@@ -32,7 +32,7 @@ from streammon.records import (
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
 LEVEL_LIMIT = 300.0  # 10 ** 300 days does not overflow a float
-SHOWN = 2.0  # longest interval reported as a number, as a multiple of the footage's duration
+MAX_INTERVAL_PER_BASIS = 2.0  # longest interval reported as a number, as a multiple of the footage's duration
 UPDATE_EVERY_S = 60.0
 STATE_STYLES = {
     CameraState.ONLINE: "green",
@@ -108,7 +108,7 @@ def rarity(level: float, basis_s: float) -> str:
         return "how rare is not known"
     interval_s = DAY_S * 10.0 ** min(max(level, -LEVEL_LIMIT), LEVEL_LIMIT)
     footage = f"{in_words(basis_s, math.floor)} of normal footage"
-    if interval_s > SHOWN * basis_s:
+    if interval_s > MAX_INTERVAL_PER_BASIS * basis_s:
         return f"never in {footage}"
     return f"about once in {in_words(interval_s)} (from {footage})"
 
@@ -226,7 +226,7 @@ class JsonDisplay(LineDisplay):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
-        self._told_s: dict[str, float] = {}  # camera → time of the alert message printed last
+        self._printed_s: dict[str, float] = {}  # camera → time of the alert message printed last
 
     def show(self, event: Event) -> None:
         """Print an event, unless it is a frame score, an early alert update or a small step of learning."""
@@ -238,9 +238,9 @@ class JsonDisplay(LineDisplay):
     def _is_early_update(self, event: Event) -> bool:
         if not isinstance(event, Alert):
             return False
-        if self._is_update(event) and event.time_s < self._told_s.get(event.camera, 0.0) + UPDATE_EVERY_S:
+        if self._is_update(event) and event.time_s < self._printed_s.get(event.camera, 0.0) + UPDATE_EVERY_S:
             return True
-        self._told_s[event.camera] = event.time_s
+        self._printed_s[event.camera] = event.time_s
         return False
 
     def write(self, name: str, fields: Mapping[str, Any]) -> None:

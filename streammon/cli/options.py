@@ -27,7 +27,7 @@ MAX_PORT = 65535
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Between(click.FloatRange):
+class FiniteRange(click.FloatRange):
     """A range of numbers that refuses `nan`, which click's comparisons let pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -49,7 +49,7 @@ def scene_name(_context: click.Context, _option: click.Parameter, scene: str | N
     return scene
 
 
-def json_place(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
+def require_json_path(_context: click.Context, _option: click.Parameter, file: str | None) -> str | None:
     """Refuse, before the work starts, a JSON file that is a folder or whose folder doesn't exist."""
     if file not in (None, "-"):
         if not Path(file).parent.is_dir():
@@ -82,7 +82,7 @@ method_option = click.option("--method", help="motion (default): looks and movem
 def json_option(command: Command) -> Command:
     """`--json FILE`: write the results as JSON."""
     words = "Also write the facts as JSON; - is stdout."
-    return click.option("--json", "json_file", metavar="FILE", callback=json_place, help=words)(command)
+    return click.option("--json", "json_file", metavar="FILE", callback=require_json_path, help=words)(command)
 
 
 def validation_options(command: Command) -> Command:
@@ -93,7 +93,7 @@ def validation_options(command: Command) -> Command:
         ),
         click.option(
             "--false-alarms-per-day",
-            type=Between(1e-3, 86400),
+            type=FiniteRange(1e-3, 86400),
             help="With --validate: what is caught at this rate. Default: that of config.yaml, else 1.",
         ),
         click.option(
@@ -146,7 +146,7 @@ def evaluation_options(command: Command) -> Command:
         click.option("--seed", help="The first random choice. Default: 0."),
         click.option("--seeds", type=click.IntRange(1, 100), help="How many of them. Default: 5; motion 1."),
         click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
-        click.option("--score-fps", type=Between(0.2, 240), help="Score N frames a second. Default: all."),
+        click.option("--score-fps", type=FiniteRange(0.2, 240), help="Score N frames a second. Default: all."),
         click.option("--max-train-frames", type=click.IntRange(2), help="Learn at most N a bank, evenly spread."),
         click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
         click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
@@ -182,7 +182,7 @@ def model_of(config: ModelConfig | None, **options: Any) -> ModelConfig:
     return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
 
 
-def loaded(config_file: Path | None) -> Config | None:
+def load_config(config_file: Path | None) -> Config | None:
     """Load the named configuration, or ./config.yaml; None if none is named and ./config.yaml doesn't exist."""
     if config_file is None and not DEFAULT_CONFIG.exists():
         return None
@@ -209,12 +209,12 @@ def run_config(urls: tuple[str, ...], options: dict[str, Any]) -> Config:
     scene, scenes, redis = options.pop("scene"), options.pop("scenes"), options.pop("redis")
     learn_for, rate = options.pop("learn_for"), options.pop("false_alarms_per_day")
     config_file, preview = options.pop("config_file"), options.pop("preview")
-    config = None if urls and config_file is None else loaded(config_file)
+    config = None if urls and config_file is None else load_config(config_file)
     if not urls and config is None:
         raise ConfigError("config.yaml", "there is no such file", "give --config FILE, or a camera's URL")
     if scene and len(urls) != 1:
         raise ConfigError("--scene", f"it goes with one URL, not {len(urls)}", "name the others in a config.yaml")
-    values: dict[str, Any] = config.secrets_dump() if config else {}
+    values: dict[str, Any] = config.dump_with_secrets() if config else {}
     if urls:
         names = [scene] if scene else [f"camera{number}" for number in range(1, len(urls) + 1)]
         cameras = {name: {"url": url} for name, url in zip(names, urls, strict=True)}
@@ -270,7 +270,7 @@ def watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:
     Raises:
         ConfigError: The URL is invalid, or the configured server is an embedded one on a free port.
     """
-    config = loaded(config_file)
+    config = load_config(config_file)
     if redis is not None:
         values = {**(config.redis.model_dump() if config else {}), "url": expanded(redis, "--redis", "it")}
         return parse_section(RedisConfig, values, "--redis")

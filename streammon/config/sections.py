@@ -289,7 +289,7 @@ class Config(Section):
         """Name of the scene whose bank scores the camera."""
         return self.cameras[camera].scene or camera
 
-    def secrets_dump(self) -> dict[str, Any]:
+    def dump_with_secrets(self) -> dict[str, Any]:
         """All values as plain Python, with the passwords in the URLs, only for parsing them again."""
         values = self.model_dump()
         values["redis"]["url"] = self.redis.address

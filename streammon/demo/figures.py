@@ -14,17 +14,17 @@ from streammon.demo.scenery import (
     FIXED_BITS,
     SHADE,
     SUN_SHADOW,
+    CameraView,
     Colour,
     Floats,
     Point,
     Scenery,
-    View,
     fixed,
     lit,
 )
 from streammon.records import Picture
 
-Place: TypeAlias = Callable[[float, float, float], Point]
+BodyToPlaza: TypeAlias = Callable[[float, float, float], Point]
 """Point on the plaza by a body's own coordinates: forward, aside and up."""
 
 STRIDE_OF_STATURE = 0.77  # stride (two steps) over stature
@@ -36,7 +36,7 @@ OCTAGON = [(cos(turn * pi / 4), sin(turn * pi / 4)) for turn in range(8)]
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Appearance of a pedestrian."""
 
     stature_m: float
@@ -57,13 +57,13 @@ SKINS = [(222, 184, 158), (196, 150, 120), (140, 98, 74), (96, 66, 50)]
 HAIRS = [(42, 32, 26), (26, 24, 24), (98, 70, 44), (150, 124, 84), (128, 126, 124)]
 
 
-def look(rng: np.random.Generator) -> Look:
+def random_appearance(rng: np.random.Generator) -> Appearance:
     """Random appearance of a pedestrian."""
 
     def one_of(colours: list[tuple[int, int, int]]) -> Colour:
         return colours[int(rng.integers(len(colours)))]
 
-    return Look(
+    return Appearance(
         stature_m=float(np.clip(rng.normal(1.72, 0.08), 1.52, 1.92)),
         shirt=lit(one_of(SHIRTS), float(rng.uniform(0.85, 1.15))),
         trousers=one_of(TROUSERS),
@@ -93,7 +93,7 @@ class Pose:
     stands: bool = False
 
 
-def draw_pedestrian(canvas: Picture, scene: Scenery, view: View, who: Look, pose: Pose) -> None:
+def draw_pedestrian(canvas: Picture, scene: Scenery, view: CameraView, who: Appearance, pose: Pose) -> None:
     """Draw a pedestrian and the shadow, behind scenery that stands nearer."""
     scale = view.px_per_m(pose.away)
     foot = view.project([(pose.right, pose.away, 0.0)])[0]
@@ -117,7 +117,7 @@ def draw_pedestrian(canvas: Picture, scene: Scenery, view: View, who: Look, pose
 class _Sprite:
     """Patch of a picture with alpha, drawn `detail` times larger than its final size."""
 
-    def __init__(self, view: View, left: int, top: int, width: int, height: int, detail: int) -> None:
+    def __init__(self, view: CameraView, left: int, top: int, width: int, height: int, detail: int) -> None:
         self.view, self.left, self.top, self.detail = view, left, top, detail
         self.size = (width, height)
         self.rgba = np.zeros((height * detail, width * detail, 4), np.uint8)
@@ -164,7 +164,7 @@ class _Sprite:
         return small
 
 
-def _draw_body(sprite: _Sprite, who: Look, pose: Pose) -> None:
+def _draw_body(sprite: _Sprite, who: Appearance, pose: Pose) -> None:
     """Draw a body from far to near: far limbs, near leg, trunk and head, bag, near arm."""
     ahead, aside = (cos(pose.heading), sin(pose.heading)), (-sin(pose.heading), cos(pose.heading))
     tall = who.stature_m
@@ -208,7 +208,7 @@ def _draw_body(sprite: _Sprite, who: Look, pose: Pose) -> None:
     arm(*sides[1], light=1.05)
 
 
-def _draw_trunk(sprite: _Sprite, who: Look, at: Place, sink: float) -> None:
+def _draw_trunk(sprite: _Sprite, who: Appearance, at: BodyToPlaza, sink: float) -> None:
     """Draw hips, coat or shirt with a sunny side, neck and head."""
     tall = who.stature_m
     hem = 0.36 if who.coat else 0.5
@@ -247,7 +247,7 @@ class VanPose:
     away: float
 
 
-def draw_van(canvas: Picture, scene: Scenery, view: View, pose: VanPose) -> None:
+def draw_van(canvas: Picture, scene: Scenery, view: CameraView, pose: VanPose) -> None:
     """Draw a delivery van and its shadow."""
 
     def at(along: float, side: float, up: float) -> Point:
@@ -268,7 +268,7 @@ GLASS: Colour = (44, 54, 64)
 VAN_OUTLINE = [(0.0, 0.4), (0.0, 2.2), (0.12, 2.3), (3.5, 2.3), (4.25, 1.5), (5.05, 1.2), (5.2, 0.85), (5.2, 0.4)]
 
 
-def _draw_van_body(sprite: _Sprite, at: Place, pose: VanPose) -> None:
+def _draw_van_body(sprite: _Sprite, at: BodyToPlaza, pose: VanPose) -> None:
     def across(start: tuple[float, float], end: tuple[float, float], inset: float = 1.0) -> list[Point]:
         return [
             at(start[0], -inset, start[1]),
@@ -319,7 +319,7 @@ def _draw_van_body(sprite: _Sprite, at: Place, pose: VanPose) -> None:
         _wheel(sprite, at, axle, turned)
 
 
-def _wheel(sprite: _Sprite, at: Place, axle: float, turned: float) -> None:
+def _wheel(sprite: _Sprite, at: BodyToPlaza, axle: float, turned: float) -> None:
     def disc(radius: float) -> list[Point]:
         return [
             at(axle + radius * cos(t), -1.01, WHEEL_RADIUS_M + radius * sin(t)) for t in np.arange(0, 2 * pi, pi / 12)
@@ -333,7 +333,7 @@ def _wheel(sprite: _Sprite, at: Place, axle: float, turned: float) -> None:
         sprite.limb([at(axle, -1.01, WHEEL_RADIUS_M), at(tip[0], -1.01, tip[1])], 0.05, (84, 84, 90))
 
 
-def _van_shadow(canvas: Picture, scene: Scenery, view: View, at: Place) -> None:
+def _van_shadow(canvas: Picture, scene: Scenery, view: CameraView, at: BodyToPlaza) -> None:
     to_right, to_away = SUN_SHADOW
     ground = []
     for along in (0.0, VAN_LENGTH_M):

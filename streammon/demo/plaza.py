@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from streammon.demo.figures import (
     VAN_LENGTH_M,
     VAN_WIDTH_M,
-    Look,
+    Appearance,
     Pose,
     VanPose,
     draw_pedestrian,
     draw_van,
-    look,
+    random_appearance,
 )
-from streammon.demo.scenery import View, scenery
+from streammon.demo.scenery import CameraView, scenery
 from streammon.records import Picture
 
 CROSSING_S = 6.0  # duration of the van's drive from one edge of the picture to the other
@@ -71,7 +71,7 @@ class _Walker:
         waits: True while the pedestrian lets the van pass.
     """
 
-    who: Look
+    who: Appearance
     corners: NDArray[np.float64]
     speed_mps: float
     starts_s: float
@@ -102,7 +102,7 @@ def plaza_pictures(
 
     Two runs that differ only in `anomaly_at_s` give equal pictures until the earlier van enters.
     """
-    view = View(*size)
+    view = CameraView(*size)
     stage, people, sensor, weather = np.random.default_rng(seed).spawn(4)
     scene = scenery(view, stage)
     walkers = _arrivals(people, seconds)
@@ -175,7 +175,8 @@ def _arrivals(rng: np.random.Generator, seconds: float) -> list[_Walker]:
             corners = np.array(ROUTES[choice // 2], dtype=np.float64)
             corners += rng.normal(0, 0.22, 2).clip(-0.5, 0.5)
             speed_mps = float(np.clip(rng.normal(1.36, 0.13), 1.05, 1.7))
-            walkers.append(_Walker(look(rng), corners if choice % 2 else corners[::-1], speed_mps, time_s))
+            route = corners if choice % 2 else corners[::-1]
+            walkers.append(_Walker(random_appearance(rng), route, speed_mps, time_s))
             time_s += ARRIVAL_EVERY_S * float(rng.uniform(0.5, 1.5))
     for walker in walkers:
         walker.walked_m = max(0.0, -walker.starts_s * walker.speed_mps)
@@ -206,7 +207,7 @@ def _in_the_way(walker: _Walker, van: VanPose) -> bool:
     return approaches and at_the_edge and -1.0 < from_tail < VAN_LENGTH_M + 13.0
 
 
-def _van_pose(time_s: float, anomaly_at_s: float | None, view: View) -> VanPose | None:
+def _van_pose(time_s: float, anomaly_at_s: float | None, view: CameraView) -> VanPose | None:
     """Pose of the van, which crosses the picture within `CROSSING_S` of `anomaly_at_s`; None before and after."""
     if anomaly_at_s is None or not is_abnormal(time_s, anomaly_at_s):
         return None
@@ -215,7 +216,7 @@ def _van_pose(time_s: float, anomaly_at_s: float | None, view: View) -> VanPose 
     return VanPose(start + (end - start) * (time_s - anomaly_at_s) / CROSSING_S, VAN_AWAY_M)
 
 
-def _noise_tiles(view: View, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
+def _noise_tiles(view: CameraView, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
     """Tiles of sensor noise around `NOISE_ZERO`, made once: new noise per picture would take longer than drawing."""
     shape = (view.height + NOISE_SHIFT_PX, view.width + NOISE_SHIFT_PX)
     tiles = []

@@ -8,7 +8,7 @@ import cv2
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from streammon.ingest.faults import translated
+from streammon.ingest.faults import call_translated
 from streammon.ingest.images import Scaler
 from streammon.records import Detail, Grey, Picture
 
@@ -25,21 +25,21 @@ SHORTEST_LAG_S = LAG_S - LAG_TOLERANCE_S - ROUNDING_S
 GAP_S = 0.5
 """Largest age of the earlier picture. In a longer time, people walk farther than their own width."""
 
-HOLD_EVERY_S = 0.015
+BUFFER_STEP_S = 0.015
 """Shortest time between two buffered pictures, which bounds the memory: at 60 fps all, at 240 fps every fourth."""
 
 SUBSAMPLED = frozenset(("yuv420p", "yuvj420p"))
 
 
 @dataclass(slots=True)
-class _Seen:
+class _BufferedPicture:
     """One buffered picture: as decoded, or small and grey once a detail has used it."""
 
     time_s: float
     picture: VideoFrame | Grey
 
 
-class CloserLook:
+class DetailBuffer:
     """Makes the `Detail` of each kept frame of one connection.
 
     It buffers the decoded pictures that may still become `earlier` for a later picture: those of the last 0.09 s and
@@ -51,17 +51,17 @@ class CloserLook:
     """
 
     def __init__(self) -> None:
-        self._before: deque[_Seen] = deque()
-        self._newest: _Seen | None = None
+        self._before: deque[_BufferedPicture] = deque()
+        self._newest: _BufferedPicture | None = None
         self._source_size = (0, 0)
         self._detail_scaler = DetailScaler((1, 1))
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """Number of buffered pictures."""
         return len(self._before) + (self._newest is not None)
 
-    def see(self, picture: VideoFrame, time_s: float, afresh: bool = False) -> None:
+    def add(self, picture: VideoFrame, time_s: float, afresh: bool = False) -> None:
         """Add the next decoded picture, kept for scoring or not.
 
         Args:
@@ -76,7 +76,7 @@ class CloserLook:
             self.close()
         if self._newest is not None and self._is_due(self._newest.time_s):
             self._before.append(self._newest)
-        self._newest = _Seen(time_s, picture)
+        self._newest = _BufferedPicture(time_s, picture)
         self._forget()
 
     def detail(self) -> Detail:
@@ -103,7 +103,7 @@ class CloserLook:
         self._newest = None
 
     def _is_due(self, time_s: float) -> bool:
-        return not self._before or time_s - self._before[-1].time_s >= HOLD_EVERY_S - ROUNDING_S
+        return not self._before or time_s - self._before[-1].time_s >= BUFFER_STEP_S - ROUNDING_S
 
     def _forget(self) -> None:
         """Drop pictures that a later one replaces as `earlier`, and pictures before a gap."""
@@ -138,7 +138,7 @@ class DetailScaler:
             # Scaling first and then converting to RGB takes a third of the time of both in one call.
             width, height = self.size
             reduce = self._reducer.reformat
-            picture = translated(reduce, picture, width, height, interpolation="BICUBIC", threads=1)
+            picture = call_translated(reduce, picture, width, height, interpolation="BICUBIC", threads=1)
         return self._scaler.scale(picture)
 
 

@@ -91,13 +91,13 @@ def fault_of(error: av.FFmpegError | OSError) -> StreamFault:
     return StreamFault(f"FFmpeg's {type(error).__name__}")
 
 
-def translated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def call_translated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function of PyAV or of the file system, translating its errors to `StreamFault`.
 
     Raises:
         StreamFault: FFmpeg or the file system raised an error.
 
-    >>> translated(av.open, "/nowhere/lobby.mp4")
+    >>> call_translated(av.open, "/nowhere/lobby.mp4")
     Traceback (most recent call last):
     streammon.ingest.faults.StreamFault: no such file
     """

@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from streammon.errors import FootageError
-from streammon.ingest.detail import CloserLook
-from streammon.ingest.faults import StreamFault, translated
+from streammon.ingest.detail import DetailBuffer
+from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.images import (
     TIMES_FILE,
     Scaler,
@@ -65,7 +65,7 @@ class Clip:
         if self.images:
             return len(self.images)
         try:
-            with translated(av.open, str(self.path.absolute())) as container:
+            with call_translated(av.open, str(self.path.absolute())) as container:
                 stream = video_stream(container)
                 if stream.frames:
                     return stream.frames
@@ -93,7 +93,7 @@ class Clip:
         if self.images:
             return len(self.images) / self.image_fps
         try:
-            with translated(av.open, str(self.path.absolute())) as container:
+            with call_translated(av.open, str(self.path.absolute())) as container:
                 rate = video_stream(container).average_rate
                 if container.duration is not None:
                     return container.duration / 1_000_000
@@ -115,8 +115,8 @@ class Clip:
         if every < 1:
             raise ValueError(f"every is {every}; it must be at least 1")
         scaler = Scaler(size)
-        look = CloserLook() if detail else None
-        pictures = self._image_pictures(every, look) if self.images else self._video_pictures(every, look)
+        buffer = DetailBuffer() if detail else None
+        pictures = self._image_pictures(every, buffer) if self.images else self._video_pictures(every, buffer)
         thinning = None if fps is None else FrameThinning(fps)
         try:
             for seq, (picture, time_s) in enumerate(pictures):
@@ -129,37 +129,37 @@ class Clip:
                     source_size=(picture.width, picture.height),
                     stream_time_s=time_s,
                     wall_time_s=time.time(),
-                    detail=look.detail() if look is not None else None,
+                    detail=buffer.detail() if buffer is not None else None,
                 )
         except StreamFault as fault:
             raise _unreadable(self.path, fault) from None
 
-    def _image_pictures(self, every: int, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
-        for index in range(0, len(self.images), 1 if look is not None else every):
+    def _image_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
+        for index in range(0, len(self.images), 1 if buffer is not None else every):
             try:
                 picture = decode_image(self.images[index])
             except StreamFault as fault:
                 raise _unreadable(self.images[index], fault) from None
             time_s = self.times_s[index] if self.times_s else index / self.image_fps
-            if look is not None:
-                look.see(picture, time_s)
+            if buffer is not None:
+                buffer.add(picture, time_s)
             if index % every == 0:
                 yield picture, time_s
 
-    def _video_pictures(self, every: int, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
-        with translated(av.open, str(self.path.absolute())) as container:
-            for index, (picture, time_s) in enumerate(_decoded(container, self.name, look)):
+    def _video_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
+        with call_translated(av.open, str(self.path.absolute())) as container:
+            for index, (picture, time_s) in enumerate(_decoded(container, self.name, buffer)):
                 if index % every == 0:
                     yield picture, time_s
 
 
-def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> Iterator[tuple[VideoFrame, float]]:
+def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
     """Every frame of a video file with its stream time; undecodable packets are skipped and logged."""
     stream = video_stream(container)
     interval_s = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / DEFAULT_IMAGE_FPS
     clock = StreamClock()
     packets, frames, undecodable = container.demux(stream), 0, 0
-    while (packet := translated(next, packets, None)) is not None:
+    while (packet := call_translated(next, packets, None)) is not None:
         try:
             pictures = packet.decode()
         except av.error.InvalidDataError:
@@ -168,8 +168,8 @@ def _decoded(container: InputContainer, name: str, look: CloserLook | None) -> I
         for picture in pictures:
             frames += 1
             time_s = clock.advance(picture.time, interval_s)
-            if look is not None:
-                look.see(picture, time_s, clock.broke)
+            if buffer is not None:
+                buffer.add(picture, time_s, clock.broke)
             yield picture, time_s
     if not frames:
         raise StreamFault("no picture in it")
@@ -232,12 +232,12 @@ def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:
 
 
 def _clips(path: Path, image_fps: float) -> list[Clip]:
-    if not stat.S_ISDIR(translated(path.stat).st_mode):
+    if not stat.S_ISDIR(call_translated(path.stat).st_mode):
         return [_clip_of_file(path, image_fps)]
     if images := images_in(path):
         return [_clip_of_images(path.resolve().name, path, images, image_fps)]
     found = []
-    for entry in sorted(translated(lambda: list(path.iterdir())), key=lambda entry: natural_key(entry.name)):
+    for entry in sorted(call_translated(lambda: list(path.iterdir())), key=lambda entry: natural_key(entry.name)):
         if entry.name.startswith("."):
             continue
         if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
@@ -263,11 +263,11 @@ def _clip_of_images(name: str, folder: Path, images: tuple[Path, ...], image_fps
 
 def _clip_of_file(path: Path, image_fps: float) -> Clip:
     """A single file as a clip; a video is opened once, so that a file without video fails before the work begins."""
-    if translated(path.stat).st_size == 0:
+    if call_translated(path.stat).st_size == 0:
         raise StreamFault("empty file")
     if is_image(path):
         return Clip(path.stem, path, (path,), image_fps)
-    with translated(av.open, str(path.absolute())) as container:
+    with call_translated(av.open, str(path.absolute())) as container:
         video_stream(container)
     return Clip(path.stem, path)
 

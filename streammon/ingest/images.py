@@ -14,7 +14,7 @@ from av.codec import CodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from streammon.ingest.faults import StreamFault, translated
+from streammon.ingest.faults import StreamFault, call_translated
 from streammon.records import Picture
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
@@ -62,7 +62,7 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     Raises:
         StreamFault: The folder can't be read.
     """
-    entries = translated(lambda: list(folder.iterdir()))
+    entries = call_translated(lambda: list(folder.iterdir()))
     return tuple(sorted(filter(is_image, entries), key=lambda path: natural_key(path.name)))
 
 
@@ -80,7 +80,7 @@ def recorded_times(folder: Path, images: Sequence[Path]) -> tuple[float, ...]:
     if not file.exists():
         return ()
     try:
-        text = translated(file.read_bytes).decode("utf-8-sig")
+        text = call_translated(file.read_bytes).decode("utf-8-sig")
         lines = [line for line in csv.reader(text.splitlines()) if line]
     except (UnicodeDecodeError, csv.Error):
         raise StreamFault("it is no table of text") from None
@@ -118,7 +118,7 @@ def decode_image(path: Path) -> VideoFrame:
     Raises:
         StreamFault: The file can't be read, is no image, or is damaged.
     """
-    encoded = translated(path.read_bytes)
+    encoded = call_translated(path.read_bytes)
     if not encoded:
         raise StreamFault("empty file")
     name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
@@ -130,7 +130,7 @@ def decode_image(path: Path) -> VideoFrame:
         codec.options = {"err_detect": "explode"}
     frames: list[VideoFrame] = []
     with contextlib.suppress(StreamFault):
-        frames = translated(codec.decode, av.Packet(encoded))
+        frames = call_translated(codec.decode, av.Packet(encoded))
     if not frames or frames[0].is_corrupt:
         raise StreamFault("damaged picture")
     return frames[0]
@@ -196,7 +196,7 @@ class Scaler:
         """
         width, height = self._size or (frame.width, frame.height)
         reformatter = self._reformatter
-        scaled = translated(
+        scaled = call_translated(
             reformatter.reformat,
             frame,
             width,

@@ -9,7 +9,7 @@ from contextlib import closing
 from av.video.frame import VideoFrame
 
 from streammon.config import CameraConfig
-from streammon.ingest.detail import CloserLook
+from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
 from streammon.ingest.stream import Source, open_source
@@ -19,7 +19,7 @@ from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCo
 UNAUTHORISED_RETRY_S = 60.0
 """Retry interval after a refused login: long, since many cameras lock an account after a few wrong passwords."""
 
-LIVED_S = 10.0
+BACKOFF_RESET_S = 10.0
 """Duration after which a connection that delivers pictures resets the retry backoff."""
 
 UNDECODABLE_S = 20.0
@@ -123,7 +123,7 @@ class CameraReader:
                 gave_frames = self.counts.connections > connections
                 if not gave_frames:  # next time with probing instead of without, or the reverse
                     self._quick = not self._quick
-                elif self._last_frame_s - connected_s >= LIVED_S:
+                elif self._last_frame_s - connected_s >= BACKOFF_RESET_S:
                     failures = 0
                 self.counts.failures += 1
                 delay_s = self._announce_fault(fault, gave_frames, failures)
@@ -155,8 +155,8 @@ class CameraReader:
         thinning = FrameThinning(self._camera.score_fps)
         began_s: float | None = None
         footage_began_s = 0.0
-        with closing(open_source(self._camera, self._quick)) as source, closing(CloserLook()) as look:
-            for picture, time_s in self._pictures(source, look):
+        with closing(open_source(self._camera, self._quick)) as source, closing(DetailBuffer()) as buffer:
+            for picture, time_s in self._pictures(source, buffer):
                 if began_s is None:
                     began_s = time.monotonic()
                     footage_began_s = max(time.time(), self._footage_s)
@@ -168,7 +168,7 @@ class CameraReader:
                 if thinning.keeps(time_s):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
-                    self._keep(picture, time_s, look.detail() if self._detail else None)
+                    self._keep(picture, time_s, buffer.detail() if self._detail else None)
         if self._stopping.is_set():
             return
         if self._camera.is_live:
@@ -176,7 +176,7 @@ class CameraReader:
         if began_s is None:
             raise StreamFault("no picture in it")
 
-    def _pictures(self, source: Source, look: CloserLook) -> Iterator[tuple[VideoFrame, float]]:
+    def _pictures(self, source: Source, buffer: DetailBuffer) -> Iterator[tuple[VideoFrame, float]]:
         """Each undamaged picture with its stream time, until the source ends or the reader stops."""
         clock = StreamClock()
         last_s = time.monotonic()
@@ -191,7 +191,7 @@ class CameraReader:
                 self._rate.count(now_s)
                 time_s = clock.advance(pts_s, elapsed_s)
                 if self._detail:
-                    look.see(picture, time_s, clock.broke)
+                    buffer.add(picture, time_s, clock.broke)
                 yield picture, time_s
             if self._camera.is_live and now_s - last_s > max(UNDECODABLE_S, self._camera.read_timeout_s):
                 raise StreamFault("no whole picture")

@@ -13,9 +13,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streammon.config import CameraConfig
-from streammon.ingest.faults import FaultKind, StreamFault, fault_of, translated
+from streammon.ingest.faults import FaultKind, StreamFault, call_translated, fault_of
 from streammon.ingest.images import ImageSequence
-from streammon.ingest.pictures import WholePictures
+from streammon.ingest.joined_packets import WholePictures
 from streammon.ingest.timing import KeyframeGate
 
 TEXT_ART_CODECS = frozenset(("ansi", "bintext", "idf", "xbin"))
@@ -69,7 +69,7 @@ def open_source(camera: CameraConfig, quick: bool = True) -> Source:
     if camera.is_live:
         return Stream(camera, quick)
     path = Path(camera.address)
-    if translated(path.stat).st_size == 0:
+    if call_translated(path.stat).st_size == 0:
         raise StreamFault("empty file")
     return ImageSequence(path, camera.image_fps) if path.is_dir() else Stream(camera, quick)
 
@@ -136,7 +136,7 @@ class Stream:
         fault: StreamFault | None = None
         packet: Packet[Any] | None = None
         try:
-            packet = translated(next, self._packets, None)
+            packet = call_translated(next, self._packets, None)
         except StreamFault as raised:
             fault = raised
         self._silent_s += time.monotonic() - asked_s
@@ -163,7 +163,7 @@ def _opened(camera: CameraConfig, quick: bool) -> InputContainer:
     asked_s = time.monotonic()
     address = camera.address if camera.is_live else str(Path(camera.address).absolute())  # `a:b.mp4` has no protocol
     try:
-        return translated(
+        return call_translated(
             av.open,
             address,
             format="v4l2" if address.startswith("/dev/video") else None,

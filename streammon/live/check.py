@@ -15,7 +15,7 @@ from streammon.config import Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
 from streammon.ingest import probe
-from streammon.live.monitor import hold_banks_writable, redis_for
+from streammon.live.monitor import redis_for, require_banks_writable
 from streammon.live.scorer import LiveScene
 from streammon.padim import Backbone, load_backbone
 from streammon.scene import configured_observer
@@ -94,7 +94,7 @@ def _scene_words(scene: str, config: Config, backbone: Backbone) -> str:
 
 
 def _scenes_folder(config: Config) -> str:
-    hold_banks_writable(config)
+    require_banks_writable(config)
     return f"{config.scenes} takes banks"
 
 

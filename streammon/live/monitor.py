@@ -15,7 +15,7 @@ from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError, StorageError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
-from streammon.padim import INPUT_SIZE, device_memory_bytes, hold_writable, load_backbone
+from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone, require_writable
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -66,15 +66,15 @@ class Monitor:
 
     def __init__(self, config: Config, on_event: Callable[[Event], None]) -> None:
         self.config = config
-        self._hear = on_event
+        self._on_event_callback = on_event
         now = time.time()
         connecting = {name: CameraStatus(name, CameraState.CONNECTING, now) for name in config.cameras}
         self.figures = {name: CameraFigures(status) for name, status in connecting.items()}
         self._read_status = dict(connecting)  # as reported by the readers, without the learning state of the scene
         self._latest = LatestFrames()
         self._preview = self._new_preview()
-        hold_footage_readable(config)
-        hold_banks_writable(config)
+        require_footage_readable(config)
+        require_banks_writable(config)
         backbone = load_backbone(config.model)
         self._device = backbone.device
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
@@ -84,7 +84,7 @@ class Monitor:
             for name, camera in config.cameras.items()
         }
         self._reports: asyncio.Queue[Report] = asyncio.Queue()  # bounded by the semaphore
-        self._room = threading.BoundedSemaphore(UNTAKEN_REPORTS)
+        self._report_slots = threading.BoundedSemaphore(UNTAKEN_REPORTS)
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publisher: RedisPublisher | None = None
@@ -146,18 +146,18 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges, self._note)
+        return Preview(self.config, self.figures, gauges, self._queue_feedback)
 
-    def _note(self, message: Alert | Verdict) -> None:
+    def _queue_feedback(self, message: Alert | Verdict) -> None:
         """Pass an alert or a verdict to its scene. The scene of an earlier run's alert may not be configured."""
         if message.scene in self._scorer.scenes:
-            self._scorer.scenes[message.scene].note(message)
+            self._scorer.scenes[message.scene].queue_feedback(message)
 
     def _on_event(self, event: Event) -> None:
         """Pass an event to the preview and to the `on_event` callback."""
         if self._preview is not None:
             self._preview.on_event(event)
-        self._hear(event)
+        self._on_event_callback(event)
 
     async def _watch(self, publisher: RedisPublisher) -> None:
         self._scorer.start()
@@ -168,7 +168,7 @@ class Monitor:
                 group.create_task(publisher.run(), name="publisher"),
                 group.create_task(self._take_reports(), name="reports"),
             ]
-            await self._keep_house(publisher)
+            await self._housekeep(publisher)
             for task in endless:
                 task.cancel()
 
@@ -196,9 +196,9 @@ class Monitor:
                 self._take(self._reports.get_nowait())
         finally:
             now = time.time()
-            self._tell_alerts([alert for rule in self._rules.values() for alert in rule.close_now(now)])
+            self._publish_alerts([alert for rule in self._rules.values() for alert in rule.close_now(now)])
         self._count()
-        self._tell_counts(publisher)
+        self._publish_counts(publisher)
 
     def _join_readers(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -211,9 +211,9 @@ class Monitor:
         threads = {"the scorer": self._scorer} | {f"camera '{name}'": one for name, one in self._readers.items()}
         return [name for name, thread in threads.items() if not thread.join(0)]
 
-    async def _keep_house(self, publisher: RedisPublisher) -> None:
+    async def _housekeep(self, publisher: RedisPublisher) -> None:
         """Update and publish figures, save the online calibration, until every camera is footage that has ended."""
-        told_s = saved_s = time.monotonic()
+        published_s = saved_s = time.monotonic()
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
@@ -224,10 +224,10 @@ class Monitor:
                 if reader.crash is not None:
                     raise reader.crash
                 if self.figures[name].status.state is CameraState.LEARNING:
-                    self._tell_status(name)
-            if time.monotonic() - told_s >= PUBLISH_COUNTS_S:
-                told_s = time.monotonic()
-                self._tell_counts(publisher)
+                    self._publish_status(name)
+            if time.monotonic() - published_s >= PUBLISH_COUNTS_S:
+                published_s = time.monotonic()
+                self._publish_counts(publisher)
 
     def _save_watched(self) -> None:
         """Save the online calibration of every scene; a failure to write is reported and the monitor goes on."""
@@ -244,7 +244,7 @@ class Monitor:
         kept = sum(reader.counts.kept for reader in self._readers.values())
         return kept == self._scorer.scored.total() + sum(self._latest.lost.values())
 
-    def _tell_counts(self, publisher: RedisPublisher) -> None:
+    def _publish_counts(self, publisher: RedisPublisher) -> None:
         for figures in self.figures.values():
             publisher.publish_status_nowait(figures.status, figures.counters())
 
@@ -262,7 +262,7 @@ class Monitor:
     def _hand_over(self, report: Report) -> None:
         """Queue a report for the event loop, blocking while too many wait (back-pressure). Called in the threads."""
         assert self._loop is not None
-        while not self._room.acquire(timeout=HOUSEKEEPING_S):
+        while not self._report_slots.acquire(timeout=HOUSEKEEPING_S):
             if self._stopping.is_set():
                 return
         with contextlib.suppress(RuntimeError):  # the loop has closed, so the report is dropped
@@ -273,7 +273,7 @@ class Monitor:
             self._take(await self._reports.get())
 
     def _take(self, report: Report) -> None:
-        self._room.release()
+        self._report_slots.release()
         match report:
             case CameraStatus():
                 self._on_camera(report)
@@ -287,11 +287,11 @@ class Monitor:
 
     def _on_camera(self, status: CameraStatus) -> None:
         self._read_status[status.camera] = status
-        self._tell_status(status.camera)
+        self._publish_status(status.camera)
         if status.state not in (CameraState.ONLINE, CameraState.CONNECTING):
-            self._tell_alerts(self._rules[status.camera].close_now(time.time()))
+            self._publish_alerts(self._rules[status.camera].close_now(time.time()))
 
-    def _tell_status(self, camera: str) -> None:
+    def _publish_status(self, camera: str) -> None:
         """Publish a camera's state if it changed; an online camera whose scene has no bank is `learning`."""
         assert self._publisher is not None
         status, scene = self._read_status[camera], self._scorer.scenes[self.config.scene_of(camera)]
@@ -320,7 +320,7 @@ class Monitor:
             self._on_event(Notice(f"{progress.trouble}; the bank is lost when the monitor ends"))
         for camera in self.config.cameras:
             if self.config.scene_of(camera) == progress.scene:
-                self._tell_status(camera)
+                self._publish_status(camera)
 
     def _on_score(self, score: ScoredFrame) -> None:
         assert self._publisher is not None
@@ -332,9 +332,9 @@ class Monitor:
         alerts = rule.step(score)
         if self._read_status[score.camera].state is not CameraState.ONLINE:  # frames scored after the loss
             alerts += rule.close_now(score.wall_time_s)
-        self._tell_alerts(alerts, score)
+        self._publish_alerts(alerts, score)
 
-    def _tell_alerts(self, alerts: list[Alert], score: ScoredFrame | None = None) -> None:
+    def _publish_alerts(self, alerts: list[Alert], score: ScoredFrame | None = None) -> None:
         assert self._publisher is not None
         if not alerts:
             return
@@ -343,7 +343,7 @@ class Monitor:
             figures = self.figures[alert.camera]
             figures.alert_open = alert.event is not AlertEvent.CLOSE
             figures.alerts += alert.event is AlertEvent.OPEN
-            self._note(alert)
+            self._queue_feedback(alert)
             self._on_event(alert)
 
     def _count(self) -> None:
@@ -375,7 +375,7 @@ async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
         yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 
-def hold_footage_readable(config: Config) -> None:
+def require_footage_readable(config: Config) -> None:
     """Refuse a file or folder without video at the start: unlike for a lost camera, retrying would not help.
 
     Raises:
@@ -386,11 +386,11 @@ def hold_footage_readable(config: Config) -> None:
             probe(camera, name)
 
 
-def hold_banks_writable(config: Config) -> None:
+def require_banks_writable(config: Config) -> None:
     """Check at the start, not after ten minutes of learning, that banks can be written.
 
     Raises:
         StorageError: The folder of a scene that will be learned live can't be written.
     """
     for file in missing_banks(config):
-        hold_writable(file.parent)
+        require_writable(file.parent)

@@ -13,7 +13,7 @@ from streammon.config import Config
 from streammon.errors import BankError, ConfigError, StorageError
 from streammon.ingest import LatestFrames
 from streammon.motion import Observer
-from streammon.padim import BANK_FILE, Backbone, as_batch, rate_words
+from streammon.padim import BANK_FILE, Backbone, as_batch, format_rate
 from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, Verdict
 from streammon.scene import (
     Scene,
@@ -59,7 +59,7 @@ class LiveScene:
         self._backbone = backbone
         self._observer = observer
         self._alerting = config.alerting
-        self._notes: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # event loop → scorer thread
+        self._feedback: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # event loop → scorer thread
         self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
         self._learner: SceneLearner | None = None
@@ -108,7 +108,7 @@ class LiveScene:
         """Fraction of learning done; 1 once the scene has a bank."""
         return 1.0 if self._learner is None else min(self._learner.seconds / self._learn_for_s, 0.999)
 
-    def take(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
+    def score_or_learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
         """Score frames, or learn from them.
 
         Args:
@@ -137,10 +137,10 @@ class LiveScene:
         self._watch(learned)
         return SceneProgress(self.name, 1.0, trouble)
 
-    def note(self, message: Alert | Verdict) -> None:
+    def queue_feedback(self, message: Alert | Verdict) -> None:
         """Queue an alert's open or close or a verdict for the online calibration (`alerting.adapt`). Thread-safe."""
         if self._alerting.adapt and not (isinstance(message, Alert) and message.event is AlertEvent.UPDATE):
-            self._notes.put(message)
+            self._feedback.put(message)
 
     def save_watched(self) -> None:
         """Save the state of the online calibration, if it changed. Callable from any thread, one at a time.
@@ -159,15 +159,15 @@ class LiveScene:
         online = scorer.online
         if online is None:
             return scorer.score(frames, maps)
-        while not self._notes.empty():
-            self._take_note(online, self._notes.get_nowait())
+        while not self._feedback.empty():
+            self._apply_feedback(online, self._feedback.get_nowait())
         scored = scorer.score(frames, maps)
         for each in scored:
             online.watch(each.camera, each.stream_time_s, each.score)
         return scored
 
     @staticmethod
-    def _take_note(online: OnlineCalibration, message: Alert | Verdict) -> None:
+    def _apply_feedback(online: OnlineCalibration, message: Alert | Verdict) -> None:
         if isinstance(message, Verdict):
             online.alert_judged(message.alert_id, message.peak_score, normal=message.normal)
         elif message.event is AlertEvent.OPEN:
@@ -192,7 +192,8 @@ def require_rate(scene: Scene, score_fps: float) -> None:
     """
     facts = scene.bank.facts
     if facts.score_fps != score_fps:
-        found = f"it was learned at {rate_words(facts.score_fps)}, its cameras are scored at {rate_words(score_fps)}"
+        rates = [format_rate(each) for each in (facts.score_fps, score_fps)]
+        found = f"it was learned at {rates[0]}, its cameras are scored at {rates[1]}"
         remedy = (
             f"fit it again with `streammon fit --scene {facts.scene} --score-fps {score_fps:g}`, or set score_fps"
         )
@@ -270,7 +271,7 @@ class ScorerThread:
         outcomes: list[Outcome] = []
         for name, indices in by_scene.items():
             own = maps if len(by_scene) == 1 else [each[indices] for each in maps]
-            outcomes += self.scenes[name].take([frames[index] for index in indices], own)
+            outcomes += self.scenes[name].score_or_learn([frames[index] for index in indices], own)
         return outcomes
 
 

@@ -41,7 +41,7 @@ class CoarseEmbedding:
             first += count
 
     @torch.inference_mode()
-    def of(self, maps: list[Tensor]) -> Embedding:
+    def embed(self, maps: list[Tensor]) -> Embedding:
         """Coarse embeddings (B, 16, 16, 32) of three feature maps (B, C, h, w)."""
         pooled = [
             F.adaptive_avg_pool2d(each[:, channels.to(each.device)], CHANGE_GRID)

@@ -17,15 +17,15 @@ from streammon.motion.statistics import (
     DIRECTIONS,
     MotionSums,
     cell_speeds,
-    eighths,
+    direction_positions,
     moving_places,
     object_places,
     object_shapes,
 )
-from streammon.motion.view import View
+from streammon.motion.view import LearnedView
 from streammon.records import Channel
 
-WHOLE_OBJECTS = (Channel.DIRECTION, Channel.PLACE, Channel.SHAPE)
+OBJECT_CHANNELS = (Channel.DIRECTION, Channel.PLACE, Channel.SHAPE)
 """Channels with one value per object, not per cell."""
 
 LEAST_WIDTHS = {"speed": SETTINGS.evidence.least_speed_width}
@@ -46,7 +46,7 @@ class Evidence:
             sum(v^2) / sum(v) over the speeds v of the normal footage.
         place: Largest over objects of the mean over cells of -log10 of the probability of motion there.
         shape: Largest over objects of the Mahalanobis distance of the shape.
-        likeness: Likeness to the learned view (`View.likeness`); 1 without an embedding.
+        likeness: Likeness to the learned view (`LearnedView.likeness`); 1 without an embedding.
     """
 
     cells: NDArray[np.int16]
@@ -86,12 +86,14 @@ class Measure:
             )
             solved[name] = sums.pooled(self.widths[name])
         self._gaussians = solved
-        self._view = View(whole.view)
+        self._view = LearnedView(whole.view)
         chosen, turns = SETTINGS.evidence, max(whole.turns, 1)
         covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
         self._pace = chosen.pace * squares / covered if covered else 1.0
         ways = _pooled(whole.directions)  # (GRID, GRID, 8)
-        ways += max(chosen.prior_turns * _usual(ways.sum(-1)) / turns / DIRECTIONS, chosen.least_prior)
+        ways += max(
+            chosen.prior_turns * _traffic_weighted_mean(ways.sum(-1)) / turns / DIRECTIONS, chosen.least_prior
+        )
         self._directions = -np.log10(ways / ways.mean(-1, keepdims=True)).reshape(-1, DIRECTIONS)
         moves = _pooled(whole.speed.count)
         self.rarity = _surprise_of_motion(moves, whole.frames, chosen.prior_frames)
@@ -124,12 +126,12 @@ class Measure:
             likeness=likeness,
         )
 
-    def culprit(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
+    def most_unusual_object_cells(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
         """Cells (N,) of the object with the largest direction, place or shape; none without objects.
 
         Args:
             seen: Observation of the frame.
-            channel: One of `WHOLE_OBJECTS`.
+            channel: One of `OBJECT_CHANNELS`.
         """
         if seen.motion is None or not seen.objects:
             return np.zeros(0, np.int64)
@@ -143,8 +145,8 @@ class Measure:
         assert seen.motion is not None
         objects = seen.objects
         if not objects:
-            return dict.fromkeys(WHOLE_OBJECTS, np.zeros(0, np.float32))
-        against = self._direction_rarity(eighths(seen.motion, cells), cells) * speeds[:, 0] / self._pace
+            return dict.fromkeys(OBJECT_CHANNELS, np.zeros(0, np.float32))
+        against = self._direction_rarity(direction_positions(seen.motion, cells), cells) * speeds[:, 0] / self._pace
         return {
             Channel.DIRECTION: _means(objects, cells, against),
             Channel.PLACE: _means(objects, cells, self._places.reshape(-1)[cells]),
@@ -201,7 +203,7 @@ def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), width, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
-def _usual(traffic: NDArray[np.float64]) -> float:
+def _traffic_weighted_mean(traffic: NDArray[np.float64]) -> float:
     """Mean traffic of a place weighted by traffic, sum(t^2) / sum(t); 0 without traffic."""
     total = float(traffic.sum())
     return float((traffic**2).sum()) / total if total else 0.0

@@ -44,7 +44,7 @@ class Motion:
     cells: NDArray[np.bool_]
 
 
-class FlowReader:
+class FlowEstimator:
     """Computes the motion of frames, several in parallel: OpenCV gains little from several cores on one small flow.
 
     Args:
@@ -55,11 +55,11 @@ class FlowReader:
         self._own = local()  # one DIS object a thread
         self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
 
-    def read_all(self, details: Sequence[Detail | None]) -> list[Motion | None]:
+    def motions(self, details: Sequence[Detail | None]) -> list[Motion | None]:
         """Motion of each frame, in the order of `details`."""
-        return list(map(self.read, details) if self._pool is None else self._pool.map(self.read, details))
+        return list(map(self.motion, details) if self._pool is None else self._pool.map(self.motion, details))
 
-    def read(self, detail: Detail | None) -> Motion | None:
+    def motion(self, detail: Detail | None) -> Motion | None:
         """Motion of one frame; None without an earlier picture (the first frames, and the first after a gap)."""
         if detail is None or detail.earlier is None or detail.step_s <= 0:
             return None
@@ -71,8 +71,8 @@ class FlowReader:
         per_second = 1 / (max(grey.shape) * detail.step_s)
         return Motion(
             moving=differs & (length > SETTINGS.flow.least_shift_px),
-            velocity=_rounded(_by_cell(shift) * per_second),
-            speed=_rounded(mean_length * per_second),
+            velocity=_to_float16_precision(_by_cell(shift) * per_second),
+            speed=_to_float16_precision(mean_length * per_second),
             cells=(mean_length > SETTINGS.flow.least_shift_px)
             & (_by_cell(differs.astype(np.float32)) >= SETTINGS.flow.least_differing_share),
         )
@@ -81,7 +81,7 @@ class FlowReader:
         """Optical flow in pixels, (H, W, 2); 0 far from where the pictures differ."""
         shift = np.zeros((*grey.shape, 2), np.float32)
         if differs.any():
-            part = _part(np.any(differs, axis=1)), _part(np.any(differs, axis=0))
+            part = _flow_range(np.any(differs, axis=1)), _flow_range(np.any(differs, axis=0))
             pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
             flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no initial flow
             shift[part] = cv2.GaussianBlur(flow, (0, 0), SETTINGS.flow.blur * max(grey.shape))
@@ -122,10 +122,10 @@ def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
     return cv2.resize(beyond, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 
-def _part(lines: NDArray[np.bool_]) -> slice:
+def _flow_range(lines: NDArray[np.bool_]) -> slice:
     """Range of the rows or columns that are set, widened by `margin_px` and to `least_side_px`, within the picture.
 
-    >>> _part(np.arange(400) == 200)
+    >>> _flow_range(np.arange(400) == 200)
     slice(137, 265, None)
     """
     (inside,) = np.nonzero(lines)
@@ -134,7 +134,7 @@ def _part(lines: NDArray[np.bool_]) -> slice:
     return slice(max(0, first - widen // 2), min(len(lines), last + widen - widen // 2))
 
 
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_float16_precision(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values rounded to float16, so that runs repeat: OpenCV's last bits depend on the picture's memory alignment."""
     return values.astype(np.float16).astype(np.float32)
 

@@ -53,7 +53,7 @@ def moving_objects(motion: Motion, boxes: Sequence[Box] | None = None) -> list[M
     height, width = motion.moving.shape
     least = SETTINGS.objects.least_area * height * width
     found = []
-    for box, mask in _regions(motion.moving) if boxes is None else _boxed(motion.moving, boxes):
+    for box, mask in _regions(motion.moving) if boxes is None else _clipped_boxes(motion.moving, boxes):
         if mask.sum() >= least:
             found.append(_object(box, mask, (height, width)))
     found.sort(key=lambda each: -int(each.mask.sum()))
@@ -80,7 +80,7 @@ def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
     return pieces
 
 
-def _boxed(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, NDArray[np.bool_]]]:
+def _clipped_boxes(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, NDArray[np.bool_]]]:
     """A detector's boxes, clipped to the picture, with full masks: the whole box is the object, moving or not."""
     height, width = moving.shape
     pieces = []
@@ -179,7 +179,7 @@ class ObjectFeatures:
         self.dimensions = feature_dimensions(backbone.architecture.channels)
 
     @torch.inference_mode()
-    def of(self, crops: Sequence[tuple[Picture, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    def features(self, crops: Sequence[tuple[Picture, NDArray[np.float32]]]) -> NDArray[np.float32]:
         """Features (N, D) of N crops with their masks."""
         if not crops:
             return np.zeros((0, self.dimensions), np.float32)

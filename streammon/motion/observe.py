@@ -14,7 +14,7 @@ from torch import Tensor
 
 from streammon.calibration import RecentRecordings
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
-from streammon.motion.flow import FlowReader, Motion
+from streammon.motion.flow import FlowEstimator, Motion
 from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
 from streammon.records import Frame, Picture
 
@@ -74,7 +74,7 @@ class Observer:
     """
 
     def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None) -> None:
-        self._flow = FlowReader(min(torch.get_num_threads(), MOST_THREADS))
+        self._flow = FlowEstimator(min(torch.get_num_threads(), MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
         self._histories = RecentRecordings(EmbeddingHistory)
@@ -93,21 +93,21 @@ class Observer:
         each = zip(
             frames,
             motions,
-            self.closer_looks(frames, motions),
+            self.objects_and_features(frames, motions),
             self.changes(frames, embeddings),
             embeddings,
             strict=True,
         )
         return [
-            Observation(frame.camera, frame.stream_time_s, motion, *closer, change, embedding)
-            for frame, motion, closer, change, embedding in each
+            Observation(frame.camera, frame.stream_time_s, motion, *found, change, embedding)
+            for frame, motion, found, change, embedding in each
         ]
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
         """Motion of each frame."""
-        return self._flow.read_all([frame.detail for frame in frames])
+        return self._flow.motions([frame.detail for frame in frames])
 
-    def closer_looks(
+    def objects_and_features(
         self, frames: Sequence[Frame], motions: Sequence[Motion | None]
     ) -> list[tuple[list[MovingObject], NDArray[np.float32]]]:
         """Objects of each frame and their features (N, D); all crops go through the backbone in one batch."""
@@ -118,13 +118,13 @@ class Observer:
             if frame.detail is not None
             for each in found
         ]
-        features = self._features.of(crops)
+        features = self._features.features(crops)
         ends = np.cumsum([len(found) for found in objects])
         return [(found, features[end - len(found) : end]) for found, end in zip(objects, ends, strict=True)]
 
     def embeddings(self, maps: list[Tensor]) -> Embedding:
         """Coarse embeddings (B, 16, 16, 32) of the whole pictures."""
-        return self._embedding.of(maps)
+        return self._embedding.embed(maps)
 
     def changes(self, frames: Sequence[Frame], embeddings: Embedding) -> list[Embedding | None]:
         """Rate of change of each frame's embedding within its stream; None while a history is shorter than a lag."""

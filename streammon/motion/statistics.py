@@ -28,7 +28,7 @@ def cell_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]
     return cells, motion.speed.reshape(-1)[cells, None]
 
 
-def eighths(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+def direction_positions(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
     """Direction (N,) of each cell in eighths of the circle, -4 to 4; 0 is rightwards, 2 downwards."""
     velocity = motion.velocity.reshape(-1, 2)[cells]
     return np.asarray(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS, np.float32)
@@ -36,7 +36,7 @@ def eighths(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def direction_bins(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Direction bin (N,) of each cell, 0 to 7; 0 is rightwards, 2 downwards."""
-    bins: NDArray[np.int64] = np.round(eighths(motion, cells)).astype(np.int64) % DIRECTIONS
+    bins: NDArray[np.int64] = np.round(direction_positions(motion, cells)).astype(np.int64) % DIRECTIONS
     return bins
 
 

@@ -12,7 +12,7 @@ from streammon.motion.change import CHANGE_CHANNELS, Embedding
 from streammon.motion.settings import SETTINGS
 
 
-class View:
+class LearnedView:
     """Spatial pattern of each channel in the learned view.
 
     Args:

@@ -9,14 +9,14 @@ from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
 from streammon.padim.devices import device_memory_bytes
-from streammon.padim.facts import INPUT_SIZE, BankFacts, dimensions_kept, facts_for, rate_words
+from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import (
     BANK_FILE,
     STATISTICS_FILE,
-    hold_writable,
     read_tensors,
+    require_writable,
     write_tensors,
     write_text,
 )
@@ -40,17 +40,17 @@ __all__ = [
     "Statistics",
     "as_batch",
     "device_memory_bytes",
-    "dimensions_kept",
     "facts_for",
+    "format_rate",
     "frame_scores",
-    "hold_writable",
     "load_backbone",
     "load_state",
     "mahalanobis",
     "make_reduction",
     "pack_lower",
-    "rate_words",
     "read_tensors",
+    "reduced_dimensions",
+    "require_writable",
     "restored_bank",
     "scoring_tensors",
     "sha256",

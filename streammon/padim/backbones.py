@@ -34,7 +34,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from streammon.config import ModelConfig
 from streammon.padim.devices import pick_device, pick_precision
-from streammon.padim.weights import downloaded, load_into, load_state, packaged_lite0, sha256
+from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
 
 IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
@@ -261,7 +261,7 @@ def default_weights(backbone: str) -> Path:
     if backbone == "efficientnet_lite0":
         return packaged_lite0()
     weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
-    return downloaded(weights.url, backbone)
+    return torchvision_weights_path(weights.url, backbone)
 
 
 def _names_within(network: nn.Module, stages: list[nn.Module]) -> set[str]:

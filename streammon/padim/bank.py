@@ -18,9 +18,9 @@ from streammon.padim.scene_files import (
     BANK_FILE,
     FIT_AGAIN,
     read_tensors,
-    reduction_of,
     reduction_tensors,
     require_shapes,
+    stored_reduction,
     write_tensors,
 )
 
@@ -81,10 +81,10 @@ class Bank:
         Returns:
             (B, S, S) anomaly maps over the model's whole input (0 outside the crop), and (B,) frame scores.
         """
-        return self.read(self.distances(maps))
+        return self.maps_and_scores(self.distances(maps))
 
     @torch.inference_mode()
-    def read(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+    def maps_and_scores(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Anomaly maps and frame scores, as `score` returns them, from (B, h, w) distances."""
         assert self._smoother is not None, "prepare() comes first"
         anomaly_maps = self._smoother(distances)
@@ -135,7 +135,7 @@ class Bank:
             calibration = Calibration.of_arrays(arrays) if arrays else None
         except (KeyError, ValueError, TypeError):
             raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
-        reduction = reduction_of(path, facts, tensors)
+        reduction = stored_reduction(path, facts, tensors)
         mean = tensors["mean"].clone()  # a view would keep the whole mapped file in memory
         return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)
 

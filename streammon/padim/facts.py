@@ -71,10 +71,10 @@ class BankFacts:
         return f"{self.backbone} ({self.grid[0]}x{self.grid[1]} positions)"
 
 
-def rate_words(score_fps: float | None) -> str:
+def format_rate(score_fps: float | None) -> str:
     """Frame rate in words.
 
-    >>> rate_words(5.0), rate_words(None)
+    >>> format_rate(5.0), format_rate(None)
     ('5 frames a second', 'the rate of its footage')
     """
     return "the rate of its footage" if score_fps is None else f"{score_fps:g} frames a second"
@@ -114,7 +114,7 @@ def facts_for(
     )
 
 
-def dimensions_kept(model: ModelConfig, backbone: Backbone) -> int:
+def reduced_dimensions(model: ModelConfig, backbone: Backbone) -> int:
     """D, the number of channels after the configured reduction of this backbone's channels.
 
     Raises:

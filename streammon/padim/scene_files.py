@@ -47,13 +47,13 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-def hold_writable(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
     """Require, before a long fit and not after it, that a scene's folder can be written.
 
     Raises:
         StorageError: The folder can't be created or written.
     """
-    storage.hold_writable(folder, "choose another folder with `scenes:` or --scenes")
+    storage.require_writable(folder, "choose another folder with `scenes:` or --scenes")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -140,7 +140,7 @@ def reduction_tensors(reduction: Reduction) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named.items() if tensor is not None}
 
 
-def reduction_of(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -> Reduction:
+def stored_reduction(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -> Reduction:
     """Reduction stored in a file.
 
     Raises:

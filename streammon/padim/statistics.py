@@ -12,15 +12,15 @@ from streammon import __version__
 from streammon.calibration import Calibration
 from streammon.errors import BankError
 from streammon.padim.bank import Bank
-from streammon.padim.facts import BankFacts, rate_words
+from streammon.padim.facts import BankFacts, format_rate
 from streammon.padim.gaussian import RunningGaussian, pack_lower, unpack_lower
 from streammon.padim.reduction import Reduction
 from streammon.padim.scene_files import (
     STATISTICS_FILE,
     read_tensors,
-    reduction_of,
     reduction_tensors,
     require_shapes,
+    stored_reduction,
     write_tensors,
 )
 
@@ -71,7 +71,7 @@ class Statistics:
             found = f"its frames were scored by {facts.frame_score}, the other's by {self.facts.frame_score}"
             raise BankError(where, found, "fit both with the same --frame-score")
         if facts.score_fps != self.facts.score_fps:
-            rates = [rate_words(each.score_fps) for each in (facts, self.facts)]
+            rates = [format_rate(each.score_fps) for each in (facts, self.facts)]
             found = f"it was learned at {rates[0]}, the other at {rates[1]}"
             raise BankError(where, found, "fit both with the same --score-fps")
 
@@ -136,7 +136,7 @@ class Statistics:
         triangle = dimensions * (dimensions + 1) // 2
         shapes = {"mean": (positions, dimensions), "scatter": (positions, triangle), "count": ()}
         require_shapes(path, tensors, shapes)
-        found = cls(facts, reduction_of(path, facts, tensors), RunningGaussian(positions, dimensions, device))
+        found = cls(facts, stored_reduction(path, facts, tensors), RunningGaussian(positions, dimensions, device))
         found.restore(tensors)
         return found, tensors
 

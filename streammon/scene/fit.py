@@ -19,9 +19,9 @@ from streammon.padim import (
     PrincipalComponents,
     Reduction,
     as_batch,
-    dimensions_kept,
-    hold_writable,
     load_backbone,
+    reduced_dimensions,
+    require_writable,
     thresholds,
 )
 from streammon.records import Frame
@@ -123,7 +123,7 @@ def fit_scene(
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
     total, total_s = _length(pieces, options)
     backbone = load_backbone(model)
-    hold_writable(folder)
+    require_writable(folder)
     reduction = None
     if model.reduction == "pca" and not options.add:
         reduction = _principal_reduction(pieces, total, backbone, model, options)
@@ -164,7 +164,7 @@ def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
         StorageError: The folder can't be written.
     """
     started = time.monotonic()
-    hold_writable(folder)
+    require_writable(folder)
     found, statistics, more = merge_folders(scene, parts)
     save_scene(folder, found, [str(part) for part in parts])
     statistics.save(folder, more)
@@ -217,7 +217,7 @@ def _principal_reduction(
     pieces: list[Clip], total: int, backbone: Backbone, model: ModelConfig, options: FitOptions
 ) -> Reduction:
     """The first pass that `pca` needs: over at most 200 frames, evenly spread."""
-    kept, channels = dimensions_kept(model, backbone), sum(backbone.architecture.channels)
+    kept, channels = reduced_dimensions(model, backbone), sum(backbone.architecture.channels)
     components = PrincipalComponents(channels)
     for index, frame in enumerate(_frames(pieces, options)):
         if index % max(1, total // PCA_FRAMES) == 0:

@@ -19,9 +19,9 @@ from streammon.padim import (
     Reduction,
     RunningGaussian,
     Statistics,
-    dimensions_kept,
     facts_for,
     make_reduction,
+    reduced_dimensions,
 )
 from streammon.records import Frame
 from streammon.scene.held_out import PATCH_SAMPLE, HeldOut, HeldOutFrames
@@ -81,7 +81,7 @@ class SceneLearner:
             ConfigError: More channels are to be kept than there are.
         """
         if reduction is None:
-            channels, kept = sum(backbone.architecture.channels), dimensions_kept(model, backbone)
+            channels, kept = sum(backbone.architecture.channels), reduced_dimensions(model, backbone)
             reduction = make_reduction(model.reduction, channels, kept, model.seed)
         self._backbone = backbone
         self._model = model

@@ -52,7 +52,7 @@ class SceneMeasure:
             observations: Observed motion of each frame; empty for PaDiM alone.
         """
         distances = self.bank.distances(maps)
-        looks = self.bank.read(distances)[1].tolist()
+        looks = self.bank.maps_and_scores(distances)[1].tolist()
         grids = distances.float().cpu().numpy()
         if self.motion is None or self._still is None:
             return [Measured(score, grid) for score, grid in zip(looks, grids, strict=True)]

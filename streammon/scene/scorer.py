@@ -13,7 +13,7 @@ from torch import Tensor
 from streammon.calibration import Calibration, OnlineCalibration
 from streammon.errors import BankError
 from streammon.motion import Measure, Observer
-from streammon.motion.evidence import WHOLE_OBJECTS
+from streammon.motion.evidence import OBJECT_CHANNELS
 from streammon.padim import Backbone, MapSmoother
 from streammon.records import AnomalyMap, Channel, Frame, ScoredFrame
 from streammon.scene.learned import Scene, SceneMotion
@@ -148,8 +148,8 @@ class SceneScorer:
         score, channel, moving = motion.fusion.fuse(
             measured.evidence, measured.still, frame.camera, frame.stream_time_s
         )
-        if channel in WHOLE_OBJECTS:  # the cells of the object that caused it may be usual, one by one
-            moving.reshape(-1)[measure.culprit(seen, channel)] += score
+        if channel in OBJECT_CHANNELS:  # the cells of the object that caused it may be usual, one by one
+            moving.reshape(-1)[measure.most_unusual_object_cells(seen, channel)] += score
         patches = motion.patches.surprise(measured.distances).astype(np.float32)
         if Channel.LOOKS not in motion.fusion.parts.witnesses:
             patches = np.zeros_like(patches)
@@ -158,8 +158,8 @@ class SceneScorer:
     def anomaly_maps(self, fused: Sequence[Fused]) -> list[AnomalyMap]:
         """Anomaly maps, (S, S) float32 each, in the unit of the scores."""
         if self.motion is None:
-            distances = torch.from_numpy(np.stack([each.grids[0] for each in fused]))
-            return list(self.measure.bank.read(distances.to(self.measure.bank.mean.device))[0].cpu().numpy())
+            bank, distances = self.measure.bank, torch.from_numpy(np.stack([each.grids[0] for each in fused]))
+            return list(bank.maps_and_scores(distances.to(bank.mean.device))[0].cpu().numpy())
         return list(self._summed([each.grids for each in fused]))
 
     @torch.inference_mode()

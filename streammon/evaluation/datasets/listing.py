@@ -5,7 +5,7 @@ from pathlib import Path
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.checking import COPY_AGAIN, Gaps
 from streammon.ingest import Clip
-from streammon.ingest.faults import StreamFault, translated
+from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.footage import VIDEO_SUFFIXES
 from streammon.ingest.images import images_in, natural_key
 
@@ -21,7 +21,7 @@ def entries(folder: Path) -> list[Path]:
     if folder.is_file():
         raise DatasetError(str(folder), "a file, not a folder", CHECK_ROOT)
     try:
-        found = translated(lambda: list(folder.iterdir()))
+        found = call_translated(lambda: list(folder.iterdir()))
     except StreamFault as fault:
         raise DatasetError(str(folder), f"it can't be read as a folder ({fault.reason})", CHECK_ROOT) from None
     return sorted((path for path in found if path.name[0] != "."), key=lambda path: natural_key(path.name))

@@ -95,6 +95,6 @@ def _square(positions: int) -> tuple[int, int]:
 def scored_by(bank: Bank, maps: list[Tensor]) -> Scored:
     """Frame scores of a bank, and the grid of Mahalanobis distances."""
     distances = bank.distances(maps)
-    _, scores = bank.read(distances)
+    _, scores = bank.maps_and_scores(distances)
     grid = distances.cpu().numpy().astype(np.float32, copy=False)
     return Scored(scores.double().cpu().numpy(), (grid,))

@@ -9,7 +9,7 @@ from streammon.evaluation.methods.base import Batch, Model, Scored
 from streammon.evaluation.methods.observing import OneObserver
 from streammon.evaluation.methods.padim import Padim
 from streammon.evaluation.methods.scenes import SceneModel, frames_of, scored
-from streammon.padim import Backbone, dimensions_kept
+from streammon.padim import Backbone, reduced_dimensions
 from streammon.records import Channel
 from streammon.scene import Parts, detector_fingerprint
 
@@ -49,7 +49,7 @@ class Motion:
         Raises:
             ConfigError: More channels are to be kept than the backbone has.
         """
-        dimensions_kept(self._model, backbone)
+        reduced_dimensions(self._model, backbone)
         return SceneModel(scene, backbone, side, self._model, self._observer)
 
 

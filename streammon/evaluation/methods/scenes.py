@@ -12,7 +12,7 @@ from streammon.errors import FootageError
 from streammon.evaluation.methods.base import Batch, Progress, Scored
 from streammon.evaluation.methods.observing import OneObserver
 from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
-from streammon.padim import Backbone, PrincipalComponents, Reduction, dimensions_kept
+from streammon.padim import Backbone, PrincipalComponents, Reduction, reduced_dimensions
 from streammon.records import Frame
 from streammon.scene import (
     Fused,
@@ -69,7 +69,7 @@ class SceneModel:
         self._hold_out = HOLD_OUT if calibrate else 0.0
         self._total_s = 0.0
         self._score_fps: float | None = None
-        self._kept = dimensions_kept(config, backbone)
+        self._kept = reduced_dimensions(config, backbone)
         self._pictures = SpreadPictures(PCA_FRAMES)
         self._reduction: Reduction | None = None
         self._learner: SceneLearner | None = None  # made with the first frame: some models never learn

@@ -20,16 +20,16 @@ MOST_PIECES = 256  # packets joined at most, so that a picture of a malformed st
 HEAD_BYTES = 4096  # parameter sets and SEI messages before the first slice are far shorter
 
 
-def goes_on(head: bytes, codec: str) -> bool:
+def continues_picture(head: bytes, codec: str) -> bool:
     """True if a packet continues the picture of the packet before it.
 
     Args:
         head: First bytes of the packet, with start codes (Annex B).
         codec: `h264` or `hevc`; for other codecs the result is False.
 
-    >>> goes_on(bytes.fromhex("00000001 67640028 000001 65 8884"), "h264")  # parameter set; slice from block 0
+    >>> continues_picture(bytes.fromhex("00000001 67640028 000001 65 8884"), "h264")  # slice from block 0
     False
-    >>> goes_on(bytes.fromhex("00000001 67640028 000001 65 4884"), "h264")  # slice from block 1
+    >>> continues_picture(bytes.fromhex("00000001 67640028 000001 65 4884"), "h264")  # slice from block 1
     True
     """
     if codec not in ("h264", "hevc"):
@@ -72,11 +72,11 @@ class WholePictures:
         packet, self._held = self._held, None
         if packet is None:
             packet = next(self._packets)
-            self._in_pieces = self._in_pieces or self._goes_on(packet)
+            self._in_pieces = self._in_pieces or self._continues_picture(packet)
         if not self._in_pieces or not self._is_picture(packet):
             return packet
         for following in islice(self._packets, MOST_PIECES):
-            if not self._goes_on(following):
+            if not self._continues_picture(following):
                 self._held = following
                 break
             packet = _joined(packet, following)
@@ -85,8 +85,8 @@ class WholePictures:
     def _is_picture(self, packet: "Packet[Any]") -> bool:
         return packet.stream_index == self._stream_index and packet.size > 0
 
-    def _goes_on(self, packet: "Packet[Any]") -> bool:
-        return self._is_picture(packet) and goes_on(bytes(memoryview(packet)[:HEAD_BYTES]), self._codec)
+    def _continues_picture(self, packet: "Packet[Any]") -> bool:
+        return self._is_picture(packet) and continues_picture(bytes(memoryview(packet)[:HEAD_BYTES]), self._codec)
 
 
 def _joined(first: "Packet[Any]", second: "Packet[Any]") -> "Packet[Any]":

@@ -10,7 +10,7 @@ from cameras import Recorder, has_gstreamer
 from deadlines import DEADLINE_S
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader
-from streammon.ingest.pictures import goes_on
+from streammon.ingest.joined_packets import continues_picture
 from streammon.records import CameraStatus, Frame
 
 CAMERA = Path(__file__).with_name("preview_timecode_camera.py")
@@ -45,15 +45,15 @@ def test_pictures_in_slices_are_whole(slices: int) -> None:
     assert reader.counts.corrupt <= 50 * (slices > 1)  # the first keyframe tells; the next begins
 
 
-def test_a_hevc_slice_says_it_too() -> None:
+def test_slices_of_one_picture_are_recognised_in_hevc_too() -> None:
     parameter_set, first, second = (
         bytes.fromhex(f"000001 {unit}") for unit in ("4001 0c01", "2601 af09", "2601 2f09")
     )
-    assert [goes_on(parameter_set + each, "hevc") for each in (first, second)] == [False, True]
+    assert [continues_picture(parameter_set + each, "hevc") for each in (first, second)] == [False, True]
 
 
 @pytest.mark.parametrize("head", [b"", b"\0\0\1", b"\0\0\1\x65", b"\xff\xd8\xff\xe0" * 8])
-def test_what_is_no_slice_goes_on_with_nothing(head: bytes) -> None:
-    assert not goes_on(head, "h264")
-    assert not goes_on(head, "hevc")
-    assert not goes_on(b"\0\0\1\x65\x48\0\0\0", "mjpeg")
+def test_what_is_no_slice_continues_no_picture(head: bytes) -> None:
+    assert not continues_picture(head, "h264")
+    assert not continues_picture(head, "hevc")
+    assert not continues_picture(b"\0\0\1\x65\x48\0\0\0", "mjpeg")

@@ -46,7 +46,7 @@ REASONS = {
     Channel.DIRECTION: "moves the wrong way here",
     Channel.PLACE: "moves where nothing moves",
     Channel.SHAPE: "has an unusual size or shape here",
-    Channel.OBJECT: "what moves here looks unusual",
+    Channel.OBJECT: "a moving object looks unusual here",
     Channel.VIEW: "shows another view than was learned",
 }
 

@@ -493,7 +493,7 @@ def test_weights_that_are_not_there_are_refused(command: Command) -> None:
 def test_a_text_file_as_weights_is_refused(command: Command, name: str, text: str) -> None:
     Path(name).write_text(text)
     assert command("fit", "clip.mp4", "--scene", "lobby", "--weights", name).complaint == (
-        f"{name}: its weights can't be read (it holds something else, or is cut short); "
+        f"{name}: its weights can't be read (it is no weights file, or is cut short); "
         "give a .safetensors file or a .pth file that holds a state dictionary"
     )
 
@@ -560,7 +560,7 @@ def emptied() -> None:
         (emptied, "no safetensors file, or cut short"),
         (pickled, "a pickle"),
         (saved_by_torch, "a pickle"),
-        (of_somebody_else, "a safetensors file, but none of streammon's"),
+        (of_somebody_else, "a safetensors file, but was not written by streammon"),
     ],
 )
 def test_a_file_that_is_no_bank_is_refused(
@@ -614,7 +614,7 @@ def test_a_motion_file_of_other_shapes_is_refused(watching: Callable[..., str]) 
     tensors, header = motion_file()
     save_file(tensors | {"half0.directions": torch.zeros(3)}, MOTION, header)
     assert watching() == (
-        f"{MOTION}: it makes no sense; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
+        f"{MOTION}: it is not valid; fit it again with `streammon fit --scene lobby`, or set model.method to padim"
     )
 
 
@@ -700,7 +700,7 @@ def test_merging_fits_of_different_channels_is_refused(command: Command, lobby: 
     words = ["--scene", "lobby", "--dimensions", "4", "--seed", "1", "--hold-out", "0"]
     assert command("fit", "clip.mp4", *words).code == 0
     assert command("merge", lobby, "scenes/lobby", "--scene", "joint").complaint == (
-        "scenes/lobby: it kept other channels; fit both with the same reduction, dimensions and seed"
+        "scenes/lobby: its channel reduction differs from the other's; fit both with the same reduction, dimensions and seed"
     )
 
 
@@ -752,7 +752,7 @@ def test_a_full_disk_is_refused_and_leaves_no_half_bank(command: Command, full_d
     words = ["--scene", "lobby", "--scenes", full_disk, "--dimensions", "4", "--hold-out", "0"]
     assert command("fit", "clip.mp4", *words).complaint == (
         f"{full_disk}/lobby/bank.safetensors: it can't be written (no space left on device); "
-        "make room there, or choose --scenes DIR"
+        "free space or check permissions, or choose --scenes DIR"
     )
     assert list(full_disk.rglob("*")) == [full_disk / "lobby"]
 

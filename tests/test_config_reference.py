@@ -61,7 +61,7 @@ def test_allowed_values_and_defaults_are_told_as_one_writes_them(key: str, allow
 
 
 def test_a_description_may_go_on_in_a_second_line() -> None:
-    assert ENTRIES["model.detector"].description.endswith("boxes replace the regions of motion; None for those.")
+    assert ENTRIES["model.detector"].description.endswith("objects are regions of motion.")
 
 
 def test_a_setting_without_a_description_is_refused() -> None:

@@ -193,7 +193,9 @@ def test_a_crop_one_pixel_smaller_is_a_crop() -> None:
 
 def test_statistics_of_another_channel_choice_do_not_merge(backbone: Backbone) -> None:
     one, other = (learned(backbone, pictures(4), 0, seed=seed).statistics for seed in (0, 1))
-    with pytest.raises(BankError, match="it kept other channels; fit both with the same reduction"):
+    with pytest.raises(
+        BankError, match="its channel reduction differs from the other's; fit both with the same reduction"
+    ):
         one.merge(other, "scene 'plaza'")
 
 
@@ -270,10 +272,10 @@ def broken(path: Path, how: str) -> None:
         ("empty", "is no safetensors file, or cut short"),
         ("pickle", "is a pickle"),
         ("torch.save", "is a pickle"),
-        ("stranger", "is a safetensors file, but none of streammon's"),
+        ("stranger", "is a safetensors file, but was not written by streammon"),
         ("wrong shape", r"its mean is \(5, 100\) where the header says \(64, 100\)"),
         ("old format", "is of format 0, this streammon reads 2"),
-        ("no sense", "the header of .* makes no sense"),
+        ("no sense", "the header of .* is not valid"),
     ],
 )
 def test_a_broken_bank_is_one_clear_line(scene: Path, how: str, message: str) -> None:

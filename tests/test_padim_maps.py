@@ -67,7 +67,7 @@ def test_principal_components_are_those_of_numpys_svd() -> None:
 
 @pytest.mark.parametrize("dimensions", [0, 449])
 def test_impossible_dimensions_are_refused(dimensions: int) -> None:
-    with pytest.raises(ValueError, match=f"{dimensions} dimensions of 448 channels"):
+    with pytest.raises(ValueError, match=f"dimensions is {dimensions}; it must be 1 to 448"):
         make_reduction("random", 448, dimensions, seed=0)
 
 

@@ -134,9 +134,13 @@ def _console(json_file: str | None) -> Console:
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @click.option("--reduction", help="random (default), all, pca, orthogonal.")
 @click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
-@click.option("--seed", help="Of the channel choice. Default: 0.")
+@click.option("--seed", help="Random seed of the channel choice. Default: 0.")
 @click.option(
-    "--hold-out", type=FiniteRange(0, 0.9), default=0.5, show_default=True, help="Share that calibrates, the end."
+    "--hold-out",
+    type=FiniteRange(0, 0.9),
+    default=0.5,
+    show_default=True,
+    help="Share of the footage, at its end, held out for calibration.",
 )
 @click.option("--score-fps", type=FiniteRange(0.2, 240), help="Frames learned a second. Default: its camera's, or 5.")
 @click.option(
@@ -144,10 +148,14 @@ def _console(json_file: str | None) -> Console:
 )
 @click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input, with --method padim.")
-@click.option("--add", is_flag=True, help="Go on from what the scene learned before, with its channels.")
+@click.option("--add", is_flag=True, help="Continue from the scene's saved statistics, with the same channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
 @click.option(
-    "--image-fps", type=FiniteRange(0.1, 240), default=25.0, show_default=True, help="Pace of image folders."
+    "--image-fps",
+    type=FiniteRange(0.1, 240),
+    default=25.0,
+    show_default=True,
+    help="Frames a second of image folders without times.csv.",
 )
 @validation_options
 @method_option
@@ -198,7 +206,7 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
 @commands.command()
 @click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scene", required=True, callback=scene_name, help="Name of the joint scene.")
+@click.option("--scene", required=True, callback=scene_name, help="Name of the merged scene.")
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
 @json_option
 def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
@@ -375,7 +383,9 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 
 @commands.command()
 @click.option("--clip", type=click.Path(path_type=Path), help="Footage to measure on. Default: the demo's plaza.")
-@click.option("--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="For each measurement.")
+@click.option(
+    "--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="Duration of each measurement."
+)
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @model_options
 @json_option

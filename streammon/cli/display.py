@@ -132,7 +132,7 @@ def expectation(basis_s: float, false_alarms_per_day: float, first_alarms: float
     'from 12 minutes of normal footage, which cannot show how often 1 false alarm a day comes; it is not adapted'
     """
     if basis_s <= 0:
-        return "nothing is held out, so nothing is known of false alarms"
+        return "no footage was held out, so the false-alarm rate is unknown"
     basis = f"from {in_words(basis_s, math.floor)} of normal footage"
     asked_s = DAY_S / false_alarms_per_day
     asked = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"

@@ -66,7 +66,7 @@ def model_options(command: Command) -> Command:
         click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
         click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
         click.option("--precision", help="auto (default), float32, bfloat16."),
-        click.option("--batch", help="At most so many frames through the backbone at once."),
+        click.option("--batch", help="Largest number of frames per forward pass."),
         click.option("--threads", help="CPU threads torch may use."),
         click.option("--frame-score", help="max (default) or worst_percent."),
     ]
@@ -89,17 +89,23 @@ def validation_options(command: Command) -> Command:
     """Options of `fit` for validating the scene after the fit."""
     options = [
         click.option(
-            "--validate", is_flag=True, help="Also tell what would be caught, and how rare false alarms are."
+            "--validate",
+            is_flag=True,
+            help="Also estimate which anomalies would be detected, and check the false-alarm rate.",
         ),
         click.option(
             "--false-alarms-per-day",
             type=FiniteRange(1e-3, 86400),
-            help="With --validate: what is caught at this rate. Default: that of config.yaml, else 1.",
+            help="With --validate: false-alarm rate of the threshold. Default: that of config.yaml, else 1.",
         ),
         click.option(
             "--folds", type=click.IntRange(2, 50), help="With --validate: parts of the footage. Default: 4."
         ),
-        click.option("--staged", type=click.IntRange(1, 100), help="With --validate: of each kind. Default: 6."),
+        click.option(
+            "--staged",
+            type=click.IntRange(1, 100),
+            help="With --validate: staged anomalies of each kind. Default: 6.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -133,7 +139,7 @@ def evaluation_options(command: Command) -> Command:
         click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
         click.option("--root", required=True, type=folder, metavar="DIR", help="The data set's folder."),
         click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
-        click.option("--ablation", is_flag=True, help="Also take each part of motion away, in the same run."),
+        click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),
         click.option(
             "--paper",
             "tables",
@@ -143,27 +149,35 @@ def evaluation_options(command: Command) -> Command:
         ),
         click.option("--reduction", help="random (default), all, pca, orthogonal."),
         click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
-        click.option("--seed", help="The first random choice. Default: 0."),
-        click.option("--seeds", type=click.IntRange(1, 100), help="How many of them. Default: 5; motion 1."),
+        click.option("--seed", help="Random seed of the first draw. Default: 0."),
+        click.option("--seeds", type=click.IntRange(1, 100), help="Number of random seeds. Default: 5; motion 1."),
         click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
         click.option("--score-fps", type=FiniteRange(0.2, 240), help="Score N frames a second. Default: all."),
-        click.option("--max-train-frames", type=click.IntRange(2), help="Learn at most N a bank, evenly spread."),
+        click.option(
+            "--max-train-frames",
+            type=click.IntRange(2),
+            help="Largest number of training frames per bank, evenly spread.",
+        ),
         click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
         click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
         click.option("--smoothing", default="none", show_default=True, help="causal:SECONDS or offline:SECONDS."),
         click.option(
             "--minmax", is_flag=True, help="Stretch the scores of each clip to 0..1; warns of what it does."
         ),
-        click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="Of the vae."),
+        click.option(
+            "--epochs", type=click.IntRange(1), default=100, show_default=True, help="Training epochs of the vae."
+        ),
         click.option(
             "--epoch-images",
             type=click.IntRange(32),
             default=10_000,
             show_default=True,
-            help="Images that an epoch of the vae has, made from those there are.",
+            help="Augmented images per epoch of the vae.",
         ),
         click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
-        click.option("--cache", type=folder, metavar="DIR", help="Keeps what is done, to go on where it ended."),
+        click.option(
+            "--cache", type=folder, metavar="DIR", help="Folder of finished results, to resume an interrupted run."
+        ),
         click.option(
             "--report", "page", type=folder, metavar="DIR", help="Also write a page with plots and pictures."
         ),

@@ -127,13 +127,13 @@ class Monitor:
                 await self._wind_down(publisher)
 
     async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
-        """Load the newest alerts of earlier runs into the page; if Redis can't be read, the page begins empty."""
+        """Load the newest alerts of earlier runs into the page; if Redis can't be read, the page starts empty."""
         if self._preview is None:
             return
         try:
             self._preview.restore(await publisher.newest_alerts(self.config.cameras, EARLIER_ALERTS))
         except RedisError as error:
-            self._on_event(Notice(f"the page begins without the alerts of before ({error.found})"))
+            self._on_event(Notice(f"the page starts without earlier alerts ({error.found})"))
 
     def _new_preview(self) -> "Preview | None":
         if self.config.preview is None:

@@ -111,7 +111,7 @@ class PlacedSums:
         chosen = SETTINGS.gaussians
         seen = self.count.sum()
         if seen < chosen.least_observations:
-            raise ValueError("nothing moved")
+            raise ValueError(f"{seen:.0f} observations; Gaussians need at least {chosen.least_observations}")
         dimensions = self.total.shape[-1]
         scene_mean = self.total.sum((0, 1)) / seen
         scene_second = self.products.sum((0, 1)) / seen

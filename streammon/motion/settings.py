@@ -57,7 +57,7 @@ class FlowSettings:
     dis_preset: int = setting(
         2,
         "OpenCV's number (MEDIUM)",
-        "the finer preset tells fast from slow",
+        "the finer preset separates speeds better",
         f"{PED2}, staged anomalies (look 7)",
     )
     descents: int = setting(
@@ -124,7 +124,7 @@ class StatisticsSettings:
     object_grid: int = setting(16, "places a side", "objects are fewer than moving cells", kind=Kind.FILES)
     directions: int = setting(8, "bins of the circle", "resolution of the direction histogram", kind=Kind.FILES)
     turn_s: float = setting(
-        15.0, "seconds", "the halves alternate so often: long enough that they are not each other's neighbours"
+        15.0, "seconds", "length of a window; long enough that the two halves are nearly independent"
     )
 
 
@@ -160,7 +160,9 @@ class EvidenceSettings:
         f"{PED2}, staged people and pasted patches (looks 17 and 18)",
     )
     least_speed_width: float = setting(
-        3.0, "cells, sigma", "cells finer than a moving thing see its edges, so speeds are pooled at least so far"
+        3.0,
+        "cells, sigma",
+        "a cell smaller than an object contains mostly its edges, so speeds are pooled at least so far",
     )
     count_width: float = setting(1.5, "cells, sigma", "presence and directions are pooled with this kernel")
     prior_frames: float = setting(
@@ -178,7 +180,7 @@ class EvidenceSettings:
     pace: float = setting(
         0.5,
         "times the mean speed by distance covered",
-        "directions count by speed over this pace: who sways on the spot has gone nowhere",
+        "directions count by speed over this pace: swaying on the spot then counts little",
         "the walking clip (look 26)",
     )
 
@@ -188,11 +190,11 @@ class StillSettings:
     """Patches where nothing moves."""
 
     reach: float = setting(
-        1 / 8, "picture sides", "a moving thing shows in patches this far away, whose features see wide"
+        1 / 8, "picture sides", "a moving thing shows in patches this far away: their receptive field is wide"
     )
     blur: float = setting(1 / 64, "picture sides, sigma", "as PaDiM smooths its maps (4 of 256 pixels)")
     rise_s: float = setting(300.0, "seconds, time constant", "what came and stays becomes the place's usual distance")
-    fall_s: float = setting(1.0, "seconds, time constant", "a place that is free again is known as free")
+    fall_s: float = setting(1.0, "seconds, time constant", "the usual distance falls quickly when a place clears")
     dwell_s: float = setting(
         3.0,
         "seconds, time constant",

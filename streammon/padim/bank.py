@@ -134,7 +134,7 @@ class Bank:
             arrays = {name: each.numpy().copy() for name, each in kept.items()}
             calibration = Calibration.of_arrays(arrays) if arrays else None
         except (KeyError, ValueError, TypeError):
-            raise BankError(str(path), "its calibration makes no sense", FIT_AGAIN) from None
+            raise BankError(str(path), "its calibration is not valid", FIT_AGAIN) from None
         reduction = stored_reduction(path, facts, tensors)
         mean = tensors["mean"].clone()  # a view would keep the whole mapped file in memory
         return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-KINDS = ("random", "all", "pca", "orthogonal")
-
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
@@ -91,7 +89,7 @@ def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Redu
     True
     """
     if not 1 <= dimensions <= channels:
-        raise ValueError(f"{dimensions} dimensions of {channels} channels")
+        raise ValueError(f"dimensions is {dimensions}; it must be 1 to {channels}")
     generator = torch.Generator().manual_seed(seed)
     if kind == "all":
         return Reduction(kind, indices=torch.arange(channels))

@@ -75,7 +75,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except (OSError, SafetensorError) as error:
         reason = _os_reason(error)
         raise StorageError(
-            str(path), f"it can't be written ({reason})", "make room there, or choose --scenes DIR"
+            str(path), f"it can't be written ({reason})", "free space or check permissions, or choose --scenes DIR"
         ) from None
 
 
@@ -106,12 +106,12 @@ def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor], dict[str, An
     except FileNotFoundError:
         raise BankError(where, f"it has no {what} ({path})", "learn it with `streammon fit`") from None
     except KeyError:
-        raise BankError(where, f"{path} is a safetensors file, but none of streammon's", FIT_AGAIN) from None
+        raise BankError(where, f"{path} is a safetensors file, but was not written by streammon", FIT_AGAIN) from None
     except SafetensorError:
         reason = "a pickle" if _looks_pickled(path) else "no safetensors file, or cut short"
         raise BankError(where, f"{path} is {reason}", FIT_AGAIN) from None
     except (ValidationError, ValueError, TypeError):
-        raise BankError(where, f"the header of {path} makes no sense", FIT_AGAIN) from None
+        raise BankError(where, f"the header of {path} is not valid", FIT_AGAIN) from None
     except OSError as error:
         raise BankError(where, f"{path} can't be read ({_os_reason(error)})", "check the file") from None
 
@@ -148,10 +148,12 @@ def stored_reduction(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -
     """
     indices, projection = tensors.get("channel_indices"), tensors.get("channel_projection")
     if (indices is None) == (projection is None):
-        raise BankError(str(path), "it has no channel choice", FIT_AGAIN)
+        raise BankError(str(path), "it must have exactly one of channel_indices and channel_projection", FIT_AGAIN)
     # copies: a view would keep the whole mapped file in memory
     copies = [None if tensor is None else tensor.clone() for tensor in (indices, projection)]
     reduction = Reduction(facts.reduction, *copies)
     if reduction.dimensions != facts.dimensions:
-        raise BankError(str(path), f"it keeps {reduction.dimensions} channels of {facts.dimensions}", FIT_AGAIN)
+        raise BankError(
+            str(path), f"it has {reduction.dimensions} channels, its header says {facts.dimensions}", FIT_AGAIN
+        )
     return reduction

@@ -51,7 +51,11 @@ class Statistics:
         """
         self.require_alike(other.facts, where)
         if not _same_reduction(self.reduction, other.reduction):
-            raise BankError(where, "it kept other channels", "fit both with the same reduction, dimensions and seed")
+            raise BankError(
+                where,
+                "its channel reduction differs from the other's",
+                "fit both with the same reduction, dimensions and seed",
+            )
         self.gaussian.merge(other.gaussian)
 
     def require_alike(self, facts: BankFacts, where: str) -> None:
@@ -66,7 +70,8 @@ class Statistics:
         """
         difference = facts.mismatch(self.facts)
         if difference:
-            raise BankError(where, f"it was fitted with {difference[0]}, the other with {difference[1]}", "fit alike")
+            found = f"it was fitted with {difference[0]}, the other with {difference[1]}"
+            raise BankError(where, found, "fit both with the same backbone, weights and input size")
         if facts.frame_score != self.facts.frame_score:
             found = f"its frames were scored by {facts.frame_score}, the other's by {self.facts.frame_score}"
             raise BankError(where, found, "fit both with the same --frame-score")

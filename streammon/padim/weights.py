@@ -85,7 +85,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
         reason = (error.strerror or "no reason given").lower()
         raise WeightsError(str(path), f"its weights can't be read ({reason})", remedy) from None
     except NOT_WEIGHTS_ERRORS:
-        found = "its weights can't be read (it holds something else, or is cut short)"
+        found = "its weights can't be read (it is no weights file, or is cut short)"
         raise WeightsError(str(path), found, remedy) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(str(path), "it holds no state dictionary", remedy)

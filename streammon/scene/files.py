@@ -205,7 +205,7 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
         calibration = Calibration.of_arrays(strip_prefix(arrays, "calibration."))
         return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration)
     except (KeyError, ValueError, IndexError, TypeError):
-        raise BankError(str(path), "it makes no sense", fit_again) from None
+        raise BankError(str(path), "it is not valid", fit_again) from None
 
 
 def _require_detector(folder: Path, motion: SceneMotion, detector: str) -> None:
@@ -225,7 +225,7 @@ def _held_out(folder: Path, tensors: Mapping[str, Tensor]) -> HeldOutFrames:
         return HeldOutFrames.of_arrays(strip_prefix(arrays, "held."))
     except (KeyError, ValueError, IndexError, TypeError):
         remedy = f"fit it again with `streammon fit --scene {folder.name}`"
-        raise BankError(f"scene {folder.name!r}", "its held-out frames make no sense", remedy) from None
+        raise BankError(f"scene {folder.name!r}", "its held-out frames are not valid", remedy) from None
 
 
 def _held_out_tensors(held_out: HeldOutFrames) -> dict[str, Tensor]:

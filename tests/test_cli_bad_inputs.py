@@ -700,7 +700,8 @@ def test_merging_fits_of_different_channels_is_refused(command: Command, lobby: 
     words = ["--scene", "lobby", "--dimensions", "4", "--seed", "1", "--hold-out", "0"]
     assert command("fit", "clip.mp4", *words).code == 0
     assert command("merge", lobby, "scenes/lobby", "--scene", "joint").complaint == (
-        "scenes/lobby: its channel reduction differs from the other's; fit both with the same reduction, dimensions and seed"
+        "scenes/lobby: its channel reduction differs from the other's; "
+        "fit both with the same reduction, dimensions and seed"
     )
 
 

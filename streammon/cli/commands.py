@@ -27,18 +27,22 @@ from rich.live import Live
 
 from streammon import __version__
 from streammon.cli.options import (
+    PATH,
     FiniteRange,
     config_option,
     evaluation_options,
+    every_option,
     json_option,
     load_config,
     method_option,
     model_of,
     model_options,
     password_given,
+    reduction_options,
     run_config,
     scene_folder,
     scene_name,
+    scenes_option,
     scored_rate,
     validation_of,
     validation_options,
@@ -129,11 +133,10 @@ def _console(json_file: str | None) -> Console:
 
 
 @commands.command()
-@click.argument("footage", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("footage", nargs=-1, required=True, type=PATH)
 @click.option("--scene", required=True, callback=scene_name, help="Name of the scene.")
-@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
-@click.option("--reduction", help="random (default), all, pca, orthogonal.")
-@click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200.")
+@scenes_option
+@reduction_options
 @click.option("--seed", help="Random seed of the channel choice. Default: 0.")
 @click.option(
     "--hold-out",
@@ -143,9 +146,7 @@ def _console(json_file: str | None) -> Console:
     help="Share of the footage, at its end, held out for calibration.",
 )
 @click.option("--score-fps", type=FiniteRange(0.2, 240), help="Frames learned a second. Default: its camera's, or 5.")
-@click.option(
-    "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
-)
+@every_option
 @click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input, with --method padim.")
 @click.option("--add", is_flag=True, help="Continue from the scene's saved statistics, with the same channels.")
@@ -205,9 +206,9 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
 
 
 @commands.command()
-@click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("parts", nargs=-1, required=True, type=PATH)
 @click.option("--scene", required=True, callback=scene_name, help="Name of the merged scene.")
-@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes. Default: scenes.")
+@scenes_option
 @json_option
 def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: str | None) -> None:
     """Merge several fits of one scene, made on different days or machines, into one.
@@ -226,7 +227,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @commands.command()
 @click.argument("urls", nargs=-1)
 @click.option("--scene", callback=scene_name, help="The scene of a camera given as URL. Default: camera1, camera2, …")
-@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of all scenes.")
+@scenes_option
 @click.option("--redis", help="redis://… or embedded (default).")
 @click.option("--learn-for", help="How long a scene without a bank is learned, such as 10m.")
 @click.option("--false-alarms-per-day", help="How many alerts a day a normal camera may raise. Default: 1.")
@@ -382,7 +383,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 
 
 @commands.command()
-@click.option("--clip", type=click.Path(path_type=Path), help="Footage to measure on. Default: the demo's plaza.")
+@click.option("--clip", type=PATH, help="Footage to measure on. Default: the demo's plaza.")
 @click.option(
     "--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="Duration of each measurement."
 )

@@ -24,6 +24,7 @@ from streammon.errors import ConfigError, StorageError
 
 DEFAULT_CONFIG = Path("config.yaml")
 MAX_PORT = 65535
+PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -59,21 +60,35 @@ def require_json_path(_context: click.Context, _option: click.Parameter, file: s
     return file
 
 
-def model_options(command: Command) -> Command:
-    """Options of the backbone, which override the configuration."""
-    options = [
-        click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
-        click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
-        click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
-        click.option("--precision", help="auto (default), float32, bfloat16."),
-        click.option("--batch", help="Largest number of frames per forward pass."),
-        click.option("--threads", help="CPU threads torch may use."),
-        click.option("--frame-score", help="max (default) or worst_percent."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Decorator that adds several options to a command, in the order of its help."""
 
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+scenes_option = click.option("--scenes", type=PATH, help="Folder of all scenes. Default: scenes.")
+every_option = click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
+)
+reduction_options = _options(
+    click.option("--reduction", help="random (default), all, pca, orthogonal."),
+    click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
+)
+model_options = _options(
+    click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
+    click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
+    click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
+    click.option("--precision", help="auto (default), float32, bfloat16."),
+    click.option("--batch", help="Largest number of frames per forward pass."),
+    click.option("--threads", help="CPU threads torch may use."),
+    click.option("--frame-score", help="max (default) or worst_percent."),
+)
+"""Options of the backbone, which override the configuration."""
 
 method_option = click.option("--method", help="motion (default): looks and movement; padim: looks alone.")
 """Method of learning and scoring a scene, an option of `fit` and `run`."""
@@ -85,31 +100,23 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "json_file", metavar="FILE", callback=require_json_path, help=words)(command)
 
 
-def validation_options(command: Command) -> Command:
-    """Options of `fit` for validating the scene after the fit."""
-    options = [
-        click.option(
-            "--validate",
-            is_flag=True,
-            help="Also estimate which anomalies would be detected, and check the false-alarm rate.",
-        ),
-        click.option(
-            "--false-alarms-per-day",
-            type=FiniteRange(1e-3, 86400),
-            help="With --validate: false-alarm rate of the threshold. Default: that of config.yaml, else 1.",
-        ),
-        click.option(
-            "--folds", type=click.IntRange(2, 50), help="With --validate: parts of the footage. Default: 4."
-        ),
-        click.option(
-            "--staged",
-            type=click.IntRange(1, 100),
-            help="With --validate: staged anomalies of each kind. Default: 6.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+validation_options = _options(
+    click.option(
+        "--validate",
+        is_flag=True,
+        help="Also estimate which anomalies would be detected, and check the false-alarm rate.",
+    ),
+    click.option(
+        "--false-alarms-per-day",
+        type=FiniteRange(1e-3, 86400),
+        help="With --validate: false-alarm rate of the threshold. Default: that of config.yaml, else 1.",
+    ),
+    click.option("--folds", type=click.IntRange(2, 50), help="With --validate: parts of the footage. Default: 4."),
+    click.option(
+        "--staged", type=click.IntRange(1, 100), help="With --validate: staged anomalies of each kind. Default: 6."
+    ),
+)
+"""Options of `fit` for validating the scene after the fit."""
 
 
 def validation_of(
@@ -132,62 +139,50 @@ def validation_of(
     return given | {name: reading[name] for name in ("hold_out", "score_fps", "every", "max_frames", "image_fps")}
 
 
-def evaluation_options(command: Command) -> Command:
-    """Options of `eval` other than those of the model."""
-    folder = click.Path(path_type=Path)
-    options = [
-        click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
-        click.option("--root", required=True, type=folder, metavar="DIR", help="The data set's folder."),
-        click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
-        click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),
-        click.option(
-            "--paper",
-            "tables",
-            multiple=True,
-            type=click.IntRange(1, 8),
-            help="Run what this table of the PaDiM paper reports instead; may be repeated.",
-        ),
-        click.option("--reduction", help="random (default), all, pca, orthogonal."),
-        click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
-        click.option("--seed", help="Random seed of the first draw. Default: 0."),
-        click.option("--seeds", type=click.IntRange(1, 100), help="Number of random seeds. Default: 5; motion 1."),
-        click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="The first of N frames."),
-        click.option("--score-fps", type=FiniteRange(0.2, 240), help="Score N frames a second. Default: all."),
-        click.option(
-            "--max-train-frames",
-            type=click.IntRange(2),
-            help="Largest number of training frames per bank, evenly spread.",
-        ),
-        click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
-        click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
-        click.option("--smoothing", default="none", show_default=True, help="causal:SECONDS or offline:SECONDS."),
-        click.option(
-            "--minmax", is_flag=True, help="Stretch the scores of each clip to 0..1; warns of what it does."
-        ),
-        click.option(
-            "--epochs", type=click.IntRange(1), default=100, show_default=True, help="Training epochs of the vae."
-        ),
-        click.option(
-            "--epoch-images",
-            type=click.IntRange(32),
-            default=10_000,
-            show_default=True,
-            help="Augmented images per epoch of the vae.",
-        ),
-        click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
-        click.option(
-            "--cache", type=folder, metavar="DIR", help="Folder of finished results, to resume an interrupted run."
-        ),
-        click.option(
-            "--report", "page", type=folder, metavar="DIR", help="Also write a page with plots and pictures."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+evaluation_options = _options(
+    click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
+    click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
+    click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
+    click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),
+    click.option(
+        "--paper",
+        "tables",
+        multiple=True,
+        type=click.IntRange(1, 8),
+        help="Run what this table of the PaDiM paper reports instead; may be repeated.",
+    ),
+    reduction_options,
+    click.option("--seed", help="Random seed of the first draw. Default: 0."),
+    click.option("--seeds", type=click.IntRange(1, 100), help="Number of random seeds. Default: 5; motion 1."),
+    every_option,
+    click.option("--score-fps", type=FiniteRange(0.2, 240), help="Score N frames a second. Default: all."),
+    click.option(
+        "--max-train-frames",
+        type=click.IntRange(2),
+        help="Largest number of training frames per bank, evenly spread.",
+    ),
+    click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
+    click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
+    click.option("--smoothing", default="none", show_default=True, help="causal:SECONDS or offline:SECONDS."),
+    click.option("--minmax", is_flag=True, help="Stretch the scores of each clip to 0..1; warns of what it does."),
+    click.option(
+        "--epochs", type=click.IntRange(1), default=100, show_default=True, help="Training epochs of the vae."
+    ),
+    click.option(
+        "--epoch-images",
+        type=click.IntRange(32),
+        default=10_000,
+        show_default=True,
+        help="Augmented images per epoch of the vae.",
+    ),
+    click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
+    click.option("--cache", type=PATH, metavar="DIR", help="Folder of finished results, to resume an interrupted run."),
+    click.option("--report", "page", type=PATH, metavar="DIR", help="Also write a page with plots and pictures."),
+)
+"""Options of `eval` other than those of the model."""
 
 
-config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), help="Default: config.yaml.")
+config_option = click.option("--config", "config_file", type=PATH, help="Default: config.yaml.")
 
 
 def model_of(config: ModelConfig | None, **options: Any) -> ModelConfig:

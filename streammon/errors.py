@@ -69,3 +69,12 @@ class RedisError(InputError):
 
 class StorageError(InputError):
     """A file or folder can't be written."""
+
+
+def system_reason(error: OSError) -> str:
+    """The system's reason of an error, in lower case.
+
+    >>> system_reason(OSError(28, "No space left on device", "lobby/bank.safetensors"))
+    'no space left on device'
+    """
+    return (error.strerror or "no reason given").lower()

@@ -1,13 +1,18 @@
-"""A check, before long work starts, that its result can be written."""
+"""Writing of files: the check that it will succeed, the atomic replacement, and a format that two packages share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from streammon.errors import StorageError
+from streammon.errors import StorageError, system_reason
+
+TIMES_FILE = "times.csv"
+TIMES_HEADER = ("file", "stream_time_s")
+"""Header of `times.csv`, the optional times of a folder's images: then one line per image, in the images' order."""
 
 
 def require_writable(folder: Path, remedy: str) -> None:
-    """Create a folder if it is missing, and test that a file can be created in it.
+    """Create a folder if it is missing, and require that a file can be created in it.
 
     Args:
         folder: Folder to test.
@@ -22,5 +27,29 @@ def require_writable(folder: Path, remedy: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        reason = str(error.strerror or error).lower()
-        raise StorageError(str(folder), f"it can't be written ({reason})", remedy) from None
+        raise StorageError(str(folder), f"it can't be written ({system_reason(error)})", remedy) from None
+
+
+def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -> None:
+    """Replace a file by one written under a temporary name: a crash or a full disk never leaves half a file.
+
+    Args:
+        path: The file; its folder is created if it is missing.
+        write: Writes the content to the path that it is given; may raise OSError.
+        remedy: Advice to the user, for the error message.
+
+    Raises:
+        StorageError: The file can't be written; `path` is then unchanged.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(beside)
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(str(path), f"it can't be written ({system_reason(error)})", remedy) from None

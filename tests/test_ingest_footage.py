@@ -242,6 +242,12 @@ def test_images_with_recorded_times_are_frames_at_those_times(tmp_path: Path, st
     assert [frame.stream_time_s for frame in clip.frames(8)] == pytest.approx(TIMES_S, abs=1e-6)
     assert [frame.stream_time_s for frame in clip.frames(8, every=2)] == pytest.approx(TIMES_S[::2], abs=1e-6)
     assert numbers(clip) == list(range(6))
+    assert clip.seconds() == pytest.approx(6 * 61.0 / 5)  # 6 images at the mean rate of 5 steps in 61 s
+
+
+def test_one_image_lasts_one_interval_whatever_its_recorded_time(tmp_path: Path) -> None:
+    folder = write_times(numbered_images(tmp_path / "images", count=1), "0.png,7.0")
+    assert [clip.seconds() for clip in clips(folder, image_fps=10.0)] == [0.1]
 
 
 def test_only_pictures_at_most_half_a_second_apart_are_read_as_a_pair(tmp_path: Path) -> None:

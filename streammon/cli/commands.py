@@ -49,7 +49,7 @@ from streammon.cli.options import (
     watched_redis,
 )
 from streammon.config import AlertingConfig, MultipleConfigError
-from streammon.errors import ConfigError, InputError, StorageError, StreammonError
+from streammon.errors import ConfigError, InputError, StorageError, StreammonError, system_reason
 
 if TYPE_CHECKING:
     from streammon.records import CameraFigures
@@ -122,9 +122,8 @@ def _write_json(json_file: str | None, facts: Any) -> None:
     try:
         Path(json_file).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise StorageError(
-            json_file, f"it can't be written ({str(error.strerror).lower()})", "choose another --json FILE"
-        ) from None
+        found = f"it can't be written ({system_reason(error)})"
+        raise StorageError(json_file, found, "choose another --json FILE") from None
 
 
 def _console(json_file: str | None) -> Console:

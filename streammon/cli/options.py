@@ -176,7 +176,9 @@ evaluation_options = _options(
         help="Augmented images per epoch of the vae.",
     ),
     click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
-    click.option("--cache", type=PATH, metavar="DIR", help="Folder of finished results, to resume an interrupted run."),
+    click.option(
+        "--cache", type=PATH, metavar="DIR", help="Folder of finished results, to resume an interrupted run."
+    ),
     click.option("--report", "page", type=PATH, metavar="DIR", help="Also write a page with plots and pictures."),
 )
 """Options of `eval` other than those of the model."""

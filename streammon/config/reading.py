@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from streammon.config.wording import joined, kind_of
-from streammon.errors import ConfigError
+from streammon.errors import ConfigError, system_reason
 
 
 class _Loader(yaml.SafeLoader):
@@ -43,8 +43,8 @@ def yaml_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
     except OSError as error:
-        reason = (error.strerror or "no reason given").lower()
-        raise ConfigError(str(path), f"it can't be read ({reason})", "name a readable file with --config") from None
+        found = f"it can't be read ({system_reason(error)})"
+        raise ConfigError(str(path), found, "name a readable file with --config") from None
     try:
         values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:

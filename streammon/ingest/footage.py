@@ -16,18 +16,19 @@ from streammon.errors import FootageError
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.images import (
-    TIMES_FILE,
     Scaler,
     Size,
     decode_image,
     images_in,
     is_image,
+    mean_fps,
     natural_key,
     recorded_times,
 )
 from streammon.ingest.stream import video_stream
 from streammon.ingest.timing import FrameThinning, StreamClock
 from streammon.records import Frame
+from streammon.storage import TIMES_FILE
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"))
 DEFAULT_IMAGE_FPS = 25.0
@@ -85,13 +86,15 @@ class Clip:
         return sum(1 for _ in self.frames(16)) if count is None else count
 
     def seconds(self) -> float:
-        """Approximate duration in seconds: images / `image_fps`, or a file's announced duration, else frames / fps.
+        """Approximate duration in seconds: frames / fps, or a video file's announced duration.
+
+        The fps of images are the mean rate in `times.csv`, or `image_fps` without it.
 
         Raises:
             FootageError: The file can't be opened as video.
         """
         if self.images:
-            return len(self.images) / self.image_fps
+            return len(self.images) / mean_fps(self.times_s, self.image_fps)
         try:
             with call_translated(av.open, str(self.path.absolute())) as container:
                 rate = video_stream(container).average_rate

@@ -16,12 +16,9 @@ from av.video.reformatter import VideoReformatter
 
 from streammon.ingest.faults import StreamFault, call_translated
 from streammon.records import Picture
+from streammon.storage import TIMES_FILE, TIMES_HEADER
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
-
-TIMES_FILE = "times.csv"
-TIMES_HEADER = ("file", "stream_time_s")
-"""Header of `times.csv`, the optional times of a folder's images: then one line per image, in the images' order."""
 
 SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], ...] = (
     (b"\xff\xd8", "mjpeg"),
@@ -95,6 +92,15 @@ def recorded_times(folder: Path, images: Sequence[Path]) -> tuple[float, ...]:
     return tuple(time_s - times_s[0] for time_s in times_s)
 
 
+def mean_fps(times_s: Sequence[float], default_fps: float) -> float:
+    """Mean frames a second of images at these times, the first at 0; the default for fewer than two.
+
+    >>> mean_fps((0.0, 0.1, 0.5), 25.0), mean_fps((), 25.0)
+    (4.0, 25.0)
+    """
+    return (len(times_s) - 1) / times_s[-1] if len(times_s) > 1 else default_fps
+
+
 def _recorded_time(line: Sequence[str], name: str) -> float:
     """The time in a line of `times.csv`, which must be the line of the image `name`.
 
@@ -157,8 +163,7 @@ class ImageSequence:
             times_s = recorded_times(folder, self._images)
         except StreamFault as fault:
             raise StreamFault(f"{TIMES_FILE}: {fault.reason}") from None
-        if len(times_s) > 1:
-            fps = (len(times_s) - 1) / times_s[-1]
+        fps = mean_fps(times_s, fps)
         self.fps: float | None = fps
         self.interval_s = 1.0 / fps
         self._times_s = times_s or tuple(index * self.interval_s for index in range(len(self._images)))

@@ -109,10 +109,7 @@ class Bank:
         """
         assert self.cholesky.numel(), "a prepared bank no longer holds what is saved"
         tensors = {"mean": self.mean, "cholesky": pack_lower(self.cholesky)} | reduction_tensors(self.reduction)
-        if self.calibration is None:
-            write_tensors(folder / BANK_FILE, tensors, self.facts)
-            return
-        arrays = self.calibration.arrays()
+        arrays = {} if self.calibration is None else self.calibration.arrays()
         tensors |= {f"calibration.{name}": torch.from_numpy(array) for name, array in arrays.items()}
         write_tensors(folder / BANK_FILE, tensors, self.facts)
 
@@ -124,7 +121,7 @@ class Bank:
             BankError: The file is missing, broken, or of another format.
         """
         path = folder / BANK_FILE
-        facts, tensors, _ = read_tensors(path)
+        facts, tensors = read_tensors(path)
         positions, dimensions = facts.grid[0] * facts.grid[1], facts.dimensions
         triangle = dimensions * (dimensions + 1) // 2
         require_shapes(path, tensors, {"mean": (positions, dimensions), "cholesky": (positions, triangle)})

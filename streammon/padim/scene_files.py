@@ -1,16 +1,13 @@
 """Files of a scene: safetensors, never pickle, with the facts as JSON in the header.
 
-A file is written under a temporary name and then renamed, so that a crash or a full disk never leaves half a bank.
 This module translates safetensors' errors into streammon's.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -18,24 +15,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from streammon import storage
-from streammon.errors import BankError, StorageError
+from streammon.errors import BankError, system_reason
 from streammon.padim.facts import FORMAT, BankFacts
 from streammon.padim.reduction import Reduction
 
 BANK_FILE = "bank.safetensors"
 STATISTICS_FILE = "statistics.safetensors"
 FIT_AGAIN = "fit it again with `streammon fit`"
+FREE_SPACE = "free space or check permissions, or choose --scenes DIR"
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts, **more: dict[str, Any]) -> None:
-    """Write a safetensors file of a scene; `more` are further entries of the header, stored as JSON.
+def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts) -> None:
+    """Write a safetensors file of a scene.
 
     Raises:
         StorageError: The file can't be written.
     """
-    metadata = {"streammon": json.dumps(asdict(facts))} | {name: json.dumps(value) for name, value in more.items()}
+    metadata = {"streammon": json.dumps(asdict(facts))}
     on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda beside: save_file(on_cpu, beside, metadata))
+    storage.write_atomically(path, lambda beside: _save_tensors(beside, on_cpu, metadata), FREE_SPACE)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -44,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: The file can't be written.
     """
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    storage.write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"), FREE_SPACE)
 
 
 def require_writable(folder: Path) -> None:
@@ -56,38 +54,21 @@ def require_writable(folder: Path) -> None:
     storage.require_writable(folder, "choose another folder with `scenes:` or --scenes")
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Replace `path` atomically by a file that `write` writes under a temporary name.
+def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file.
 
     Raises:
-        StorageError: The file can't be written; `path` is then unchanged.
+        OSError: The file can't be written; safetensors gives the system's error as text alone.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(beside)
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        reason = _os_reason(error)
-        raise StorageError(
-            str(path), f"it can't be written ({reason})", "free space or check permissions, or choose --scenes DIR"
-        ) from None
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        code = re.search(r"(?:code:|os error) (\d+)", str(error))
+        raise (OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError()) from None
 
 
-def _os_reason(error: OSError | SafetensorError) -> str:
-    if isinstance(error, OSError):
-        return (error.strerror or "no reason given").lower()
-    code = re.search(r"(?:code:|os error) (\d+)", str(error))  # safetensors gives the system's error as text alone
-    return os.strerror(int(code[1])).lower() if code else "no reason given"
-
-
-def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor], dict[str, Any]]:
-    """Facts, tensors and further header entries of a safetensors file of a scene.
+def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor]]:
+    """Facts and tensors of a safetensors file of a scene.
 
     Raises:
         BankError: The file is missing, broken, or of another format.
@@ -96,13 +77,12 @@ def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor], dict[str, An
     what = "bank" if path.name == BANK_FILE else "running statistics"
     try:
         with safe_open(path, framework="pt") as file:
-            header = {name: json.loads(text) for name, text in (file.metadata() or {}).items() if text[:1] == "{"}
-            raw = header.pop("streammon")
+            raw = json.loads((file.metadata() or {})["streammon"])
             if raw.get("format") != FORMAT:
                 found = f"{path} is of format {raw.get('format')}, this streammon reads {FORMAT}"
                 raise BankError(where, found, FIT_AGAIN)
             facts = TypeAdapter(BankFacts).validate_python(raw)
-            return facts, {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
+            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError:
         raise BankError(where, f"it has no {what} ({path})", "learn it with `streammon fit`") from None
     except KeyError:
@@ -110,10 +90,10 @@ def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor], dict[str, An
     except SafetensorError:
         reason = "a pickle" if _looks_pickled(path) else "no safetensors file, or cut short"
         raise BankError(where, f"{path} is {reason}", FIT_AGAIN) from None
-    except (ValidationError, ValueError, TypeError):
+    except (ValidationError, ValueError, AttributeError):
         raise BankError(where, f"the header of {path} is not valid", FIT_AGAIN) from None
     except OSError as error:
-        raise BankError(where, f"{path} can't be read ({_os_reason(error)})", "check the file") from None
+        raise BankError(where, f"{path} can't be read ({system_reason(error)})", "check the file") from None
 
 
 def _looks_pickled(path: Path) -> bool:

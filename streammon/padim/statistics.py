@@ -136,7 +136,7 @@ class Statistics:
             BankError: The file is missing, broken, or of another format.
         """
         path = folder / STATISTICS_FILE
-        facts, tensors, _ = read_tensors(path)
+        facts, tensors = read_tensors(path)
         dimensions, positions = facts.dimensions, facts.grid[0] * facts.grid[1]
         triangle = dimensions * (dimensions + 1) // 2
         shapes = {"mean": (positions, dimensions), "scatter": (positions, triangle), "count": ()}

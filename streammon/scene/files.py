@@ -178,7 +178,7 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
     path, where, fit_again = folder / MOTION_FILE, f"scene {folder.name!r}", _fit_again(folder)
     if not path.exists():
         raise BankError(where, f"it has no motion file ({path})", fit_again)
-    stored, tensors, _ = read_tensors(path)
+    stored, tensors = read_tensors(path)
     difference = stored.mismatch(facts)
     if difference:
         found = f"its motion file was fitted with {difference[0]}, its bank with {difference[1]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon import storage
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
@@ -16,7 +17,7 @@ from streammon.padim import (
     Backbone,
     load_backbone,
 )
-from streammon.padim.scene_files import write_atomically
+from streammon.padim.scene_files import FREE_SPACE
 from streammon.records import Picture
 from streammon.validation.blind import BlindMap, png
 from streammon.validation.catching import Outcome, outcome
@@ -135,7 +136,7 @@ def validate_scene(
     if validation.background is not None and validation.blind.staged.any():
         path = folder / VALIDATION_PICTURE
         drawn = png(validation.blind.drawn(validation.background))
-        write_atomically(path, lambda beside: beside.write_bytes(drawn))
+        storage.write_atomically(path, lambda beside: beside.write_bytes(drawn), FREE_SPACE)
         picture = str(path)
     chosen_per_hour = options.false_alarms_per_day * PER_DAY
     return ValidationReport(

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from streammon import storage
 from streammon.errors import StorageError
 from streammon.preview.streams import Still
 
 FOLDER = "normal"
-TIMES_FILE = "times.csv"  # as streammon/ingest/images.py reads it
-TIMES_HEADER = "file,stream_time_s"
 LEAST_STEP_S = 0.001
 CUT_S = 1.0
 """Time step between pictures of two connections, whose clocks are unrelated: too long to measure motion over."""
@@ -44,12 +43,12 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still])
             return sum(file.suffix == ".jpg" for file in place.iterdir())
         shutil.rmtree(beside, ignore_errors=True)  # what an earlier attempt left
         beside.mkdir(parents=True)
-        lines = [TIMES_HEADER]
+        lines = [",".join(storage.TIMES_HEADER)]
         for index, (still, time_s) in enumerate(zip(stills, times_of(stills), strict=True)):
             name = f"{index:04d}.jpg"
             (beside / name).write_bytes(still.jpeg)
             lines.append(f"{name},{time_s:.6f}")
-        (beside / TIMES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (beside / storage.TIMES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         beside.rename(place)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)

@@ -87,6 +87,15 @@ class TestSums:
         for name, array in whole.arrays().items():
             np.testing.assert_allclose(merged.arrays()[name], array, rtol=1e-9, atol=1e-9, err_msg=name)
 
+    def test_sums_of_other_features_are_refused_and_nothing_is_added(self) -> None:
+        rng = np.random.default_rng(0)
+        sums = learned([some_frame(rng, number) for number in range(6)])
+        before = {name: array.copy() for name, array in sums.arrays().items()}
+        with pytest.raises(ValueError, match="places and channels against"):
+            sums.merge(MotionSums(DIMENSIONS + 1))
+        for name, array in sums.arrays().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=name)
+
     def test_what_is_restored_from_arrays_goes_on_as_the_original(self) -> None:
         rng = np.random.default_rng(0)
         frames = [some_frame(rng, number) for number in range(6)]

@@ -118,8 +118,10 @@ class MotionSums:
         """Add the frames of another fit.
 
         Raises:
-            ValueError: The two differ in channels.
+            ValueError: The two differ in channels; nothing is then added.
         """
+        for name, sums in self.placed.items():
+            sums.require_same_shape(other.placed[name])
         self.frames += other.frames
         self.turns += other.turns
         for name, sums in self.placed.items():

@@ -237,6 +237,13 @@ def test_a_bank_of_other_weights_is_refused(backbone: Backbone, scene: Path) -> 
         bank.require_fit(backbone, SIZE, SIZE)
 
 
+def test_a_bank_regularised_with_another_epsilon_is_refused(backbone: Backbone, scene: Path) -> None:
+    bank = Bank.load(scene)
+    bank.facts = replace(bank.facts, epsilon=0.001)
+    with pytest.raises(BankError, match=r"epsilon 0.001, the config asks for .* epsilon 0.01;"):
+        bank.require_fit(backbone, SIZE, SIZE)
+
+
 def test_a_missing_bank_says_how_to_learn_one(tmp_path: Path) -> None:
     with pytest.raises(BankError, match=r"scene 'attic': it has no bank \(.*\); learn it with `streammon fit`"):
         Bank.load(tmp_path / "attic")

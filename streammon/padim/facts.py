@@ -59,7 +59,7 @@ class BankFacts:
 
     def mismatch(self, wanted: "BankFacts") -> tuple[str, str] | None:
         """Texts of the first difference, of this bank and of the wanted facts; None without a difference."""
-        for name in ("backbone", "weights_sha256", "layers", "grid", "size", "crop"):
+        for name in ("backbone", "weights_sha256", "layers", "grid", "size", "crop", "epsilon"):
             if getattr(self, name) != getattr(wanted, name):
                 same_network = name not in ("backbone", "grid")
                 detail = f", {name} {_short(getattr(self, name))}" if same_network else ""

@@ -672,6 +672,23 @@ def test_going_on_with_another_frame_score_is_refused(command: Command, lobby: P
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "stored", "configured"),
+    [("reduction", "random", "orthogonal"), ("dimensions", "4", "5"), ("seed", "0", "1")],
+)
+def test_going_on_with_another_reduction_is_refused_with_both_named(
+    command: Command, lobby: Path, name: str, stored: str, configured: str
+) -> None:
+    words = ["--scenes", lobby.parent, "--add", f"--{name}", configured]
+    refused = (
+        f"scene 'lobby': its statistics have {name} {stored}, the config asks for {configured}; "
+        f"leave {name} out, or fit it again without --add"
+    )
+    assert command("fit", "clip.mp4", "--scene", "lobby", *words).complaint == refused
+    Path("config.yaml").write_text(f"{LOBBY}model: {{{name}: {configured}}}")
+    assert command("fit", "clip.mp4", "--scene", "lobby", *words[:3]).complaint == refused
+
+
 def test_merging_what_is_no_scene_is_refused(command: Command, lobby: Path) -> None:
     assert command("merge", lobby, "nowhere", "--scene", "lobby").complaint == (
         "scene 'nowhere': it has no running statistics (nowhere/statistics.safetensors); "

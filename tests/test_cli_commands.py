@@ -33,6 +33,7 @@ from streammon.alerting import Spool
 from streammon.cli.commands import commands
 from streammon.config import ModelConfig
 from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Backbone, Bank, load_backbone
+from streammon.padim.scene_files import reduction_tensors
 from streammon.records import CameraState, CameraStatus
 from streammon.scene import MOTION_FILE, load_scene
 from streammon.scene.learned import SceneMotion
@@ -231,6 +232,20 @@ def test_fit_reduces_channels_as_asked(command: Command, reduction: str, dimensi
     assert command("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--reduction", reduction).code == 0
     facts = Bank.load(Path("scenes/lobby")).facts
     assert (facts.reduction, facts.dimensions) == (reduction, dimensions)
+
+
+@pytest.mark.parametrize("reduction", ["pca", "all"])
+def test_fit_add_keeps_the_reduction_that_was_fitted_asked_for_again_or_not(command: Command, reduction: str) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", "--method", "padim", "--hold-out", "0", "--crop", "64")
+    assert command(*words, "--dimensions", "4", "--reduction", reduction).code == 0
+    before = Bank.load(Path("scenes/lobby"))
+    for again in ((), ("--reduction", reduction)):
+        assert command(*words, "--add", *again).code == 0
+        bank = Bank.load(Path("scenes/lobby"))
+        assert (bank.facts.reduction, bank.facts.dimensions) == (reduction, before.facts.dimensions)
+        stored, found = reduction_tensors(before.reduction), reduction_tensors(bank.reduction)
+        assert stored.keys() == found.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in stored.items())
 
 
 def test_fit_crops_as_asked(command: Command) -> None:

@@ -190,7 +190,7 @@ config_option = click.option("--config", "config_file", type=PATH, help="Default
 def model_of(config: ModelConfig | None, **options: Any) -> ModelConfig:
     """The model section of the configuration, overridden by the given options."""
     given = {name: value for name, value in options.items() if value is not None}
-    return parse_section(ModelConfig, (config.model_dump() if config else {}) | given, OPTIONS)
+    return parse_section(ModelConfig, (config.model_dump(exclude_unset=True) if config else {}) | given, OPTIONS)
 
 
 def load_config(config_file: Path | None) -> Config | None:

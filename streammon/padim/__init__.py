@@ -17,6 +17,7 @@ from streammon.padim.scene_files import (
     STATISTICS_FILE,
     read_tensors,
     require_writable,
+    stored_reduction,
     write_tensors,
     write_text,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "restored_bank",
     "scoring_tensors",
     "sha256",
+    "stored_reduction",
     "thresholds",
     "unpack_lower",
     "write_scene_file",

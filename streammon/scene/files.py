@@ -25,11 +25,14 @@ from streammon.motion import MotionSums, feature_dimensions
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
+    STATISTICS_FILE,
     Backbone,
     Bank,
     BankFacts,
+    Reduction,
     Statistics,
     read_tensors,
+    stored_reduction,
     write_scene_file,
     write_tensors,
 )
@@ -93,6 +96,22 @@ def save_statistics(folder: Path, learner: SceneLearner) -> None:
         StorageError: It can't be written.
     """
     learner.statistics.save(folder, _held_out_tensors(learner.held_out))
+
+
+def earlier_reduction(folder: Path, model: ModelConfig) -> Reduction:
+    """The reduction of a scene's running statistics, with which `--add` continues.
+
+    Raises:
+        BankError: The file is missing or broken, or another reduction, dimensions or seed is configured.
+    """
+    path = folder / STATISTICS_FILE
+    facts, tensors = read_tensors(path)
+    for name in ("reduction",) if facts.reduction == "all" else ("reduction", "dimensions", "seed"):
+        stored, configured = getattr(facts, name), getattr(model, name)
+        if name in model.model_fields_set and configured not in (None, stored):
+            found = f"its statistics have {name} {stored}, the config asks for {configured}"
+            raise BankError(f"scene {folder.name!r}", found, f"leave {name} out, or fit it again without --add")
+    return stored_reduction(path, facts, tensors)
 
 
 def go_on(learner: SceneLearner, folder: Path) -> None:

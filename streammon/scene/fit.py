@@ -26,7 +26,7 @@ from streammon.padim import (
 )
 from streammon.records import Frame
 from streammon.scene.detector import configured_observer
-from streammon.scene.files import go_on, merge_folders, save_scene, save_statistics
+from streammon.scene.files import earlier_reduction, go_on, merge_folders, save_scene, save_statistics
 from streammon.scene.learned import Scene
 from streammon.scene.learner import SceneLearner
 
@@ -125,7 +125,9 @@ def fit_scene(
     backbone = load_backbone(model)
     require_writable(folder)
     reduction = None
-    if model.reduction == "pca" and not options.add:
+    if options.add:
+        reduction = earlier_reduction(folder, model)
+    elif model.reduction == "pca":
         reduction = _principal_reduction(pieces, total, backbone, model, options)
     learner = SceneLearner(
         scene,

@@ -87,7 +87,7 @@ def serve_http() -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come after a hundredth of their time."""
-    monkeypatch.setattr(reader, "retry_delay_s", lambda attempt, jitter: 0.01)
+    monkeypatch.setattr(reader, "backoff_s", lambda *_: 0.01)
 
 
 def test_a_file_plays_fast_to_its_end_with_every_frame(numbered_clip: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_file_that_is_missing_at_first_is_read_once_it_is_there(
 
 
 def test_stopping_does_not_wait_for_the_next_retry(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "retry_delay_s", lambda attempt, jitter: 10 * DEADLINE_S)
+    monkeypatch.setattr(reader, "backoff_s", lambda *_: 10 * DEADLINE_S)
     with watching(CameraConfig(url=f"http://127.0.0.1:{closed_port}/")) as watched:
         watched.wait_for(CameraState.OFFLINE)
         watched.reader.stop()

@@ -5,14 +5,16 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.ingest.timing import MAX_DAMAGE_S, FrameRate, FrameThinning, KeyframeGate, StreamClock, retry_delay_s
+from streammon.backoff import backoff_s
+from streammon.ingest.reader import FIRST_RETRY_S, MAX_RETRY_S
+from streammon.ingest.timing import MAX_DAMAGE_S, FrameRate, FrameThinning, KeyframeGate, StreamClock
 
 steps_s = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=300)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_a_retry_waits_from_1_s_to_60_s(attempt: int, jitter: float) -> None:
-    assert 1 <= retry_delay_s(attempt, jitter) <= 60
+    assert 1 <= backoff_s(attempt, FIRST_RETRY_S, MAX_RETRY_S, jitter) <= 60
 
 
 @given(steps_s, st.floats(0.5, 60))

@@ -24,8 +24,10 @@ from precision import PRECISION
 from redis_server import RedisServer
 from streammon.alerting import RedisPublisher, Spool, subscribe
 from streammon.config import Config, ModelConfig
+from streammon.errors import StorageError
 from streammon.live import monitor as monitor_module
 from streammon.live.monitor import Monitor
+from streammon.live.scorer import LiveScene
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -260,7 +262,7 @@ def test_fast_footage_loses_no_frame_and_the_monitor_ends_by_itself(
         assert (figures.decoded, figures.scored, figures.dropped, figures.alerts) == (80, 80, 0, 1)
         assert figures.status.state is CameraState.ENDED
     assert sorted(logged(redis)) == sorted(names(events.of(Alert)))
-    assert monitor.blocked_threads == []
+    assert not monitor.has_blocked_threads
     with Spool(config.alerting.spool, 10) as spool:
         assert len(spool) == 0
 
@@ -344,12 +346,29 @@ def test_a_bug_in_the_scorer_ends_the_monitor_and_costs_no_alert(
             async with asyncio.timeout(DEADLINE_S):
                 await running
         assert crash.group_contains(KeyError, match=SCENE)
-        assert monitor.blocked_threads == []
+        assert not monitor.has_blocked_threads
         return events.of(Alert)
 
     alerts = asyncio.run(scenario())
     assert [alert.event for alert in alerts if alert.event is not AlertEvent.UPDATE] == ["open", "close"]
     assert logged(redis) == names(alerts)
+
+
+def test_a_storage_error_in_the_scorer_ends_the_monitor_too(
+    configured: Callable[..., Config], clips: Clips, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notice would leave the cameras online and unscored."""
+    failure = StorageError("scenes/courtyard", "it can't be written (no space left on device)", "free space")
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(LiveScene, "score_or_learn", fail)
+    events = Events()
+    with pytest.raises(BaseExceptionGroup) as crash:
+        asyncio.run(Monitor(configured({"yard": {"url": str(clips.calm)}}), events).run())
+    assert crash.group_contains(StorageError, match="no space left")
+    assert str(failure) not in [notice.text for notice in events.of(Notice)]
 
 
 def test_a_bug_in_what_hears_the_events_ends_the_monitor_and_costs_no_alert(
@@ -392,7 +411,7 @@ def test_a_monitor_cancelled_before_it_watches_does_not_wait_for_redis(
                 await running
         return monitor
 
-    assert asyncio.run(scenario()).blocked_threads == []
+    assert not asyncio.run(scenario()).has_blocked_threads
 
 
 def test_a_second_cancellation_ends_the_wait_for_redis_and_costs_no_alert(
@@ -458,7 +477,7 @@ def test_10_monitors_come_and_go_without_leaving_threads_or_files(
         async with watching(config) as (monitor, events):
             await events.wait_for(ScoredFrame, lambda score: score.seq >= 1)
             await events.wait_for_state("gone", CameraState.OFFLINE)
-        assert monitor.blocked_threads == []
+        assert not monitor.has_blocked_threads
 
     def threads_and_files() -> tuple[int, int]:
         return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - /proc

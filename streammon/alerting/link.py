@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from streammon.alerting.keys import Keys
+from streammon.backoff import backoff_s
 from streammon.config import RedisConfig
 from streammon.errors import RedisError
 
@@ -44,7 +45,7 @@ class RedisOfflineError(Exception):
 
 def retry_delay_s(attempt: int) -> float:
     """Backoff with jitter before attempt `attempt` (from 0): min(5, 0.1 * 2**attempt) * uniform(0.5, 1) seconds."""
-    return min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+    return backoff_s(attempt, RETRY_BASE_S, RETRY_CAP_S, random.random())
 
 
 def shown_address(url: str) -> str:

@@ -253,7 +253,7 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
         table = TableDisplay(monitor.figures)
         with Live(table, refresh_per_second=REFRESH_PER_S, console=Console()):
             _until_signal(monitor.run())
-    return _leave(monitor.blocked_threads)
+    return _leave(monitor.has_blocked_threads)
 
 
 @commands.command()
@@ -432,9 +432,9 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
         raise ours or group from None
 
 
-def _leave(blocked_threads: list[str]) -> int:
+def _leave(has_blocked_threads: bool) -> int:
     """Exit code 0. With threads blocked in FFmpeg, exit at once: they would crash the interpreter's shutdown."""
-    if blocked_threads:
+    if has_blocked_threads:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -9,7 +9,6 @@ from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
-from streammon.ingest.timing import retry_delay_s
 
 __all__ = [
     "CameraReader",
@@ -21,5 +20,4 @@ __all__ = [
     "batched",
     "clips",
     "probe",
-    "retry_delay_s",
 ]

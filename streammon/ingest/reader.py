@@ -1,21 +1,24 @@
 """One reader thread per camera: connects, decodes, thins the frames, and reconnects with backoff."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from av.video.frame import VideoFrame
 
+from streammon.backoff import backoff_s
 from streammon.config import CameraConfig
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
 from streammon.ingest.stream import Source, open_source
-from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock, retry_delay_s
+from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock
 from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts
+from streammon.threads import StoppableThread
 
+FIRST_RETRY_S = 2.0
+MAX_RETRY_S = 60.0
 UNAUTHORISED_RETRY_S = 60.0
 """Retry interval after a refused login: long, since many cameras lock an account after a few wrong passwords."""
 
@@ -26,10 +29,11 @@ UNDECODABLE_S = 20.0
 """Time without an undamaged picture after which a camera that still sends data is reconnected."""
 
 
-class CameraReader:
+class CameraReader(StoppableThread):
     """Reads one camera, reports its state, and reconnects for as long as it runs.
 
-    A camera that refuses, freezes or sends invalid data blocks no thread but its own.
+    A camera that refuses, freezes or sends invalid data blocks no thread but its own. Once stopped, the thread ends
+    after the packet that it reads: usually at once, at worst within twice the camera's timeouts.
 
     Args:
         name: Name of the camera; also in the thread's name.
@@ -58,6 +62,7 @@ class CameraReader:
         *,
         detail: bool = False,
     ) -> None:
+        super().__init__(f"streammon-reader-{name}")
         self.name = name
         self.counts = ReaderCounts()
         self.crash: BaseException | None = None
@@ -72,8 +77,6 @@ class CameraReader:
         self._last_frame_s = 0.0  # Unix time
         self._footage_s = 0.0  # Unix time of the latest kept frame at the footage's own pace
         self._quick = True
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"streammon-reader-{name}", daemon=True)
 
     @property
     def status(self) -> CameraStatus:
@@ -84,23 +87,6 @@ class CameraReader:
     def fps(self) -> float:
         """Frames decoded a second over the last seconds."""
         return self._rate.fps(time.monotonic())
-
-    def start(self) -> None:
-        """Start the thread. Callable once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask the thread to end, without waiting.
-
-        The thread ends after the packet that it reads: usually at once, at worst within twice the camera's timeouts.
-        """
-        self._stopping.set()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to end; True if it ended in time, or was never started."""
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -136,7 +122,7 @@ class CameraReader:
 
     def _announce_fault(self, fault: StreamFault, gave_frames: bool, failures: int) -> float:
         """Report the camera's state after a fault, and return the seconds to wait before the next attempt."""
-        delay_s = retry_delay_s(failures, random.random())
+        delay_s = backoff_s(failures, FIRST_RETRY_S, MAX_RETRY_S, random.random())
         if fault.kind is FaultKind.UNAUTHORISED:
             delay_s = UNAUTHORISED_RETRY_S
             self._announce(CameraState.UNAUTHORISED, fault.reason, delay_s)

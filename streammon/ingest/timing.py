@@ -1,32 +1,10 @@
-"""Timing of frames: stream clock, thinning, keyframe gate, frame rate, retry delay. No threads, no clock access."""
+"""Timing of frames: stream clock, thinning, keyframe gate, frame rate. No threads, no clock access."""
 
 MAX_STEP_S = 10.0
 """Largest step between two timestamps; a larger one counts as a broken timestamp, not as a pause."""
 
 MAX_DAMAGE_S = 10.0
 """Longest wait for a keyframe, at the start or after damage: streams with intra refresh have no keyframes."""
-
-FIRST_RETRY_S = 2.0
-MAX_RETRY_S = 60.0
-
-
-def retry_delay_s(attempt: int, jitter: float) -> float:
-    """Seconds to wait before the next connection attempt: exponential backoff with jitter, from 1 s to 60 s.
-
-    delay = min(60, 2 * 2^attempt) * (0.5 + 0.5 * jitter). By the jitter, cameras that were lost at the same time
-    reconnect at different times.
-
-    Args:
-        attempt: Failures in a row before this one, from 0.
-        jitter: Uniform in 0 to 1.
-
-    >>> [retry_delay_s(attempt, jitter=0.0) for attempt in range(7)]
-    [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    >>> [retry_delay_s(attempt, jitter=1.0) for attempt in range(7)]
-    [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-    """
-    longest_s = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempt, 10))
-    return longest_s * (0.5 + 0.5 * jitter)
 
 
 class StreamClock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
 from streammon.config import Config, RedisConfig
-from streammon.errors import RedisError, StorageError
+from streammon.errors import RedisError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone, require_writable
@@ -43,7 +43,7 @@ READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
 
 Report = CameraStatus | list[Outcome] | BaseException
-"""Report of a thread to the event loop. A `StorageError` is shown as a notice, any other error ends the monitor."""
+"""Report of a thread to the event loop; an error ends the monitor."""
 
 
 class Monitor:
@@ -183,7 +183,7 @@ class Monitor:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
         finally:  # even on a second cancellation, alerts are put into the spool before the next await
             self._close_alerts(publisher)
-        await asyncio.to_thread(self._save_watched)
+        await self._save_watched()
         left = await publisher.drain(DRAIN_S)
         if left:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))
@@ -193,7 +193,7 @@ class Monitor:
         """Take the last reports of the threads, then close every alert and publish the final counts."""
         try:
             while not self._reports.empty():
-                self._take(self._reports.get_nowait())
+                self._on_report(self._reports.get_nowait())
         finally:
             now = time.time()
             self._publish_alerts([alert for rule in self._rules.values() for alert in rule.close_now(now)])
@@ -206,10 +206,9 @@ class Monitor:
             reader.join(max(0.0, deadline - time.monotonic()))
 
     @property
-    def blocked_threads(self) -> list[str]:
-        """Names of threads that haven't ended, as `camera 'lobby'`: FFmpeg blocks on a camera until its timeout."""
-        threads = {"the scorer": self._scorer} | {f"camera '{name}'": one for name, one in self._readers.items()}
-        return [name for name, thread in threads.items() if not thread.join(0)]
+    def has_blocked_threads(self) -> bool:
+        """True if a thread hasn't ended: FFmpeg blocks on a camera until its timeout."""
+        return not all(thread.join(0) for thread in (self._scorer, *self._readers.values()))
 
     async def _housekeep(self, publisher: RedisPublisher) -> None:
         """Update and publish figures, save the online calibration, until every camera is footage that has ended."""
@@ -219,7 +218,7 @@ class Monitor:
             self._count()
             if time.monotonic() - saved_s >= SAVE_WATCHED_S:
                 saved_s = time.monotonic()
-                await asyncio.to_thread(self._save_watched)
+                await self._save_watched()
             for name, reader in self._readers.items():
                 if reader.crash is not None:
                     raise reader.crash
@@ -229,13 +228,10 @@ class Monitor:
                 published_s = time.monotonic()
                 self._publish_counts(publisher)
 
-    def _save_watched(self) -> None:
-        """Save the online calibration of every scene; a failure to write is reported and the monitor goes on."""
-        for scene in self._scorer.scenes.values():
-            try:
-                scene.save_watched()
-            except StorageError as error:
-                self._hand_over(error)
+    async def _save_watched(self) -> None:
+        """Save the online calibration of every scene; a failure to write is a notice, and the monitor goes on."""
+        for failure in await asyncio.to_thread(self._scorer.save_watched):
+            self._on_event(Notice(str(failure)))
 
     def _all_ended(self) -> bool:
         """True if every camera is footage that played to its end, and all kept frames are scored or lost."""
@@ -270,9 +266,9 @@ class Monitor:
 
     async def _take_reports(self) -> None:
         while True:
-            self._take(await self._reports.get())
+            self._on_report(await self._reports.get())
 
-    def _take(self, report: Report) -> None:
+    def _on_report(self, report: Report) -> None:
         self._report_slots.release()
         match report:
             case CameraStatus():
@@ -280,8 +276,6 @@ class Monitor:
             case list():
                 for outcome in report:
                     self._on_outcome(outcome)
-            case StorageError():
-                self._on_event(Notice(str(report)))
             case BaseException():
                 raise report
 

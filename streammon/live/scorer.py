@@ -1,7 +1,6 @@
 """The thread that owns the device: reads the newest frames of all cameras, delivers scores and learned banks."""
 
 import queue
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from streammon.scene import (
     save_statistics,
     save_watched,
 )
+from streammon.threads import StoppableThread
 
 TAKE_TIMEOUT_S = 0.25  # longest time until an idle thread notices a stop request
 PROGRESS_STEP = 0.01
@@ -200,8 +200,10 @@ def require_rate(scene: Scene, score_fps: float) -> None:
         raise BankError(f"scene {facts.scene!r}", found, remedy)
 
 
-class ScorerThread:
+class ScorerThread(StoppableThread):
     """The thread that owns the device: batches the newest frames across cameras and scenes, delivers their scores.
+
+    Once stopped, the thread ends after the current batch.
 
     Attributes:
         scenes: Live scenes by name.
@@ -229,6 +231,7 @@ class ScorerThread:
             BankError: A scene's bank can't be used.
             ConfigError: Two cameras of one scene differ in `score_fps`, or in `learn_for` while it has no bank.
         """
+        super().__init__("streammon-scorer")
         self._config = config
         self._backbone = backbone
         self._latest = latest
@@ -236,22 +239,16 @@ class ScorerThread:
         self._failed = failed
         self.scenes = live_scenes(config, backbone)
         self.scored: Counter[str] = Counter()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="streammon-scorer", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread. Callable once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask the thread to end after the current batch, without waiting."""
-        self._stopping.set()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to end; True if it ended in time, or was never started."""
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+    def save_watched(self) -> list[StorageError]:
+        """Save the online calibration of every scene, and return the failures. Callable from one thread at a time."""
+        failures = []
+        for scene in self.scenes.values():
+            try:
+                scene.save_watched()
+            except StorageError as error:
+                failures.append(error)
+        return failures
 
     def _run(self) -> None:
         try:

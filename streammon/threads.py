@@ -5,11 +5,7 @@ from abc import ABC, abstractmethod
 
 
 class StoppableThread(ABC):
-    """Base of an object with a daemon thread of its own, whose work checks `_stopping`.
-
-    Args:
-        thread_name: Name of the thread.
-    """
+    """Base of an object with a daemon thread of its own."""
 
     def __init__(self, thread_name: str) -> None:
         self._stopping = threading.Event()

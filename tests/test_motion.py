@@ -702,7 +702,7 @@ class TestMeasure:
         assert swaying(observed(moving(-25.0), 9.0)).direction > 0.4 * alone
         assert swaying(observed(moving(-1.0, step_s=0.5), 9.0)).direction < 0.05 * alone
 
-    def test_of_two_the_one_that_goes_the_other_way_is_the_culprit(self, measure: Measure) -> None:
+    def test_of_two_objects_the_one_that_goes_the_other_way_is_the_most_unusual(self, measure: Measure) -> None:
         usual, against = moving(25.0, left=30), moving(-25.0, left=180)
         both = Motion(
             usual.moving | against.moving,

@@ -91,7 +91,7 @@ class TestSums:
         rng = np.random.default_rng(0)
         sums = learned([some_frame(rng, number) for number in range(6)])
         before = {name: array.copy() for name, array in sums.arrays().items()}
-        with pytest.raises(ValueError, match="places and channels against"):
+        with pytest.raises(ValueError, match=f"{DIMENSIONS} features of an object against {DIMENSIONS + 1}"):
             sums.merge(MotionSums(DIMENSIONS + 1))
         for name, array in sums.arrays().items():
             np.testing.assert_array_equal(array, before[name], err_msg=name)

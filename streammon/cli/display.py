@@ -304,14 +304,13 @@ class WorkBar:
     Without a terminal nothing is shown.
     """
 
-    def __init__(self, console: Console, unit: str = "frames") -> None:
+    def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         rate = TextColumn("{task.fields[rate]}")
         quiet = not console.is_terminal
         self._progress = Progress(
             *columns, rate, TimeRemainingColumn(), console=console, transient=True, disable=quiet
         )
-        self._unit = unit
         self._task: TaskID | None = None
         self._total = 0
         self._began_at = (0.0, 0)  # monotonic time and steps done when the bar was added
@@ -332,7 +331,7 @@ class WorkBar:
             self._task = self._progress.add_task(what, rate="")
             self._total, self._began_at = total, (now, done)
         elapsed_s = now - self._began_at[0]
-        rate = f"{(done - self._began_at[1]) / elapsed_s:.1f} {self._unit}/s" if elapsed_s > 1 else ""
+        rate = f"{(done - self._began_at[1]) / elapsed_s:.1f} frames/s" if elapsed_s > 1 else ""
         self._progress.update(self._task, description=what, completed=done, total=total, rate=rate)
 
 

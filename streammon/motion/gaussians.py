@@ -85,19 +85,11 @@ class PlacedSums:
         Raises:
             ValueError: The two differ in places or channels.
         """
-        self.require_same_shape(other)
+        if self.total.shape != other.total.shape:
+            raise ValueError(f"{self.total.shape} places and channels against {other.total.shape}")
         self.count += other.count
         self.total += other.total
         self.products += other.products
-
-    def require_same_shape(self, other: "PlacedSums") -> None:
-        """Require that the observations of another fit can be added.
-
-        Raises:
-            ValueError: The two differ in places or channels.
-        """
-        if self.total.shape != other.total.shape:
-            raise ValueError(f"{self.total.shape} places and channels against {other.total.shape}")
 
     def pooled(self, width: float) -> PlacedGaussians:
         """Gaussian of each place, from sums pooled with a kernel of standard deviation `width`, in cells.

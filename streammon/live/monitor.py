@@ -205,11 +205,6 @@ class Monitor:
         for reader in self._readers.values():
             reader.join(max(0.0, deadline - time.monotonic()))
 
-    @property
-    def has_blocked_threads(self) -> bool:
-        """True if a thread hasn't ended: FFmpeg blocks on a camera until its timeout."""
-        return not all(thread.join(0) for thread in (self._scorer, *self._readers.values()))
-
     async def _housekeep(self, publisher: RedisPublisher) -> None:
         """Update and publish figures, save the online calibration, until every camera is footage that has ended."""
         published_s = saved_s = time.monotonic()

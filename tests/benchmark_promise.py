@@ -37,8 +37,8 @@ from streammon.records import Frame
 from streammon.scene import SceneLearner, SceneScorer, configured_observer
 from streammon.scene.learned import cross_fitted_scores
 from streammon.validation.catching import AFTER_S, LEAD_IN_S, staged_frame
-from streammon.validation.control import ACTS, CONTROL, pasted
-from streammon.validation.footage import LEAST_SEGMENT_FRAMES, Piece, Taken, read_segment, spots
+from streammon.validation.control import CONTROL, KINDS, staged_segment
+from streammon.validation.footage import LEAST_SEGMENT_FRAMES, FrameSelection, Piece, read_segment, segment_pieces
 from streammon.validation.rates import poisson_interval
 from streammon.validation.staging import movers, traffic
 
@@ -132,17 +132,21 @@ class Scoring:
 
     Args:
         learned: Its footage.
-        taken: At which pace.
+        selection: At which pace.
         backbone: Where frames go through.
         model: Its settings.
     """
 
-    def __init__(self, learned: Sequence[Piece], taken: Taken, backbone: Backbone, model: ModelConfig) -> None:
-        self._backbone, self._batch, self._taken = backbone, model.batch, taken
+    def __init__(
+        self, learned: Sequence[Piece], selection: FrameSelection, backbone: Backbone, model: ModelConfig
+    ) -> None:
+        self._backbone, self._batch, self._selection = backbone, model.batch, selection
         observer = configured_observer(model, backbone)
-        self.learned_s = sum(piece.seconds(taken) for piece in learned)
-        learner = SceneLearner("benchmark", backbone, model, observer, total_s=self.learned_s, score_fps=taken.fps)
-        for some in batched((frame for piece in learned for frame in piece.frames(taken)), model.batch):
+        self.learned_s = sum(piece.seconds(selection) for piece in learned)
+        learner = SceneLearner(
+            "benchmark", backbone, model, observer, total_s=self.learned_s, score_fps=selection.fps
+        )
+        for some in batched((frame for piece in learned for frame in piece.frames(selection)), model.batch):
             learner.learn(some, self._maps(some))
         self._scorer = SceneScorer(learner.finish(), backbone, observer)
         stretches = learner.held_out.stretches
@@ -161,53 +165,60 @@ class Scoring:
 
     def staged(self, watched: list[Piece]) -> Iterator[tuple[str, float]]:
         """Kind and highest score of anomalies staged in what is watched."""
-        rng, wanted = np.random.default_rng(0), dict.fromkeys(ACTS, STAGED)
-        found = spots(watched, STAGED)
-        for number, spot in enumerate(found):
-            segment = read_segment(spot, Taken(), SEGMENT_FRAMES)
+        rng, wanted = np.random.default_rng(0), dict.fromkeys(KINDS, STAGED)
+        found = segment_pieces(watched, STAGED)
+        for number, piece in enumerate(found):
+            segment = read_segment(piece, FrameSelection(), SEGMENT_FRAMES)
             if len(segment.frames) < LEAST_SEGMENT_FRAMES:
                 continue
             cast, ways = movers(segment.pictures, segment.times_s), traffic(segment.pictures)
-            for act in ACTS:
-                for turn in range(-(-wanted[act] // (len(found) - number))):
-                    staged = pasted(act, segment, cast, ways, rng)
+            for kind in KINDS:
+                for turn in range(-(-wanted[kind] // (len(found) - number))):
+                    staged = staged_segment(kind, segment, cast, ways, rng)
                     if staged is None:
                         break
-                    wanted[act] -= 1
+                    wanted[kind] -= 1
                     shown = [at for at, mask in zip(segment.times_s, staged.masks, strict=True) if mask.any()]
                     end_s = min(shown[-1] + AFTER_S, shown[0] + MOST_STAGED_S)
-                    thinning = FrameThinning(self._taken.fps or 240.0)
-                    name = f"{act} {number} {turn}"
+                    thinning = FrameThinning(self._selection.fps or 240.0)
+                    name = f"{kind} {number} {turn}"
                     scores, times_s = self.scores(
                         staged_frame(staged, segment, index, name)
                         for index, at in enumerate(segment.times_s)
                         if shown[0] - LEAD_IN_S <= at <= end_s and thinning.keeps(at)
                     )
-                    yield act, max(s for s, at in zip(scores, times_s, strict=True) if at >= shown[0])
+                    yield kind, max(s for s, at in zip(scores, times_s, strict=True) if at >= shown[0])
 
     def _maps(self, frames: Sequence[Frame]) -> list:  # type: ignore[type-arg]
         return self._backbone.maps(as_batch([frame.picture for frame in frames]))
 
 
 def watch(
-    name: str, share: float, taken: Taken, backbone: Backbone, model: ModelConfig, *, staged: bool, data: Path
+    name: str,
+    share: float,
+    selection: FrameSelection,
+    backbone: Backbone,
+    model: ModelConfig,
+    *,
+    staged: bool,
+    data: Path,
 ) -> Watched:
     """Learn a scene's first part, watch the rest."""
     normal, abnormal = scenes(data)[name]
     learned, rest = divided(normal, share)
-    scoring = Scoring(learned, taken, backbone, model)
+    scoring = Scoring(learned, selection, backbone, model)
     found = Watched(
-        name, scoring.learned_s, scoring.held_out, [scoring.scores(piece.frames(taken)) for piece in rest]
+        name, scoring.learned_s, scoring.held_out, [scoring.scores(piece.frames(selection)) for piece in rest]
     )
     for clip in abnormal:
         labels = np.load(data / name / "labels" / f"{clip.name}.npy")
         fall_s = np.flatnonzero(labels) * clip.seconds() / len(labels)
-        scores, times_s = scoring.scores(Piece(clip, 0, len(labels)).frames(taken))
+        scores, times_s = scoring.scores(Piece(clip, 0, len(labels)).frames(selection))
         if len(fall_s):
             inside = [s for s, at in zip(scores, times_s, strict=True) if fall_s[0] <= at <= fall_s[-1] + AFTER_S]
             found.falls.append(max(inside))
-    for act, score in scoring.staged(rest) if staged else ():
-        (found.control if act == CONTROL else found.staged).append(score)
+    for kind, score in scoring.staged(rest) if staged else ():
+        (found.control if kind == CONTROL else found.staged).append(score)
     return found
 
 
@@ -318,13 +329,13 @@ def main() -> int:
     console = Console(width=200)
     if not args.recount:
         model = ModelConfig()
-        backbone, taken = load_backbone(model), Taken(fps=args.score_fps)
+        backbone, selection = load_backbone(model), FrameSelection(fps=args.score_fps)
         for name in args.scene or scenes(args.data):
             file = args.keep / f"{name}.json"
             if file.exists():
                 continue
             try:
-                found = watch(name, args.share, taken, backbone, model, staged=not args.no_staged, data=args.data)
+                found = watch(name, args.share, selection, backbone, model, staged=not args.no_staged, data=args.data)
             except FootageError as error:
                 console.print(f"{name}: not learned ({error})")
                 continue

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from staging_street import HEIGHT, WALK_Y, WIDTH, Walker, street, times_s
 from streammon.records import Picture
-from streammon.validation.staging import Kind, Mover, Staged, background, movers, stage, traffic
+from streammon.validation.staging import Kind, Mover, StagedSegment, background, movers, stage, traffic
 
 FRAMES = 80
 WALKERS = [Walker(4, 10, WALK_Y, 4.0), Walker(40, 20, WALK_Y + 4, 4.0)]
@@ -24,11 +24,11 @@ class Street:
         self.cast = movers(self.pictures, self.times_s)
         self.traffic = traffic(self.pictures)
 
-    def staged(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> Staged | None:
+    def staged(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> StagedSegment | None:
         rng = np.random.default_rng(seed)
         return stage(kind, self.pictures, self.times_s, self.cast, self.traffic, rng, speed=speed)
 
-    def surely(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> Staged:
+    def surely(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> StagedSegment:
         staged = self.staged(kind, seed, speed)
         assert staged is not None
         return staged
@@ -39,7 +39,7 @@ def one_way() -> Street:
     return Street(WALKERS)
 
 
-def middles(staged: Staged) -> NDArray[np.float64]:
+def middles(staged: StagedSegment) -> NDArray[np.float64]:
     """(N, 2) x, y of the mask's middle where all of it is in the picture; the faded ends left out."""
     found = []
     for mask in staged.masks:
@@ -50,7 +50,7 @@ def middles(staged: Staged) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def pace(staged: Staged) -> float:
+def pace(staged: StagedSegment) -> float:
     """Median pixels a frame along x."""
     return float(np.median(np.diff(middles(staged)[:, 0])))
 
@@ -99,7 +99,7 @@ def test_outside_the_mask_the_footage_is_untouched(one_way: Street, kind: Kind, 
     assert touched > 0.8  # the mask is no larger than what was pasted
 
 
-def changed(street: Street, staged: Staged) -> list[tuple[Picture, Picture, NDArray[np.bool_]]]:
+def changed(street: Street, staged: StagedSegment) -> list[tuple[Picture, Picture, NDArray[np.bool_]]]:
     together = zip(street.pictures, staged.pictures, staged.masks, strict=True)
     return [each for each in together if each[2].any()]
 
@@ -184,7 +184,7 @@ def test_a_stranger_wears_the_looks_it_is_given(one_way: Street) -> None:
     green[..., 1] = 255
     rng = np.random.default_rng(0)
     args = one_way.pictures, one_way.times_s, one_way.cast, one_way.traffic, rng
-    staged = stage(Kind.STRANGER, *args, strangers=[green])
+    staged = stage(Kind.STRANGER, *args, texture_sources=[green])
     assert staged is not None
     index = [i for i, mask in enumerate(staged.masks) if mask.any()][10]
     inside = cv2.erode(staged.masks[index].astype(np.uint8), np.ones((7, 7), np.uint8)) > 0

@@ -12,14 +12,14 @@ from streammon.calibration import Calibration
 from streammon.errors import FootageError
 from streammon.ingest import Clip
 from streammon.records import Channel, Detail, Frame
-from streammon.validation import ValidationOptions, hold_enough_footage
+from streammon.validation import ValidationOptions, require_enough_footage
 from streammon.validation.blind import COLUMNS, ROWS, BlindMap, touched_cells
-from streammon.validation.catching import Outcome, outcome, staged_frame, with_difference
-from streammon.validation.control import CONTROL, Pasted, unchanged
-from streammon.validation.footage import Piece, Segment, folds, spots
-from streammon.validation.rates import PROMISES_PER_HOUR, Watch, poisson_interval, rate_check
-from streammon.validation.report import ValidationReport, act_report, act_reports
-from streammon.validation.staging import movers
+from streammon.validation.catching import Outcome, score_staged, staged_frame, with_difference
+from streammon.validation.control import CONTROL, paste_unchanged
+from streammon.validation.footage import Piece, Segment, folds, segment_pieces
+from streammon.validation.rates import PROMISES_PER_HOUR, FalseAlarmCounter, poisson_interval, rate_check
+from streammon.validation.report import ValidationReport, kind_report, kind_reports
+from streammon.validation.staging import StagedSegment, movers
 from streammon.validation.terminal import remarks
 
 NOWHERE = np.zeros((ROWS, COLUMNS), np.bool_)
@@ -50,33 +50,33 @@ def test_a_promise_that_is_off_by_less_than_two_holds_however_narrow_the_interva
 
 def test_alerts_are_counted_as_runs_that_a_second_of_quiet_separates() -> None:
     calibration = Calibration.from_scores(np.linspace(0, 1, 50), ["a"] * 50, list(np.arange(50) * 0.1))
-    watch = Watch()
-    watch.add([9, 9, 9, 9, 9, 9], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)  # 2.0 to 3.1 is more than a second
-    watch.add([9, 0, 0, 9, 0, 0], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
-    assert watch.counts[-1] == 4
-    watch.add([0] * 6, [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
-    assert watch.counts[-1] == 4
+    counter = FalseAlarmCounter()
+    counter.add([9, 9, 9, 9, 9, 9], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)  # 2.0 to 3.1 is more than a second
+    counter.add([9, 0, 0, 9, 0, 0], [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
+    assert counter.counts[-1] == 4
+    counter.add([0] * 6, [0.0, 0.5, 1.0, 2.0, 3.1, 3.2], calibration)
+    assert counter.counts[-1] == 4
 
 
 def test_footage_like_that_which_calibrated_keeps_the_promise() -> None:
     rng = np.random.default_rng(0)
     seconds = list(np.arange(20_000) * 2.0)  # each frame a run of its own
     calibration = Calibration.from_scores(rng.exponential(1.0, 20_000), ["a"] * 20_000, seconds)
-    watch = Watch()
-    watch.add(list(rng.exponential(1.0, 20_000)), seconds, calibration)
-    assert watch.watched_s == pytest.approx(40_000)
-    checks = watch.checks()
+    counter = FalseAlarmCounter()
+    counter.add(list(rng.exponential(1.0, 20_000)), seconds, calibration)
+    assert counter.watched_s == pytest.approx(40_000)
+    checks = counter.checks()
     assert [check.promised_per_hour for check in checks] == [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
     assert all(check.holds for check in checks), checks
 
 
 def test_rates_that_too_little_footage_can_tell_nothing_of_are_left_out() -> None:
     calibration = Calibration.from_scores(np.linspace(0, 1, 50), ["a"] * 50, list(np.arange(50) * 0.1))
-    watch = Watch()
-    watch.add([0.5] * 300, list(np.arange(300) * 0.1), calibration)  # 30 s: 300 an hour are 2.5
-    assert watch.checks() == []
-    watch.add([0.5] * 100, list(np.arange(100) * 0.1), calibration)  # 40 s: 3.3
-    assert [check.promised_per_hour for check in watch.checks()] == [PROMISES_PER_HOUR[-1]]
+    counter = FalseAlarmCounter()
+    counter.add([0.5] * 300, list(np.arange(300) * 0.1), calibration)  # 30 s: 300 an hour are 2.5
+    assert counter.checks() == []
+    counter.add([0.5] * 100, list(np.arange(100) * 0.1), calibration)  # 40 s: 3.3
+    assert [check.promised_per_hour for check in counter.checks()] == [PROMISES_PER_HOUR[-1]]
 
 
 # --- what was caught
@@ -85,15 +85,15 @@ def test_rates_that_too_little_footage_can_tell_nothing_of_are_left_out() -> Non
 def test_fraction_delay_and_channels_are_of_those_staged_and_caught() -> None:
     fates = [(0.5, Channel.SPEED), (1.5, Channel.SPEED), (0.7, Channel.LOOKS), (None, None)]
     outcomes = [Outcome("fast", NOWHERE, *fate) for fate in fates] + [Outcome(CONTROL, NOWHERE)]
-    fast = act_report("fast", outcomes, wanted=6)
+    fast = kind_report("fast", outcomes, wanted=6)
     assert (fast.wanted, fast.staged, fast.caught, fast.fraction, fast.median_delay_s) == (6, 4, 3, 0.75, 0.7)
     assert fast.channels == {"speed": 2, "looks": 1}
-    control = act_reports(outcomes, wanted=6)[-1]
+    control = kind_reports(outcomes, wanted=6)[-1]
     assert (control.is_control, control.staged, control.caught, control.fraction) == (True, 1, 0, 0.0)
 
 
 def test_what_could_not_be_staged_has_no_fraction() -> None:
-    report = act_report("standing", [], wanted=6)
+    report = kind_report("standing", [], wanted=6)
     assert (report.staged, report.fraction, report.median_delay_s) == (0, None, None)
 
 
@@ -106,7 +106,7 @@ def empty_report(**changes: object) -> ValidationReport:
         "false_alarms_per_day": 1.0,
         "rates": [],
         "chosen_needs_s": 3 * 86400.0,
-        "acts": act_reports([], wanted=6),
+        "acts": kind_reports([], wanted=6),
         "blind": BlindMap().fractions(),
         "blind_picture": "",
         "seconds": 1.0,
@@ -116,7 +116,7 @@ def empty_report(**changes: object) -> ValidationReport:
 
 def test_too_little_footage_is_said_plainly() -> None:
     lines = remarks(empty_report())
-    assert lines[0] == "30 s of footage are too little to tell how many false alarms there would be"
+    assert lines[0] == "30 s of footage is too short to check any false-alarm rate"
     assert lines[1] == "1 a day is extrapolated: checking it would take 3 days of normal footage, this is 30 s"
     assert lines[2].startswith(
         "staged less often than wanted (fast, wrong way, wrong place, standing, stranger, large, "
@@ -125,7 +125,7 @@ def test_too_little_footage_is_said_plainly() -> None:
 
 def test_more_alarms_than_promised_and_a_control_that_is_caught_are_said() -> None:
     outcomes = [Outcome(CONTROL, NOWHERE, 0.1, Channel.LOOKS)]
-    lines = remarks(empty_report(rates=[rate_check(30.0, 40, 1800.0)], acts=act_reports(outcomes, wanted=1)))
+    lines = remarks(empty_report(rates=[rate_check(30.0, 40, 1800.0)], acts=kind_reports(outcomes, wanted=1)))
     assert any(line.startswith("more false alarms than promised") for line in lines)
     assert any(line.startswith("1 of 1 people and things pasted in unchanged were 'caught' too") for line in lines)
 
@@ -195,16 +195,16 @@ def test_few_clips_of_unequal_length_are_cut_into_equal_parts() -> None:
 
 def test_segments_are_spread_over_clips_and_over_a_long_one() -> None:
     short = [Piece(clip, 0, 100) for clip in clips("a", "b", "c", "d")]
-    assert [piece.clip.name for piece in spots(short, 2)] == ["b", "d"]
+    assert [piece.clip.name for piece in segment_pieces(short, 2)] == ["b", "d"]
     (long,) = clips("a")
-    assert spots([Piece(long, 1000, 3000)], 2) == [Piece(long, 1000, 2000), Piece(long, 2000, 3000)]
+    assert segment_pieces([Piece(long, 1000, 3000)], 2) == [Piece(long, 1000, 2000), Piece(long, 2000, 3000)]
 
 
 def test_too_short_footage_is_told_before_the_work(numbered_clip: Path) -> None:
     with pytest.raises(FootageError) as failure:
-        hold_enough_footage([numbered_clip], ValidationOptions())
-    remedy = "give at least 80, and minutes of them to learn anything from it, or drop --validate"
-    assert str(failure.value) == f"{numbered_clip}: it has 15 frames, too few to validate on; {remedy}"
+        require_enough_footage([numbered_clip], ValidationOptions())
+    remedy = "give at least 80 frames (several minutes for a useful result), or drop --validate"
+    assert str(failure.value) == f"{numbered_clip}: it has 15 frames, too few to validate; {remedy}"
 
 
 # --- staging
@@ -226,13 +226,13 @@ def segment() -> Segment:
 
 
 @pytest.fixture(scope="module")
-def control(segment: Segment) -> Pasted:
-    found = unchanged(segment, movers(segment.pictures, segment.times_s), np.random.default_rng(0))
+def control(segment: Segment) -> StagedSegment:
+    found = paste_unchanged(segment, movers(segment.pictures, segment.times_s), np.random.default_rng(0))
     assert found is not None
     return found
 
 
-def middles(control: Pasted) -> list[tuple[int, float, float]]:
+def middles(control: StagedSegment) -> list[tuple[int, float, float]]:
     """Frame, x and y of what was pasted."""
     found = []
     for index, mask in enumerate(control.masks):
@@ -242,7 +242,7 @@ def middles(control: Pasted) -> list[tuple[int, float, float]]:
     return found
 
 
-def test_the_control_goes_the_same_way_at_the_same_pace_at_another_time(control: Pasted) -> None:
+def test_the_control_goes_the_same_way_at_the_same_pace_at_another_time(control: StagedSegment) -> None:
     way = middles(control)
     paces = np.diff([x for _, x, _ in way])
     assert float(np.median(paces)) == pytest.approx(8.0, abs=0.5)
@@ -252,7 +252,9 @@ def test_the_control_goes_the_same_way_at_the_same_pace_at_another_time(control:
     assert abs(own_x - x) >= 8.0 * 9  # about a second apart at the least
 
 
-def test_a_staged_frame_is_the_cameras_own_where_nothing_was_touched(segment: Segment, control: Pasted) -> None:
+def test_a_staged_frame_is_the_cameras_own_where_nothing_was_touched(
+    segment: Segment, control: StagedSegment
+) -> None:
     shown = [index for index, mask in enumerate(control.masks) if mask.any()]
     untouched = staged_frame(control, segment, shown[0] - 1, "control")
     assert untouched.detail is segment.frames[shown[0] - 1].detail
@@ -279,31 +281,31 @@ def test_a_small_picture_takes_over_the_difference_of_the_large_one() -> None:
 
 
 def test_something_is_caught_once_its_score_reaches_the_threshold_and_not_before(
-    segment: Segment, control: Pasted
+    segment: Segment, control: StagedSegment
 ) -> None:
     shown = [index for index, mask in enumerate(control.masks) if mask.any()]
     begin_s = segment.times_s[shown[0]]
 
-    def judge(frames: object) -> list[tuple[float, Channel]]:
+    def score_frames(frames: object) -> list[tuple[float, Channel]]:
         assert isinstance(frames, tuple)
         late = [frame.stream_time_s >= begin_s + 0.55 or frame.stream_time_s < begin_s - 0.05 for frame in frames]
         return [(5.0 if high else 4.9, Channel.SHAPE) for high in late]
 
-    found = outcome(control, segment, judge, threshold=5.0, name="control", batch=4)
+    found = score_staged(control, segment, score_frames, threshold=5.0, name="control", batch=4)
     assert found.delay_s == pytest.approx(0.6)
     assert (found.caught, found.channel) == (True, Channel.SHAPE)
-    missed = outcome(control, segment, judge, threshold=5.1, name="control", batch=4)
+    missed = score_staged(control, segment, score_frames, threshold=5.1, name="control", batch=4)
     assert (missed.caught, missed.channel) == (False, None)
     assert missed.cells.any()
 
 
-def test_as_many_frames_a_second_are_judged_as_were_learned(segment: Segment, control: Pasted) -> None:
-    judged: list[float] = []
+def test_as_many_frames_a_second_are_scored_as_were_learned(segment: Segment, control: StagedSegment) -> None:
+    scored: list[float] = []
 
-    def judge(frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
-        judged.extend(frame.stream_time_s for frame in frames)
+    def score_frames(frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
+        scored.extend(frame.stream_time_s for frame in frames)
         return [(0.0, Channel.SPEED)] * len(frames)
 
-    outcome(control, segment, judge, threshold=5.0, name="control", batch=4, score_fps=5.0)
-    assert len(judged) > 10
-    assert np.diff(judged) == pytest.approx(np.full(len(judged) - 1, 0.2))
+    score_staged(control, segment, score_frames, threshold=5.0, name="control", batch=4, score_fps=5.0)
+    assert len(scored) > 10
+    assert np.diff(scored) == pytest.approx(np.full(len(scored) - 1, 0.2))

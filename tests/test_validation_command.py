@@ -67,14 +67,14 @@ def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path
     picture = cv2.imread(found["blind_picture"])
     assert picture is not None
     assert picture.shape == (600, 960, 3)
-    assert "18 s of footage are too little to tell how many false alarms there would be" in ended.stderr
+    assert "18 s of footage is too short to check any false-alarm rate" in ended.stderr
 
 
 def test_too_short_footage_is_refused_before_anything_is_written(command: Command, tmp_path: Path) -> None:
     paint(tmp_path / "street", 0, frames=10)
     complaint = command("fit", "street", "--scene", "street", "--validate").complaint
-    remedy = "give at least 80, and minutes of them to learn anything from it, or drop --validate"
-    assert complaint == f"street: it has 2 frames, too few to validate on; {remedy}"
+    remedy = "give at least 80 frames (several minutes for a useful result), or drop --validate"
+    assert complaint == f"street: it has 2 frames, too few to validate; {remedy}"
     assert not (tmp_path / "scenes").exists()
 
 

@@ -180,10 +180,10 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     from streammon.scene.fit import FitOptions, fit_scene
 
     if validation is not None:
-        from streammon.validation import ValidationOptions, hold_enough_footage, print_validation, validate_scene
+        from streammon.validation import ValidationOptions, print_validation, require_enough_footage, validate_scene
 
         checks = ValidationOptions(**validation)
-        hold_enough_footage(footage, checks)
+        require_enough_footage(footage, checks)
     console = _console(json_file)
     with WorkBar(console) as bar:
         progress = partial(bar, f"learning {scene}")

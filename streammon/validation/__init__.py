@@ -10,7 +10,7 @@
 """
 
 from streammon.validation.report import ValidationReport
-from streammon.validation.run import ValidationOptions, hold_enough_footage, validate_scene
+from streammon.validation.run import ValidationOptions, require_enough_footage, validate_scene
 from streammon.validation.terminal import print_validation
 
-__all__ = ["ValidationOptions", "ValidationReport", "hold_enough_footage", "print_validation", "validate_scene"]
+__all__ = ["ValidationOptions", "ValidationReport", "print_validation", "require_enough_footage", "validate_scene"]

@@ -14,10 +14,10 @@ from streammon.ingest.detail import GAP_S
 from streammon.ingest.timing import FrameThinning
 from streammon.records import Channel, Detail, Frame, Picture
 from streammon.validation.blind import touched_cells
-from streammon.validation.control import Pasted
 from streammon.validation.footage import Segment
+from streammon.validation.staging import StagedSegment
 
-Judge = Callable[[Sequence[Frame]], list[tuple[float, Channel]]]
+ScoreFrames = Callable[[Sequence[Frame]], list[tuple[float, Channel]]]
 """Function from frames of one stream, in their order, to the score and channel of each."""
 
 LEAD_IN_S = 2.0
@@ -26,7 +26,7 @@ LEAD_IN_S = 2.0
 AFTER_S = 1.0
 """Seconds after the object disappears in which an alert still counts, because evidence is averaged over time."""
 
-MOST_JUDGED_S = 15.0
+MAX_SCORED_S = 15.0
 """Longest time in seconds that an object is scored; an object without an alert by then is missed."""
 
 
@@ -35,13 +35,13 @@ class Outcome:
     """Detection of one pasted object.
 
     Attributes:
-        act: Kind of anomaly, or the control.
+        kind: Kind of anomaly, or the control.
         cells: (ROWS, COLUMNS) bool, cells of the picture that the object touched.
         delay_s: Seconds from the object's first frame to the first frame at or above the threshold; None if missed.
         channel: Channel of the frame that reached the threshold; None if missed.
     """
 
-    act: str
+    kind: str
     cells: NDArray[np.bool_]
     delay_s: float | None = None
     channel: Channel | None = None
@@ -52,10 +52,10 @@ class Outcome:
         return self.delay_s is not None
 
 
-def outcome(
-    staged: Pasted,
+def score_staged(
+    staged: StagedSegment,
     segment: Segment,
-    judge: Judge,
+    score_frames: ScoreFrames,
     threshold: float,
     name: str,
     batch: int,
@@ -66,7 +66,7 @@ def outcome(
     Args:
         staged: Footage with the pasted object.
         segment: Segment that the object was pasted into.
-        judge: Scoring function of a bank that didn't learn this footage.
+        score_frames: Scoring function of a bank that didn't learn this footage.
         threshold: Score at which an alert opens.
         name: Name of the stream; a new name restarts the averages over time.
         batch: Number of frames scored at once.
@@ -75,21 +75,21 @@ def outcome(
     times_s = segment.times_s
     shown = [index for index, mask in enumerate(staged.masks) if mask.any()]
     begin_s = times_s[shown[0]]
-    end_s = min(times_s[shown[-1]] + AFTER_S, begin_s + MOST_JUDGED_S)
-    judged = [index for index, at in enumerate(times_s) if begin_s - LEAD_IN_S <= at <= end_s]
+    end_s = min(times_s[shown[-1]] + AFTER_S, begin_s + MAX_SCORED_S)
+    scored = [index for index, at in enumerate(times_s) if begin_s - LEAD_IN_S <= at <= end_s]
     if score_fps is not None:
         thinning = FrameThinning(score_fps)
-        judged = [index for index in judged if thinning.keeps(times_s[index])]
+        scored = [index for index in scored if thinning.keeps(times_s[index])]
     cells = touched_cells([mask for mask, at in zip(staged.masks, times_s, strict=True) if at <= end_s])
-    frames = (staged_frame(staged, segment, index, name) for index in judged)
+    frames = (staged_frame(staged, segment, index, name) for index in scored)
     for some in batched(frames, batch):
-        for frame, (score, channel) in zip(some, judge(some), strict=True):
+        for frame, (score, channel) in zip(some, score_frames(some), strict=True):
             if frame.stream_time_s >= begin_s and score >= threshold:
-                return Outcome(staged.act, cells, frame.stream_time_s - begin_s, channel)
-    return Outcome(staged.act, cells)
+                return Outcome(staged.kind, cells, frame.stream_time_s - begin_s, channel)
+    return Outcome(staged.kind, cells)
 
 
-def staged_frame(staged: Pasted, segment: Segment, index: int, name: str) -> Frame:
+def staged_frame(staged: StagedSegment, segment: Segment, index: int, name: str) -> Frame:
     """A frame with the pasted object in the model's input and in both pictures of its detail.
 
     The model's input is the original one plus the downscaled difference made by the pasting, so untouched parts stay

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, pairwise
 
-from streammon.ingest import Clip
+from streammon.ingest import Clip, Pace
 from streammon.ingest.detail import SHORTEST_LAG_S
 from streammon.padim import INPUT_SIZE
 from streammon.records import Detail, Frame, Picture
@@ -16,8 +16,19 @@ SEGMENT_FRAMES = 400
 LEAST_SEGMENT_FRAMES = 40
 
 BLOCK_S = 300.0
-"""Seconds of a block. Of very long footage the beginning of each block is taken, so that the gaps are too long to
+"""Seconds of a block. Of very long footage the beginning of each block is selected, so that the gaps are too long to
 count as watched."""
+
+
+@dataclass(frozen=True)
+class FrameSelection(Pace):
+    """A pace, and for very long footage the beginning of each block only.
+
+    Attributes:
+        share: Share of each block of `BLOCK_S` that is selected, from its beginning.
+    """
+
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ class Piece:
 
     Attributes:
         clip: Clip that contains the frames.
-        first: Number of the first frame; numbers count the frames that `Taken.every` leaves.
+        first: Number of the first frame; numbers count the frames that `FrameSelection.every` leaves.
         last: Number after that of the last frame.
     """
 
@@ -42,38 +53,23 @@ class Piece:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def seconds(self, taken: "Taken") -> float:
-        """Approximate seconds of the piece that are taken."""
-        frames = -(-self.clip.counted_frames() // taken.every)
-        return self.clip.seconds() * len(self) / max(1, frames) * taken.share
+    def seconds(self, selection: FrameSelection) -> float:
+        """Approximate seconds of the piece that are selected."""
+        frames = -(-self.clip.counted_frames() // selection.every)
+        return self.clip.seconds() * len(self) / max(1, frames) * selection.share
 
-    def frames(self, taken: "Taken") -> Iterator[Frame]:
-        """Frames of the piece that are taken, with details, as a separate recording that begins at 0 s."""
+    def frames(self, selection: FrameSelection) -> Iterator[Frame]:
+        """The selected frames of the piece, with details, as a separate recording that begins at 0 s."""
         start_s = None
-        for frame in self.clip.frames(INPUT_SIZE, taken.every, detail=True, fps=taken.fps):
+        for frame in self.clip.frames(INPUT_SIZE, selection.every, detail=True, fps=selection.fps):
             if frame.seq >= self.last:
                 return
             if frame.seq < self.first:
                 continue
             start_s = frame.stream_time_s if start_s is None else start_s
             time_s = frame.stream_time_s - start_s
-            if time_s % BLOCK_S < taken.share * BLOCK_S:
+            if time_s % BLOCK_S < selection.share * BLOCK_S:
                 yield replace(frame, camera=self.name, stream_time_s=time_s)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Selection of frames of footage.
-
-    Attributes:
-        every: The first of each `every` frames is taken; frame numbers count these.
-        fps: Highest number of those frames a second that are taken; None for all.
-        share: Share of each block of `BLOCK_S` that is taken, from its beginning; below 1 for very long footage.
-    """
-
-    every: int = 1
-    fps: float | None = None
-    share: float = 1.0
 
 
 Fold = list[Piece]
@@ -113,7 +109,7 @@ def folds(clips: Sequence[Clip], counts: Sequence[int], number: int) -> list[Fol
     return [part for part in parts if part]
 
 
-def spots(fold: Fold, most: int) -> list[Piece]:
+def segment_pieces(fold: Fold, most: int) -> list[Piece]:
     """At most `most` pieces spread over a fold, to read segments from; long pieces are cut if there are too few."""
     cuts = max(1, most // len(fold))
     found = []
@@ -154,12 +150,12 @@ class Segment:
         return [frame.stream_time_s for frame in self.frames]
 
 
-def read_segment(piece: Piece, taken: Taken, most: int = SEGMENT_FRAMES) -> Segment:
+def read_segment(piece: Piece, selection: FrameSelection, most: int = SEGMENT_FRAMES) -> Segment:
     """First frames of a piece, thinned so that each frame's predecessor is the one ingest would pair it with.
 
     Args:
         piece: Piece to read.
-        taken: Selection by which the piece's frames are numbered.
+        selection: Selection by which the piece's frames are numbered.
         most: Maximum number of frames to read.
 
     Raises:
@@ -167,7 +163,7 @@ def read_segment(piece: Piece, taken: Taken, most: int = SEGMENT_FRAMES) -> Segm
     """
     frames: list[Frame] = []
     for frame in islice(
-        piece.clip.frames(INPUT_SIZE, 1, detail=True), piece.first * taken.every, piece.last * taken.every
+        piece.clip.frames(INPUT_SIZE, 1, detail=True), piece.first * selection.every, piece.last * selection.every
     ):
         if not frames or frame.stream_time_s - frames[-1].stream_time_s >= SHORTEST_LAG_S:
             frames.append(frame)

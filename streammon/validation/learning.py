@@ -9,7 +9,7 @@ from streammon.ingest import batched
 from streammon.padim import Backbone, as_batch
 from streammon.records import Channel, Frame
 from streammon.scene import SceneLearner, SceneScorer, configured_observer
-from streammon.validation.footage import Fold, Taken
+from streammon.validation.footage import Fold, FrameSelection
 
 Counted = Callable[[int], None]
 """Callback with the number of frames done since the last call."""
@@ -32,21 +32,27 @@ class FoldBank:
         """Calibration of the bank: scores to false alarms a day."""
         return self.scorer.calibration
 
-    def judge(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
+    def score_frames(self, frames: Sequence[Frame]) -> list[tuple[float, Channel]]:
         """Score and channel of each frame of one recording, in their order."""
         maps = self.backbone.maps(as_batch([frame.picture for frame in frames]))
         return [(each.score, each.channel) for each in self.scorer.fuse(frames, self.scorer.measured(frames, maps))]
 
 
 def learn_fold(
-    scene: str, learned: Fold, taken: Taken, hold_out: float, backbone: Backbone, model: ModelConfig, counted: Counted
+    scene: str,
+    learned: Fold,
+    selection: FrameSelection,
+    hold_out: float,
+    backbone: Backbone,
+    model: ModelConfig,
+    counted: Counted,
 ) -> FoldBank:
     """Learn a bank in memory, as `fit` does.
 
     Args:
         scene: Name of the scene.
         learned: Footage to learn, in order of time.
-        taken: Selection of its frames.
+        selection: Selection of its frames.
         hold_out: Share of the footage that is held out for the calibration.
         backbone: Backbone that computes the feature maps.
         model: Method and reduction.
@@ -56,9 +62,11 @@ def learn_fold(
         FootageError: The footage can't be read, or is too short.
     """
     observer = configured_observer(model, backbone)
-    total_s = sum(piece.seconds(taken) for piece in learned)
-    learner = SceneLearner(scene, backbone, model, observer, total_s=total_s, hold_out=hold_out, score_fps=taken.fps)
-    for batch in batched((frame for piece in learned for frame in piece.frames(taken)), model.batch):
+    total_s = sum(piece.seconds(selection) for piece in learned)
+    learner = SceneLearner(
+        scene, backbone, model, observer, total_s=total_s, hold_out=hold_out, score_fps=selection.fps
+    )
+    for batch in batched((frame for piece in learned for frame in piece.frames(selection)), model.batch):
         learner.learn(batch, backbone.maps(as_batch([frame.picture for frame in batch])))
         counted(len(batch))
     return FoldBank(SceneScorer(learner.finish(), backbone, observer), backbone)

@@ -62,7 +62,7 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
 
 
 @dataclass
-class Watch:
+class FalseAlarmCounter:
     """Counter of false alarms on footage that a bank didn't learn.
 
     Attributes:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from streammon.validation.catching import Outcome
-from streammon.validation.control import ACTS, CONTROL
+from streammon.validation.control import CONTROL, KINDS
 from streammon.validation.rates import RateCheck
 
 
 @dataclass(frozen=True)
-class ActReport:
-    """Detection of one kind of anomaly, or of the control.
+class KindReport:
+    """Detection of one kind of anomaly, or of the control, as in the JSON file.
 
     Attributes:
         act: Kind of anomaly; `unchanged` is the control.
@@ -40,25 +40,25 @@ class ActReport:
         return self.act == CONTROL
 
 
-def act_report(act: str, outcomes: Sequence[Outcome], wanted: int) -> ActReport:
+def kind_report(kind: str, outcomes: Sequence[Outcome], wanted: int) -> KindReport:
     """Detection of one kind of anomaly, from the outcomes of all kinds."""
-    own = [each for each in outcomes if each.act == act]
+    own = [each for each in outcomes if each.kind == kind]
     delays_s = [each.delay_s for each in own if each.delay_s is not None]
-    spoke = Counter(str(each.channel) for each in own if each.channel is not None)
-    return ActReport(
-        act=act,
+    channels = Counter(str(each.channel) for each in own if each.channel is not None)
+    return KindReport(
+        act=kind,
         wanted=wanted,
         staged=len(own),
         caught=len(delays_s),
         fraction=round(len(delays_s) / len(own), 3) if own else None,
         median_delay_s=round(float(np.median(delays_s)), 2) if delays_s else None,
-        channels=dict(spoke.most_common()),
+        channels=dict(channels.most_common()),
     )
 
 
-def act_reports(outcomes: Sequence[Outcome], wanted: int) -> list[ActReport]:
+def kind_reports(outcomes: Sequence[Outcome], wanted: int) -> list[KindReport]:
     """Detection of every kind of anomaly, the control last."""
-    return [act_report(act, outcomes, wanted) for act in ACTS]
+    return [kind_report(kind, outcomes, wanted) for kind in KINDS]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ValidationReport:
     false_alarms_per_day: float
     rates: list[RateCheck]
     chosen_needs_s: float
-    acts: list[ActReport]
+    acts: list[KindReport]
     blind: list[list[float | None]]
     blind_picture: str
     seconds: float

@@ -13,27 +13,24 @@ from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.ingest import Pace, batched, clips
-from streammon.padim import (
-    Backbone,
-    load_backbone,
-)
+from streammon.padim import Backbone, load_backbone
 from streammon.padim.scene_files import FREE_SPACE
 from streammon.records import Picture
 from streammon.validation.blind import BlindMap, png
-from streammon.validation.catching import Outcome, outcome
-from streammon.validation.control import ACTS, CONTROL, pasted
+from streammon.validation.catching import Outcome, score_staged
+from streammon.validation.control import CONTROL, KINDS, staged_segment
 from streammon.validation.footage import (
     LEAST_SEGMENT_FRAMES,
     Fold,
+    FrameSelection,
     Segment,
-    Taken,
     folds,
     read_segment,
-    spots,
+    segment_pieces,
 )
 from streammon.validation.learning import Counted, FoldBank, learn_fold
-from streammon.validation.rates import LEAST_EXPECTED, PER_DAY, SECONDS_PER_HOUR, Watch
-from streammon.validation.report import ValidationReport, act_reports
+from streammon.validation.rates import LEAST_EXPECTED, PER_DAY, SECONDS_PER_HOUR, FalseAlarmCounter
+from streammon.validation.report import ValidationReport, kind_reports
 from streammon.validation.staging import background, movers, traffic
 
 VALIDATION_PICTURE = "validation.png"
@@ -65,8 +62,8 @@ class ValidationOptions:
         seed: Random seed of the staging.
         hold_out: Share of a bank's footage that is held out for its calibration.
         score_fps: Highest number of frames a second that are learned and scored; None for all.
-        every: The first of each `every` frames is taken, before `score_fps`.
-        max_frames: Maximum number of frames taken; None for all.
+        every: The first of each `every` frames is selected, before `score_fps`.
+        max_frames: Maximum number of frames selected; None for all.
         image_fps: Frame rate of folders of images.
     """
 
@@ -87,17 +84,17 @@ class _Footage:
 
     Attributes:
         folds: Folds of the footage.
-        taken: Selection of its frames.
-        frames: Approximate number of frames taken.
+        selection: Selection of its frames.
+        frames: Approximate number of frames selected.
     """
 
     folds: list[Fold]
-    taken: Taken
+    selection: FrameSelection
     frames: int
 
 
-def hold_enough_footage(footage: Sequence[Path], options: ValidationOptions) -> None:
-    """Check, before any work, that there is enough footage to validate on.
+def require_enough_footage(footage: Sequence[Path], options: ValidationOptions) -> None:
+    """Require, before any work, that there is enough footage to validate on.
 
     Raises:
         FootageError: The footage is too short, or can't be read.
@@ -143,11 +140,11 @@ def validate_scene(
         scene=scene,
         folds=len(parts.folds),
         frames=validation.watched,
-        watched_s=round(validation.watch.watched_s, 2),
+        watched_s=round(validation.false_alarms.watched_s, 2),
         false_alarms_per_day=options.false_alarms_per_day,
-        rates=validation.watch.checks(),
+        rates=validation.false_alarms.checks(),
         chosen_needs_s=round(LEAST_EXPECTED / chosen_per_hour * SECONDS_PER_HOUR, 1),
-        acts=act_reports(validation.outcomes, options.staged),
+        acts=kind_reports(validation.outcomes, options.staged),
         blind=validation.blind.fractions(),
         blind_picture=picture,
         seconds=round(time.monotonic() - started, 3),
@@ -164,11 +161,11 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
         for clip, number, count in zip(found, kept, counts, strict=True)
     )
     if total < LEAST_FRAMES:
-        remedy = f"give at least {LEAST_FRAMES}, and minutes of them to learn anything from it, or drop --validate"
-        raise FootageError(str(footage[0]), f"it has {total} frames, too few to validate on", remedy)
+        remedy = f"give at least {LEAST_FRAMES} frames (several minutes for a useful result), or drop --validate"
+        raise FootageError(str(footage[0]), f"it has {total} frames, too few to validate", remedy)
     share = min(1.0, MOST_FRAMES / total)
-    taken = Taken(options.every, options.score_fps, share)
-    return _Footage(folds(found, kept, options.folds), taken, round(total * share))
+    selection = FrameSelection(options.every, options.score_fps, share)
+    return _Footage(folds(found, kept, options.folds), selection, round(total * share))
 
 
 def _kept(counts: Sequence[int], every: int, most: int | None) -> list[int]:
@@ -190,7 +187,7 @@ class _Validation:
     model: ModelConfig
     options: ValidationOptions
     progress: Progress
-    watch: Watch = field(default_factory=Watch)
+    false_alarms: FalseAlarmCounter = field(default_factory=FalseAlarmCounter)
     blind: BlindMap = field(default_factory=BlindMap)
     outcomes: list[Outcome] = field(default_factory=list)
     background: Picture | None = None
@@ -199,11 +196,11 @@ class _Validation:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.options.seed)
         per_fold = -(-SEGMENTS // len(self.footage.folds))
-        self._spots = [spots(fold, per_fold) for fold in self.footage.folds]
-        self._segments_left = sum(map(len, self._spots))
-        self._wanted = dict.fromkeys(ACTS, self.options.staged)
+        self._pieces = [segment_pieces(fold, per_fold) for fold in self.footage.folds]
+        self._segments_left = sum(map(len, self._pieces))
+        self._wanted = dict.fromkeys(KINDS, self.options.staged)
         self._done = 0
-        staging = FRAMES_A_STAGING * len(ACTS) * self.options.staged
+        staging = FRAMES_A_STAGING * len(KINDS) * self.options.staged
         self._total = len(self.footage.folds) * self.footage.frames + staging
         self._traffic = self._all_traffic()
 
@@ -215,20 +212,22 @@ class _Validation:
         """Learn all other folds, count false alarms in this fold, and stage anomalies in it."""
         learned = [piece for other, fold in enumerate(self.footage.folds) if other != index for piece in fold]
         hold_out = self.options.hold_out or HOLD_OUT
-        bank = learn_fold(self.scene, learned, self.footage.taken, hold_out, self.backbone, self.model, self._count)
-        self._watch(self.footage.folds[index], bank, self._count)
-        for spot in self._spots[index]:
-            self._stage(read_segment(spot, self.footage.taken), bank)
+        bank = learn_fold(
+            self.scene, learned, self.footage.selection, hold_out, self.backbone, self.model, self._count
+        )
+        self._count_false_alarms(self.footage.folds[index], bank, self._count)
+        for piece in self._pieces[index]:
+            self._stage(read_segment(piece, self.footage.selection), bank)
 
-    def _watch(self, fold: Fold, bank: FoldBank, counted: Counted) -> None:
+    def _count_false_alarms(self, fold: Fold, bank: FoldBank, counted: Counted) -> None:
         for piece in fold:
             scores: list[float] = []
             times_s: list[float] = []
-            for some in batched(piece.frames(self.footage.taken), self.model.batch):
-                scores += [score for score, _ in bank.judge(some)]
+            for some in batched(piece.frames(self.footage.selection), self.model.batch):
+                scores += [score for score, _ in bank.score_frames(some)]
                 times_s += [frame.stream_time_s for frame in some]
                 counted(len(some))
-            self.watch.add(scores, times_s, bank.calibration)
+            self.false_alarms.add(scores, times_s, bank.calibration)
             self.watched += len(scores)
 
     def _stage(self, segment: Segment, bank: FoldBank) -> None:
@@ -241,27 +240,27 @@ class _Validation:
         cast = movers(segment.pictures, segment.times_s)
         usual = self._traffic[segment.pictures[0].shape[:2]]
         threshold = bank.calibration.score_at_rate(self.options.false_alarms_per_day)
-        for act in ACTS:
-            for _ in range(round(self._wanted[act] * share) if share < 1 else self._wanted[act]):
-                staged = pasted(act, segment, cast, usual, self._rng)
+        for kind in KINDS:
+            for _ in range(round(self._wanted[kind] * share) if share < 1 else self._wanted[kind]):
+                staged = staged_segment(kind, segment, cast, usual, self._rng)
                 if staged is None:
                     break
-                name = f"{segment.name} {act} {self._wanted[act]}"
-                fps = self.footage.taken.fps
-                self._take(outcome(staged, segment, bank.judge, threshold, name, self.model.batch, fps))
-                self._wanted[act] -= 1
+                name = f"{segment.name} {kind} {self._wanted[kind]}"
+                fps = self.footage.selection.fps
+                self._record(score_staged(staged, segment, bank.score_frames, threshold, name, self.model.batch, fps))
+                self._wanted[kind] -= 1
                 self._count(FRAMES_A_STAGING)
 
-    def _take(self, found: Outcome) -> None:
+    def _record(self, found: Outcome) -> None:
         self.outcomes.append(found)
-        if found.act != CONTROL:
+        if found.kind != CONTROL:
             self.blind.add(found.cells, found.caught)
 
     def _all_traffic(self) -> dict[tuple[int, ...], NDArray[np.float32]]:
         """Mean traffic over the segments, by the height and width of the picture."""
         found: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
-        for spot in (spot for fold in self._spots for spot in fold):
-            segment = read_segment(spot, self.footage.taken)
+        for piece in (piece for fold in self._pieces for piece in fold):
+            segment = read_segment(piece, self.footage.selection)
             if len(segment.frames) >= LEAST_SEGMENT_FRAMES:
                 found.setdefault(segment.pictures[0].shape[:2], []).append(traffic(segment.pictures))
         return {shape: np.mean(each, axis=0).astype(np.float32) for shape, each in found.items()}

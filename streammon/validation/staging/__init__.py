@@ -6,7 +6,8 @@ are needed.
 """
 
 from streammon.validation.staging.cast import Mover, movers
+from streammon.validation.staging.placement import StagedSegment
 from streammon.validation.staging.scenery import background, traffic
-from streammon.validation.staging.stage import Kind, Staged, stage
+from streammon.validation.staging.stage import Kind, stage
 
-__all__ = ["Kind", "Mover", "Staged", "background", "movers", "stage", "traffic"]
+__all__ = ["Kind", "Mover", "StagedSegment", "background", "movers", "stage", "traffic"]

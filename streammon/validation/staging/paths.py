@@ -42,16 +42,6 @@ class Pose:
         """The pose with its matte multiplied by `share`; 1 leaves the opacity unchanged."""
         return Pose(self.picture, (self.matte * np.float32(share)).astype(np.float32), self.corner)
 
-    def inside(self, height: int, width: int) -> bool:
-        """True if the whole cut-out, to half a pixel, lies in a picture of this size."""
-        h, w = self.matte.shape
-        return (
-            self.corner[0] > -0.5
-            and self.corner[1] > -0.5
-            and self.corner[0] + w < width + 0.5
-            and self.corner[1] + h < height + 0.5
-        )
-
 
 class Path:
     """Position and cut-out of a mover as a function of the seconds since it was first seen.

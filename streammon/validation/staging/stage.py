@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from itertools import takewhile
 
 import numpy as np
@@ -11,28 +11,25 @@ from numpy.typing import NDArray
 
 from streammon.records import Picture
 from streammon.validation.staging.cast import Mover
-from streammon.validation.staging.company import Company
-from streammon.validation.staging.paths import Path, Pose, footprint, paste
+from streammon.validation.staging.nearby import NearbyMotion
+from streammon.validation.staging.paths import Path, Pose, footprint
+from streammon.validation.staging.placement import (
+    LEAST_SHOWN,
+    STARTS,
+    Placement,
+    StagedSegment,
+    faded,
+    least_crowded,
+)
 from streammon.validation.staging.places import QUIET_SHARE, likely_shift, quiet_shifts
-from streammon.validation.staging.scenery import MASKED, Backdrop
-from streammon.validation.staging.strangers import dressed, oval, skin_size, strange_skin
+from streammon.validation.staging.scenery import Backdrop
+from streammon.validation.staging.textures import foreign_texture, oval, texture_size, textured
 
 FADE_S = 0.5
 """Seconds in which a standing object fades in."""
 
-RAMP_S = 0.3
-"""Seconds in which a moving object fades in and out: without fading, the object would be caught for its sudden
-appearance and not for its motion."""
-
-LEAST_SHOWN_S = 0.5
-LEAST_SHOWN = 5
-"""Minimum duration of an anomaly, in seconds and in frames; a shorter anomaly is not informative."""
-
 ATTEMPTS = 12
 """Maximum number of movers tried for one anomaly."""
-
-STARTS = 6
-"""Random start times compared, to find one at which the pasted object overlaps others least."""
 
 MOST_WIDER, MOST_HIGHER = 2.0, 1.5
 """Largest width and height of a large object, relative to the mover's: a cyclist or a cart among pedestrians."""
@@ -52,21 +49,6 @@ class Kind(StrEnum):
     LARGE = "large"
 
 
-@dataclass(frozen=True, eq=False)
-class Staged:
-    """Footage with one anomaly in it.
-
-    Attributes:
-        kind: Kind of the anomaly.
-        pictures: (H, W, 3) uint8 RGB each; pictures without the anomaly are the original objects.
-        masks: (H, W) bool each, the touched pixels; all False without the anomaly.
-    """
-
-    kind: Kind
-    pictures: list[Picture]
-    masks: list[MASKED]
-
-
 def stage(
     kind: Kind,
     pictures: Sequence[Picture],
@@ -76,8 +58,8 @@ def stage(
     rng: np.random.Generator,
     *,
     speed: float = 2.0,
-    strangers: Sequence[Picture] = (),
-) -> Staged | None:
+    texture_sources: Sequence[Picture] = (),
+) -> StagedSegment | None:
     """Paste one anomaly into normal footage.
 
     Args:
@@ -88,8 +70,8 @@ def stage(
         traffic: (H, W) share of the frames with motion at each pixel, over all the normal footage at hand.
         rng: Only source of randomness: the same draws give the same footage.
         speed: Speed of a fast object, as a multiple of the mover's own; the largest such multiple for a large object.
-        strangers: Pictures to take foreign textures from, such as those of other cameras; if empty, textures come
-            from this camera's background or are synthetic.
+        texture_sources: Pictures to take foreign textures from, such as those of other cameras; if empty, textures
+            come from this camera's background or are synthetic.
 
     Returns:
         The footage, or None where it doesn't allow the anomaly: nothing moves, the opposite direction or such a speed
@@ -102,25 +84,16 @@ def stage(
         raise ValueError(f"{len(pictures)} pictures and {len(times_s)} times")
     if len(pictures) < LEAST_SHOWN or not cast:
         return None
-    scene = _Stage(pictures, np.asarray(times_s, np.float64), traffic, rng, Company(cast), speed, strangers)
+    scene = _Stage(
+        pictures, np.asarray(times_s, np.float64), traffic, rng, NearbyMotion(cast), speed, texture_sources
+    )
     followed = np.array([len(mover.times_s) for mover in cast], np.float64)  # longer tracks are preferred
     for index in rng.choice(len(cast), min(ATTEMPTS, len(cast)), replace=False, p=followed / followed.sum()):
-        act = scene.act(kind, cast[int(index)])
-        if act is not None:
-            return _performed(kind, pictures, *act)
+        placement = scene.placement(kind, cast[int(index)])
+        if placement is not None:
+            return placement.pasted(kind, pictures)
     return None
 
-
-def _performed(kind: Kind, pictures: Sequence[Picture], start: int, poses: Sequence[Pose]) -> Staged:
-    shown = list(pictures)
-    masks = [np.zeros(picture.shape[:2], np.bool_) for picture in pictures]
-    for offset, pose in enumerate(poses):
-        shown[start + offset], masks[start + offset] = paste(pictures[start + offset], pose)
-    return Staged(kind, shown, masks)
-
-
-Act = tuple[int, list[Pose]]
-"""Index of the frame at which an object enters, and its pose in each frame from there on."""
 
 Poses = Callable[[NDArray[np.float64]], list[Pose]]
 """Function from (N,) seconds since an object entered to its poses; fewer than N where its path ends earlier."""
@@ -135,7 +108,7 @@ def _corner(path: Path, moment_s: float, middle: NDArray[np.float64]) -> tuple[f
     return float(x), float(y)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class _Stage:
     """Footage and settings for the staging of one anomaly."""
 
@@ -143,18 +116,15 @@ class _Stage:
     times_s: NDArray[np.float64]
     traffic: NDArray[np.float32]
     rng: np.random.Generator
-    company: Company
+    nearby: NearbyMotion
     speed: float
-    strangers: Sequence[Picture]
-    _backdrop: Backdrop | None = None
+    texture_sources: Sequence[Picture]
 
-    @property
+    @cached_property
     def backdrop(self) -> Backdrop:
-        if self._backdrop is None:
-            self._backdrop = Backdrop(self.pictures)
-        return self._backdrop
+        return Backdrop(self.pictures)
 
-    def act(self, kind: Kind, mover: Mover) -> Act | None:
+    def placement(self, kind: Kind, mover: Mover) -> Placement | None:
         """One anomaly with this mover, or None where the mover doesn't allow it."""
         match kind:
             case Kind.FAST:
@@ -170,8 +140,8 @@ class _Stage:
             case Kind.LARGE:
                 return self._large(mover)
 
-    def _fast(self, mover: Mover) -> Act | None:
-        if self.company.is_as_fast(mover, self.speed):
+    def _fast(self, mover: Mover) -> Placement | None:
+        if self.nearby.is_speed_usual(mover, self.speed):
             return None
         path = Path(mover)
 
@@ -196,8 +166,8 @@ class _Stage:
         height, width = self.traffic.shape
         return bool(0 <= x < width and 0 <= y < height and self.traffic[y, x] > QUIET_SHARE)
 
-    def _wrong_way(self, mover: Mover) -> Act | None:
-        if self.company.goes_back(mover):
+    def _wrong_way(self, mover: Mover) -> Placement | None:
+        if self.nearby.is_opposite_usual(mover):
             return None
         path = Path(mover)
         sideways = abs(mover.velocity[0]) >= 0.5 * abs(mover.velocity[1])
@@ -208,22 +178,22 @@ class _Stage:
 
         return self._moving(poses, mover.duration_s)
 
-    def _wrong_place(self, mover: Mover) -> Act | None:
+    def _wrong_place(self, mover: Mover) -> Placement | None:
         path = Path(mover)
         for share in (1.0, 0.5, 0.25):  # a shorter path fits into a smaller place
             duration_s = share * mover.duration_s
             start_s = float(self.rng.uniform(0, mover.duration_s - duration_s))
-            act = self._moving(partial(_along, path, start_s), duration_s)
-            shift = self._shift(act[1], mover) if act else None
-            if act and shift:
-                return act[0], [pose.moved(*shift) for pose in act[1]]
+            placement = self._moving(partial(_along, path, start_s), duration_s)
+            shift = self._shift(placement.poses, mover) if placement else None
+            if placement and shift:
+                return Placement(placement.start, [pose.moved(*shift) for pose in placement.poses])
         return None
 
     def _shift(self, poses: Sequence[Pose], mover: Mover) -> tuple[int, int] | None:
         shifts = quiet_shifts(*footprint(poses), self.traffic, margin=max(3, round(mover.size / 4)))
         return likely_shift(shifts, self.rng) if len(shifts) else None
 
-    def _standing(self, mover: Mover) -> Act | None:
+    def _standing(self, mover: Mover) -> Placement | None:
         areas = np.array([float(matte.sum()) for matte in mover.mattes])
         usual = int(np.abs(areas - np.median(areas)).argmin())
         standing = Path(mover).pose(mover.times_s[usual] - mover.times_s[0])
@@ -234,10 +204,9 @@ class _Stage:
             return None
         standing = standing.moved(*shift)
         since_s = self.times_s[start:] - self.times_s[start] + np.diff(self.times_s)[start - 1 if start else 0]
-        return start, [
-            self._flickering(standing, self.pictures[start + offset]).faded(min(1.0, float(at / FADE_S)))
-            for offset, at in enumerate(since_s)
-        ]
+        shares = np.minimum(1.0, since_s / FADE_S)
+        shown = zip(self.pictures[start:], shares, strict=True)
+        return Placement(start, [self._flickering(standing, each).faded(float(share)) for each, share in shown])
 
     def _flickering(self, pose: Pose, picture: Picture) -> Pose:
         """The pose with the frame's noise and illumination added: a frozen patch would be an artefact."""
@@ -247,22 +216,23 @@ class _Stage:
         lively = pose.picture + np.clip(flicker, -MOST_FLICKER, MOST_FLICKER)
         return Pose(np.clip(lively.round(), 0, 255).astype(np.uint8), pose.matte, pose.corner)
 
-    def _stranger(self, mover: Mover) -> Act | None:
+    def _stranger(self, mover: Mover) -> Placement | None:
         path = Path(mover)
-        act = self._moving(partial(_along, path, 0.0), mover.duration_s)
-        if act is None:
+        placement = self._moving(partial(_along, path, 0.0), mover.duration_s)
+        if placement is None:
             return None
-        skin = self._skin(skin_size(mover.mattes), act[1][len(act[1]) // 2].corner)
-        return act[0], [dressed(pose, skin) for pose in act[1]]
+        poses = placement.poses
+        texture = self._texture(texture_size(mover.mattes), poses[len(poses) // 2].corner)
+        return Placement(placement.start, [textured(pose, texture) for pose in poses])
 
-    def _large(self, mover: Mover) -> Act | None:
+    def _large(self, mover: Mover) -> Placement | None:
         """A foreign patch, larger than the mover, on the mover's path and up to `speed` times as fast."""
-        path, (height, width) = Path(mover), skin_size(mover.mattes)
+        path, (height, width) = Path(mover), texture_size(mover.mattes)
         pace, wider, higher = (float(self.rng.uniform(1, most)) for most in (self.speed, MOST_WIDER, MOST_HIGHER))
         most_high, most_wide = (side // 2 for side in self.traffic.shape)
         size = min(round(height * higher), most_high), min(round(width * wider), most_wide)
         middle = np.array(size[::-1]) / 2
-        patch, matte = self._skin(size, _corner(path, mover.duration_s / 2, middle)), oval(size)
+        patch, matte = self._texture(size, _corner(path, mover.duration_s / 2, middle)), oval(size)
 
         def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
             moments_s = elapsed_s * pace
@@ -272,46 +242,23 @@ class _Stage:
 
         return self._moving(poses, mover.duration_s / pace)
 
-    def _skin(self, size: tuple[int, int], corner: tuple[float, float]) -> Picture:
+    def _texture(self, size: tuple[int, int], corner: tuple[float, float]) -> Picture:
         """A texture that stands out from the background at this place."""
         top = int(np.clip(round(corner[1]), 0, max(0, self.traffic.shape[0] - size[0])))
         left = int(np.clip(round(corner[0]), 0, max(0, self.traffic.shape[1] - size[1])))
         covered = self.backdrop.picture[top : top + size[0], left : left + size[1]]
-        sources = list(self.strangers) or ([self.backdrop.picture] if self.rng.random() < 0.5 else [])
-        return strange_skin(size, covered, sources, self.rng)
+        sources = list(self.texture_sources) or ([self.backdrop.picture] if self.rng.random() < 0.5 else [])
+        return foreign_texture(size, covered, sources, self.rng)
 
-    def _moving(self, poses: Poses, duration_s: float) -> Act | None:
+    def _moving(self, poses: Poses, duration_s: float) -> Placement | None:
         """Place a moving object at the start time, of `STARTS` random ones, at which it overlaps others least."""
         latest = int(np.searchsorted(self.times_s, self.times_s[-1] - duration_s, side="right")) - 1
         first = min(max(0, latest), int(np.searchsorted(self.times_s, self.times_s[0] + 1.0)))
         starts = np.unique(self.rng.integers(first, max(first, latest) + 1, STARTS))
-        acts = [(int(start), self._from(int(start), poses, duration_s)) for start in starts]
-        acts = [act for act in acts if self._is_long_enough(*act)]
-        return min(acts, key=lambda act: self._crowding(*act), default=None)
+        placements = [Placement(int(start), self._from(int(start), poses, duration_s)) for start in starts]
+        return least_crowded(placements, self.pictures, self.times_s, self.backdrop)
 
     def _from(self, start: int, poses: Poses, duration_s: float) -> list[Pose]:
         elapsed_s = self.times_s[start:] - self.times_s[start]
         elapsed_s = elapsed_s[elapsed_s <= duration_s + 1e-6]
-        return self._ramped(poses(elapsed_s), elapsed_s)
-
-    def _ramped(self, poses: list[Pose], elapsed_s: NDArray[np.float64]) -> list[Pose]:
-        if len(poses) < 2:
-            return poses
-        step_s = float(elapsed_s[1] - elapsed_s[0])
-        end_s = float(elapsed_s[len(poses) - 1])
-        nearest_s = [min(float(at), end_s - float(at)) + step_s for at in elapsed_s[: len(poses)]]
-        return [pose.faded(min(1.0, at / RAMP_S)) for pose, at in zip(poses, nearest_s, strict=True)]
-
-    def _is_long_enough(self, start: int, poses: list[Pose]) -> bool:
-        if len(poses) < LEAST_SHOWN:
-            return False
-        return bool(self.times_s[start + len(poses) - 1] - self.times_s[start] >= LEAST_SHOWN_S - 1e-6)
-
-    def _crowding(self, start: int, poses: list[Pose]) -> float:
-        """Mean share of the pasted pixels that overlap foreground, over up to five frames."""
-        met = []
-        for offset in np.unique(np.linspace(0, len(poses) - 1, 5).round().astype(int)):
-            touched = paste(self.pictures[start + offset], poses[offset])[1]
-            there = self.backdrop.foreground(self.pictures[start + offset])
-            met.append(float(there[touched].mean()) if touched.any() else 0.0)
-        return float(np.mean(met))
+        return faded(poses(elapsed_s), elapsed_s)

@@ -32,9 +32,9 @@ outlines are unreliable."""
 LEAST_EDGE = 1.3
 """Minimum ratio of the edge strength along an object's outline in the pictures to that in the background."""
 
-MOST_UNEXPLAINED = 0.1
-"""Largest area of unexplained change beside an object, as a share of the object's area. The change comes from parts
-of the object that don't stand out from the background and would be missing from the cut-out."""
+MOST_UNSEGMENTED_MOTION = 0.1
+"""Largest area of unsegmented motion beside an object, as a share of the object's area: parts of the object that
+don't stand out from the background, and would be missing from the cut-out."""
 
 
 def smooth_path(path: NDArray[np.float64], reach: int = 3) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ class Sighting:
         middle: (2,) x, y of the region's centre of mass.
         area: Area in pixels.
         shape: (height, width) bool, the region within the box.
-        unexplained: Number of changed pixels around the region that aren't foreground, as a share of the area.
+        unsegmented_motion: Changed pixels around the region that aren't foreground, as a share of the area.
     """
 
     frame: int
@@ -76,7 +76,7 @@ class Sighting:
     middle: NDArray[np.float64]
     area: float
     shape: MASKED
-    unexplained: float
+    unsegmented_motion: float
 
 
 @dataclass(slots=True)
@@ -100,13 +100,13 @@ def tracks(pictures: Sequence[Picture], backdrop: Backdrop, least_frames: int) -
     before: tuple[Picture, MASKED] | None = None
     for index, picture in enumerate(pictures):
         there = backdrop.foreground(picture)
-        seen.append(_sightings(there, _unexplained(picture, there, before), index))
+        seen.append(_sightings(there, _unsegmented_motion(picture, there, before), index))
         before = picture, there
     long = [track for track in _follow(seen) if len(track.sightings) >= least_frames]
     return [track for track in long if _is_steady(track) and _is_there(track, pictures, backdrop.picture)]
 
 
-def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED] | None) -> MASKED:
+def _unsegmented_motion(picture: Picture, there: MASKED, before: tuple[Picture, MASKED] | None) -> MASKED:
     """(H, W) bool, pixels that changed since the picture before and are foreground in neither picture."""
     if before is None:
         return np.zeros_like(there)
@@ -116,7 +116,7 @@ def _unexplained(picture: Picture, there: MASKED, before: tuple[Picture, MASKED]
     return np.asarray(changed & (around == 0), np.bool_)
 
 
-def _sightings(there: MASKED, unexplained: MASKED, frame: int) -> list[Sighting]:
+def _sightings(there: MASKED, unsegmented_motion: MASKED, frame: int) -> list[Sighting]:
     """Compact foreground regions of plausible size. Regions at the border are left out, as only a part is visible."""
     height, width = there.shape
     count, labels, figures, _ = cv2.connectedComponentsWithStats(there.astype(np.uint8), connectivity=8)
@@ -130,7 +130,7 @@ def _sightings(there: MASKED, unexplained: MASKED, frame: int) -> list[Sighting]
         if not LEAST_AREA * there.size <= area <= MOST_AREA * there.size or area < LEAST_FILL * w * h:
             continue
         rows, columns = np.nonzero(shape)
-        beside = unexplained[max(0, y - h // 2) : y + h + h // 2, max(0, x - w // 2) : x + w + w // 2]
+        beside = unsegmented_motion[max(0, y - h // 2) : y + h + h // 2, max(0, x - w // 2) : x + w + w // 2]
         middle = np.array([x + columns.mean(), y + rows.mean()])
         found.append(Sighting(frame, (x, y, w, h), middle, area, shape, float(beside.sum()) / area))
     return found
@@ -153,7 +153,7 @@ def _follow(frames: list[list[Sighting]]) -> list[Track]:
             (float(np.hypot(*(track.expected() - seen.middle))), row, column)
             for row, track in enumerate(active)
             for column, seen in enumerate(sightings)
-            if _may_follow(track, seen)
+            if _is_plausible_successor(track, seen)
         )
         rows: dict[int, int] = {}
         for _, row, column in pairs:
@@ -168,7 +168,7 @@ def _follow(frames: list[list[Sighting]]) -> list[Track]:
     return ended + active
 
 
-def _may_follow(track: Track, seen: Sighting) -> bool:
+def _is_plausible_successor(track: Track, seen: Sighting) -> bool:
     last = track.sightings[-1]
     reach = 2 + 0.5 * np.sqrt(last.area) * (1 if len(track.sightings) > 1 else 2)
     near = np.hypot(*(track.expected() - seen.middle)) <= reach
@@ -202,8 +202,8 @@ def _is_there(track: Track, pictures: Sequence[Picture], background: Picture) ->
     """
     edges = [_edge_strength(seen, pictures[seen.frame], background) for seen in track.sightings]
     there, behind = np.mean(edges, axis=0)
-    lost = float(np.mean([seen.unexplained for seen in track.sightings]))
-    return bool(there >= LEAST_EDGE * behind and lost <= MOST_UNEXPLAINED)
+    lost = float(np.mean([seen.unsegmented_motion for seen in track.sightings]))
+    return bool(there >= LEAST_EDGE * behind and lost <= MOST_UNSEGMENTED_MOTION)
 
 
 def _edge_strength(seen: Sighting, picture: Picture, background: Picture) -> tuple[float, float]:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from streammon.records import Picture
 from streammon.validation.staging.paths import Pose
 
-LEAST_STRANGENESS = 30.0
+LEAST_DIFFERENCE = 30.0
 """Minimum mean difference between a texture and the picture below it, in grey levels: the texture must be visible."""
 
 ATTEMPTS = 6
 
 
-def strange_skin(
+def foreign_texture(
     size: tuple[int, int],
     covered: Picture,
     sources: Sequence[Picture],
@@ -36,12 +36,12 @@ def strange_skin(
     for _ in range(ATTEMPTS if sources else 0):
         patch = _patch(size, sources[int(rng.integers(len(sources)))], rng)
         patch = np.repeat(patch.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8) if grey else patch
-        if _strangeness(patch, covered) >= LEAST_STRANGENESS:
+        if _difference(patch, covered) >= LEAST_DIFFERENCE:
             return patch
-    return made_texture(size, covered, grey, rng)
+    return synthetic_texture(size, covered, grey, rng)
 
 
-def _strangeness(patch: Picture, covered: Picture) -> float:
+def _difference(patch: Picture, covered: Picture) -> float:
     return float(np.abs(patch.astype(np.float32) - covered).mean())
 
 
@@ -57,7 +57,7 @@ def _patch(size: tuple[int, int], source: Picture, rng: np.random.Generator) -> 
     return source[y : y + height, x : x + width].copy()
 
 
-def made_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.random.Generator) -> Picture:
+def synthetic_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.random.Generator) -> Picture:
     """Synthetic blotches or stripes of two colours, one of them far in brightness from the covered picture."""
     height, width = size
     lightness = float(covered.mean())
@@ -78,11 +78,11 @@ def made_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: np.ra
     return np.asarray(np.clip(share * far + (1 - share) * other, 0, 255).round(), np.uint8)
 
 
-def dressed(pose: Pose, skin: Picture) -> Pose:
-    """The pose textured with the skin, aligned at the bottom centre, so that the texture doesn't slide."""
+def textured(pose: Pose, texture: Picture) -> Pose:
+    """The pose with the texture as its picture, aligned at the bottom centre, so that the texture doesn't slide."""
     h, w = pose.matte.shape
-    top, left = skin.shape[0] - h, (skin.shape[1] - w) // 2
-    return Pose(skin[top : top + h, left : left + w], pose.matte, pose.corner)
+    top, left = texture.shape[0] - h, (texture.shape[1] - w) // 2
+    return Pose(texture[top : top + h, left : left + w], pose.matte, pose.corner)
 
 
 def oval(size: tuple[int, int]) -> NDArray[np.float32]:
@@ -94,6 +94,6 @@ def oval(size: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(matte, (0, 0), 1.0), np.float32)
 
 
-def skin_size(mattes: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
+def texture_size(mattes: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
     """The height and width that cover every matte."""
     return max(matte.shape[0] for matte in mattes), max(matte.shape[1] for matte in mattes)

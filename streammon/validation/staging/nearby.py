@@ -19,7 +19,7 @@ SAME_WAY = 0.5
 """Minimum cosine between two velocities of the same direction (60 degrees)."""
 
 
-class Company:
+class NearbyMotion:
     """Position and velocity of every move of a cast, from one frame to the next.
 
     Attributes:
@@ -38,14 +38,14 @@ class Company:
         away = np.hypot(*(self.places[:, None] - path[None, ::2]).transpose(2, 0, 1)).min(axis=1)
         return np.asarray(self.velocities[away <= max(NEARBY * mover.size, LEAST_NEARBY)], np.float64)
 
-    def goes_back(self, mover: Mover) -> bool:
+    def is_opposite_usual(self, mover: Mover) -> bool:
         """True if the opposite direction is usual near the mover's path."""
         near = self.near(mover)
         lengths = np.maximum(np.hypot(*near.T) * np.hypot(*mover.velocity), 1e-9)
         opposite = near @ mover.velocity / lengths < -SAME_WAY
         return bool(opposite.mean() > USUAL_SHARE)
 
-    def is_as_fast(self, mover: Mover, speed: float) -> bool:
+    def is_speed_usual(self, mover: Mover, speed: float) -> bool:
         """True if speeds above 0.8 * `speed` times the mover's own are usual near its path."""
         fast = np.hypot(*self.near(mover).T) > 0.8 * speed * np.hypot(*mover.velocity)
         return bool(fast.mean() > USUAL_SHARE)

@@ -324,7 +324,7 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     assert loads == [("padim", 2), ("motion", 2)]
     stages = {(stage["stage"], stage["batch"]) for stage in report["stages"]}
     computed = ("backbone", "embedding", "embedding and Mahalanobis", "upsampling and blur", "frame score")
-    moving = ("flow", "objects and their crops", "change", "distances, evidence and fusion", "map of surprise")
+    moving = ("flow", "objects and their crops", "change", "distances, evidence and fusion", "anomaly maps")
     assert stages == {
         *((name, 1) for name in ("decode", "resize", "detail")),
         *((name, size) for name in computed for size in (1, 5)),

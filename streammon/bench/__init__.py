@@ -13,11 +13,11 @@ from rich.table import Table
 from streammon import __version__
 from streammon.bench.loads import CameraLoad, PeakMemory, camera_load
 from streammon.bench.stages import (
-    FRAMES_HELD,
+    STAGE_FRAMES,
     Comparison,
     StageTime,
-    compared,
     decoded,
+    method_times,
     motion_stages,
     padim_stages,
     pictures_of,
@@ -108,7 +108,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         frames = spread_frames(pieces[0])
         stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
         stages += motion_stages(frames, backbone, motion, model.batch, seconds, detector)
-        methods = compared(footage, backbone, (padim, motion), model.batch, seconds)
+        methods = method_times(footage, backbone, (padim, motion), model.batch, seconds)
         loads = []
         for method in METHODS:
             of_method = model.model_copy(update={"method": method})
@@ -151,7 +151,8 @@ def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
     rest.add_row("motion, from file to score", f"{whole.motion_ms:.1f} ms a frame, {whole.ratio:.2f} times padim's")
     rest.add_row("fit", f"{report.fit_fps:.1f} frames/s")
     rest.add_row("bank", f"{report.bank_mb:.1f} MB, loads in {report.bank_load_s:.2f} s")
-    rest.add_row("memory", f"{report.peak_memory_mb:.0f} MB at most, {report.imports_memory_mb:.0f} MB of it imports")
+    before = f"{report.imports_memory_mb:.0f} MB before the first measurement"
+    rest.add_row("memory", f"peak {report.peak_memory_mb:.0f} MB, of which {before}")
     rest.add_row("machine", f"{report.machine}, torch {report.torch}, streammon {report.version}")
     return stages, loads, rest
 
@@ -170,12 +171,12 @@ def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer
 
 def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
     """Learn at least 128 frames with motion, half of them held out, save the scene, and return frames a second."""
-    total_s, step_s = 2 * FRAMES_HELD * LEARNED_STEP_S, LEARNED_STEP_S
+    total_s, step_s = 2 * STAGE_FRAMES * LEARNED_STEP_S, LEARNED_STEP_S
     observer = configured_observer(model.model_copy(update={"method": "motion"}), backbone)
     learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=1 / step_s)
     batches = decoded(footage, model.batch, detail=True)
     began, done = time.perf_counter(), 0
-    while done < 2 * FRAMES_HELD + model.batch:
+    while done < 2 * STAGE_FRAMES + model.batch:
         frames = [replace(f, stream_time_s=(done + n) * step_s) for n, f in enumerate(next(batches))]
         learner.learn(frames, backbone.maps(pictures_of(frames)))
         done += len(frames)

@@ -23,9 +23,9 @@ from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, f
 from streammon.records import Frame
 from streammon.scene import Fused, SceneScorer
 
-FRAMES_HELD = 64  # frames that the stages are measured on, spread over the footage
+STAGE_FRAMES = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5
-SCORED_OF = 5  # decoded frames for each scored one: the default for a camera of 25 frames a second
+DECODED_PER_SCORED = 5  # decoded frames for each scored one: the default for a camera of 25 frames a second
 STEP_S = 0.2  # between the frames whose change over time is measured
 
 
@@ -61,8 +61,8 @@ class Comparison:
 
 def spread_frames(clip: Clip) -> list[Frame]:
     """At most 64 frames with their details, evenly spread over a clip."""
-    every = max(1, clip.counted_frames() // FRAMES_HELD)
-    return [frame for _, frame in zip(range(FRAMES_HELD), clip.frames(INPUT_SIZE, every, detail=True), strict=False)]
+    every = max(1, clip.counted_frames() // STAGE_FRAMES)
+    return [frame for _, frame in zip(range(STAGE_FRAMES), clip.frames(INPUT_SIZE, every, detail=True), strict=False)]
 
 
 def decoded(footage: Path, batch: int, *, detail: bool) -> Iterator[list[Frame]]:
@@ -174,7 +174,7 @@ MOTION_STAGES: dict[str, Callable[[MotionBatch], object]] = {
     "objects and their crops": MotionBatch.objects,
     "change": MotionBatch.change,
     "distances, evidence and fusion": MotionBatch.fusion,
-    "map of surprise": MotionBatch.anomaly_maps,
+    "anomaly maps": MotionBatch.anomaly_maps,
 }
 
 
@@ -239,7 +239,7 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
                 picture.reformat(INPUT_SIZE, INPUT_SIZE, "rgb24", interpolation="BICUBIC").to_ndarray()
                 times["resize"].append(time.perf_counter() - began)
                 buffer.add(picture, picture.time or 0.0)
-                if number % SCORED_OF == 0:
+                if number % DECODED_PER_SCORED == 0:
                     began = time.perf_counter()
                     buffer.detail()
                     times["detail"].append(time.perf_counter() - began)
@@ -250,7 +250,7 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
     return [StageTime(name, 1000 * statistics.median(taken), 1) for name, taken in times.items()]
 
 
-def compared(
+def method_times(
     footage: Path, backbone: Backbone, scorers: tuple[SceneScorer, SceneScorer], batch: int, seconds: float
 ) -> Comparison:
     """Times of both methods from the file to frame scores and maps, batch by batch in turn.

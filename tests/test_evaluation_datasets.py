@@ -19,8 +19,10 @@ from dataset_trees import (
     wall,
 )
 from streammon.errors import DatasetError
-from streammon.evaluation.datasets import DATASETS, DatasetOptions, hold_frame_count, load_dataset, load_stc_labels
+from streammon.evaluation.datasets import DATASETS, DatasetOptions, load_dataset, require_frame_count
+from streammon.evaluation.datasets.arrays import npy_labels
 from streammon.evaluation.datasets.mvtec import CATEGORIES
+from streammon.evaluation.datasets.stc import OFFICIAL
 from streammon.evaluation.labelled import Dataset
 from streammon.ingest import Clip
 
@@ -56,7 +58,7 @@ def test_stc_loads_videos_and_folders_of_frames(tmp_path: Path) -> None:
     assert {clip.clip.image_fps for clip in dataset.clips if clip.clip.images} == {24.0}
     assert dataset.missing == (
         f"{tmp_path}: 4 of 330 training clips, 48 of 274,515 training frames, 4 of 107 test clips, "
-        "36 of 40,791 test frames; it isn't the whole data set",
+        "36 of 40,791 test frames; this is not the official size",
     )
 
 
@@ -66,8 +68,8 @@ def test_a_small_copy_of_stc_is_refused_as_incomplete(tmp_path: Path) -> None:
         load_dataset("stc", tmp_path, STRICT)
     assert str(refusal.value) == (
         f"{tmp_path}: 4 of 330 training clips, 48 of 274,515 training frames, 4 of 107 test clips, "
-        "36 of 40,791 test frames; it isn't the whole data set; "
-        "get what is missing, or evaluate what is there by --allow-partial"
+        "36 of 40,791 test frames; this is not the official size; "
+        "complete the data set, or evaluate it as it is with --allow-partial"
     )
 
 
@@ -118,7 +120,9 @@ def test_ped2_goes_by_its_masks_where_the_spans_end_a_frame_later(
     with caplog.at_level(logging.WARNING):
         dataset = load_dataset("ped2", tmp_path, PARTIAL)
     assert_holds(dataset, tree)
-    assert caplog.messages == [f"{script}: clip 'Test001' differs from its masks in 1 of 24 frames; the masks decide"]
+    assert caplog.messages == [
+        f"{script}: the spans of clip 'Test001' differ from its masks in 1 of 24 frames; its labels are the masks'"
+    ]
 
 
 def test_ped1_goes_by_its_spans(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,7 +131,9 @@ def test_ped1_goes_by_its_spans(tmp_path: Path, caplog: pytest.LogCaptureFixture
     script.write_text("TestVideoFile{end+1}.gt_frame = [1:2, 8:9];\nTestVideoFile{end+1}.gt_frame = [3:6];\n")
     dataset = load_dataset("ped1", tmp_path, PARTIAL)
     assert [np.flatnonzero(clip.labels).tolist() for clip in dataset.clips] == [[0, 1, 7, 8], [2, 3, 4, 5]]
-    assert caplog.messages == [f"{script}: clip 'Test002' differs from its masks in 1 of 9 frames; the spans decide"]
+    assert caplog.messages == [
+        f"{script}: the spans of clip 'Test002' differ from its masks in 1 of 9 frames; its labels are the spans'"
+    ]
 
 
 @pytest.mark.parametrize("videos", [True, False])
@@ -138,7 +144,7 @@ def test_avenue_loads_videos_and_frames(tmp_path: Path, videos: bool) -> None:
     assert (dataset.fps, [scene.name for scene in dataset.scenes]) == (25.0, ["avenue"])
     assert dataset.missing == (
         f"{tmp_path}: 2 of 16 training clips, 18 of 15,328 training frames, 2 of 21 test clips, "
-        "18 of 15,324 test frames; it isn't the whole data set",
+        "18 of 15,324 test frames; this is not the official size",
     )
 
 
@@ -174,7 +180,7 @@ def test_all_fifteen_categories_must_have_their_images(tmp_path: Path) -> None:
     for category in CATEGORIES:
         mvtec_category(tmp_path / category, training=1, good=1, defective=1)
     assert load_dataset("mvtec", tmp_path, PARTIAL).missing == (
-        f"{tmp_path}: 15 of 3,629 training frames, 30 of 1,725 test frames; it isn't the whole data set",
+        f"{tmp_path}: 15 of 3,629 training frames, 30 of 1,725 test frames; this is not the official size",
     )
 
 
@@ -246,16 +252,16 @@ def test_masks_of_another_size_inside_a_clip_are_told_when_they_are_read(tmp_pat
     with pytest.raises(DatasetError) as refusal:
         masks[3]
     assert str(refusal.value) == (
-        f"{path}: a mask of 8x8 for a frame of 64x48; copy it again, or go on without it by --allow-partial"
+        f"{path}: a mask of 8x8 for a frame of 64x48; copy it again, or leave it out with --allow-partial"
     )
 
 
 def test_a_clip_must_decode_to_what_its_labels_announce() -> None:
-    hold_frame_count("a", Path("a.avi"), 12, 12)
-    hold_frame_count("a", Path("a.avi"), None, 12)
-    hold_frame_count("a", Path("a.ts"), 13, 12, slack=2)
-    with pytest.raises(DatasetError, match="'a' decodes to 11 frames, 12 are announced by its labels or its header"):
-        hold_frame_count("a", Path("a.avi"), 12, 11)
+    require_frame_count("a", Path("a.avi"), 12, 12)
+    require_frame_count("a", Path("a.avi"), None, 12)
+    require_frame_count("a", Path("a.ts"), 13, 12, slack=2)
+    with pytest.raises(DatasetError, match="'a' decodes to 11 frames, but its labels or its header give 12"):
+        require_frame_count("a", Path("a.avi"), 12, 11)
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -306,16 +312,8 @@ def test_real_footage_with_injected_events_makes_a_tree_of_stc(shared_data: Path
         assert inside > 5 * (change.sum() - inside * width * height) / (change.size - width * height)
 
 
-def test_the_labels_of_stc_are_the_official_ones(shared_data: Path, tmp_path: Path) -> None:
-    labels = load_stc_labels(shared_data / "stc_labels")
-    assert (len(labels), sum(map(len, labels.values()))) == (107, 40_791)
+def test_the_labels_of_stc_are_the_official_ones(shared_data: Path) -> None:
+    labels = {file.stem: npy_labels(file) for file in sorted((shared_data / "stc_labels").glob("*.npy"))}
+    assert (len(labels), sum(map(len, labels.values()))) == (OFFICIAL.test_clips, OFFICIAL.test_frames)
     assert sum(int(clip.sum()) for clip in labels.values()) == 17_326
     assert [name for name, clip in labels.items() if clip.all()] == ["04_0011"]
-    shutil.copytree(shared_data / "stc_labels", tmp_path / "part", ignore=shutil.ignore_patterns("12_*"))
-    with pytest.raises(DatasetError) as refusal:
-        load_stc_labels(tmp_path / "part")
-    left = [clip for name, clip in labels.items() if not name.startswith("12_")]
-    assert str(refusal.value) == (
-        f"{tmp_path}/part: labels of {len(left)} clips and {sum(map(len, left)):,} frames, "
-        "officially 107 and 40,791; give a complete copy of testing/test_frame_mask"
-    )

@@ -15,9 +15,9 @@ from dataset_trees import avenue_tree, cell_array, folder_tree, mvtec_category, 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets import DatasetOptions, load_dataset
 
-AGAIN = "copy it again, or go on without it by --allow-partial"
-COMPLETE = "complete the data set, or go on without this clip by --allow-partial"
-ROOT = "give the folder that holds the data set as it was unpacked"
+AGAIN = "copy it again, or leave it out with --allow-partial"
+COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
+ROOT = "give the folder of the unpacked data set"
 Breaking = Callable[[Path], object]
 
 BUILDERS: dict[str, Callable[[Path], object]] = {
@@ -150,13 +150,13 @@ STC: list[tuple[str, str, Breaking, str]] = [
         "stc",
         "labels without a clip",
         removed("testing/frames/01_0001"),
-        "{root}/testing/test_pixel_mask/01_0001.npy: masks of a clip that isn't there ('01_0001'); " + COMPLETE,
+        "{root}/testing/test_pixel_mask/01_0001.npy: masks of a missing clip ('01_0001'); " + COMPLETE,
     ),
     (
         "stc",
         "labels without a clip, and no masks",
         removed("testing/frames/01_0001", "testing/test_pixel_mask"),
-        f"{{root}}/{LABELS}: labels of a clip that isn't there ('01_0001'); {COMPLETE}",
+        f"{{root}}/{LABELS}: labels of a missing clip ('01_0001'); {COMPLETE}",
     ),
     (
         "stc",
@@ -212,31 +212,31 @@ STC: list[tuple[str, str, Breaking, str]] = [
         "stc",
         "labels cut short",
         cut(LABELS, 0.98),
-        f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+        f"{{root}}/{LABELS}: it is not a NumPy array, is cut short, or contains Python objects; {AGAIN}",
     ),
     (
         "stc",
         "labels with a broken header",
         overwritten(LABELS, 20, b"("),
-        f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+        f"{{root}}/{LABELS}: it is not a NumPy array, is cut short, or contains Python objects; {AGAIN}",
     ),
     (
         "stc",
         "a pickle for labels",
         written(LABELS, NPY_OF_OBJECTS),
-        f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+        f"{{root}}/{LABELS}: it is not a NumPy array, is cut short, or contains Python objects; {AGAIN}",
     ),
     (
         "stc",
         "an array of objects for labels",
         saved(LABELS, np.array([Trap()], object)),
-        f"{{root}}/{LABELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+        f"{{root}}/{LABELS}: it is not a NumPy array, is cut short, or contains Python objects; {AGAIN}",
     ),
     (
         "stc",
         "masks cut short",
         cut(PIXELS),
-        f"{{root}}/{PIXELS}: it is no NumPy array, or cut short, or holds objects; {AGAIN}",
+        f"{{root}}/{PIXELS}: it is not a NumPy array, is cut short, or contains Python objects; {AGAIN}",
     ),
     (
         "stc",
@@ -323,13 +323,13 @@ OTHERS: list[tuple[str, str, Breaking, str]] = [
         "ped2",
         "a mask of another name",
         moved("Test/Test001_gt/005.bmp", "Test/Test001_gt/015.bmp"),
-        f"{{root}}/Test/Test001_gt/006.bmp: a mask of no frame; the next frame is 005.tif; {AGAIN}",
+        f"{{root}}/Test/Test001_gt/006.bmp: a mask with the name of no frame; the next frame is 005.tif; {AGAIN}",
     ),
     (
         "ped2",
         "masks of no clip",
         removed("Test/Test001"),
-        f"{{root}}/Test/Test001_gt: masks of a clip that isn't there ('Test001'); {COMPLETE}",
+        f"{{root}}/Test/Test001_gt: masks of a missing clip ('Test001'); {COMPLETE}",
     ),
     (
         "ped2",
@@ -377,7 +377,7 @@ OTHERS: list[tuple[str, str, Breaking, str]] = [
         "avenue",
         "truth without a clip",
         removed("testing_videos/02.avi"),
-        f"{{root}}/{GROUND}/2_label.mat: labels of a clip that isn't there ('2'); {COMPLETE}",
+        f"{{root}}/{GROUND}/2_label.mat: labels of a missing clip ('2'); {COMPLETE}",
     ),
     (
         "avenue",
@@ -420,8 +420,8 @@ OTHERS: list[tuple[str, str, Breaking, str]] = [
         "a category alone, of many",
         lambda root: None,
         "{root}: 0 of 15 categories; without bottle, cable, capsule, carpet, grid, hazelnut, leather, metal_nut, "
-        "pill, screw, tile, toothbrush, transistor, wood, zipper; get what is missing, or evaluate what is there by "
-        "--allow-partial, or name the categories you want",
+        "pill, screw, tile, toothbrush, transistor, wood, zipper; complete the data set, or evaluate it as it is "
+        "with --allow-partial, or name the categories you want",
     ),
 ]
 
@@ -434,13 +434,12 @@ NUT: list[tuple[str, Breaking, str]] = [
     (
         "a mask without an image",
         removed("test/block/001.png"),
-        "{root}/ground_truth/block/001_mask.png: the mask of an image that isn't there "
-        f"({{root}}/test/block/001); {AGAIN}",
+        f"{{root}}/ground_truth/block/001_mask.png: the mask of a missing image ({{root}}/test/block/001); {AGAIN}",
     ),
     (
         "masks of a defect without images",
         removed("test/block"),
-        f"{{root}}/ground_truth/block: masks of images that aren't there (test/block); {AGAIN}",
+        f"{{root}}/ground_truth/block: masks of missing images (test/block); {AGAIN}",
     ),
     (
         "a mask of another size",
@@ -490,7 +489,7 @@ ANYTHING: list[tuple[str, Breaking, str]] = [
     (
         "bytes for labels",
         written("labels/night.txt", b"\xff\xfe0\0"),
-        "{root}/labels/night.txt: it is no plain text; write one 0 or 1 a line",
+        "{root}/labels/night.txt: it is not plain text; write one 0 or 1 a line",
     ),
     (
         "labels twice",
@@ -515,7 +514,7 @@ ANYTHING: list[tuple[str, Breaking, str]] = [
     (
         "an unknown key",
         written("dataset.yaml", b"fps: 25\nscene: hall"),
-        "{root}/dataset.yaml: more or less than one key `fps`; write a line as `fps: 25`",
+        "{root}/dataset.yaml: its only key must be `fps`; write a line as `fps: 25`",
     ),
     (
         "no YAML",
@@ -582,9 +581,10 @@ def test_another_data_set_is_recognised(sound: Path, asked: str, tree: str, lack
         (["2:4", "8:10"], "clip 2 is abnormal in 8:10 of 9 frames; the clip is left out"),
         (
             ["7:9", "3:5"],
-            "clip 'Test001' differs from its masks in 6 of 9 frames, first in frame 2; the clip is left out",
+            "the spans of clip 'Test001' differ from its masks in 6 of 9 frames, first in frame 2; "
+            "the clip is left out",
         ),
-        (["2:4", "3:5", "1:1"], "spans of a clip that isn't there (3)"),
+        (["2:4", "3:5", "1:1"], "spans of a missing clip (3)"),
     ],
 )
 def test_spans_that_cannot_belong_to_the_clips_are_told(
@@ -600,7 +600,7 @@ def test_spans_that_cannot_belong_to_the_clips_are_told(
 def test_a_category_that_is_not_there_and_one_of_another_data_set_are_refused(sound: Path) -> None:
     with pytest.raises(DatasetError) as refusal:
         load_dataset("mvtec", sound / "mvtec", DatasetOptions(categories=("bolt",), allow_partial=True))
-    assert str(refusal.value) == f"{sound}/mvtec: no category 'bolt' in it, but nut; choose among those"
+    assert str(refusal.value) == f"{sound}/mvtec: no category 'bolt' in it, only nut; choose among those"
     with pytest.raises(DatasetError) as refusal:
         load_dataset("stc", sound / "stc", DatasetOptions(categories=("bolt",)))
     assert str(refusal.value) == "stc: it has no categories; choose categories of mvtec or rd-mvtec only"

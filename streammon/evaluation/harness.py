@@ -15,7 +15,7 @@ import numpy as np
 from streammon.calibration import Calibration
 from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
-from streammon.evaluation.datasets import View, hold_frame_count
+from streammon.evaluation.datasets import View, require_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
 from streammon.ingest import Clip, Pace
@@ -268,7 +268,7 @@ class Harness:
                 self._advance(f"learning {plan.name}", len(batch.times_s))
                 decoded = last + 1
             if self.dataset.name != "folder" and plan.kept == plan.scored:
-                hold_frame_count(clip.name, clip.path, training.frames, decoded, self._slack)
+                require_frame_count(clip.name, clip.path, training.frames, decoded, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
 
@@ -283,7 +283,7 @@ class Harness:
                     parts[method].append(model.score(batch))
                 numbers += [frame.seq for frame in batch.frames]
                 self._advance(f"scoring {clip.name}", len(batch.frames))
-            hold_frame_count(clip.name, clip.clip.path, total, numbers[-1] + 1 if numbers else 0, self._slack)
+            require_frame_count(clip.name, clip.clip.path, total, numbers[-1] + 1 if numbers else 0, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
             return

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.avenue import load_avenue
-from streammon.evaluation.datasets.checking import hold_frame_count
+from streammon.evaluation.datasets.checking import require_frame_count
 from streammon.evaluation.datasets.folder import load_folder
 from streammon.evaluation.datasets.listing import entries
 from streammon.evaluation.datasets.mvtec import load_mvtec
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.datasets.stc import load_stc, load_stc_labels
+from streammon.evaluation.datasets.stc import load_stc
 from streammon.evaluation.datasets.ucsd import load_ped1, load_ped2
 from streammon.evaluation.datasets.view import View
 from streammon.evaluation.labelled import Dataset
@@ -20,9 +20,8 @@ __all__ = [
     "DATASETS",
     "DatasetOptions",
     "View",
-    "hold_frame_count",
     "load_dataset",
-    "load_stc_labels",
+    "require_frame_count",
 ]
 
 DATASETS = ("stc", "ped1", "ped2", "avenue", "mvtec", "rd-mvtec", "folder")
@@ -42,7 +41,7 @@ def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
     """Read and check a labelled data set.
 
     Loading counts the frames and decodes at most the first frame of each clip. The number of decoded frames is
-    checked when a clip is scored (`hold_frame_count`).
+    checked when a clip is scored (`require_frame_count`).
 
     Args:
         name: One of `DATASETS`.

@@ -30,7 +30,9 @@ def npy_array(path: Path) -> NDArray[np.generic]:
     except OSError as error:
         raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
     except (ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError):  # also of broken headers
-        raise DatasetError(str(path), "it is no NumPy array, or cut short, or holds objects", COPY_AGAIN) from None
+        raise DatasetError(
+            str(path), "it is not a NumPy array, is cut short, or contains Python objects", COPY_AGAIN
+        ) from None
 
 
 def npy_labels(path: Path) -> Labels:
@@ -63,7 +65,7 @@ def text_labels(path: Path) -> Labels:
     except OSError as error:
         raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
     except UnicodeDecodeError:
-        raise DatasetError(str(path), "it is no plain text", "write one 0 or 1 a line") from None
+        raise DatasetError(str(path), "it is not plain text", "write one 0 or 1 a line") from None
     for number, line in enumerate(lines, 1):
         if line.strip() not in ("0", "1"):
             raise DatasetError(str(path), f"line {number} is '{line[:20]}'", "write one 0 or 1 a line")

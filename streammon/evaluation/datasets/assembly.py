@@ -10,10 +10,10 @@ from streammon.errors import DatasetError
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     ESTIMATE_SLACK_FRAMES,
+    Defects,
     Extent,
-    Gaps,
-    hold_extent,
-    hold_footage,
+    require_extent,
+    require_footage,
 )
 from streammon.evaluation.datasets.masks import StoredMasks
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
@@ -21,7 +21,7 @@ from streammon.ingest import Clip
 from streammon.ingest.images import natural_key
 
 
-def checked(clips: Iterable[Clip], gaps: Gaps) -> list[Clip]:
+def checked(clips: Iterable[Clip], defects: Defects) -> list[Clip]:
     """The clips that can be opened.
 
     Raises:
@@ -29,8 +29,8 @@ def checked(clips: Iterable[Clip], gaps: Gaps) -> list[Clip]:
     """
     sound = []
     for clip in clips:
-        with gaps.leaving_out():
-            hold_footage(clip)
+        with defects.leaving_out():
+            require_footage(clip)
             sound.append(clip)
     return sound
 
@@ -49,7 +49,7 @@ def assembled(
     scenes: tuple[SceneFootage, ...],
     clips: Iterable[LabelledClip],
     fps: float,
-    gaps: Gaps,
+    defects: Defects,
     *,
     crop: int | None = None,
     official: Extent | None = None,
@@ -67,7 +67,7 @@ def assembled(
             scored.append(clip)
         else:
             lacking = f"no training footage of its scene '{clip.scene}'"
-            gaps.tell(DatasetError(str(clip.clip.path), lacking, COMPLETE), "the clip is left out")
+            defects.record(DatasetError(str(clip.clip.path), lacking, COMPLETE), "the clip is left out")
     if not scored:
         raise DatasetError(str(root), "no test clip that can be scored", "copy the data set again")
     if official:
@@ -75,8 +75,8 @@ def assembled(
         frames = sum(clip.frame_count() or 0 for clip in training)
         found = Extent(len(training), frames, len(scored), sum(len(clip.labels) for clip in scored))
         videos = sum(not clip.images for clip in training)
-        hold_extent(root, found, official, ESTIMATE_SLACK_FRAMES * videos, gaps)
-    return Dataset(name, root, scenes, tuple(scored), fps, crop, tuple(gaps.lines), fingerprint(scenes, scored))
+        require_extent(root, found, official, ESTIMATE_SLACK_FRAMES * videos, defects)
+    return Dataset(name, root, scenes, tuple(scored), fps, crop, tuple(defects.messages), fingerprint(scenes, scored))
 
 
 def fingerprint(scenes: Iterable[SceneFootage], clips: Iterable[LabelledClip]) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
 from streammon.evaluation.datasets.checking import (
+    Defects,
     Extent,
-    Gaps,
     frame_size,
-    hold_footage,
-    hold_label_count,
-    hold_names,
+    labelled_clips,
+    require_footage,
+    require_label_count,
 )
 from streammon.evaluation.datasets.listing import files_in, footage_in, required
 from streammon.evaluation.datasets.masks import MatMasks
@@ -38,17 +38,17 @@ def load_avenue(root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    gaps = Gaps(options.allow_partial)
-    training = footage_in(required(root, "avenue", "training_videos", "training/frames"), FPS, gaps)
-    test = footage_in(required(root, "avenue", "testing_videos", "testing/frames"), FPS, gaps)
+    defects = Defects(options.allow_partial)
+    training = footage_in(required(root, "avenue", "training_videos", "training/frames"), FPS, defects)
+    test = footage_in(required(root, "avenue", "testing_videos", "testing/frames"), FPS, defects)
     truth = required(root, "avenue", TRUTH)
-    scenes = by_scene(("avenue", clip) for clip in checked(training.values(), gaps))
+    scenes = by_scene(("avenue", clip) for clip in checked(training.values(), defects))
     files = _truth_files(truth, test)
     clips = []
-    for clip in hold_names(test.values(), files, f"{truth}/N_label.mat", gaps):
-        with gaps.leaving_out():
+    for clip in labelled_clips(test.values(), files, f"{truth}/N_label.mat", defects):
+        with defects.leaving_out():
             clips.append(_labelled(clip, files[clip.name]))
-    return assembled("avenue", root, scenes, clips, FPS, gaps, official=OFFICIAL)
+    return assembled("avenue", root, scenes, clips, FPS, defects, official=OFFICIAL)
 
 
 def _truth_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:
@@ -64,7 +64,7 @@ def _truth_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:
 
 
 def _labelled(clip: Clip, file: Path) -> LabelledClip:
-    hold_footage(clip)
+    require_footage(clip)
     masks = MatMasks(file, frame_size(clip))
-    hold_label_count(file, masks.abnormal, clip)
+    require_label_count(file, masks.abnormal, clip)
     return LabelledClip(clip.name, "avenue", clip, masks.abnormal, masks)

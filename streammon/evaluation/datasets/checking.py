@@ -9,27 +9,27 @@ from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.labelled import Labels
 from streammon.ingest import Clip
 
-COPY_AGAIN = "copy it again, or go on without it by --allow-partial"
-COMPLETE = "complete the data set, or go on without this clip by --allow-partial"
-INCOMPLETE = "get what is missing, or evaluate what is there by --allow-partial"
+COPY_AGAIN = "copy it again, or leave it out with --allow-partial"
+COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
+INCOMPLETE = "complete the data set, or evaluate it as it is with --allow-partial"
 
 ESTIMATE_SLACK_FRAMES = 2
 """Tolerance of a video's announced frame count: for containers without a count it is estimated from the duration."""
 
 
-class Gaps:
+class Defects:
     """Defects of a data set: recorded if a partial data set is allowed, otherwise raised.
 
     Attributes:
         allow_partial: Record defects instead of raising them.
-        lines: One message for each recorded defect.
+        messages: One message for each recorded defect.
     """
 
     def __init__(self, allow_partial: bool) -> None:
         self.allow_partial = allow_partial
-        self.lines: list[str] = []
+        self.messages: list[str] = []
 
-    def tell(self, flaw: DatasetError, consequence: str = "") -> None:
+    def record(self, flaw: DatasetError, consequence: str = "") -> None:
         """Record a defect.
 
         Raises:
@@ -37,7 +37,7 @@ class Gaps:
         """
         if not self.allow_partial:
             raise flaw
-        self.lines.append("; ".join(filter(None, (f"{flaw.where}: {flaw.found}", consequence))))
+        self.messages.append("; ".join(filter(None, (f"{flaw.where}: {flaw.found}", consequence))))
 
     @contextmanager
     def leaving_out(self, what: str = "the clip") -> Iterator[None]:
@@ -51,7 +51,7 @@ class Gaps:
         except (DatasetError, FootageError) as error:
             flaw = error if isinstance(error, DatasetError) else DatasetError(error.where, error.found, COPY_AGAIN)
             try:
-                self.tell(flaw, f"{what} is left out")
+                self.record(flaw, f"{what} is left out")
             except DatasetError:
                 raise flaw from None
 
@@ -90,17 +90,19 @@ class Extent:
         return found
 
 
-def hold_extent(root: Path, found: Extent, official: Extent, slack: int, gaps: Gaps) -> None:
+def require_extent(root: Path, found: Extent, official: Extent, slack: int, defects: Defects) -> None:
     """Require the official size of a data set; training frames may differ by `slack`.
 
     Raises:
         DatasetError: The size differs, without `allow_partial`.
     """
     if differences := found.differences(official, slack):
-        gaps.tell(DatasetError(str(root), f"{', '.join(differences)}; it isn't the whole data set", INCOMPLETE))
+        defects.record(
+            DatasetError(str(root), f"{', '.join(differences)}; this is not the official size", INCOMPLETE)
+        )
 
 
-def hold_frame_count(clip_name: str, path: Path, announced: int | None, decoded: int, slack: int = 0) -> None:
+def require_frame_count(clip_name: str, path: Path, announced: int | None, decoded: int, slack: int = 0) -> None:
     """Require that a clip decodes to the announced number of frames: some decoders drop or repeat frames.
 
     Args:
@@ -113,34 +115,34 @@ def hold_frame_count(clip_name: str, path: Path, announced: int | None, decoded:
     Raises:
         DatasetError: The numbers differ by more than `slack`.
 
-    >>> hold_frame_count("01_0014", Path("testing/videos/01_0014.avi"), 265, 264)
+    >>> require_frame_count("01_0014", Path("testing/videos/01_0014.avi"), 265, 264)
     Traceback (most recent call last):
-    streammon.errors.DatasetError: testing/videos/01_0014.avi: clip '01_0014' decodes to 264 frames, 265 are \
-announced by its labels or its header; copy it again, or go on without it by --allow-partial
+    streammon.errors.DatasetError: testing/videos/01_0014.avi: clip '01_0014' decodes to 264 frames, but \
+its labels or its header give 265; copy it again, or leave it out with --allow-partial
     """
     if announced is not None and abs(announced - decoded) > slack:
         raise DatasetError(
             str(path),
-            f"clip '{clip_name}' decodes to {decoded} frames, {announced} are announced by its labels or its header",
+            f"clip '{clip_name}' decodes to {decoded} frames, but its labels or its header give {announced}",
             COPY_AGAIN,
         )
 
 
-def hold_footage(clip: Clip) -> None:
+def require_footage(clip: Clip) -> None:
     """Require that a clip can be opened, all files exist and are not empty, and the first image can be read.
 
     Raises:
         DatasetError: A file is empty, missing or a broken link.
         FootageError: A file can't be read.
     """
-    hold_files(clip.images or (clip.path,))
+    require_files(clip.images or (clip.path,))
     if clip.images:
         frame_size(clip)
     else:
         clip.frame_count()
 
 
-def hold_files(paths: Iterable[Path]) -> None:
+def require_files(paths: Iterable[Path]) -> None:
     """Require that files exist and are not empty, which detects interrupted copies and broken links.
 
     Raises:
@@ -164,7 +166,7 @@ def frame_size(clip: Clip) -> tuple[int, int]:
     return next(clip.frames(size=None)).source_size
 
 
-def hold_label_count(source: Path, labels: Labels, clip: Clip) -> None:
+def require_label_count(source: Path, labels: Labels, clip: Clip) -> None:
     """Require a label for every frame, within a tolerance for video, whose exact length is known only when decoded.
 
     Raises:
@@ -177,7 +179,7 @@ def hold_label_count(source: Path, labels: Labels, clip: Clip) -> None:
         raise DatasetError(str(source), f"{len(labels)} labels for the {frames} frames of {clip.path}", COPY_AGAIN)
 
 
-def hold_mask_count(source: Path, masks: int, frames: int) -> None:
+def require_mask_count(source: Path, masks: int, frames: int) -> None:
     """Require a mask for every frame.
 
     Raises:
@@ -187,7 +189,7 @@ def hold_mask_count(source: Path, masks: int, frames: int) -> None:
         raise DatasetError(str(source), f"{masks} masks for {frames} frames", COPY_AGAIN)
 
 
-def hold_mask_size(source: Path, mask: tuple[int, int], frame: tuple[int, int]) -> None:
+def require_mask_size(source: Path, mask: tuple[int, int], frame: tuple[int, int]) -> None:
     """Require that a mask has the size of its frame; sizes are (width, height).
 
     Raises:
@@ -198,14 +200,14 @@ def hold_mask_size(source: Path, mask: tuple[int, int], frame: tuple[int, int]) 
         raise DatasetError(str(source), found, COPY_AGAIN)
 
 
-def hold_names(clips: Iterable[Clip], truths: dict[str, Path], expected: str, gaps: Gaps) -> Iterator[Clip]:
+def labelled_clips(clips: Iterable[Clip], truths: dict[str, Path], expected: str, defects: Defects) -> Iterator[Clip]:
     """The clips that have labels; clips without labels and labels without a clip are defects.
 
     Args:
         clips: All clips.
         truths: Label file of each clip, by clip name.
         expected: Expected path of a label file, `{}` standing for the clip name, for messages.
-        gaps: Receives the defects.
+        defects: Receives the defects.
 
     Raises:
         DatasetError: A clip has no labels or labels have no clip, without `allow_partial`.
@@ -213,10 +215,10 @@ def hold_names(clips: Iterable[Clip], truths: dict[str, Path], expected: str, ga
     here = {clip.name: clip for clip in clips}
     for name, path in truths.items():
         if name not in here:
-            gaps.tell(DatasetError(str(path), f"labels of a clip that isn't there ('{name}')", COMPLETE))
+            defects.record(DatasetError(str(path), f"labels of a missing clip ('{name}')", COMPLETE))
     for name, clip in here.items():
         if name in truths:
             yield clip
         else:
             lacking = DatasetError(str(clip.path), f"no labels for this clip ({expected.format(name)})", COMPLETE)
-            gaps.tell(lacking, "the clip is left out")
+            defects.record(lacking, "the clip is left out")

@@ -25,13 +25,21 @@ from streammon.evaluation.datasets.arrays import npy_labels, text_labels
 from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
-    Gaps,
+    Defects,
     frame_size,
-    hold_footage,
-    hold_label_count,
-    hold_names,
+    labelled_clips,
+    require_footage,
+    require_label_count,
 )
-from streammon.evaluation.datasets.listing import entries, files_in, footage_in, images_of, is_video, required
+from streammon.evaluation.datasets.listing import (
+    STILLS_FPS,
+    entries,
+    files_in,
+    footage_in,
+    images_of,
+    is_video,
+    required,
+)
 from streammon.evaluation.datasets.masks import ArrayMasks, EmptyMasks, ImageMasks, StoredMasks
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
@@ -39,7 +47,6 @@ from streammon.ingest import Clip
 from streammon.ingest.images import is_image
 
 DEFAULT_FPS = 25.0
-NUMBERED = 1.0  # images without time: an image's time is its number
 ONLY_SCENE = "scene"
 
 
@@ -49,23 +56,23 @@ def load_folder(root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    gaps = Gaps(options.allow_partial)
+    defects = Defects(options.allow_partial)
     train, test, _ = (required(root, "folder", part) for part in ("train", "test", "labels"))
     fps = _fps(root / "dataset.yaml")
     training = [
         (scene, clip)
         for scene, folder in _scenes(train).items()
-        for clip in checked(footage_in(folder, fps or NUMBERED, gaps, _prefix(root, folder)).values(), gaps)
+        for clip in checked(footage_in(folder, fps or STILLS_FPS, defects, _prefix(root, folder)).values(), defects)
     ]
     clips: list[LabelledClip] = []
     for scene, folder in _scenes(test).items():
         prefix = _prefix(root, folder)
-        footage = footage_in(folder, fps or NUMBERED, gaps, prefix)
+        footage = footage_in(folder, fps or STILLS_FPS, defects, prefix)
         files = {prefix + stem: path for stem, path in files_in(root / "labels" / prefix, ".npy", ".txt").items()}
-        for clip in hold_names(footage.values(), files, f"{root / 'labels'}/{{}}.npy", gaps):
-            with gaps.leaving_out():
+        for clip in labelled_clips(footage.values(), files, f"{root / 'labels'}/{{}}.npy", defects):
+            with defects.leaving_out():
                 clips.append(_labelled_clip(root, scene, clip, files[clip.name]))
-    return assembled("folder", root, by_scene(training), clips, fps, gaps)
+    return assembled("folder", root, by_scene(training), clips, fps, defects)
 
 
 def _fps(path: Path) -> float:
@@ -77,7 +84,7 @@ def _fps(path: Path) -> float:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise DatasetError(str(path), "it can't be read as YAML", "write a line as `fps: 25`") from None
     if not isinstance(content, dict) or set(content) != {"fps"}:
-        raise DatasetError(str(path), "more or less than one key `fps`", "write a line as `fps: 25`")
+        raise DatasetError(str(path), "its only key must be `fps`", "write a line as `fps: 25`")
     fps = content["fps"]
     if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= 1000:
         raise DatasetError(str(path), f"fps is {fps!r}", "write frames a second, or 0 for still images")
@@ -107,9 +114,9 @@ def _prefix(root: Path, folder: Path) -> str:
 
 
 def _labelled_clip(root: Path, scene: str, clip: Clip, labels_file: Path) -> LabelledClip:
-    hold_footage(clip)
+    require_footage(clip)
     labels = npy_labels(labels_file) if labels_file.suffix == ".npy" else text_labels(labels_file)
-    hold_label_count(labels_file, labels, clip)
+    require_label_count(labels_file, labels, clip)
     masks = _masks(root / "masks", clip, labels) if (root / "masks").is_dir() else None
     return LabelledClip(clip.name, scene, clip, labels, masks)
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from streammon.errors import DatasetError
-from streammon.evaluation.datasets.checking import COPY_AGAIN, Gaps
+from streammon.evaluation.datasets.checking import COPY_AGAIN, Defects
 from streammon.ingest import Clip
 from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.footage import VIDEO_SUFFIXES
 from streammon.ingest.images import images_in, natural_key
 
-CHECK_ROOT = "give the folder that holds the data set as it was unpacked"
+STILLS_FPS = 1.0  # still images have no time: an image's time is its number
+CHECK_ROOT = "give the folder of the unpacked data set"
 
 
 def entries(folder: Path) -> list[Path]:
@@ -47,7 +48,7 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
-def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[str, Clip]:
+def footage_in(folder: Path, fps: float, defects: Defects, prefix: str = "") -> dict[str, Clip]:
     """Clips directly in a folder, by name in natural order: videos and folders of images.
 
     Other files are ignored, and so are folders that end in `_gt`, which hold ground truth in UCSD's layout.
@@ -55,7 +56,7 @@ def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[s
     Args:
         folder: Folder to list.
         fps: Frames a second of folders of images.
-        gaps: Receives folders without images as defects.
+        defects: Receives folders without images as defects.
         prefix: Prefix of each clip name.
 
     Raises:
@@ -68,7 +69,7 @@ def footage_in(folder: Path, fps: float, gaps: Gaps, prefix: str = "") -> dict[s
         name = prefix + (entry.name if entry.is_dir() else entry.stem)
         if name in found:
             raise DatasetError(str(entry), f"a second clip of the name '{name}'", f"keep it or {found[name].path}")
-        with gaps.leaving_out():
+        with defects.leaving_out():
             found[name] = Clip(name, entry, images_of(entry) if entry.is_dir() else (), fps)
     if not found:
         raise DatasetError(str(folder), "no videos and no folders of images in it", CHECK_ROOT)

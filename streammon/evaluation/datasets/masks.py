@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import npy_array, vol_label
-from streammon.evaluation.datasets.checking import COPY_AGAIN, hold_files, hold_mask_count, hold_mask_size
+from streammon.evaluation.datasets.checking import COPY_AGAIN, require_files, require_mask_count, require_mask_size
 from streammon.evaluation.labelled import Labels, Mask
 from streammon.ingest.faults import StreamFault
 from streammon.ingest.images import Scaler, decode_image
@@ -66,8 +66,8 @@ class ImageMasks(StoredMasks):
     """
 
     def __init__(self, files: tuple[Path, ...], sizes: Sequence[tuple[int, int]]) -> None:
-        hold_mask_count(files[0].parent, len(files), len(sizes))
-        hold_files(files)
+        require_mask_count(files[0].parent, len(files), len(sizes))
+        require_files(files)
         self.files = files
         self._sizes = sizes
 
@@ -78,7 +78,7 @@ class ImageMasks(StoredMasks):
         path = self.files[index]
         picture = _decoded(path)
         mask = (picture[..., 0] | picture[..., 1] | picture[..., 2]) != 0  # ten times as fast as any(axis=-1)
-        hold_mask_size(path, (mask.shape[1], mask.shape[0]), self._sizes[index])
+        require_mask_size(path, (mask.shape[1], mask.shape[0]), self._sizes[index])
         return cast(Mask, mask)
 
 
@@ -99,8 +99,8 @@ class ArrayMasks(StoredMasks):
         if array.ndim != 3 or array.dtype.kind not in "bui":
             found = f"an array of shape {array.shape} of {array.dtype}; masks are (T, H, W) of whole numbers"
             raise DatasetError(str(path), found, COPY_AGAIN)
-        hold_mask_count(path, len(array), frames)
-        hold_mask_size(path, (array.shape[2], array.shape[1]), size)
+        require_mask_count(path, len(array), frames)
+        require_mask_size(path, (array.shape[2], array.shape[1]), size)
         self.files = (path,)
         self._frames = frames
 
@@ -131,7 +131,7 @@ class MatMasks(StoredMasks):
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
         self.files = (path,)
         bits, (height, width) = _packed(path)
-        hold_mask_size(path, (width, height), size)
+        require_mask_size(path, (width, height), size)
         self._frames = len(bits)
         self.abnormal = cast(Labels, bits.any(axis=1))
 

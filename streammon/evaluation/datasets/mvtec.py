@@ -18,9 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from streammon.errors import DatasetError
+from streammon.evaluation import paper_figures
 from streammon.evaluation.datasets.assembly import assembled, by_scene
-from streammon.evaluation.datasets.checking import COPY_AGAIN, INCOMPLETE, Extent, Gaps, hold_footage, hold_mask_size
-from streammon.evaluation.datasets.listing import entries, files_in, images_of, wrong_layout
+from streammon.evaluation.datasets.checking import (
+    COPY_AGAIN,
+    INCOMPLETE,
+    Defects,
+    Extent,
+    require_footage,
+    require_mask_size,
+)
+from streammon.evaluation.datasets.listing import STILLS_FPS, entries, files_in, images_of, wrong_layout
 from streammon.evaluation.datasets.masks import EmptyMasks, ImageMasks, image_size
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.labelled import Dataset, LabelledClip
@@ -28,11 +36,7 @@ from streammon.ingest import Clip
 from streammon.ingest.images import IMAGE_SUFFIXES, natural_key
 
 CROP = 224  # of 256: PaDiM, section IV-B
-NUMBERED = 1.0  # images have no time, so an image's time is its number
-CATEGORIES = (
-    *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut"),
-    *("pill", "screw", "tile", "toothbrush", "transistor", "wood", "zipper"),
-)
+CATEGORIES = sorted(paper_figures.CATEGORIES)
 IMAGES = (3_629, 1_725)  # training and test images of all 15 categories
 
 
@@ -47,22 +51,22 @@ def load_mvtec(name: str, root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    gaps = Gaps(options.allow_partial)
+    defects = Defects(options.allow_partial)
     training: list[tuple[str, Clip]] = []
     clips: list[LabelledClip] = []
-    folders = _category_folders(root, options.categories, gaps)
+    folders = _category_folders(root, options.categories, defects)
     for category, folder in folders.items():
-        with gaps.leaving_out("the category"):
+        with defects.leaving_out("the category"):
             images = _stills(f"{category}/train/good", folder / "train" / "good")
-            hold_footage(images)
-            clips += _test_clips(category, folder, gaps)
+            require_footage(images)
+            clips += _test_clips(category, folder, defects)
             training.append((category, images))
     whole = set(folders) == set(CATEGORIES) and not options.categories
     official = Extent(len(CATEGORIES), IMAGES[0], len(clips), IMAGES[1]) if whole else None
-    return assembled(name, root, by_scene(training), clips, 0.0, gaps, crop=CROP, official=official)
+    return assembled(name, root, by_scene(training), clips, 0.0, defects, crop=CROP, official=official)
 
 
-def _category_folders(root: Path, wanted: tuple[str, ...], gaps: Gaps) -> dict[str, Path]:
+def _category_folders(root: Path, wanted: tuple[str, ...], defects: Defects) -> dict[str, Path]:
     """Folders of the categories to load, by name."""
     if (root / "train" / "good").is_dir():
         here = {root.resolve().name: root}
@@ -73,41 +77,41 @@ def _category_folders(root: Path, wanted: tuple[str, ...], gaps: Gaps) -> dict[s
     if not here:
         raise wrong_layout(root, "train/good and no <category>/train/good", "mvtec")
     if absent := [category for category in wanted if category not in here]:
-        found = f"no category '{absent[0]}' in it, but {', '.join(here)}"
+        found = f"no category '{absent[0]}' in it, only {', '.join(here)}"
         raise DatasetError(str(root), found, "choose among those")
     if root in here.values() or wanted:
         return {category: here[category] for category in wanted or here}
     if absent := [category for category in CATEGORIES if category not in here]:
         found = f"{len(CATEGORIES) - len(absent)} of {len(CATEGORIES)} categories; without {', '.join(absent)}"
-        gaps.tell(DatasetError(str(root), found, f"{INCOMPLETE}, or name the categories you want"))
+        defects.record(DatasetError(str(root), found, f"{INCOMPLETE}, or name the categories you want"))
     return here
 
 
-def _test_clips(category: str, folder: Path, gaps: Gaps) -> list[LabelledClip]:
-    defects = [path.name for path in entries(folder / "test") if path.is_dir()]
-    if "good" not in defects:
-        gaps.tell(DatasetError(str(folder / "test"), "no good images in it", COPY_AGAIN))
+def _test_clips(category: str, folder: Path, defects: Defects) -> list[LabelledClip]:
+    kinds = [path.name for path in entries(folder / "test") if path.is_dir()]
+    if "good" not in kinds:
+        defects.record(DatasetError(str(folder / "test"), "no good images in it", COPY_AGAIN))
     truth = folder / "ground_truth"
     for path in entries(truth):
-        if path.is_dir() and path.name not in defects:
-            gaps.tell(DatasetError(str(path), f"masks of images that aren't there (test/{path.name})", COPY_AGAIN))
+        if path.is_dir() and path.name not in kinds:
+            defects.record(DatasetError(str(path), f"masks of missing images (test/{path.name})", COPY_AGAIN))
     found: list[LabelledClip] = []
-    for defect in defects:
-        with gaps.leaving_out():
+    for defect in kinds:
+        with defects.leaving_out():
             found.append(_labelled_clip(category, folder, defect))
     return found
 
 
 def _labelled_clip(category: str, folder: Path, defect: str) -> LabelledClip:
     clip = _stills(f"{category}/{defect}", folder / "test" / defect)
-    hold_footage(clip)
+    require_footage(clip)
     sizes = [image_size(image) for image in clip.images]
     masks = EmptyMasks(sizes) if defect == "good" else _masks(clip, folder / "ground_truth" / defect, sizes)
     return LabelledClip(clip.name, category, clip, np.full(len(sizes), defect != "good"), masks)
 
 
 def _stills(name: str, folder: Path) -> Clip:
-    return Clip(name, folder, images_of(folder), NUMBERED)
+    return Clip(name, folder, images_of(folder), STILLS_FPS)
 
 
 def _masks(clip: Clip, folder: Path, sizes: list[tuple[int, int]]) -> ImageMasks:
@@ -116,10 +120,8 @@ def _masks(clip: Clip, folder: Path, sizes: list[tuple[int, int]]) -> ImageMasks
     for image, size in zip(clip.images, sizes, strict=True):
         if image.stem not in files:
             raise DatasetError(str(image), f"no mask for it ({folder / image.stem}_mask.png)", COPY_AGAIN)
-        hold_mask_size(files[image.stem], image_size(files[image.stem]), size)
+        require_mask_size(files[image.stem], image_size(files[image.stem]), size)
     if strays := files.keys() - {image.stem for image in clip.images}:
         stray = min(strays, key=natural_key)
-        raise DatasetError(
-            str(files[stray]), f"the mask of an image that isn't there ({clip.path / stray})", COPY_AGAIN
-        )
+        raise DatasetError(str(files[stray]), f"the mask of a missing image ({clip.path / stray})", COPY_AGAIN)
     return ImageMasks(tuple(files[image.stem] for image in clip.images), sizes)

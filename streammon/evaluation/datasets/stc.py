@@ -21,17 +21,17 @@ from streammon.evaluation.datasets.arrays import npy_labels
 from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
+    Defects,
     Extent,
-    Gaps,
     frame_size,
-    hold_footage,
-    hold_label_count,
-    hold_names,
+    labelled_clips,
+    require_footage,
+    require_label_count,
 )
 from streammon.evaluation.datasets.listing import entries, files_in, footage_in, required
 from streammon.evaluation.datasets.masks import ArrayMasks
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.evaluation.labelled import Dataset, LabelledClip
 from streammon.ingest import Clip
 
 FPS = 24.0
@@ -44,30 +44,12 @@ def load_stc(root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    gaps = Gaps(options.allow_partial)
-    training = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, gaps)
+    defects = Defects(options.allow_partial)
+    training = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, defects)
     truth = required(root, "stc", "testing/test_frame_mask")
-    scenes = by_scene(_with_scene(checked(training.values(), gaps), gaps))
-    clips = _labelled(_test_footage(root, gaps), truth, gaps)
-    return assembled("stc", root, scenes, clips, FPS, gaps, official=OFFICIAL)
-
-
-def load_stc_labels(folder: Path) -> dict[str, Labels]:
-    """Labels of all test clips without footage, from `testing/test_frame_mask`, which must have the official size.
-
-    Returns:
-        (T,) labels of each clip by clip name `<scene>_<clip>`, in natural order.
-
-    Raises:
-        DatasetError: The folder doesn't exist or is incomplete, or one of its files is broken.
-    """
-    labels = {name: npy_labels(path) for name, path in files_in(folder, ".npy").items()}
-    clips, frames = len(labels), sum(map(len, labels.values()))
-    if (clips, frames) != (OFFICIAL.test_clips, OFFICIAL.test_frames):
-        official = f"{OFFICIAL.test_clips} and {OFFICIAL.test_frames:,}"
-        found = f"labels of {clips} clips and {frames:,} frames, officially {official}"
-        raise DatasetError(str(folder), found, "give a complete copy of testing/test_frame_mask")
-    return labels
+    scenes = by_scene(_with_scene(checked(training.values(), defects), defects))
+    clips = _labelled(_test_footage(root, defects), truth, defects)
+    return assembled("stc", root, scenes, clips, FPS, defects, official=OFFICIAL)
 
 
 def scene_of(name: str) -> str:
@@ -79,42 +61,42 @@ def scene_of(name: str) -> str:
     return name.partition("_")[0]
 
 
-def _with_scene(clips: list[Clip], gaps: Gaps) -> Iterator[tuple[str, Clip]]:
+def _with_scene(clips: list[Clip], defects: Defects) -> Iterator[tuple[str, Clip]]:
     for clip in clips:
         if "_" in clip.name:
             yield scene_of(clip.name), clip
         else:
             flaw = DatasetError(str(clip.path), "no scene in its name", "name it <scene>_<clip>, as 01_0014")
-            gaps.tell(flaw, "the clip is left out")
+            defects.record(flaw, "the clip is left out")
 
 
-def _test_footage(root: Path, gaps: Gaps) -> dict[str, Clip]:
+def _test_footage(root: Path, defects: Defects) -> dict[str, Clip]:
     """Test clips by name; a clip that exists as video and as frames is read from the frames."""
     folder, frames = required(root, "stc", "testing/videos", "testing/frames"), root / "testing" / "frames"
-    found = footage_in(folder, FPS, gaps)
+    found = footage_in(folder, FPS, defects)
     if folder != frames and frames.is_dir() and entries(frames):
-        found |= footage_in(frames, FPS, gaps)
+        found |= footage_in(frames, FPS, defects)
     return found
 
 
-def _labelled(footage: dict[str, Clip], truth: Path, gaps: Gaps) -> list[LabelledClip]:
+def _labelled(footage: dict[str, Clip], truth: Path, defects: Defects) -> list[LabelledClip]:
     found: list[LabelledClip] = []
     pixel_truth = truth.parent / "test_pixel_mask"
     pixels = files_in(pixel_truth, ".npy") if pixel_truth.is_dir() else None
     files = files_in(truth, ".npy")
     for name, path in (pixels or {}).items():
         if name not in footage:
-            gaps.tell(DatasetError(str(path), f"masks of a clip that isn't there ('{name}')", COMPLETE))
-    for clip in hold_names(footage.values(), files, f"{truth}/{{}}.npy", gaps):
-        with gaps.leaving_out():
+            defects.record(DatasetError(str(path), f"masks of a missing clip ('{name}')", COMPLETE))
+    for clip in labelled_clips(footage.values(), files, f"{truth}/{{}}.npy", defects):
+        with defects.leaving_out():
             found.append(_labelled_clip(clip, files[clip.name], pixels))
     return found
 
 
 def _labelled_clip(clip: Clip, labels_file: Path, pixels: dict[str, Path] | None) -> LabelledClip:
-    hold_footage(clip)
+    require_footage(clip)
     labels = npy_labels(labels_file)
-    hold_label_count(labels_file, labels, clip)
+    require_label_count(labels_file, labels, clip)
     masks = None
     if pixels is not None:
         if clip.name not in pixels:

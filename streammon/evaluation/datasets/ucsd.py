@@ -39,11 +39,11 @@ from streammon.evaluation.datasets.checking import (
     COMPLETE,
     COPY_AGAIN,
     INCOMPLETE,
+    Defects,
     Extent,
-    Gaps,
     frame_size,
-    hold_footage,
-    hold_mask_count,
+    require_footage,
+    require_mask_count,
 )
 from streammon.evaluation.datasets.listing import footage_in, has_folder, images_of, required
 from streammon.evaluation.datasets.masks import ImageMasks
@@ -113,25 +113,25 @@ def load_ped2(root: Path, options: DatasetOptions) -> Dataset:
 
 
 def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
-    gaps, name = Gaps(options.allow_partial), walkway.name
+    defects, name = Defects(options.allow_partial), walkway.name
     if (root / f"UCSD{name}").is_dir():
         root = root / f"UCSD{name}"
     other = (PED1 if walkway is PED2 else PED2).name
     if (root / f"{other}.mat").exists() or (root / "Test" / f"UCSD{other}.m").exists():
         raise DatasetError(str(root), f"this is {other}", f"ask for --dataset {other}")
-    training = footage_in(required(root, name, "Train", "training/frames"), FPS, gaps)
-    test = footage_in(required(root, name, "Test", "testing/frames"), FPS, gaps)
+    training = footage_in(required(root, name, "Train", "training/frames"), FPS, defects)
+    test = footage_in(required(root, name, "Test", "testing/frames"), FPS, defects)
     truth = _official_truth(root, name) if has_folder(root, "Test") else _common_truth(root, name)
-    scenes = by_scene((name, clip) for clip in checked(training.values(), gaps))
-    _hold_names(truth, test, gaps)
+    scenes = by_scene((name, clip) for clip in checked(training.values(), defects))
+    _record_strays(truth, test, defects)
     clips = []
     for clip in test.values():
-        with gaps.leaving_out():
+        with defects.leaving_out():
             clips.append(_labelled(clip, truth, walkway))
     if len(clips) == walkway.official.test_clips and 0 < len(truth.masks) < walkway.masked_clips:
         found = f"masks of {len(truth.masks)} of {walkway.masked_clips} test clips"
-        gaps.tell(DatasetError(str(root), found, INCOMPLETE))
-    return assembled(name, root, scenes, clips, FPS, gaps, official=walkway.official)
+        defects.record(DatasetError(str(root), found, INCOMPLETE))
+    return assembled(name, root, scenes, clips, FPS, defects, official=walkway.official)
 
 
 def _official_truth(root: Path, name: str) -> Truth:
@@ -148,17 +148,17 @@ def _common_truth(root: Path, name: str) -> Truth:
     return Truth(masks, spans, dict(enumerate(mat_spans(spans), 1))) if spans.exists() else Truth(masks, None, {})
 
 
-def _hold_names(truth: Truth, test: dict[str, Clip], gaps: Gaps) -> None:
+def _record_strays(truth: Truth, test: dict[str, Clip], defects: Defects) -> None:
     """Record masks and spans without a clip as defects."""
     for name in sorted(truth.masks.keys() - test.keys()):
-        gaps.tell(DatasetError(str(truth.masks[name]), f"masks of a clip that isn't there ('{name}')", COMPLETE))
+        defects.record(DatasetError(str(truth.masks[name]), f"masks of a missing clip ('{name}')", COMPLETE))
     numbers = {_number(clip) for clip in test.values()}
     for number in sorted(truth.spans.keys() - numbers):
-        gaps.tell(DatasetError(str(truth.spans_file), f"spans of a clip that isn't there ({number})", COMPLETE))
+        defects.record(DatasetError(str(truth.spans_file), f"spans of a missing clip ({number})", COMPLETE))
 
 
 def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
-    hold_footage(clip)
+    require_footage(clip)
     number, masks, of_masks, of_spans = _number(clip), None, None, None
     if truth.masks and walkway.masks_decide and clip.name not in truth.masks:
         raise DatasetError(str(clip.path), "no masks for this clip, while others have them", COMPLETE)
@@ -168,31 +168,34 @@ def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
     if number in truth.spans and truth.spans_file:
         of_spans = span_labels(truth.spans_file, number, truth.spans[number], len(clip.images))
     if of_masks is not None and of_spans is not None:
-        _hold_agreement(clip, truth.spans_file, of_masks, of_spans, walkway)
+        _require_agreement(clip, truth.spans_file, of_masks, of_spans, walkway)
     first, second = (of_masks, of_spans) if walkway.masks_decide else (of_spans, of_masks)
     labels = first if first is not None else second
     if labels is None:
-        raise DatasetError(str(clip.path), "neither masks nor spans say which of its frames are abnormal", COMPLETE)
+        raise DatasetError(str(clip.path), "it has neither masks nor abnormal spans, so no labels", COMPLETE)
     return LabelledClip(clip.name, walkway.name, clip, labels, masks)
 
 
 def _masks(clip: Clip, folder: Path) -> ImageMasks:
     """Masks of a clip's frames; each mask file must have the name of its frame."""
     files = images_of(folder)
-    hold_mask_count(folder, len(files), len(clip.images))
+    require_mask_count(folder, len(files), len(clip.images))
     for image, file in zip(clip.images, files, strict=True):
         if image.stem != file.stem:
-            raise DatasetError(str(file), f"a mask of no frame; the next frame is {image.name}", COPY_AGAIN)
+            raise DatasetError(
+                str(file), f"a mask with the name of no frame; the next frame is {image.name}", COPY_AGAIN
+            )
     return ImageMasks(files, [frame_size(clip)] * len(files))
 
 
-def _hold_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans: Labels, walkway: Walkway) -> None:
+def _require_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans: Labels, walkway: Walkway) -> None:
     differing = np.flatnonzero(masks != spans)
-    found = f"clip '{clip.name}' differs from its masks in {len(differing)} of {len(masks)} frames"
+    found = f"the spans of clip '{clip.name}' differ from its masks in {len(differing)} of {len(masks)} frames"
     if len(differing) > walkway.disagreement * len(masks):
         raise DatasetError(str(spans_file), f"{found}, first in frame {differing[0] + 1}", COPY_AGAIN)
     if len(differing):
-        logger.warning("%s: %s; the %s decide", spans_file, found, "masks" if walkway.masks_decide else "spans")
+        source = "masks" if walkway.masks_decide else "spans"
+        logger.warning("%s: %s; its labels are the %s'", spans_file, found, source)
 
 
 def _number(clip: Clip) -> int:

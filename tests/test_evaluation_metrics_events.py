@@ -29,6 +29,15 @@ def test_alarms_less_than_a_second_apart_are_one() -> None:
     assert runs(np.zeros(3, dtype=np.bool_)).tolist() == []
 
 
+@given(labels=st.lists(st.booleans(), max_size=60))
+def test_runs_cover_exactly_what_is_true(labels: list[bool]) -> None:
+    covered = np.zeros(len(labels), bool)
+    for first, stop in runs(np.array(labels, bool)):
+        assert not covered[max(0, first - 1) : stop + 1].any()
+        covered[first:stop] = True
+    assert covered.tolist() == labels
+
+
 def test_an_alarm_that_touches_an_event_is_not_false() -> None:
     """At 1 frame a second. Alarms at threshold 5: frames 0-1 (false), 3-4 (touch the event at 4), 8 (false)."""
     one = clip([5, 6, 0, 5, 9, 1, 0, 0, 7], "....xx...", fps=1.0)
@@ -48,7 +57,7 @@ def test_delay_runs_from_the_first_frame_of_an_event() -> None:
     """Threshold at 80 % of five events is 2: reached after 0, 1, 2 and 0 frames of half a second; one is missed."""
     delay = detection_delay_s([clip([0, 9, 9, 0, 1, 3, 0, 0, 1, 2, 0, 2, 0, 1.5], ".xx.xx.xxx.x.x")], 0.8)
     assert delay is not None
-    assert (delay.median_s, delay.mean_s, delay.caught, delay.missed) == (0.25, 0.375, 4, 1)
+    assert (delay.median_s, delay.mean_s) == (0.25, 0.375)
 
 
 def test_an_alarm_that_never_ends_shows_in_the_footage_in_alarm() -> None:
@@ -125,4 +134,3 @@ def test_all_equal_a_plain_computation(seed: int, frames: int, fps: float, caugh
     assert delay is not None
     assert delay.median_s == pytest.approx(np.median(delays))
     assert delay.mean_s == pytest.approx(np.mean(delays))
-    assert (delay.caught, delay.missed) == (len(delays), len(events) - len(delays))

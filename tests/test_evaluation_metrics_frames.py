@@ -10,7 +10,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from streammon.evaluation.metrics import (
     ClipScores,
     average_precision,
-    clip_rate_scores,
     constant_scores,
     equal_error_rate,
     frame_measures,
@@ -183,7 +182,6 @@ def test_roc_is_thinned_to_be_drawn_and_keeps_its_area() -> None:
 def test_nulls_know_what_they_are_named_for() -> None:
     assert {score for one in constant_scores(FOUR) for score in one.scores} == {0.0}
     assert [one.scores[0] for one in scene_rate_scores(FOUR)] == [3 / 7, 3 / 7, 2 / 4, 2 / 4]
-    assert [one.scores[0] for one in clip_rate_scores(FOUR)] == [2 / 4, 1 / 3, 0.0, 1.0]
     again = [noise_scores(FOUR, 1), noise_scores(FOUR, 1), noise_scores(FOUR, 2)]
     assert np.array_equal(again[0][1].scores, again[1][1].scores)
     assert not np.array_equal(again[0][1].scores, again[2][1].scores)
@@ -198,9 +196,9 @@ def test_nulls_know_what_they_are_named_for() -> None:
             [1.0],
             "..",
             1.0,
-            r"clip '1': scores \(1,\) and labels \(2,\); one of each a frame is needed, and one frame",
+            r"clip '1': scores \(1,\) and labels \(2,\); each frame needs one score and one label",
         ),
-        ([], "", 1.0, r"clip '1': scores \(0,\) and labels \(0,\); one of each"),
+        ([], "", 1.0, r"clip '1': scores \(0,\) and labels \(0,\); each frame needs one score"),
         ([1.0, float("nan")], "..", 1.0, "clip '1': the score of frame 1 is nan, not a number"),
         ([1.0], ".", -1.0, "clip '1': -1.0 frames a second; it must be 0 or above"),
     ],

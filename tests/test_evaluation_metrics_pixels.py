@@ -226,7 +226,7 @@ def test_what_is_not_there_has_no_figure() -> None:
     abnormal = measured([(np.ones((4, 4), dtype=np.float32), np.ones((4, 4), dtype=np.bool_))])
     assert abnormal.auroc() is abnormal.pro() is None
     assert abnormal.average_precision() == 1.0
-    with pytest.raises(ValueError, match="no map was seen, so there is nothing to take thresholds from"):
+    with pytest.raises(ValueError, match="no map was added, so there are no thresholds"):
         empty.thresholds()
 
 
@@ -254,5 +254,5 @@ def test_minus_zero_is_zero() -> None:
 
 
 def test_shapes_must_fit() -> None:
-    with pytest.raises(ValueError, match=r"a map of \(4, 4\) and a mask of \(4, 5\) don't fit"):
+    with pytest.raises(ValueError, match=r"map \(4, 4\) and mask \(4, 5\) differ in shape"):
         PixelLevel().update(np.ones((4, 4), dtype=np.float32), np.zeros((4, 5), dtype=np.bool_))

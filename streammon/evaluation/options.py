@@ -6,7 +6,7 @@ from typing import Any
 
 from streammon.config import OPTIONS, ModelConfig, parse_section
 from streammon.evaluation.harness import Taking
-from streammon.evaluation.metrics import parse
+from streammon.evaluation.metrics import parse_post_processing
 from streammon.evaluation.study import StudyOptions
 
 
@@ -30,7 +30,7 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
     )
     own = {name: given.pop(name) for name in named}
     own["cache"] = given.pop("cache") or default_cache()
-    own["post_processing"] = parse(given.pop("smoothing"), given.pop("minmax"))
+    own["post_processing"] = parse_post_processing(given.pop("smoothing"), given.pop("minmax"))
     taken = {name: given.pop(name) for name in ("every", "score_fps", "max_train_frames", "global_bank")}
     values = (model.model_dump() if model else {}) | {
         name: value for name, value in given.items() if value is not None

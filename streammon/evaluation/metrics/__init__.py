@@ -23,11 +23,11 @@ from streammon.evaluation.metrics.frames import (
     padded_macro_auroc,
     scene_aurocs,
 )
-from streammon.evaluation.metrics.nulls import clip_rate_scores, constant_scores, noise_scores, scene_rate_scores
+from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.pixels import PixelFigures, PixelLevel
 from streammon.evaluation.metrics.regions import RegionLevel
 from streammon.evaluation.metrics.resampled import PixelUnits, pixel_intervals, region_intervals
-from streammon.evaluation.metrics.smoothing import PostProcessing, parse
+from streammon.evaluation.metrics.smoothing import PostProcessing, parse_post_processing
 from streammon.evaluation.metrics.table import frame_table, scene_table
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "PostProcessing",
     "RegionLevel",
     "average_precision",
-    "clip_rate_scores",
     "constant_scores",
     "detection_delay_s",
     "equal_error_rate",
@@ -55,7 +54,7 @@ __all__ = [
     "micro_auroc",
     "noise_scores",
     "padded_macro_auroc",
-    "parse",
+    "parse_post_processing",
     "pixel_intervals",
     "region_intervals",
     "scene_aurocs",

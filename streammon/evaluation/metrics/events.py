@@ -112,14 +112,10 @@ class DetectionDelay:
     Attributes:
         median_s: Median over the caught events, in seconds.
         mean_s: Mean over the caught events, in seconds.
-        caught: Number of caught events.
-        missed: Number of missed events.
     """
 
     median_s: float
     mean_s: float
-    caught: int
-    missed: int
 
 
 def event_delays_s(clip: ClipScores, threshold: float) -> Floats:
@@ -141,5 +137,5 @@ def detection_delay_s(clips: Sequence[ClipScores], caught: float) -> DetectionDe
     if threshold is None or any(clip.fps == 0 for clip in clips):
         return None
     delays = np.concatenate([event_delays_s(clip, threshold) for clip in clips])
-    noticed = delays[~np.isnan(delays)]
-    return DetectionDelay(float(np.median(noticed)), float(noticed.mean()), len(noticed), int(np.isnan(delays).sum()))
+    delays = delays[~np.isnan(delays)]
+    return DetectionDelay(float(np.median(delays)), float(delays.mean()))

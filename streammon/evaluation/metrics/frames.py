@@ -42,7 +42,8 @@ class ClipScores:
     def __post_init__(self) -> None:
         if self.scores.ndim != 1 or self.scores.shape != self.labels.shape or not len(self.scores):
             shapes = f"scores {self.scores.shape} and labels {self.labels.shape}"
-            raise ValueError(f"clip '{self.name}': {shapes}; one of each a frame is needed, and one frame at least")
+            needed = "each frame needs one score and one label, and a clip at least one frame"
+            raise ValueError(f"clip '{self.name}': {shapes}; {needed}")
         if self.labels.dtype != np.bool_:
             raise ValueError(f"clip '{self.name}': labels are {self.labels.dtype}; they must be bool")
         if not np.isfinite(self.scores).all():
@@ -87,7 +88,7 @@ def micro_auroc(clips: Sequence[ClipScores]) -> float | None:
 
 def macro_auroc(clips: Sequence[ClipScores]) -> float | None:
     """Mean AUROC over clips; clips of a single class have no AUROC and are left out."""
-    return _mean([auroc(clip.scores, clip.labels) for clip in clips])
+    return defined_mean([auroc(clip.scores, clip.labels) for clip in clips])
 
 
 def padded_macro_auroc(clips: Sequence[ClipScores]) -> float | None:
@@ -98,7 +99,7 @@ def padded_macro_auroc(clips: Sequence[ClipScores]) -> float | None:
     the range of the scores. A single-class clip always gets a perfect 1, and the AUROC of other clips rises: a
     constant score gets more than 0.5.
     """
-    return _mean([_padded_auroc(clip) for clip in clips])
+    return defined_mean([_padded_auroc(clip) for clip in clips])
 
 
 def _padded_auroc(clip: ClipScores) -> float:
@@ -131,7 +132,7 @@ def mean_scene_auroc(clips: Sequence[ClipScores]) -> float | None:
 
     On MVTec AD this is the usual mean over categories.
     """
-    return _mean(list(scene_aurocs(clips).values()))
+    return defined_mean(list(scene_aurocs(clips).values()))
 
 
 def average_precision(clips: Sequence[ClipScores]) -> float | None:
@@ -183,7 +184,7 @@ def frame_roc(clips: Sequence[ClipScores], points: int = 2000) -> tuple[Floats, 
     return thinned(false_positives, true_positives, points)
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def defined_mean(values: Sequence[float | None]) -> float | None:
     """Mean of the values that are defined; None where no value is."""
     defined = [value for value in values if value is not None]
     return sum(defined) / len(defined) if defined else None

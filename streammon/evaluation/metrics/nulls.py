@@ -31,8 +31,3 @@ def scene_rate_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
         for scene, its_clips in by_scene(clips).items()
     }
     return [replace(clip, scores=np.full(len(clip.labels), rates[clip.scene])) for clip in clips]
-
-
-def clip_rate_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
-    """Share of abnormal frames in each frame's clip: an oracle that separates clips, but no frames within one."""
-    return [replace(clip, scores=np.full(len(clip.labels), clip.labels.mean())) for clip in clips]

@@ -5,8 +5,8 @@ weighted by 1 / (size of the pixel's region) and by 1 / (abnormal pixels of the 
 with the footage. Pixels in one bin count as tied: `PixelLevel.tied` bounds the resulting error of the AUROC.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import cv2
@@ -51,23 +51,20 @@ class Cumulated:
         return cls(bins[::-1], outside + normal_images, normal_images, abnormal, by_region, by_image)
 
 
-class PixelFigures(ABC):
+class PixelFigures:
     """Pixel-level figures, computed from cumulated histograms.
 
     Attributes:
+        cumulated: All histograms, cumulated from the highest value down.
         regions: Number of 8-connected regions of the masks.
         normal_images: Number of images without an abnormal pixel.
         abnormal_images: Number of images with an abnormal pixel.
     """
 
+    cumulated: Cumulated
     regions: float
     normal_images: float
     abnormal_images: float
-
-    @property
-    @abstractmethod
-    def cumulated(self) -> Cumulated:
-        """All histograms, cumulated from the highest value down."""
 
     def auroc(self) -> float | None:
         """Chance that an abnormal pixel lies above a normal one, ties counted half; None for a single class."""
@@ -143,7 +140,7 @@ class PixelFigures(ABC):
         """
         above = self.cumulated
         if not len(above.bins):
-            raise ValueError("no map was seen, so there is nothing to take thresholds from")
+            raise ValueError("no map was added, so there are no thresholds")
         total = above.normal + above.abnormal
         places = np.searchsorted(total / total[-1], np.geomspace(low, high, count))
         return lowest_of(above.bins[np.unique(places)])
@@ -172,7 +169,6 @@ class PixelLevel(PixelFigures):
         # allocated.
         self._histograms = tuple(np.zeros(BINS) for _ in range(5))
         self._lowest, self._highest = BINS, -1  # range of the used bins
-        self._cumulated: Cumulated | None = None
 
     def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Add one image.
@@ -185,8 +181,7 @@ class PixelLevel(PixelFigures):
             ValueError: The shapes differ, or the map is negative or not finite somewhere.
         """
         if anomaly_map.shape != mask.shape:
-            raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
-        self._cumulated = None
+            raise ValueError(f"map {anomaly_map.shape} and mask {mask.shape} differ in shape")
         bins = bins_of(anomaly_map)
         self._use(int(bins.min()), int(bins.max()))
         outside, normal_images, all_abnormal, by_region, by_image = self._histograms
@@ -207,7 +202,6 @@ class PixelLevel(PixelFigures):
 
     def merge(self, other: "PixelLevel") -> None:
         """Add the images of another `PixelLevel`."""
-        self._cumulated = None
         self.regions += other.regions
         self.normal_images += other.normal_images
         self.abnormal_images += other.abnormal_images
@@ -226,14 +220,13 @@ class PixelLevel(PixelFigures):
         used = np.flatnonzero(part[:3].any(axis=0))
         return used + self._lowest, part[:, used]
 
-    @property
+    @cached_property
     def cumulated(self) -> Cumulated:
-        """All histograms, cumulated from the highest value down."""
-        if self._cumulated is None:
-            self._cumulated = Cumulated.of(*self.histograms())
-        return self._cumulated
+        """All histograms, cumulated from the highest value down; computed anew after `update` and `merge`."""
+        return Cumulated.of(*self.histograms())
 
     def _use(self, lowest: int, highest: int) -> None:
+        self.__dict__.pop("cumulated", None)
         self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
 
 

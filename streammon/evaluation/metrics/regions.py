@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.evaluation.metrics.curves import area, cut
+from streammon.evaluation.metrics.curves import area
 from streammon.evaluation.metrics.pixels import CONNECTIVITY
 
 ALPHA = 0.1  # share of a track's regions that must be detected
 BETA = 0.1  # minimum IoU of a match
-LIMIT = 1.0  # false positives a frame up to which the curves are integrated
+FALSE_POSITIVES_LIMIT = 1.0  # false positives a frame up to which the curves are integrated
 
 Floats = NDArray[np.float64]
 Boxes = NDArray[np.int64]
@@ -138,7 +138,7 @@ class RegionLevel:
         hits: list[NDArray[np.bool_]] = []  # (regions, thresholds) of each frame
         for anomaly_map, mask in zip(maps, masks, strict=True):
             if anomaly_map.shape != mask.shape:
-                raise ValueError(f"a map of {anomaly_map.shape} and a mask of {mask.shape} don't fit")
+                raise ValueError(f"map {anomaly_map.shape} and mask {mask.shape} differ in shape")
             labels, true_boxes = components(mask.astype(np.uint8))
             links.add(labels, len(true_boxes))
             hits.append(self._match(anomaly_map, true_boxes))
@@ -195,22 +195,16 @@ class RegionLevel:
 
     def rbdc(self) -> float | None:
         """Region-based detection criterion, 0 to 1; None without a true region."""
-        return area(*self._curve(self._detected_regions, self.regions), LIMIT) if self.regions else None
+        return self._criterion(self._detected_regions, self.regions)
 
     def tbdc(self) -> float | None:
         """Track-based detection criterion, 0 to 1; None without a true track."""
-        return area(*self._curve(self._detected_tracks, self.tracks), LIMIT) if self.tracks else None
+        return self._criterion(self._detected_tracks, self.tracks)
 
-    def rbdc_curve(self) -> tuple[Floats, Floats] | None:
-        """False positives a frame from 0 to 1 and the share of true regions detected, (N,) each."""
-        return cut(*self._curve(self._detected_regions, self.regions), LIMIT) if self.regions else None
-
-    def tbdc_curve(self) -> tuple[Floats, Floats] | None:
-        """False positives a frame from 0 to 1 and the share of tracks detected, (N,) each."""
-        return cut(*self._curve(self._detected_tracks, self.tracks), LIMIT) if self.tracks else None
-
-    def _curve(self, detected: NDArray[np.int64], total: int) -> tuple[Floats, Floats]:
-        """The curve that the module's docstring defines: x ascending from 0 to at least `LIMIT`, y ascending."""
+    def _criterion(self, detected: NDArray[np.int64], total: int) -> float | None:
+        """Area under the curve that the module's docstring defines; None if `total` is 0."""
+        if not total:
+            return None
         x = self._false_positives / self.frames
         y = np.maximum.accumulate((detected / total)[order := np.lexsort((detected, x))])
         x = x[order]
@@ -218,4 +212,6 @@ class RegionLevel:
         x, y = x[last], y[last]
         if x[0] > 0:
             x, y = np.append(0.0, x), np.append(0.0, y)
-        return (np.append(x, LIMIT), np.append(y, y[-1])) if x[-1] < LIMIT else (x, y)
+        if x[-1] < FALSE_POSITIVES_LIMIT:
+            x, y = np.append(x, FALSE_POSITIVES_LIMIT), np.append(y, y[-1])
+        return area(x, y, FALSE_POSITIVES_LIMIT)

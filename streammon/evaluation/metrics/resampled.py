@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, percentile_interval
+from streammon.evaluation.metrics.bootstrap import RESAMPLES, Interval, percentile_interval, resampled_weights
+from streammon.evaluation.metrics.frames import defined_mean
 from streammon.evaluation.metrics.pixels import Cumulated, PixelFigures, PixelLevel
 from streammon.evaluation.metrics.regions import RegionLevel
 
@@ -27,21 +28,16 @@ class ResampledPixels(PixelFigures):
     """Pixel-level figures of one resample.
 
     Attributes:
-        above: Cumulated histograms of the resample.
+        cumulated: Histograms of the resample, cumulated from the highest value down.
         regions: Number of regions; a clip that is drawn twice counts twice.
         normal_images: Number of images without an abnormal pixel, likewise.
         abnormal_images: Number of images with an abnormal pixel, likewise.
     """
 
-    above: Cumulated
+    cumulated: Cumulated
     regions: float
     normal_images: float
     abnormal_images: float
-
-    @property
-    def cumulated(self) -> Cumulated:
-        """All histograms, cumulated from the highest value down."""
-        return self.above
 
 
 class PixelUnits:
@@ -76,7 +72,7 @@ class PixelUnits:
             histograms[unit][:, np.searchsorted(bins, own)] = rows
         counts = np.array(self._counts, dtype=np.float64)  # (U, 3)
         drawn: dict[str, list[float | None]] = {name: [] for name in figures}
-        every = _weights(len(self), seed, resamples)
+        every = list(resampled_weights(len(self), seed, resamples))
         for weights in np.array_split(every, -(-resamples // AT_ONCE)):
             summed = np.tensordot(weights, histograms, axes=1)  # (R, 5, K)
             for own, (regions, normal, abnormal) in zip(summed, weights @ counts, strict=True):
@@ -96,17 +92,12 @@ def pixel_intervals(
     """The 95 % interval of each figure's mean over the groups, by name; every group is resampled on its own."""
     drawn = [units.resample(figures, seed + number, resamples) for number, units in enumerate(groups)]
     fewest = min(len(units) for units in groups)
-    return {
-        name: percentile_interval(
-            [_mean(values) for values in zip(*(one[name] for one in drawn), strict=True)], fewest
-        )
-        for name in figures
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if len(defined) == len(values) else None
+    intervals = {}
+    for name in figures:
+        of_groups = zip(*(one[name] for one in drawn), strict=True)
+        means = [None if None in values else defined_mean(values) for values in of_groups]
+        intervals[name] = percentile_interval(means, fewest)
+    return intervals
 
 
 def region_intervals(
@@ -124,15 +115,8 @@ def region_intervals(
         resamples: Number of resamples.
     """
     drawn: dict[str, list[float | None]] = {name: [] for name in figures}
-    for weights in _weights(len(units), seed, resamples):
+    for weights in resampled_weights(len(units), seed, resamples):
         resample = RegionLevel.weighted(units, weights)
         for name, compute in figures.items():
             drawn[name].append(compute(resample))
     return {name: percentile_interval(values, len(units)) for name, values in drawn.items()}
-
-
-def _weights(units: int, seed: int, resamples: int) -> NDArray[np.int64]:
-    """(R, U) number of times each unit is drawn, for each resample."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(units, size=(resamples, units))
-    return np.stack([np.bincount(row, minlength=units) for row in drawn])

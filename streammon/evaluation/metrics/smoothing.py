@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from streammon.errors import ConfigError
-from streammon.evaluation.metrics.frames import ClipScores, Floats, micro_auroc
+from streammon.evaluation.metrics.frames import ClipScores, Floats, defined_mean, micro_auroc
 from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores
 
 TRUNCATE = 4.0  # kernel radius in standard deviations; less than 1 in 10,000 of the Gaussian lies beyond
@@ -60,7 +60,7 @@ class PostProcessing:
             return clip
         if clip.fps == 0:
             raise ConfigError(
-                "post-processing", f"'{clip.name}' has still images and {self.name} joins frames", "leave it out"
+                "post-processing", f"'{clip.name}' has still images, and {self.name} needs video", "leave it out"
             )
         scores = clip.scores
         if self.kind == "causal":
@@ -78,19 +78,19 @@ class PostProcessing:
         noise = [_mean_micro(noises, chosen) for chosen in (plain, self)]
         constant = [_mean_micro([constant_scores(clips)], chosen) for chosen in (plain, self)]
         return (
-            "per-clip min-max needs the whole clip, so no live monitor can do it, and moves the null: "
+            "per-clip min-max needs the whole clip, so no live monitor can do it, and it changes the null controls: "
             f"micro AUROC of noise from {noise[0]} to {noise[1]}, of a constant score from {constant[0]} "
             f"to {constant[1]} (mean of {NOISE_DRAWS} noise scores)"
         )
 
 
-def parse(text: str, minmax: bool = False, where: str = "--smoothing") -> PostProcessing:
+def parse_post_processing(text: str, minmax: bool = False, where: str = "--smoothing") -> PostProcessing:
     """Parse `none`, `causal:SECONDS` or `offline:SECONDS`.
 
     Raises:
         ConfigError: The text has another form, or its seconds are not finite and above 0.
 
-    >>> parse("offline:2")
+    >>> parse_post_processing("offline:2")
     PostProcessing(kind='offline', seconds=2.0, minmax=False)
     """
     remedy = "it must be 'none', 'causal:SECONDS' or 'offline:SECONDS', with seconds above 0"
@@ -142,6 +142,5 @@ def stretched(scores: Floats) -> Floats:
 
 def _mean_micro(draws: Sequence[Sequence[ClipScores]], post_processing: PostProcessing) -> str:
     """Micro AUROC after the post-processing, averaged over draws, as text; `none` where it isn't defined."""
-    values = [micro_auroc([post_processing.apply(clip) for clip in clips]) for clips in draws]
-    defined = [value for value in values if value is not None]
-    return f"{sum(defined) / len(defined):.3f}" if defined else "none"
+    mean = defined_mean([micro_auroc([post_processing.apply(clip) for clip in clips]) for clips in draws])
+    return "none" if mean is None else f"{mean:.3f}"

@@ -13,8 +13,8 @@ from streammon.evaluation.metrics.smoothing import PostProcessing
 from streammon.evaluation.results import Measure, MeasureTable
 
 NULLS = (
-    "constant, noise and scene rate: the same figures of scores that know nothing of the frames, "
-    f"those of noise the mean of {NOISE_DRAWS} seeded draws"
+    "constant, noise and scene rate: the same figures of scores computed without the frames; "
+    f"noise is the mean of {NOISE_DRAWS} seeded draws"
 )
 
 
@@ -35,14 +35,20 @@ def frame_table(
     _check_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
     runs = _Runs.of(clips_per_seed, post_processing, seed)
-    around = intervals(runs.seeds[0], seed)
-    measures = tuple(runs.row(figure, figure.name, around[figure.name]) for figure in figures(clips_per_seed[0]))
+    intervals_by_name = intervals(runs.seeds[0], seed)
+    measures = tuple(
+        runs.row(figure, figure.name, intervals_by_name[figure.name]) for figure in figures(clips_per_seed[0])
+    )
     unit = "images" if still else "clips"
     notes = [f"95 % intervals: bootstrap over {unit}" + (", first seed" if len(clips_per_seed) > 1 else "")]
     notes.append(NULLS)
     if not still:
-        notes.append("an alarm that never ends is no false alarm and never late: see normal footage in alarm")
-    left_out = [f"{name} in {found.undefined}" for name, found in around.items() if 0 < found.undefined < RESAMPLES]
+        notes.append(
+            "an alarm that never ends counts as no false alarm and has no delay: see normal footage in alarm"
+        )
+    left_out = [
+        f"{name} in {found.undefined}" for name, found in intervals_by_name.items() if 0 < found.undefined < RESAMPLES
+    ]
     if left_out:
         notes.append(f"resamples left out because a figure isn't defined there: {', '.join(left_out)}")
     notes.append(f"post-processing: {post_processing.name}")

@@ -85,7 +85,7 @@ def test_at_another_rate_every_frame_has_a_score_and_the_report_names_the_rate(
     assert ended.code == 0, ended
     report = json.loads(ended.stdout)
     assert report["facts"]["frames taken"] == (
-        "all, at most 5 a second scored; the others have the score of the last one (25 frames a second)"
+        "all, at most 5 a second scored; frames in between repeat the last score (25 frames a second)"
     )
     assert report["facts"]["test"].startswith("2 clips, 18 frames")
     assert report["facts"]["training"] == "1 clips, 9 frames, 2 learned"
@@ -138,8 +138,8 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
             "ped3: no such data set; choose one of stc, ped1, ped2, avenue, mvtec, rd-mvtec, folder",
         ),
         (("--method", "padam"), "--method: it is 'padam'; choose one of motion, padim, spade, vae, mahalanobisad"),
-        (("--reduction", "pca", "--method", "motion"), "--reduction: it is 'pca', which takes a pass of its own"),
-        (("--ablation",), "--ablation: it takes motion apart, and the method is padim; give --method motion"),
+        (("--reduction", "pca", "--method", "motion"), "--reduction: it is 'pca', which motion doesn't support"),
+        (("--ablation",), "--ablation: it removes parts of motion, and the method is padim; give --method motion"),
         (("--ablation", "--paper", "1"), "--ablation: the paper's tables have none of motion; give --paper or "),
         (("--smoothing", "median:3"), "--smoothing: 'median:3' is no post-processing; "),
         (("--smoothing", "causal:nan"), "--smoothing: 'causal:nan' is no post-processing; "),
@@ -149,7 +149,7 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
         (("--backbone", "vgg"), "--backbone: it is 'vgg'; "),
         (("--report", "/dev/null/page"), "/dev/null/page: it can't be written (not a directory); "),
         (("--cache", "/dev/null/cache"), "it can't be written (not a directory); "),
-        (("--paper", "6"), "--dataset: it is folder, and table 6 turns and shifts the images of MVTec AD; "),
+        (("--paper", "6"), "--dataset: it is folder, and table 6 needs MVTec AD in random views; "),
         (("--paper", "9"), "invalid value for '--paper': 9 is not in the range 1<=x<=8; "),
         (("--every", "0"), "invalid value for '--every': 0 is not in the range x>=1; "),
         (("--json", "nowhere/report.json"), "nowhere/report.json: there is no such folder; "),

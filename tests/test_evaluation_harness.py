@@ -16,7 +16,7 @@ from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
-from streammon.evaluation.harness import Harness, Taking, plan_banks
+from streammon.evaluation.harness import FrameSelection, Harness, plan_banks
 from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import Batch, GridSmoother, Method, Model, Padim, Progress, Scored, padim_seeds
 from streammon.padim import Backbone, load_backbone
@@ -46,11 +46,11 @@ def dataset(tree: Tree) -> Dataset:
 
 
 def harness(
-    dataset: Dataset, backbone: Backbone, folder: Path, methods: list[Method], taking: Taking | None = None
+    dataset: Dataset, backbone: Backbone, folder: Path, methods: list[Method], selection: FrameSelection | None = None
 ) -> Harness:
-    taking = taking or Taking(batch=4)
-    caches = {method: Cache(folder, str(taking), method.key) for method in methods}
-    return Harness(dataset, VIEW, caches, backbone, taking, quiet)
+    selection = selection or FrameSelection(batch=4)
+    caches = {method: Cache(folder, str(selection), method.key) for method in methods}
+    return Harness(dataset, VIEW, caches, backbone, selection, quiet)
 
 
 def scores(run: Harness, method: Method) -> dict[str, list[float]]:
@@ -122,6 +122,14 @@ def test_nothing_is_done_twice(dataset: Dataset, backbone: Backbone, tmp_path: P
     again = Counting()
     harness(dataset, backbone, tmp_path, [again]).run()
     assert again.given == []
+
+
+def test_a_finished_model_leaves_no_saved_fit(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
+    method = Counting()
+    run = harness(dataset, backbone, tmp_path, [method])
+    assert isinstance(run.model(method, plan_banks(dataset, run.selection)[0]), CountingModel)
+    assert method.given == [4, 2] * 3
+    assert list(tmp_path.rglob("*.fit.safetensors")) == []
 
 
 def test_a_clip_that_is_lacking_is_all_that_is_scored_again(
@@ -196,7 +204,7 @@ def test_every_other_frame_means_so_in_training_and_test(
     dataset: Dataset, backbone: Backbone, tmp_path: Path
 ) -> None:
     method = Counting()
-    run = harness(dataset, backbone, tmp_path, [method], Taking(every=2))
+    run = harness(dataset, backbone, tmp_path, [method], FrameSelection(every=2))
     run.run()
     assert scores(run, method) == {clip.name: [9.0] * 5 for clip in dataset.clips}
     first = Draw(run, method).scores()[0]
@@ -222,7 +230,7 @@ def test_frames_that_a_rate_leaves_out_have_the_score_of_the_last_one_that_was_s
 ) -> None:
     """24 frames a second scored at 8: every third one."""
     counting, numbering = Counting(), Numbering()
-    run = harness(dataset, backbone, tmp_path, [counting, numbering], Taking(score_fps=8.0, batch=4))
+    run = harness(dataset, backbone, tmp_path, [counting, numbering], FrameSelection(score_fps=8.0, batch=4))
     told: list[tuple[int, int]] = []
     run.progress = lambda _what, done, total: told.append((done, total))
     run.run()
@@ -234,39 +242,43 @@ def test_frames_that_a_rate_leaves_out_have_the_score_of_the_last_one_that_was_s
 
 
 def test_a_limit_counts_the_frames_that_a_rate_leaves(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
-    method, taking = Counting(), Taking(score_fps=8.0, max_train_frames=3)
-    run = harness(dataset, backbone, tmp_path, [method], taking)
+    method, selection = Counting(), FrameSelection(score_fps=8.0, max_train_frames=3)
+    run = harness(dataset, backbone, tmp_path, [method], selection)
     run.run()
     assert scores(run, method) == {clip.name: [3.0] * 9 for clip in dataset.clips}
-    plan = plan_banks(dataset, taking)[0]
+    plan = plan_banks(dataset, selection)[0]
     assert (plan.total, plan.scored, plan.kept) == (18, 6, 3)
 
 
 def test_the_seconds_that_are_learned_are_those_between_frames_of_a_clip(dataset: Dataset) -> None:
     """Three clips of 6 frames at 24 a second: five steps each."""
-    for taking, steps in ((Taking(), 15 / 24), (Taking(every=2), 6 / 12), (Taking(score_fps=8.0), 3 / 8)):
-        assert plan_banks(dataset, taking)[0].total_s == pytest.approx(steps)
+    for selection, steps in (
+        (FrameSelection(), 15 / 24),
+        (FrameSelection(every=2), 6 / 12),
+        (FrameSelection(score_fps=8.0), 3 / 8),
+    ):
+        assert plan_banks(dataset, selection)[0].total_s == pytest.approx(steps)
 
 
 def test_limited_training_frames_are_spread_evenly(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
     method = Counting()
-    run = harness(dataset, backbone, tmp_path, [method], Taking(max_train_frames=6))
+    run = harness(dataset, backbone, tmp_path, [method], FrameSelection(max_train_frames=6))
     run.run()
     assert scores(run, method)["01_0001"] == [6.0] * 9
-    plan = plan_banks(dataset, Taking(max_train_frames=6))[0]
+    plan = plan_banks(dataset, FrameSelection(max_train_frames=6))[0]
     assert [index for index in range(plan.total) if plan.takes(index)] == [0, 3, 6, 9, 12, 15]
 
 
 def test_a_global_bank_learns_every_scene(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
     method = Counting()
-    run = harness(dataset, backbone, tmp_path, [method], Taking(global_bank=True))
+    run = harness(dataset, backbone, tmp_path, [method], FrameSelection(global_bank=True))
     run.run()
     assert scores(run, method) == {clip.name: [36.0] * 9 for clip in dataset.clips}
 
 
 def test_a_scene_that_nobody_is_scored_with_is_not_learned(dataset: Dataset) -> None:
     only = replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.scene == "02"))
-    assert [plan.name for plan in plan_banks(only, Taking())] == ["02"]
+    assert [plan.name for plan in plan_banks(only, FrameSelection())] == ["02"]
 
 
 def test_thresholds_come_from_footage_that_was_held_out(backbone: Backbone, tmp_path: Path) -> None:

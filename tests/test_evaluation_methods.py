@@ -23,11 +23,11 @@ from streammon.evaluation.methods import (
     Padim,
     SingleLayer,
     SummedLayers,
-    layer_ablation,
     padim_seeds,
 )
+from streammon.evaluation.methods.layers import LAYERS
 from streammon.evaluation.methods.scenes import frames_of
-from streammon.evaluation.methods.training import SpreadPictures
+from streammon.evaluation.methods.training import PictureSample
 from streammon.ingest import clips
 from streammon.padim import (
     INPUT_SIZE,
@@ -234,8 +234,14 @@ def test_names_and_keys_tell_the_settings_apart() -> None:
         "PaDiM resnet18 all 448",
         "PaDiM wide_resnet50_2 Rd550, seed 0",
     ]
-    keys = {method.key for method in methods} | {method.key for method in layer_ablation(ModelConfig())}
-    assert len(keys) == len(methods) + 5
+    layers = [*(SingleLayer(layer, "resnet18") for layer in LAYERS), SummedLayers("resnet18")]
+    assert [method.name for method in layers] == [
+        "PaDiM resnet18 layer 1 alone",
+        "PaDiM resnet18 layer 2 alone",
+        "PaDiM resnet18 layer 3 alone",
+        "PaDiM resnet18 layers 1+2+3 summed",
+    ]
+    assert len({method.key for method in [*methods, *layers]}) == len(methods) + 4
 
 
 def test_more_channels_than_there_are_is_the_configurations_fault(backbone: Backbone) -> None:
@@ -251,8 +257,7 @@ def test_too_few_frames_are_refused(backbone: Backbone, footage: list[Batch], re
         with pytest.raises(FootageError) as caught:
             give(model, few)
         assert str(caught.value) == (
-            f"scene 'plaza': it has {frames} frames to learn from; "
-            "give at least 2, and far more for a model that is of use"
+            f"scene 'plaza': it has {frames} frames to learn from; give at least 2, and many more for a useful model"
         )
 
 
@@ -313,16 +318,6 @@ def test_interrupted_layers_score_as_ones_that_were_not(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_the_layer_ablation_has_the_rows_of_the_papers_table() -> None:
-    assert [method.name for method in layer_ablation(ModelConfig(backbone="resnet18", dimensions=100))] == [
-        "PaDiM resnet18 layer 1 alone",
-        "PaDiM resnet18 layer 2 alone",
-        "PaDiM resnet18 layer 3 alone",
-        "PaDiM resnet18 layers 1+2+3 summed",
-        "PaDiM resnet18 all 448",
-    ]
-
-
 def test_a_read_only_grid_is_smoothed_without_a_word(tmp_path: Path) -> None:
     np.save(tmp_path / "grid.npy", np.ones((2, 8, 8), dtype=np.float32))
     grid = np.load(tmp_path / "grid.npy", mmap_mode="r")
@@ -336,10 +331,10 @@ def test_no_grid_is_no_map() -> None:
 
 @given(frames=st.integers(0, 200), block=st.integers(1, 7), most=st.sampled_from([2, 8, 20]))
 def test_kept_pictures_are_evenly_spread_and_bounded(frames: int, block: int, most: int) -> None:
-    spread = SpreadPictures(most)
+    spread = PictureSample(most)
     numbered = torch.arange(frames, dtype=torch.uint8).view(-1, 1, 1, 1)
     for start in range(0, frames, block):
-        spread.take_in(numbered[start : start + block])
+        spread.add(numbered[start : start + block])
     kept = [int(picture) for picture in spread.pictures().flatten()]
     assert kept[:1] == [0][:frames]
     assert min(frames, most // 2) <= len(kept) <= most

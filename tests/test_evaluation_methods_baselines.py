@@ -132,7 +132,7 @@ def test_baselines_refuse_too_little_footage(backbone: Backbone, method: Method,
             learned(method, backbone, footage)
         assert str(caught.value) == (
             f"scene 'plaza': it has {frames} frames to learn from; "
-            f"give at least {least}, and far more for a model that is of use"
+            f"give at least {least}, and many more for a useful model"
         )
     learned(method, backbone, [random_batch(least)])
 

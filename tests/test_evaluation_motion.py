@@ -15,7 +15,7 @@ from streammon.errors import FootageError
 from streammon.evaluation.cache import Cache, ClipResult
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
-from streammon.evaluation.harness import Harness, Taking
+from streammon.evaluation.harness import FrameSelection, Harness
 from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import (
     GridSmoother,
@@ -26,7 +26,7 @@ from streammon.evaluation.methods import (
     motion_parts,
     motion_seeds,
 )
-from streammon.evaluation.methods.observing import OneObserver
+from streammon.evaluation.methods.observing import SharedObserver
 from streammon.evaluation.metrics import micro_auroc
 from streammon.motion import Observer
 from streammon.padim import Backbone, as_batch, load_backbone
@@ -90,7 +90,7 @@ def dataset(root: Path) -> Dataset:
 
 def harness(dataset: Dataset, backbone: Backbone, folder: Path, methods: list[Method]) -> Harness:
     caches = {method: Cache(folder, "street", method.key) for method in methods}
-    return Harness(dataset, View(64), caches, backbone, Taking(), quiet)
+    return Harness(dataset, View(64), caches, backbone, FrameSelection(), quiet)
 
 
 def scores(run: Harness, method: Method) -> dict[str, list[float]]:
@@ -222,7 +222,7 @@ def test_each_frame_is_observed_once_however_it_is_asked_for(backbone: Backbone)
     known = [seen.change is not None for seen in Observer(backbone).observe(frames, maps)]
     assert any(known)
     for cuts in ([(0, 8), (0, 3), (3, 8), (0, 8)], [(0, 3), (3, 8), (0, 8), (0, 5), (5, 8)]):
-        observer, distinct = OneObserver(MODEL).of("street", backbone), set()
+        observer, distinct = SharedObserver(MODEL).of("street", backbone), set()
         for first, end in cuts:
             found = observer.observe(frames[first:end], [each[first:end] for each in maps])
             assert [seen.change is not None for seen in found] == known[first:end]
@@ -243,7 +243,7 @@ def test_thresholds_come_from_the_footage_that_was_held_out(ran: Harness, whole:
 
 def test_too_little_footage_to_hold_some_out_is_told(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
     run = harness(dataset, backbone, tmp_path, [Motion(MODEL)])
-    run.taking = Taking(max_train_frames=20)
+    run.selection = FrameSelection(max_train_frames=20)
     with pytest.raises(FootageError) as refusal:
         run.run()
     assert str(refusal.value) == (
@@ -262,13 +262,13 @@ def test_one_command_evaluates_video_by_motion_and_takes_it_apart(
     assert report["title"] == "folder: motion beside PaDiM efficientnet_lite0 Rd8"
     assert report["facts"]["delay"].startswith("a score is the causal mean over ")
     (table,) = report["tables"]
-    assert [row[0] for row in table["rows"]][:2] == ["the whole", "without speed"]
+    assert [row[0] for row in table["rows"]][:2] == ["all parts", "without speed"]
     assert table["rows"][-1][0] == "PaDiM alone"
     assert all(0 <= float(cell) <= 1 for row in table["rows"] for cell in row[1:])
     measures = {each["title"]: each["measures"][0]["value"] for each in report["measures"]}
     assert table["rows"][0][1] == f"{measures['Frame level']:.3f}"
     assert table["rows"][0][4] == f"{measures['Pixel level']:.3f}"
-    assert "Ablation: what each part is worth" in ended.stdout
+    assert "Ablation: figures without each part" in ended.stdout
     assert "PaDiM alone" in (tmp_path / "page" / "index.html").read_text()
 
 

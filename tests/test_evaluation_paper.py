@@ -98,7 +98,7 @@ def test_table_6_wants_random_views_and_averages_over_them(nuts: Path, cache: Pa
     with pytest.raises(ConfigError) as refusal:
         PaperTables(study(nuts, cache)).table(6)
     assert str(refusal.value) == (
-        "--dataset: it is mvtec, and table 6 turns and shifts the images of MVTec AD; give --dataset rd-mvtec"
+        "--dataset: it is mvtec, and table 6 needs MVTec AD in random views; give --dataset rd-mvtec"
     )
     table = PaperTables(study(nuts, cache, "rd-mvtec")).table(6)
     assert [row[0] for row in table.rows] == ["VAE", "SPADE", "PaDiM efficientnet_lite0 Rd20"]

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from streammon.evaluation.draws import Draw
-from streammon.evaluation.localisation import Localisation, localisation
+from streammon.evaluation.localisation import PIXEL_AUROC, Localisation, localisation
 from streammon.evaluation.methods import Progress
 from streammon.evaluation.metrics import PostProcessing, average_precision, macro_auroc, micro_auroc
-from streammon.evaluation.results import PlainTable
+from streammon.evaluation.results import ABSENT, PlainTable
 
-PIXELS = "AUROC"
-ABSENT = "–"
 FIGURES = {"AUROC, micro": micro_auroc, "AUROC, macro": macro_auroc, "average precision": average_precision}
 NOTE = (
-    "every row from one pass over the footage, first seed, the other parts left as they are and calibrated anew on "
-    "the same held-out footage; anomaly maps show patches and what moves, so the other parts don't change them"
+    "all rows from one pass over the footage, first seed; in each row the remaining parts are calibrated anew on the "
+    "same held-out footage; anomaly maps show patches and motion only, so the other parts don't change them"
 )
 
 
@@ -36,11 +34,11 @@ def ablation_table(
     if found is not None and len(whole) > 1:
         found = localisation(whole[:1], progress, regions=False, nulls=False)
     pixels = _pixels(found)
-    rows = [("the whole", *_frames(whole[0], post), pixels)]
+    rows = [("all parts", *_frames(whole[0], post), pixels)]
     for name, draws in parts.items():
         own = localisation(draws, progress, regions=False, nulls=False)
         rows.append((name, *_frames(draws[0], post), _pixels(own)))
-    return PlainTable("Ablation: what each part is worth", ("", *FIGURES, "pixel AUROC"), tuple(rows), NOTE)
+    return PlainTable("Ablation: figures without each part", ("", *FIGURES, "pixel AUROC"), tuple(rows), NOTE)
 
 
 def _frames(draw: Draw, post: PostProcessing) -> list[str]:
@@ -51,7 +49,7 @@ def _frames(draw: Draw, post: PostProcessing) -> list[str]:
 def _pixels(found: Localisation | None) -> str:
     if found is None:
         return ABSENT
-    return _cell(next(measure.value for measure in found.tables[0].measures if measure.name == PIXELS))
+    return _cell(next(measure.value for measure in found.tables[0].measures if measure.name == PIXEL_AUROC))
 
 
 def _cell(value: float | None) -> str:

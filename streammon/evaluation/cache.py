@@ -37,7 +37,7 @@ class ClipResult:
     """Scores and anomaly grids of one clip by one method.
 
     Attributes:
-        scores: (N,) float64, one for each frame that `Taking.every` leaves.
+        scores: (N,) float64, one for each frame that `FrameSelection.every` leaves.
         grids: (N, g, g) float32 each, memory-mapped when read from the cache; see `methods.Scored`.
     """
 
@@ -155,12 +155,9 @@ class Cache:
     def _writing(self, write: Callable[[], object]) -> None:
         try:
             write()
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             remedy = "make room or choose another --cache DIR"
             raise StorageError(str(self._folder), f"it can't be written ({_reason(error)})", remedy) from None
-        except SafetensorError as error:  # wraps the system's error in its own message
-            remedy = "make room or choose another --cache DIR"
-            raise StorageError(str(self._folder), f"it can't be written ({error})", remedy) from None
 
 
 def _save(array: NDArray[Any], path: Path) -> None:
@@ -168,5 +165,6 @@ def _save(array: NDArray[Any], path: Path) -> None:
         np.save(file, array)
 
 
-def _reason(error: OSError) -> str:
-    return str(error.strerror or error).lower()
+def _reason(error: Exception) -> str:
+    """Reason of the system; safetensors wraps it in a message of its own."""
+    return str(error.strerror or error).lower() if isinstance(error, OSError) else str(error)

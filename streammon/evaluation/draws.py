@@ -35,7 +35,7 @@ class Draw:
 
     def scores(self) -> list[ClipScores]:
         """The raw frame scores of all clips."""
-        every, fps = self.harness.taking.every, self.harness.dataset.fps
+        every, fps = self.harness.selection.every, self.harness.dataset.fps
         return [
             ClipScores(clip.name, clip.scene, self._result(clip).scores, clip.labels[::every], fps / every)
             for clip in self.clips
@@ -64,7 +64,7 @@ class Draw:
             DatasetError: A mask can't be read.
         """
         assert clip.masks is not None
-        view, every = self.harness.view, self.harness.taking.every
+        view, every = self.harness.view, self.harness.selection.every
         empty = np.zeros((view.side, view.side), dtype=np.bool_)
         for index in range(0, len(clip.labels), every):
             yield view.mask(clip.clip, index, clip.masks[index]) if clip.labels[index] else empty
@@ -72,7 +72,7 @@ class Draw:
     def thresholds(self, clip: LabelledClip) -> dict[str, float]:
         """Raw score at each false-alarm rate, by the rate's name (`1 a day`); empty without calibration."""
         cache = self.harness.methods[self.method]
-        bank = "all scenes" if self.harness.taking.global_bank else clip.scene
+        bank = "all scenes" if self.harness.selection.global_bank else clip.scene
         thresholds: dict[str, float] = (cache.facts(bank) or {}).get("thresholds", {})
         return thresholds
 
@@ -99,7 +99,7 @@ class NoiseMaps:
         side = self.draw.harness.view.side
         generator, smoother = np.random.default_rng(0), GridSmoother(side, self.draw.harness.backbone.device)
         cells = side // 4
-        for _ in range(0, len(clip.labels), self.draw.harness.taking.every):
+        for _ in range(0, len(clip.labels), self.draw.harness.selection.every):
             if self.constant:
                 yield np.ones((side, side), dtype=np.float32)
             else:

@@ -9,31 +9,31 @@ from pathlib import Path
 import torch
 
 from streammon import __version__
-from streammon.evaluation.harness import Taking, plan_banks
+from streammon.evaluation.harness import FrameSelection, plan_banks
 from streammon.evaluation.labelled import Dataset
 from streammon.padim import Backbone
 
 LIBRARIES = ("torch", "torchvision", "av", "opencv-python", "numpy", "scipy", "scikit-learn")
 
 
-def dataset_facts(dataset: Dataset, taking: Taking) -> dict[str, str]:
+def dataset_facts(dataset: Dataset, selection: FrameSelection) -> dict[str, str]:
     """Counts of clips, frames and banks, the frames taken, and the fingerprint of the data set."""
-    plans = plan_banks(dataset, taking)
+    plans = plan_banks(dataset, selection)
     frames = sum(len(clip.labels) for clip in dataset.clips)
     abnormal = sum(int(clip.labels.sum()) for clip in dataset.clips)
     masked = sum(clip.masks is not None for clip in dataset.clips)
     learned, there = sum(plan.kept for plan in plans), sum(plan.total for plan in plans)
     what = "images" if dataset.is_still else "frames"
-    taken = "all" if taking.every == 1 else f"the first of every {taking.every}"
-    if taking.score_fps is not None:
-        taken += f", at most {taking.score_fps:g} a second scored; the others have the score of the last one"
-    rate = "" if dataset.is_still else f" ({dataset.fps / taking.every:g} frames a second)"
+    taken = "all" if selection.every == 1 else f"the first of every {selection.every}"
+    if selection.score_fps is not None:
+        taken += f", at most {selection.score_fps:g} a second scored; frames in between repeat the last score"
+    rate = "" if dataset.is_still else f" ({dataset.fps / selection.every:g} frames a second)"
     return {
         "data set": f"{dataset.name} in {dataset.root}",
         "test": f"{len(dataset.clips)} clips, {frames:,} {what}, {abnormal:,} abnormal; masks for {masked} clips",
         "training": f"{sum(len(plan.training) for plan in plans)} clips, {there:,} {what}, {learned:,} learned",
         "frames taken": f"{taken}{rate}",
-        "banks": f"{len(plans)}" + (" (one for all scenes)" if taking.global_bank else " (one a scene)"),
+        "banks": f"{len(plans)}" + (" (one for all scenes)" if selection.global_bank else " (one a scene)"),
         "fingerprint": dataset.fingerprint,
     }
 

@@ -17,13 +17,13 @@ from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, require_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
-from streammon.evaluation.methods import Batch, Method, Model, Progress, Reading, Scored, Scorer
+from streammon.evaluation.methods import Batch, DerivedMethod, Method, Model, Progress, Scored, Scorer
 from streammon.ingest import Clip, Pace
 from streammon.padim import Backbone, as_batch
 from streammon.records import Frame
 from streammon.scene import SCORING_SOURCE
 
-SAVES_PER_WORK = 5  # least time between two checkpoints, in durations of the last one
+LEAST_WORK_PER_SAVE = 5  # least time between two checkpoints, as a multiple of the time that the last one took
 THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
 
 
@@ -40,7 +40,7 @@ class Calibrated(Protocol):
 
 
 @dataclass(frozen=True)
-class Taking:
+class FrameSelection:
     """Selection of frames, batch size, and one bank or several.
 
     Attributes:
@@ -118,29 +118,29 @@ class BankPlan:
         return index * self.kept % max(1, self.scored) < self.kept
 
 
-def plan_banks(dataset: Dataset, taking: Taking) -> list[BankPlan]:
+def plan_banks(dataset: Dataset, selection: FrameSelection) -> list[BankPlan]:
     """Plans of the banks that the test clips need, in the data set's order."""
     scenes = list(dataset.scenes)
     test = {scene.name: [clip for clip in dataset.clips if clip.scene == scene.name] for scene in scenes}
-    if taking.global_bank:
+    if selection.global_bank:
         scenes = [SceneFootage("all scenes", tuple(clip for scene in scenes for clip in scene.clips))]
         test = {"all scenes": list(dataset.clips)}
     plans = []
     for scene in scenes:
         if not test[scene.name]:
             continue
-        training = tuple(_training_clip(clip, taking, dataset.fps) for clip in scene.clips)
+        training = tuple(_training_clip(clip, selection, dataset.fps) for clip in scene.clips)
         scored = sum(each.scored for each in training)
-        kept = min(scored, taking.max_train_frames or scored)
-        kept_fps = dataset.fps / taking.every * kept / max(1, sum(each.frames for each in training))
+        kept = min(scored, selection.max_train_frames or scored)
+        kept_fps = dataset.fps / selection.every * kept / max(1, sum(each.frames for each in training))
         total_s = max(0.0, (kept - len(training)) / kept_fps) if kept_fps else 0.0
         plans.append(BankPlan(scene.name, training, kept, total_s, tuple(test[scene.name])))
     return plans
 
 
-def _training_clip(clip: Clip, taking: Taking, fps: float) -> TrainingClip:
+def _training_clip(clip: Clip, selection: FrameSelection, fps: float) -> TrainingClip:
     frames = clip.counted_frames()
-    return TrainingClip(clip, taking.count(frames), taking.scored(frames, fps))
+    return TrainingClip(clip, selection.count(frames), selection.scored(frames, fps))
 
 
 @dataclass(eq=False)
@@ -152,7 +152,7 @@ class Harness:
         view: Resize, rotation and crop from pictures to the model's input.
         methods: Methods, each with its cache.
         backbone: Backbone shared by all methods.
-        taking: Selection of frames.
+        selection: Selection of frames.
         progress: Called after every batch.
         allow_partial: Leave out damaged clips instead of raising.
         missing: One message for each damaged clip that was left out.
@@ -162,7 +162,7 @@ class Harness:
     view: View
     methods: Mapping[Method, Cache]
     backbone: Backbone
-    taking: Taking
+    selection: FrameSelection
     progress: Progress
     allow_partial: bool = False
     missing: list[str] = field(default_factory=list)
@@ -175,20 +175,24 @@ class Harness:
         Raises:
             InputError: The data set is damaged, or the cache can't be written.
         """
-        work = [(plan, wanting) for plan in plan_banks(self.dataset, self.taking) if (wanting := self._wanting(plan))]
+        work = [
+            (plan, unscored)
+            for plan in plan_banks(self.dataset, self.selection)
+            if (unscored := self._unscored(plan))
+        ]
         self._done = 0
         self._total = sum(
-            plan.kept * max(self._passes(method, plan) for method in wanting)
-            + sum(self._scored(clip) for clip in plan.test if any(clip in clips for clips in wanting.values()))
-            for plan, wanting in work
+            plan.kept * max(self._passes(method, plan) for method in unscored)
+            + sum(self._scored(clip) for clip in plan.test if any(clip in clips for clips in unscored.values()))
+            for plan, unscored in work
         )
-        for plan, wanting in work:
-            models = self._finished(plan, list(wanting))
+        for plan, unscored in work:
+            scorers = self._scorers(plan, list(unscored))
             for clip in plan.test:
-                eager = {method: models[method] for method, clips in wanting.items() if clip in clips}
+                eager = {method: scorers[method] for method, clips in unscored.items() if clip in clips}
                 if eager:
                     self._score(clip, eager)
-            for method in wanting:
+            for method in unscored:
                 self.methods[_source(method)].drop_fit(plan.name)
 
     def result(self, method: Method, clip: LabelledClip) -> ClipResult | None:
@@ -198,15 +202,17 @@ class Harness:
     def model(self, method: Method, plan: BankPlan) -> Scorer:
         """Finished model of a bank by one method, learned even where the cache has all scores."""
         self._done, self._total = 0, plan.kept * self._passes(method, plan)
-        return self._finished(plan, [method])[method]
+        scorer = self._scorers(plan, [method])[method]
+        self.methods[_source(method)].drop_fit(plan.name)
+        return scorer
 
     def _frames(self, clip: LabelledClip) -> int:
-        return self.taking.count(len(clip.labels))
+        return self.selection.count(len(clip.labels))
 
     def _scored(self, clip: LabelledClip) -> int:
-        return self.taking.scored(len(clip.labels), self.dataset.fps)
+        return self.selection.scored(len(clip.labels), self.dataset.fps)
 
-    def _wanting(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
+    def _unscored(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
         """Clips without a cached result, by method; methods with all results are left out."""
         lacking = {method: [c for c in plan.test if self.result(method, c) is None] for method in self.methods}
         return {method: clips for method, clips in lacking.items() if clips}
@@ -214,23 +220,23 @@ class Harness:
     def _passes(self, method: Method, plan: BankPlan) -> int:
         return method.model(plan.name, self.backbone, self.view.side).passes
 
-    def _finished(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Scorer]:
+    def _scorers(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Scorer]:
         """Finished scorer of one bank for each method."""
-        learned = self._learned(plan, list(dict.fromkeys(map(_source, methods))))
+        learned = self._models(plan, list(dict.fromkeys(map(_source, methods))))
         scorers = {
-            method: method.read(learned[method.source]) if isinstance(method, Reading) else learned[method]
+            method: method.read(learned[method.source]) if isinstance(method, DerivedMethod) else learned[method]
             for method in methods
         }
         for method, scorer in scorers.items():
             self.methods[method].keep_facts(plan.name, _facts(scorer))
         return scorers
 
-    def _learned(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
+    def _models(self, plan: BankPlan, methods: Sequence[Method]) -> dict[Method, Model]:
         """Learned model of one bank for each method; saved fits are resumed."""
         models = {method: method.model(plan.name, self.backbone, self.view.side) for method in methods}
         for model in models.values():
             if isinstance(model, Calibrated):
-                model.expect(plan.total_s, self.taking.score_fps)
+                model.expect(plan.total_s, self.selection.score_fps)
         positions = dict.fromkeys(methods, Position(0, 0))
         for method, model in models.items():
             if kept := self.methods[method].fit(plan.name):
@@ -296,19 +302,19 @@ class Harness:
 
     def _decoded(self, clip: Clip) -> Iterator[Frame]:
         details = any(method.needs_details for method in self.methods)
-        return self.view.frames(clip, self.taking.every, details, self.taking.score_fps)
+        return self.view.frames(clip, self.selection.every, details, self.selection.score_fps)
 
     @property
     def _slack(self) -> int:
         """Frames that may be missing at a clip's end because thinning leaves them out."""
-        if self.taking.score_fps is None or not self.dataset.fps:
+        if self.selection.score_fps is None or not self.dataset.fps:
             return 0
-        return math.ceil(self.dataset.fps / self.taking.every / self.taking.score_fps)
+        return math.ceil(self.dataset.fps / self.selection.every / self.selection.score_fps)
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
         """Batches, each with the `seq` of the last frame."""
         needs_maps = any(method.needs_maps for method in self.methods)
-        while taken := list(islice(frames, self.taking.batch)):
+        while taken := list(islice(frames, self.selection.batch)):
             pictures = as_batch([frame.picture for frame in taken])
             maps = self.backbone.maps(pictures) if needs_maps else []
             yield Batch(pictures, maps, [frame.stream_time_s for frame in taken], tuple(taken)), taken[-1].seq
@@ -340,9 +346,9 @@ class _Saver:
         self._took_s = 0.0
 
     def save(self, positions: Mapping[Method, Position]) -> None:
-        """Write a checkpoint, unless the time since the last one is below `SAVES_PER_WORK` times its duration."""
+        """Write a checkpoint, unless less than `LEAST_WORK_PER_SAVE` times its duration passed since the last."""
         began = time.monotonic()
-        if began - self._saved_at < SAVES_PER_WORK * self._took_s:
+        if began - self._saved_at < LEAST_WORK_PER_SAVE * self._took_s:
             return
         for method, model in self._models.items():
             self._caches[method].keep_fit(self._bank, positions[method], model.state())
@@ -351,8 +357,8 @@ class _Saver:
 
 
 def _source(method: Method) -> Method:
-    """Method that learns the model: the source of a `Reading`, otherwise the method itself."""
-    return method.source if isinstance(method, Reading) else method
+    """Method that learns the model: the source of a `DerivedMethod`, otherwise the method itself."""
+    return method.source if isinstance(method, DerivedMethod) else method
 
 
 def _facts(model: Scorer) -> dict[str, object]:
@@ -365,7 +371,7 @@ def _facts(model: Scorer) -> dict[str, object]:
 
 
 def cache_context(
-    dataset: Dataset, view: View, backbone: Backbone, taking: Taking, version: str
+    dataset: Dataset, view: View, backbone: Backbone, selection: FrameSelection, version: str
 ) -> tuple[object, ...]:
     """Everything that the scores of every method depend on, for the hash of the cache."""
     return (
@@ -378,5 +384,5 @@ def cache_context(
         backbone.name,
         backbone.weights_sha256,
         backbone.precision,
-        taking,
+        selection,
     )

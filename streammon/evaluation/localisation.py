@@ -24,12 +24,13 @@ from streammon.evaluation.results import Curve, Measure, MeasureTable
 from streammon.records import AnomalyMap
 
 THRESHOLDS = 50  # number of thresholds at which regions are segmented
+PIXEL_AUROC, PRO = "AUROC", "PRO to FPR 0.3"
 Figures = dict[str, float | None]
 Level = TypeVar("Level")
 
 PIXEL_FIGURES: dict[str, Callable[[PixelFigures], float | None]] = {
-    "AUROC": PixelFigures.auroc,
-    "PRO to FPR 0.3": PixelFigures.pro,
+    PIXEL_AUROC: PixelFigures.auroc,
+    PRO: PixelFigures.pro,
     "average precision": PixelFigures.average_precision,
     "AUPIMO": PixelFigures.aupimo,
 }
@@ -81,18 +82,18 @@ def localisation(
         return None
     still = first.harness.dataset.is_still
     groups = _groups(masked, still)
-    told = _Told(progress, len(draws) + (2 if nulls else 0), sum(len(clips) for clips in groups.values()))
+    counter = _StepCounter(progress, len(draws) + (2 if nulls else 0), sum(len(clips) for clips in groups.values()))
     units = {name: PixelUnits() for name in groups} if nulls else {}
-    levels = {name: _pixels(first, clips, told, units.get(name), still) for name, clips in groups.items()}
+    levels = {name: _pixels(first, clips, counter, units.get(name), still) for name, clips in groups.items()}
 
     def measured(source: Maps) -> dict[str, Figures]:
-        return {name: _figures(PIXEL_FIGURES, _pixels(source, clips, told)) for name, clips in groups.items()}
+        return {name: _figures(PIXEL_FIGURES, _pixels(source, clips, counter)) for name, clips in groups.items()}
 
     figures = [{name: _figures(PIXEL_FIGURES, level) for name, level in levels.items()}]
     figures += [measured(draw) for draw in draws[1:]]
     controls = [measured(NoiseMaps(first, constant=True)), measured(NoiseMaps(first))] if nulls else []
-    around = pixel_intervals(list(units.values()), PIXEL_FIGURES) if nulls else {}
-    tables = [_pixel_table(figures, controls, around, still)]
+    intervals_by_name = pixel_intervals(list(units.values()), PIXEL_FIGURES) if nulls else {}
+    tables = [_pixel_table(figures, controls, intervals_by_name, still)]
     if regions and not still:
         tables.append(_region_table(first, masked, levels[ALL], progress))
     by_scene = {name: _mean_figures([one[name] for one in figures]) for name in groups} if still else {}
@@ -115,7 +116,7 @@ def _groups(clips: Sequence[LabelledClip], still: bool) -> dict[str, list[Labell
 def _pixels(
     source: Maps,
     clips: Sequence[LabelledClip],
-    told: "_Told",
+    counter: "_StepCounter",
     units: PixelUnits | None = None,
     unit_is_image: bool = False,
 ) -> PixelLevel:
@@ -129,7 +130,7 @@ def _pixels(
                 unit = _close(unit, whole, units)
         if not unit_is_image:
             _close(unit, whole, units)
-        told.step()
+        counter.step()
     return whole
 
 
@@ -153,32 +154,32 @@ def _mean_figures(figures: Sequence[Figures]) -> Figures:
 def _pixel_table(
     figures: Sequence[Mapping[str, Figures]],
     nulls: Sequence[Mapping[str, Figures]],
-    around: Mapping[str, Interval],
+    intervals_by_name: Mapping[str, Interval],
     still: bool,
 ) -> MeasureTable:
     draws = [_mean_figures(list(groups.values())) for groups in figures]
     controls = [_mean_figures(list(groups.values())) for groups in nulls]
     notes = []
-    if around:
+    if intervals_by_name:
         unit, seed = "images" if still else "clips", ", first seed" if len(figures) > 1 else ""
         notes.append(f"95 % intervals: bootstrap over {unit}{seed}")
-    notes.append("constant and noise: maps that know nothing, upsampled and blurred alike")
+    notes.append("null controls: constant and random maps, upsampled and blurred alike")
     if still and len(figures[0]) > 1:
         notes.append("means over categories")
     if any(value is None for value in draws[0].values()):
         notes.append("AUPIMO needs 100,000 pixels of normal frames")
-    return MeasureTable("Pixel level", _rows(draws, around, *controls), "; ".join(notes))
+    return MeasureTable("Pixel level", _rows(draws, intervals_by_name, *controls), "; ".join(notes))
 
 
 def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel, progress: Progress) -> MeasureTable:
-    told = _Told(progress, 3, len(clips), "measuring regions")
-    units = _regions(draw, clips, pixels.thresholds(THRESHOLDS), told)
+    counter = _StepCounter(progress, 3, len(clips), "measuring regions")
+    units = _regions(draw, clips, pixels.thresholds(THRESHOLDS), counter)
     controls = []
     for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
         level = PixelLevel()
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
-        controls.append(_whole(_regions(null, clips, level.thresholds(THRESHOLDS), told)))
+        controls.append(_whole(_regions(null, clips, level.thresholds(THRESHOLDS), counter)))
     return MeasureTable(
         "Regions and tracks",
         _rows([_whole(units)], region_intervals(units, REGION_FIGURES), *controls),
@@ -188,14 +189,14 @@ def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel,
 
 
 def _regions(
-    source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], told: "_Told"
+    source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], counter: "_StepCounter"
 ) -> list[RegionLevel]:
     """Regions of each clip at the thresholds."""
     units = []
     for clip in clips:
         units.append(RegionLevel(thresholds))
         units[-1].update_clip(source.maps(clip), source.masks(clip))
-        told.step()
+        counter.step()
     return units
 
 
@@ -205,14 +206,14 @@ def _whole(units: Sequence[RegionLevel]) -> Figures:
 
 def _rows(
     draws: Sequence[Figures],
-    around: Mapping[str, Interval],
+    intervals_by_name: Mapping[str, Interval],
     constant: Figures | None = None,
     noise: Figures | None = None,
 ) -> tuple[Measure, ...]:
     rows = []
     for name in draws[0]:
         value, spread = mean_and_spread([one[name] for one in draws])
-        interval = around.get(name, Interval(None, None, 0))
+        interval = intervals_by_name.get(name, Interval(None, None, 0))
         rows.append(
             Measure(
                 name=name,
@@ -239,7 +240,7 @@ def _curves(levels: Mapping[str, PixelLevel], still: bool) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-class _Told:
+class _StepCounter:
     """Reports the number of measured clips to `progress`."""
 
     def __init__(self, progress: Progress, rounds: int, clips: int, what: str = "measuring pixels") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from streammon.config import OPTIONS, ModelConfig, parse_section
-from streammon.evaluation.harness import Taking
+from streammon.evaluation.harness import FrameSelection
 from streammon.evaluation.metrics import parse_post_processing
 from streammon.evaluation.study import StudyOptions
 
@@ -36,7 +36,7 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
         name: value for name, value in given.items() if value is not None
     }
     chosen = parse_section(ModelConfig, values, OPTIONS)
-    return StudyOptions(model=chosen, taking=Taking(**taken, batch=chosen.batch), **own)
+    return StudyOptions(model=chosen, selection=FrameSelection(**taken, batch=chosen.batch), **own)
 
 
 def default_cache() -> Path:

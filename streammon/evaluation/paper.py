@@ -17,18 +17,16 @@ from streammon.errors import ConfigError
 from streammon.evaluation import paper_figures
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.harness import plan_banks
-from streammon.evaluation.localisation import localisation
+from streammon.evaluation.localisation import PIXEL_AUROC, PRO, localisation
 from streammon.evaluation.methods import Batch, GridSmoother, Method, Scorer, SingleLayer, SummedLayers, Vae
 from streammon.evaluation.metrics import mean_scene_auroc, micro_auroc
 from streammon.evaluation.metrics.table import mean_and_spread
-from streammon.evaluation.results import PlainTable
+from streammon.evaluation.results import ABSENT, PlainTable
 from streammon.evaluation.study import Study
 from streammon.padim import as_batch
 
 TIMED_FRAMES = 12  # scored by every method in turn, so that load on the machine slows all alike
 UNTIMED_FRAMES = 2  # warm-up
-ABSENT = "–"
-PIXELS, OVERLAP = "AUROC", "PRO to FPR 0.3"
 
 
 class PaperTables:
@@ -64,7 +62,7 @@ class PaperTables:
         }
         groups["layers 1+2+3 summed"] = [SummedLayers(self._backbone, self._model.frame_score)]
         groups["all layers together"] = self._study.padims(self._padim("all"))
-        return self._ablation("Table I: which layers", groups, paper_figures.LAYERS)
+        return self._ablation("Table I: layers", groups, paper_figures.LAYERS)
 
     def _reductions(self) -> PlainTable:
         channels = sum(self._study.backbone.architecture.channels)
@@ -74,7 +72,7 @@ class PaperTables:
             for name, kind in (("Rd", "random"), ("PCA", "pca"))
         }
         groups[f"all {channels}"] = self._study.padims(self._padim("all"))
-        return self._ablation("Table II: how channels are reduced", groups, paper_figures.REDUCTIONS)
+        return self._ablation("Table II: reduction of channels", groups, paper_figures.REDUCTIONS)
 
     def _ablation(
         self,
@@ -109,7 +107,7 @@ class PaperTables:
             "Table III: localisation",
             tuple(columns),
             tuple(rows),
-            "paper: MVTec AD; its SPADE reads wide_resnet50_2, its VAE was trained for 100 epochs of 10,000 images",
+            "paper: MVTec AD, SPADE with wide_resnet50_2, VAE trained for 100 epochs of 10,000 images",
         )
 
     def _video(self) -> PlainTable:
@@ -134,12 +132,12 @@ class PaperTables:
             "Table V: detection",
             columns,
             tuple(rows),
-            "paper: MVTec AD, all classes; its MahalanobisAD reads efficientnet_b4, its SPADE wide_resnet50_2",
+            "paper: MVTec AD, all classes, MahalanobisAD with efficientnet_b4, SPADE with wide_resnet50_2",
         )
 
     def _random_views(self) -> PlainTable:
         if self._study.dataset.name != "rd-mvtec":
-            found = f"it is {self._study.dataset.name}, and table 6 turns and shifts the images of MVTec AD"
+            found = f"it is {self._study.dataset.name}, and table 6 needs MVTec AD in random views"
             raise ConfigError("--dataset", found, "give --dataset rd-mvtec")
         draws = self._study.run(self._compared("vae", "spade", "padim"))
         rows = []
@@ -148,11 +146,11 @@ class PaperTables:
             rows.append((name, *self._pixels(group), *_pair(reported)))
         views = len(self._study.views())
         return PlainTable(
-            "Table VI: images that are not aligned",
+            "Table VI: images in random views",
             ("", "pixel AUROC %", "PRO %", "paper: AUROC %", "paper: PRO %"),
             tuple(rows),
             f"ours: mean of {views} random views; paper: mean of 5, PaDiM with wide_resnet50_2; "
-            "its VAE and SPADE from the losses that its text states",
+            "VAE and SPADE computed from the losses stated in its text",
         )
 
     def _seconds(self) -> PlainTable:
@@ -164,7 +162,7 @@ class PaperTables:
             ratio = median / statistics.median(seconds[next(reversed(seconds))])
             shown = (name, f"{median:.3f}", f"{ratio:.1f}", ABSENT if reported is None else f"{reported:.2f}")
             rows.append(shown)
-        note = f"one picture at a time, from pixels to anomaly map; medians of {TIMED_FRAMES} frames, methods in turn"
+        note = f"one picture at a time, pixels to anomaly map; medians of {TIMED_FRAMES} frames, methods alternating"
         columns = ("", "seconds", "times PaDiM's", "paper: seconds (i7-4710HQ)")
         return PlainTable("Table VII: inference time", columns, tuple(rows), note)
 
@@ -176,7 +174,7 @@ class PaperTables:
             own, shared = model.scoring_bytes(), network if method.needs_maps else 0
             on_paper = [ABSENT if figure is None else f"{figure:.2f}" for figure in reported]
             rows.append((name, f"{own / 1e9:.3f}", f"{(own + shared) / 1e9:.3f}", *on_paper))
-        plan = plan_banks(self._study.dataset, self._study.options.taking)[0]
+        plan = plan_banks(self._study.dataset, self._study.options.selection)[0]
         note = f"bank {plan.name!r}, {plan.kept:,} training frames; float32, from the tensors that score"
         columns = ("", "model, GB", "with the network, GB", "paper: MVTec AD, GB", "paper: STC, GB")
         return PlainTable("Table VIII: memory", columns, tuple(rows), note)
@@ -187,7 +185,7 @@ class PaperTables:
         methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
         methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}
         harness = self._study.harness(self._study.views()[0], list(methods.values()))
-        plan = plan_banks(self._study.dataset, self._study.options.taking)[0]
+        plan = plan_banks(self._study.dataset, self._study.options.selection)[0]
         return {name: (method, harness.model(method, plan)) for name, method in methods.items()}
 
     def _inference_s(self) -> dict[str, list[float]]:
@@ -237,8 +235,8 @@ class PaperTables:
         if found is None:
             return ABSENT, ABSENT
         measures = {measure.name: measure for measure in found.tables[0].measures}
-        return _cell(measures[PIXELS].value, measures[PIXELS].spread), _cell(
-            measures[OVERLAP].value, measures[OVERLAP].spread
+        return _cell(measures[PIXEL_AUROC].value, measures[PIXEL_AUROC].spread), _cell(
+            measures[PRO].value, measures[PRO].spread
         )
 
     def _by_category(self, draws: Sequence[Draw]) -> dict[str, tuple[str, str]]:
@@ -248,13 +246,13 @@ class PaperTables:
             return {self._study.dataset.name: (ABSENT, ABSENT)}
         if not found.by_scene:
             return {self._study.dataset.name: self._pixels(draws)}
-        cells = {name: (_cell(f[PIXELS]), _cell(f[OVERLAP])) for name, f in found.by_scene.items()}
+        cells = {name: (_cell(f[PIXEL_AUROC]), _cell(f[PRO])) for name, f in found.by_scene.items()}
         textures = [name for name in found.by_scene if name in paper_figures.TEXTURES]
         objects = [name for name in found.by_scene if name not in paper_figures.TEXTURES]
         for group, names in (("textures", textures), ("objects", objects), ("all", [*textures, *objects])):
             figures = [found.by_scene[name] for name in names]
             if len(figures) > 1:
-                cells[group] = (_mean(figures, PIXELS), _mean(figures, OVERLAP))
+                cells[group] = (_mean(figures, PIXEL_AUROC), _mean(figures, PRO))
         return cells
 
 

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from streammon.records import AnomalyMap, Picture
 
+ABSENT = "–"  # text of a figure that isn't defined
+
 
 @dataclass(frozen=True)
 class Measure:

@@ -11,7 +11,7 @@ from streammon.evaluation.localisation import Localisation, localisation
 from streammon.evaluation.methods import Progress, delay_fact
 from streammon.evaluation.metrics import PostProcessing, frame_roc, frame_table, noise_scores, scene_table
 from streammon.evaluation.paper import PaperTables
-from streammon.evaluation.results import Curve, EvaluationReport, PlainTable
+from streammon.evaluation.results import ABSENT, Curve, EvaluationReport, PlainTable
 from streammon.evaluation.study import Study, StudyOptions
 from streammon.evaluation.worst import timelines, worst_frames
 
@@ -75,7 +75,7 @@ def evaluate_paper(
     """
     began = time.monotonic()
     if options.ablation:
-        raise ConfigError("--ablation", "the paper's tables have none of motion", "give --paper or --ablation")
+        raise ConfigError("--ablation", "no table of the paper includes motion", "give --paper or --ablation")
     study = Study(options, progress)
     paper = PaperTables(study)
     tables = tuple(paper.table(number) for number in numbers)
@@ -97,10 +97,10 @@ def _facts(study: Study, methods: Sequence[str], seconds: float) -> dict[str, st
         "post-processing": options.post_processing.name,
         "frame score": options.model.frame_score,
         "cache": str(options.cache),
-        "took": f"{seconds:.0f} s, less what the cache had",
+        "took": f"{seconds:.0f} s, without what was read from the cache",
     }
     parts = [
-        dataset_facts(study.dataset, options.taking),
+        dataset_facts(study.dataset, options.selection),
         method,
         backbone_facts(study.backbone),
         run,
@@ -115,7 +115,7 @@ def _category_tables(found: Localisation | None) -> tuple[PlainTable, ...]:
         return ()
     names = list(next(iter(found.by_scene.values())))
     rows = tuple(
-        (scene, *("–" if figures[name] is None else f"{figures[name]:.3f}" for name in names))
+        (scene, *(ABSENT if figures[name] is None else f"{figures[name]:.3f}" for name in names))
         for scene, figures in found.by_scene.items()
     )
     return (PlainTable("Pixel level, each category", ("category", *names), rows),)

@@ -10,7 +10,7 @@ from streammon.errors import ConfigError, DatasetError
 from streammon.evaluation.cache import Cache, digest
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
-from streammon.evaluation.harness import Harness, Taking, cache_context
+from streammon.evaluation.harness import FrameSelection, Harness, cache_context
 from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import (
     METHODS,
@@ -43,7 +43,7 @@ class StudyOptions:
         method: One of `METHODS`; None for `motion` on video and `padim` on still images.
         seeds: Number of draws for the spread; None for 5, or 1 with `motion`, where each draw costs a whole run.
         ablation: Also evaluate `motion` without each of its parts.
-        taking: Selection of frames.
+        selection: Selection of frames.
         post_processing: Post-processing of the frame scores.
         categories: Categories of MVTec AD; empty for all.
         epochs: Training epochs of the VAE.
@@ -58,7 +58,7 @@ class StudyOptions:
     method: str | None = None
     seeds: int | None = None
     ablation: bool = False
-    taking: Taking = field(default_factory=Taking)
+    selection: FrameSelection = field(default_factory=FrameSelection)
     post_processing: PostProcessing = field(default_factory=PostProcessing)
     categories: tuple[str, ...] = ()
     epochs: int = 100
@@ -88,7 +88,7 @@ class Study:
         chosen = DatasetOptions(allow_partial=options.allow_partial, categories=options.categories)
         self.dataset: Dataset = load_dataset(options.dataset, options.root, chosen)
         self.method = options.method or ("padim" if self.dataset.is_still else "motion")
-        _hold_motion(options, self.method, self.dataset.is_still)
+        _require_fitting_options(options, self.method, self.dataset.is_still)
         self.backbone: Backbone = load_backbone(options.model)
         self.missing = list(self.dataset.missing)
 
@@ -115,7 +115,7 @@ class Study:
         }
         for group in draws.values():
             if not group[0].clips:
-                remedy = "mend the data set; what is wrong with it: " + "; ".join(self.missing[:3])
+                remedy = "repair the data set: " + "; ".join(self.missing[:3])
                 raise DatasetError(str(self.dataset.root), "none of its test clips could be scored", remedy)
         return draws
 
@@ -162,30 +162,32 @@ class Study:
 
     def harness(self, view: View, methods: Sequence[Method]) -> Harness:
         """Harness that runs methods on one view."""
-        taking = self.options.taking
-        context = digest(*cache_context(self.dataset, view, self.backbone, taking, __version__))
+        selection = self.options.selection
+        context = digest(*cache_context(self.dataset, view, self.backbone, selection, __version__))
         return Harness(
             dataset=self.dataset,
             view=view,
             methods={method: Cache(self.options.cache, context, method.key) for method in methods},
             backbone=self.backbone,
-            taking=taking,
+            selection=selection,
             progress=self.progress,
             allow_partial=self.options.allow_partial,
         )
 
 
-def _hold_motion(options: StudyOptions, method: str, is_still: bool) -> None:
+def _require_fitting_options(options: StudyOptions, method: str, is_still: bool) -> None:
     """Require that method, rate and ablation fit the data set and each other.
 
     Raises:
         ConfigError: `motion` or `score_fps` with still images, or an ablation of another method than `motion`.
     """
     if method == "motion" and is_still:
-        found = f"it is motion, and {options.dataset} is still images"
+        found = f"it is motion, and {options.dataset} has still images"
         raise ConfigError("--method", found, "give --method padim, or a data set of video")
-    if options.taking.score_fps is not None and is_still:
-        found = f"it is {options.taking.score_fps:g}, and {options.dataset} is still images"
+    if options.selection.score_fps is not None and is_still:
+        found = f"it is {options.selection.score_fps:g}, and {options.dataset} has still images"
         raise ConfigError("--score-fps", found, "leave it out, or give a data set of video")
     if options.ablation and method != "motion":
-        raise ConfigError("--ablation", f"it takes motion apart, and the method is {method}", "give --method motion")
+        raise ConfigError(
+            "--ablation", f"it removes parts of motion, and the method is {method}", "give --method motion"
+        )

@@ -12,8 +12,8 @@ from streammon.evaluation.metrics import ClipScores
 from streammon.evaluation.results import Timeline, WorstFrame
 from streammon.records import AnomalyMap, Picture
 
-OF_EACH_KIND = 6
-OF_ONE_CLIP = 2
+FRAMES_PER_KIND = 6
+FRAMES_PER_CLIP = 2
 MAP_RANGE = (0.5, 0.999)  # quantiles of the shown maps at the ends of the colour scale
 
 
@@ -49,13 +49,13 @@ def worst_frames(draw: Draw, processed: Sequence[ClipScores]) -> tuple[WorstFram
         WorstFrame(
             kind=kind,
             clip=clip.name,
-            index=index * draw.harness.taking.every,
+            index=index * draw.harness.selection.every,
             rank=float(np.searchsorted(normal, score) / len(normal)) if len(normal) else 0.0,
             score=score,
             picture=_picture(draw, clip, index),
             anomaly_map=anomaly_map,
             map_range=span,
-            mask=_mask(draw, clip, index * draw.harness.taking.every),
+            mask=_mask(draw, clip, index * draw.harness.selection.every),
         )
         for (kind, clip, index, score), anomaly_map in zip(found, maps, strict=True)
     )
@@ -75,17 +75,17 @@ def _worst(
     for _, number, index in sorted(candidates, reverse=not abnormal):
         scored = processed[number]
         near = number in last and abs(index - last[number]) < max(1.0, scored.fps * 2)
-        if taken[number] < OF_ONE_CLIP and not near:
+        if taken[number] < FRAMES_PER_CLIP and not near:
             taken[number] += 1
             last[number] = index
             yield clips[number], scored, index
-        if taken.total() == OF_EACH_KIND:
+        if taken.total() == FRAMES_PER_KIND:
             return
 
 
 def _picture(draw: Draw, clip: LabelledClip, index: int) -> Picture:
     """The picture of a scored frame, decoded again."""
-    frames = draw.harness.view.frames(clip.clip, draw.harness.taking.every)
+    frames = draw.harness.view.frames(clip.clip, draw.harness.selection.every)
     return next(frame.picture for frame in frames if frame.seq == index)
 
 

@@ -5,8 +5,8 @@
 maps from the grids of a method.
 """
 
-from streammon.evaluation.methods.base import Batch, Method, Model, Progress, Reading, Scored, Scorer
-from streammon.evaluation.methods.layers import SingleLayer, SummedLayers, layer_ablation
+from streammon.evaluation.methods.base import Batch, DerivedMethod, Method, Model, Progress, Scored, Scorer
+from streammon.evaluation.methods.layers import SingleLayer, SummedLayers
 from streammon.evaluation.methods.mahalanobisad import MahalanobisAD
 from streammon.evaluation.methods.maps import GridSmoother
 from streammon.evaluation.methods.motion import (
@@ -26,6 +26,7 @@ METHODS = ("motion", "padim", "spade", "vae", "mahalanobisad")
 __all__ = [
     "METHODS",
     "Batch",
+    "DerivedMethod",
     "GridSmoother",
     "MahalanobisAD",
     "Method",
@@ -34,7 +35,6 @@ __all__ = [
     "MotionPart",
     "Padim",
     "Progress",
-    "Reading",
     "SceneModel",
     "Scored",
     "Scorer",
@@ -43,7 +43,6 @@ __all__ = [
     "SummedLayers",
     "Vae",
     "delay_fact",
-    "layer_ablation",
     "motion_parts",
     "motion_seeds",
     "padim_seeds",

@@ -104,7 +104,7 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class Reading(Protocol):
+class DerivedMethod(Protocol):
     """A method that learns nothing, and scores with the learned model of another method in a different way.
 
     `model` is the model of `source`. Only `source` learns and is saved and restored.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from streammon.evaluation.methods.base import Scored
-from streammon.evaluation.methods.training import hold_enough_frames
+from streammon.evaluation.methods.training import require_enough_frames
 from streammon.padim import (
     Bank,
     BankFacts,
@@ -21,7 +21,7 @@ from streammon.padim import (
 )
 
 
-class BankInTheMaking:
+class BankFit:
     """Running Gaussians that can be saved, restored and turned into a `padim.Bank`, the scorer of live cameras.
 
     The Gaussians, P D^2 floats, are allocated with the first frame, whose maps determine the grid: a single layer of
@@ -44,13 +44,13 @@ class BankInTheMaking:
         """Number of frames learned."""
         return self._statistics.gaussian.count if self._statistics else 0
 
-    def take_in(self, maps: list[Tensor]) -> None:
+    def learn(self, maps: list[Tensor]) -> None:
         """Learn the maps of B frames, (B, C, h, w) each."""
         if self._statistics is None:
             self._statistics = self._fresh(maps[0].shape[2], maps[0].shape[3])
         self._statistics.gaussian.update(self.reduction.embed(maps))
 
-    def last_bank(self) -> Bank:
+    def finish(self) -> Bank:
         """Prepared bank of all frames learned.
 
         The statistics are freed before the whitening, which is as large, is computed.
@@ -58,7 +58,7 @@ class BankInTheMaking:
         Raises:
             FootageError: Fewer than 2 frames, which have no covariance.
         """
-        hold_enough_frames(self._facts.scene, self.frames, 2)
+        require_enough_frames(self._facts.scene, self.frames, 2)
         assert self._statistics is not None
         unprepared = self._statistics.bank(None)
         self._statistics = None

@@ -9,11 +9,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from streammon.config import ModelConfig
-from streammon.evaluation.methods.base import Batch, Method, Progress, Scored
-from streammon.evaluation.methods.gaussians import BankInTheMaking, scored_by
+from streammon.evaluation.methods.base import Batch, Progress, Scored
+from streammon.evaluation.methods.gaussians import BankFit, scored_by
 from streammon.evaluation.methods.maps import GridSmoother
-from streammon.evaluation.methods.padim import Padim
 from streammon.padim import Backbone, Bank, facts_for, make_reduction
 
 LAYERS = (1, 2, 3)
@@ -74,13 +72,6 @@ class SummedLayers:
         return SummedLayersModel(scene, backbone, side, self._frame_score)
 
 
-def layer_ablation(model: ModelConfig) -> list[Method]:
-    """Methods of Table I, in the table's order: each layer alone, the sum of layers, and all channels together."""
-    alone = [SingleLayer(layer, model.backbone, model.frame_score) for layer in LAYERS]
-    together = Padim(model.model_copy(update={"reduction": "all", "dimensions": None}))
-    return [*alone, SummedLayers(model.backbone, model.frame_score), together]
-
-
 class SingleLayerModel:
     """The Gaussians of one layer of one scene.
 
@@ -97,12 +88,12 @@ class SingleLayerModel:
         every = make_reduction("all", channels, channels, seed=0)
         facts = facts_for(scene, backbone, every, side, side, frame_score=frame_score)
         facts = replace(facts, layers=(architecture.layers[self._stage],))
-        self._fit = BankInTheMaking(facts, every, backbone.device)
+        self._fit = BankFit(facts, every, backbone.device)
         self._bank: Bank | None = None
 
     def learn(self, batch: Batch) -> None:
         """Learn normal frames."""
-        self._fit.take_in([batch.maps[self._stage]])
+        self._fit.learn([batch.maps[self._stage]])
 
     def end_pass(self) -> None:
         """Do nothing: there is one pass."""
@@ -113,7 +104,7 @@ class SingleLayerModel:
         Raises:
             FootageError: Fewer than 2 frames were given.
         """
-        self._bank = self._fit.last_bank()
+        self._bank = self._fit.finish()
         progress(f"solving for {self._scene}", 1, 1)
 
     def score(self, batch: Batch) -> Scored:

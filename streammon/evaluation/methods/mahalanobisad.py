@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streammon.errors import FootageError
 from streammon.evaluation.methods.base import Batch, Progress, Scored
-from streammon.evaluation.methods.training import hold_enough_frames
+from streammon.evaluation.methods.training import require_enough_frames
 from streammon.padim import Backbone, mahalanobis
 
 
@@ -74,7 +74,7 @@ class MahalanobisADModel:
             FootageError: Fewer than 3 frames were given (of two frames the Ledoit-Wolf shrinkage is 0), or the frames
                 are too alike for a covariance.
         """
-        hold_enough_frames(self._scene, sum(map(len, self._pooled)), 3)
+        require_enough_frames(self._scene, sum(map(len, self._pooled)), 3)
         stages = torch.split(torch.cat(self._pooled).double(), self._channels, 1)
         for number, features in enumerate(stages):
             estimate = LedoitWolf().fit(features.numpy())

@@ -6,7 +6,7 @@ from typing import Any
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError
 from streammon.evaluation.methods.base import Batch, Model, Scored
-from streammon.evaluation.methods.observing import OneObserver
+from streammon.evaluation.methods.observing import SharedObserver
 from streammon.evaluation.methods.padim import Padim
 from streammon.evaluation.methods.scenes import SceneModel, frames_of, scored
 from streammon.padim import Backbone, reduced_dimensions
@@ -32,12 +32,12 @@ class Motion:
         WeightsError: The detector's file can't be read.
     """
 
-    def __init__(self, model: ModelConfig, observer: OneObserver | None = None) -> None:
+    def __init__(self, model: ModelConfig, observer: SharedObserver | None = None) -> None:
         if model.reduction == "pca":
             remedy = "choose random, orthogonal or all, or give --method padim"
-            raise ConfigError("--reduction", "it is 'pca', which takes a pass of its own before motion", remedy)
+            raise ConfigError("--reduction", "it is 'pca', which motion doesn't support", remedy)
         self._model = model
-        self._observer = observer or OneObserver(model)
+        self._observer = observer or SharedObserver(model)
         self.name = f"motion beside {Padim(model).name}"
         self.key = f"{self.name}; {_line(Parts())}; {detector_fingerprint(model)}"
         self.needs_maps = True
@@ -55,18 +55,18 @@ class Motion:
 
 def motion_seeds(model: ModelConfig, seeds: int) -> list[Motion]:
     """`Motion` with `seeds` channel choices of the patches, which share the observations of motion."""
-    observer = OneObserver(model)
+    observer = SharedObserver(model)
     return [Motion(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
 
 
 def delay_fact() -> str:
     """Delay by the mean over time, as a sentence for the report."""
     window_s = Parts().window_s
-    return f"a score is the causal mean over {window_s:g} s, part of the method: {window_s / 2:g} s late on average"
+    return f"scores are causal means over {window_s:g} s, which delays them by {window_s / 2:g} s on average"
 
 
 class MotionPart:
-    """`Motion` without one part: a `Reading` of the learned model of the whole method.
+    """`Motion` without one part: a `DerivedMethod` of the learned model of the whole method.
 
     Args:
         source: The whole method.

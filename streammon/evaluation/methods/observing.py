@@ -16,7 +16,7 @@ MOST_PARTS = STEPS + 1
 """Largest number of parts of one batch, which the learner cuts where a step of the hold-out begins."""
 
 
-class RememberingObserver(Observer):
+class CachingObserver(Observer):
     """Observer with a cache of the last observations, so that each frame is observed once for all models.
 
     The models request observations one after the other: each for a whole batch, or for the parts of the batch if a
@@ -38,7 +38,7 @@ class RememberingObserver(Observer):
         return [known[frame] for frame in frames]
 
 
-class OneObserver:
+class SharedObserver:
     """Shares one observer among all models of a scene; the next scene gets a new one, without history of past clips.
 
     Args:
@@ -48,11 +48,11 @@ class OneObserver:
     def __init__(self, model: ModelConfig) -> None:
         self._model = model
         self._scene: str | None = None
-        self._observer: RememberingObserver | None = None
+        self._observer: CachingObserver | None = None
 
-    def of(self, scene: str, backbone: Backbone) -> RememberingObserver:
+    def of(self, scene: str, backbone: Backbone) -> CachingObserver:
         """Observer of the scene."""
         if self._observer is None or scene != self._scene:
-            self._observer = RememberingObserver(backbone, configured_detector(self._model, backbone))
+            self._observer = CachingObserver(backbone, configured_detector(self._model, backbone))
             self._scene = scene
         return self._observer

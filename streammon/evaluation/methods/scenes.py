@@ -10,8 +10,8 @@ from streammon.calibration import HOLD_OUT, Calibration
 from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.evaluation.methods.base import Batch, Progress, Scored
-from streammon.evaluation.methods.observing import OneObserver
-from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
+from streammon.evaluation.methods.observing import SharedObserver
+from streammon.evaluation.methods.training import PictureSample, require_enough_frames
 from streammon.padim import Backbone, PrincipalComponents, Reduction, reduced_dimensions
 from streammon.records import Frame
 from streammon.scene import (
@@ -43,7 +43,7 @@ class SceneModel:
         backbone: Backbone,
         side: int,
         config: ModelConfig,
-        observer: OneObserver | None,
+        observer: SharedObserver | None,
         *,
         calibrate: bool = True,
     ) -> None:
@@ -70,7 +70,7 @@ class SceneModel:
         self._total_s = 0.0
         self._score_fps: float | None = None
         self._kept = reduced_dimensions(config, backbone)
-        self._pictures = SpreadPictures(PCA_FRAMES)
+        self._pictures = PictureSample(PCA_FRAMES)
         self._reduction: Reduction | None = None
         self._learner: SceneLearner | None = None  # made with the first frame: some models never learn
         self._scorer: SceneScorer | None = None
@@ -87,7 +87,7 @@ class SceneModel:
     def learn(self, batch: Batch) -> None:
         """Learn normal frames or, in the first pass of `pca`, collect pictures for the principal components."""
         if self.passes == 2 and self._reduction is None:
-            self._pictures.take_in(batch.pictures)
+            self._pictures.add(batch.pictures)
         else:
             self._learning().learn(frames_of(batch), batch.maps)
 
@@ -99,7 +99,7 @@ class SceneModel:
         """
         if self.passes == 1 or self._reduction is not None:
             return
-        hold_enough_frames(self._scene, len(self._pictures), 2)
+        require_enough_frames(self._scene, len(self._pictures), 2)
         components = PrincipalComponents(sum(self._backbone.architecture.channels))
         for pictures in torch.split(self._pictures.pictures(), PCA_BATCH):
             components.update(self._backbone.maps(pictures))
@@ -114,7 +114,7 @@ class SceneModel:
         """
         progress(f"solving for {self._scene}", 0, 1)
         learner = self._learning()
-        hold_enough_frames(self._scene, learner.frames, 2)
+        require_enough_frames(self._scene, learner.frames, 2)
         try:
             learned = learner.finish()
         except FootageError as error:  # patches alone are scored without calibration then
@@ -137,7 +137,7 @@ class SceneModel:
         return scored(self._finished().fuse(frames_of(batch), self.measured(batch)))
 
     def measured(self, batch: Batch) -> list[Measured]:
-        """Measurements of a batch by the learned statistics, computed once for this model and its readings."""
+        """Measurements of a batch by the learned statistics, computed once for this model and the methods derived from it."""
         if self._measured is None or self._measured[0] is not batch:
             self._measured = (batch, self._finished().measured(frames_of(batch), batch.maps))
         return self._measured[1]

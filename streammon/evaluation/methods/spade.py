@@ -17,7 +17,7 @@ from torch import Tensor
 
 from streammon.errors import FootageError
 from streammon.evaluation.methods.base import Batch, Progress, Scored
-from streammon.evaluation.methods.training import hold_enough_frames
+from streammon.evaluation.methods.training import require_enough_frames
 from streammon.padim import Backbone
 
 NEIGHBOURS = 50  # K of the paper, for MVTec AD
@@ -82,7 +82,7 @@ class SpadeModel:
         for number in range(len(batch.pictures)):
             # copies: a view would keep the whole batch in memory
             maps = [feature[number].cpu().clone(memory_format=torch.contiguous_format) for feature in batch.maps]
-            self._hold_room(sum(feature.nbytes for feature in maps))
+            self._require_memory(sum(feature.nbytes for feature in maps))
             self._frames.append(maps)
 
     def end_pass(self) -> None:
@@ -94,7 +94,7 @@ class SpadeModel:
         Raises:
             FootageError: There was no frame.
         """
-        hold_enough_frames(self._scene, len(self._frames), 1)
+        require_enough_frames(self._scene, len(self._frames), 1)
         pooled = _pooled(torch.stack([maps[-1] for maps in self._frames]))
         self._frame_index = _exact_index(pooled)
         progress(f"indexing {self._scene}", 1, 1)
@@ -146,7 +146,7 @@ class SpadeModel:
             np.minimum(best, distances[:, 0], out=best)
         return best
 
-    def _hold_room(self, frame_bytes: int) -> None:
+    def _require_memory(self, frame_bytes: int) -> None:
         if self._limit_bytes is None:
             held_bytes = len(self._frames) * frame_bytes  # restored frames are in memory already
             self._limit_bytes = int((psutil.virtual_memory().available + held_bytes) * SHARE_OF_MEMORY)

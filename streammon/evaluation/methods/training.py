@@ -8,7 +8,7 @@ from torch import Tensor
 from streammon.errors import FootageError
 
 
-def hold_enough_frames(scene: str, frames: int, least: int) -> None:
+def require_enough_frames(scene: str, frames: int, least: int) -> None:
     """Require at least `least` training frames.
 
     Raises:
@@ -16,12 +16,10 @@ def hold_enough_frames(scene: str, frames: int, least: int) -> None:
     """
     if frames < least:
         found = f"it has {frames} frames to learn from"
-        raise FootageError(
-            f"scene {scene!r}", found, f"give at least {least}, and far more for a model that is of use"
-        )
+        raise FootageError(f"scene {scene!r}", found, f"give at least {least}, and many more for a useful model")
 
 
-class SpreadPictures:
+class PictureSample:
     """Evenly spread sample of footage of unknown length: every 2^k-th picture, in bounded memory.
 
     Every picture is kept at first. When `most` are kept, every other one is dropped and the stride doubles. So at
@@ -41,7 +39,7 @@ class SpreadPictures:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take_in(self, pictures: Tensor) -> None:
+    def add(self, pictures: Tensor) -> None:
         """Sample the next (B, S, S, 3) pictures of the footage."""
         for picture in pictures:
             if self._seen % self._stride == 0 and len(self._kept) == self._most:

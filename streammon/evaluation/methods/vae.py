@@ -24,7 +24,7 @@ from streammon.evaluation.methods.autoencoder import (
 )
 from streammon.evaluation.methods.base import Batch, Progress, Scored
 from streammon.evaluation.methods.maps import GridSmoother
-from streammon.evaluation.methods.training import SpreadPictures, hold_enough_frames
+from streammon.evaluation.methods.training import PictureSample, require_enough_frames
 from streammon.padim import Backbone
 
 EPOCHS = 100
@@ -87,13 +87,13 @@ class VaeModel:
         self._epochs = epochs
         self._images_per_epoch = images_per_epoch
         self._seed = seed
-        self._pictures = SpreadPictures(MOST_PICTURES)
+        self._pictures = PictureSample(MOST_PICTURES)
         self._smoother = GridSmoother(side, device)
         self._network: VariationalAutoencoder | None = None
 
     def learn(self, batch: Batch) -> None:
         """Collect normal pictures."""
-        self._pictures.take_in(batch.pictures)
+        self._pictures.add(batch.pictures)
 
     def end_pass(self) -> None:
         """Do nothing: there is one pass."""
@@ -104,7 +104,7 @@ class VaeModel:
         Raises:
             FootageError: There was no frame.
         """
-        hold_enough_frames(self._scene, len(self._pictures), 1)
+        require_enough_frames(self._scene, len(self._pictures), 1)
         pictures = self._pictures.pictures()
         self._pictures.clear()
         with torch.random.fork_rng():

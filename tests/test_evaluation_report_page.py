@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from evaluation_samples import FRAME_LEVEL, PER_SCENE, PIXEL_LEVEL, sample_report, whole_report
 from streammon.errors import StorageError
+from streammon.evaluation.metrics.curves import cut, thinned
 from streammon.evaluation.report import write_page
 from streammon.evaluation.report.pictures import heat_colours, heatmap_url, picture_url
 from streammon.evaluation.report.plots import score_limits
-from streammon.evaluation.report.thinning import runs, thinned_curve, thinned_timeline
+from streammon.evaluation.report.thinning import thinned_timeline
 from streammon.evaluation.report.wording import measure_columns
 from streammon.evaluation.results import Curve, EvaluationReport, Timeline
 
@@ -266,20 +267,11 @@ def test_a_thinned_timeline_keeps_its_order_and_its_extremes(scores: list[float]
 def test_a_thinned_curve_lies_on_the_curve_and_ends_at_the_limit(steps: list[float], limit: float) -> None:
     x = np.linspace(0, 1, len(steps))
     y = np.cumsum(steps) / max(sum(steps), 1)
-    kept_x, kept_y = thinned_curve(x, y, limit, 50)
+    kept_x, kept_y = thinned(*cut(x, y, limit), 50)
     assert len(kept_x) <= 50
     assert kept_x[0] == 0
     assert kept_x[-1] == pytest.approx(limit)
     np.testing.assert_allclose(kept_y, np.interp(kept_x, x, y), atol=1e-9)
-
-
-@given(labels=st.lists(st.booleans(), max_size=60))
-def test_runs_cover_exactly_what_is_abnormal(labels: list[bool]) -> None:
-    covered = np.zeros(len(labels), bool)
-    for first, last in runs(np.array(labels, bool)):
-        assert not covered[max(0, first - 1) : last + 1].any()
-        covered[first : last + 1] = True
-    assert covered.tolist() == labels
 
 
 def test_a_page_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:

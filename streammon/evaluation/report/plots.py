@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from streammon.evaluation.metrics.curves import cut, thinned
+from streammon.evaluation.metrics.events import runs
 from streammon.evaluation.report.svg import MUTED, SERIES, TRUTH, Plot
-from streammon.evaluation.report.thinning import runs, thinned_curve, thinned_timeline
+from streammon.evaluation.report.thinning import thinned_timeline
 from streammon.evaluation.results import Curve, Timeline
 
 CURVE_POINTS = 400
@@ -53,7 +55,7 @@ def curves_svg(curves: list[Curve], name: str) -> str:
     if first.plot.startswith("ROC"):
         axes.plot([0, 1], [0, 1], color=MUTED, lw=0.7, dashes=(3, 3))
     for curve, key in zip(curves, curve_keys(curves), strict=True):
-        x, y = thinned_curve(curve.x, curve.y, first.x_limit, CURVE_POINTS)
+        x, y = thinned(*cut(curve.x, curve.y, first.x_limit), CURVE_POINTS)
         axes.plot(x, y, color=SERIES[key.series], lw=1.3, dashes=key.dashes or (None, None), clip_on=False)
     axes.set(xlim=(0, first.x_limit), ylim=(0, 1), xlabel=first.x_label, ylabel=first.y_label)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
@@ -91,8 +93,8 @@ def timeline_svg(timeline: Timeline, limits: tuple[float, float], name: str) -> 
     axes = plot.axes
     numbered = counts_frames(timeline)
     half = float(np.median(np.diff(timeline.times_s))) / 2 if len(timeline.times_s) > 1 else 0.5
-    for first, last in runs(timeline.labels):
-        axes.axvspan(timeline.times_s[first] - half, timeline.times_s[last] + half, color=TRUTH, lw=0)
+    for first, stop in runs(timeline.labels):
+        axes.axvspan(timeline.times_s[first] - half, timeline.times_s[stop - 1] + half, color=TRUTH, lw=0)
     for score in words.values():
         axes.axhline(score, color=MUTED, lw=0.6, dashes=(4, 2.5))
     times, scores = thinned_timeline(timeline.times_s, timeline.scores, CLIP_POINTS)

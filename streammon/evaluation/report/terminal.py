@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from streammon.evaluation.report.wording import ABSENT, UNBEATEN_MARK, Column, measure_columns, table_notes
-from streammon.evaluation.results import EvaluationReport, PlainTable
+from streammon.evaluation.report.wording import UNBEATEN_MARK, Column, measure_columns, table_notes
+from streammon.evaluation.results import ABSENT, EvaluationReport, PlainTable
 
 GAP = 2  # characters between two columns
 ROW_NAME_WIDTH = 24  # longer row names may wrap to this width, or to their longest word, to make room for columns
@@ -109,7 +109,7 @@ def plain_columns(table: PlainTable) -> list[Column]:
 
 def _partial(missing: tuple[str, ...]) -> Group:
     shown = missing[:MISSING_SHOWN]
-    lines: list[RenderableType] = [Text("PARTIAL: the data set is not whole", style="bold reverse yellow")]
+    lines: list[RenderableType] = [Text("PARTIAL: the data set is incomplete", style="bold reverse yellow")]
     lines += [_hanging("- ", line, "") for line in shown]
     if len(missing) > len(shown):
         lines.append(_hanging("- ", f"and {len(missing) - len(shown)} more, listed in --json and --report", ""))

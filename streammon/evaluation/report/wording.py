@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from streammon.evaluation.results import Measure, MeasureTable, WorstFrame
+from streammon.evaluation.results import ABSENT, Measure, MeasureTable, WorstFrame
 
-ABSENT = "–"
 UNBEATEN_MARK = "*"
 UNBEATEN_NOTE = (
-    f"{UNBEATEN_MARK} The method is not shown to be better than this null: the figure, or its interval, reaches it."
+    f"{UNBEATEN_MARK} The method is not shown to be better than this null control, which reaches the figure or its "
+    "interval."
 )
 
 
@@ -31,19 +31,19 @@ NULLS = (
     NullControl(
         "constant",
         "Constant",
-        "The same score for every frame, through the same post-processing. Whatever it reaches is owed to the "
-        "post-processing and the metric, not to a method.",
+        "The same score for every frame, through the same post-processing. Its figures come from the "
+        "post-processing and the metric alone.",
     ),
     NullControl(
         "noise",
         "Noise",
-        "A seeded random score for every frame, through the same post-processing: luck, as this metric rewards it.",
+        "A seeded random score for every frame, through the same post-processing: what chance reaches.",
     ),
     NullControl(
         "scene_rate",
         "Scene rate",
-        "An oracle that knows each scene's share of abnormal frames and not a single picture: what telling scenes "
-        "apart is worth.",
+        "The share of abnormal frames in the frame's scene: an oracle that separates scenes, but no frames within "
+        "one.",
     ),
 )
 

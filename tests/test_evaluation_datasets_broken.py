@@ -494,12 +494,12 @@ ANYTHING: list[tuple[str, Breaking, str]] = [
     (
         "labels twice",
         written("labels/noon.txt", b"0\n"),
-        "{root}/labels/noon.txt: a second file of the name 'noon'; keep one of them",
+        "{root}/labels/noon.txt: a second file named 'noon'; keep one of them",
     ),
     (
         "a clip twice",
         written("test/noon/1.png", b"0"),
-        "{root}/test/noon.mp4: a second clip of the name 'noon'; keep it or {root}/test/noon",
+        "{root}/test/noon.mp4: a second clip named 'noon'; keep it or {root}/test/noon",
     ),
     (
         "abnormal frames without masks",
@@ -524,7 +524,7 @@ ANYTHING: list[tuple[str, Breaking, str]] = [
     (
         "a clip beside scenes",
         moved("test/night", "test/yard/night"),
-        "{root}/test/noon.mp4: a clip beside folders of scenes; put it into the folder of its scene",
+        "{root}/test/noon.mp4: a clip beside scene folders; put it into the folder of its scene",
     ),
     (
         "a root that is a file",

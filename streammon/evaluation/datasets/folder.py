@@ -99,7 +99,7 @@ def _scenes(folder: Path) -> dict[str, Path]:
         return {ONLY_SCENE: folder}
     if len(scenes) < len(inside):
         stray = next(path for path in inside if path.name not in scenes)
-        raise DatasetError(str(stray), "a clip beside folders of scenes", "put it into the folder of its scene")
+        raise DatasetError(str(stray), "a clip beside scene folders", "put it into the folder of its scene")
     return scenes
 
 

@@ -68,7 +68,7 @@ def footage_in(folder: Path, fps: float, defects: Defects, prefix: str = "") -> 
             continue
         name = prefix + (entry.name if entry.is_dir() else entry.stem)
         if name in found:
-            raise DatasetError(str(entry), f"a second clip of the name '{name}'", f"keep it or {found[name].path}")
+            raise DatasetError(str(entry), f"a second clip named '{name}'", f"keep it or {found[name].path}")
         with defects.leaving_out():
             found[name] = Clip(name, entry, images_of(entry) if entry.is_dir() else (), fps)
     if not found:
@@ -86,7 +86,7 @@ def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
     for entry in entries(folder):
         if entry.suffix.lower() in suffixes and entry.is_file():
             if entry.stem in found:
-                raise DatasetError(str(entry), f"a second file of the name '{entry.stem}'", "keep one of them")
+                raise DatasetError(str(entry), f"a second file named '{entry.stem}'", "keep one of them")
             found[entry.stem] = entry
     return found
 

@@ -137,7 +137,7 @@ class SceneModel:
         return scored(self._finished().fuse(frames_of(batch), self.measured(batch)))
 
     def measured(self, batch: Batch) -> list[Measured]:
-        """Measurements of a batch by the learned statistics, computed once for this model and the methods derived from it."""
+        """Measurements of a batch by the learned statistics, computed once for this model and its derived methods."""
         if self._measured is None or self._measured[0] is not batch:
             self._measured = (batch, self._finished().measured(frames_of(batch), batch.maps))
         return self._measured[1]

@@ -28,7 +28,7 @@ from streammon.validation.footage import (
     read_segment,
     segment_pieces,
 )
-from streammon.validation.learning import Counted, FoldBank, learn_fold
+from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.rates import LEAST_EXPECTED, PER_DAY, SECONDS_PER_HOUR, FalseAlarmCounter
 from streammon.validation.report import ValidationReport, kind_reports
 from streammon.validation.staging import background, movers, traffic
@@ -215,18 +215,18 @@ class _Validation:
         bank = learn_fold(
             self.scene, learned, self.footage.selection, hold_out, self.backbone, self.model, self._count
         )
-        self._count_false_alarms(self.footage.folds[index], bank, self._count)
+        self._count_false_alarms(self.footage.folds[index], bank)
         for piece in self._pieces[index]:
             self._stage(read_segment(piece, self.footage.selection), bank)
 
-    def _count_false_alarms(self, fold: Fold, bank: FoldBank, counted: Counted) -> None:
+    def _count_false_alarms(self, fold: Fold, bank: FoldBank) -> None:
         for piece in fold:
             scores: list[float] = []
             times_s: list[float] = []
             for some in batched(piece.frames(self.footage.selection), self.model.batch):
                 scores += [score for score, _ in bank.score_frames(some)]
                 times_s += [frame.stream_time_s for frame in some]
-                counted(len(some))
+                self._count(len(some))
             self.false_alarms.add(scores, times_s, bank.calibration)
             self.watched += len(scores)
 

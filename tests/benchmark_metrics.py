@@ -115,9 +115,10 @@ def plain_pro(some: list[Image]) -> float:
 def compared(count: int) -> dict[str, float]:
     """Largest differences to what scikit-learn and the plain PRO say of the same maps."""
     some = list(images(CLIP))[CLIP - ABNORMAL - count // 2 :][:count]  # half normal, half abnormal
-    level = PixelLevel()
+    pixels = PixelLevel()
     for anomaly_map, mask in some:
-        level.update(anomaly_map, mask)
+        pixels.update(anomaly_map, mask)
+    level = pixels.figures()
     values = np.concatenate([anomaly_map.ravel() for anomaly_map, _ in some])
     labels = np.concatenate([mask.ravel() for _, mask in some])
     pairs = {
@@ -147,18 +148,19 @@ def main() -> None:
         measuring_s += time.perf_counter() - began
         peaks[number], labels[number] = anomaly_map.max(), mask.any()
     began = time.perf_counter()
+    measured = pixels.figures()
     figures = {
-        "AUROC": pixels.auroc(),
-        "average precision": pixels.average_precision(),
-        "PRO": pixels.pro(),
-        "AUPIMO": pixels.aupimo(),
+        "AUROC": measured.auroc(),
+        "average precision": measured.average_precision(),
+        "PRO": measured.pro(),
+        "AUPIMO": measured.aupimo(),
     }
     report: dict[str, object] = {
         "maps": args.maps,
         "abnormal": int(labels.sum()),
         "pixel level": {
             **shown(figures),
-            "AUROC's bound": pixels.tied(),
+            "AUROC's bound": measured.tied(),
             "seconds": round(measuring_s, 1),
             "maps a second": round(args.maps / measuring_s, 1),
             "seconds for the figures": round(time.perf_counter() - began, 2),
@@ -173,7 +175,7 @@ def main() -> None:
     }
     if args.regions:
         began = time.perf_counter()
-        level = region_level(args.maps, pixels.thresholds())
+        level = region_level(args.maps, measured.thresholds())
         seconds = time.perf_counter() - began
         report["regions"] = {
             **shown({"RBDC": level.rbdc(), "TBDC": level.tbdc()}),

@@ -105,7 +105,7 @@ def main() -> None:
         "precision": backbone.precision,
         "frames": len(labels),
         "abnormal": sum(labels),
-        "pixel_auroc": round(pixels.auroc() or 0.0, 4),
+        "pixel_auroc": round(pixels.figures().auroc() or 0.0, 4),
         "frame_auroc_micro": round(float(roc_auc_score(labels, scores)), 4),
         "frames_per_s": round(1 / statistics.median(ours_s), 2),
     }
@@ -115,7 +115,7 @@ def main() -> None:
             "frames_per_s": round(1 / statistics.median(plain_s), 2),
             "speed_ratio_of_medians": round(statistics.median(plain_s) / statistics.median(ours_s), 2),
             "speed_ratio_to_whole_network": round(statistics.median(whole_s) / statistics.median(ours_s), 2),
-            "pixel_auroc": {name: round(pixel.auroc() or 0.0, 4) for name, pixel in pixels_both.items()},
+            "pixel_auroc": {name: round(pixel.figures().auroc() or 0.0, 4) for name, pixel in pixels_both.items()},
             "frame_auroc_micro": {name: round(float(roc_auc_score(truth_both, s)), 4) for name, s in both.items()},
         }
     print(json.dumps(report, indent=2))

@@ -97,7 +97,7 @@ def test_still_images_have_no_rate(command: Command, tmp_path: Path) -> None:
     category = mvtec_category(tmp_path / "nut").root
     told = command("eval", "--dataset", "mvtec", "--root", category, "--score-fps", "5")
     assert told.complaint == (
-        "--score-fps: it is 5, and mvtec is still images; leave it out, or give a data set of video"
+        "--score-fps: it is 5, and mvtec has still images; leave it out, or give a data set of video"
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from streammon.evaluation.metrics import PixelLevel
+from streammon.evaluation.metrics import PixelFigures, PixelLevel
 from streammon.evaluation.metrics.curves import area, cut, log_area
 from streammon.evaluation.metrics.histograms import BINS, bins_of, lowest_of
 
@@ -29,11 +29,15 @@ def images(seed: int, count: int = 6, side: int = 48, scale: float = 5.0) -> lis
     return made
 
 
-def measured(shown: list[Image]) -> PixelLevel:
+def added(shown: list[Image]) -> PixelLevel:
     level = PixelLevel()
     for anomaly_map, mask in shown:
         level.update(anomaly_map, mask)
     return level
+
+
+def measured(shown: list[Image]) -> PixelFigures:
+    return added(shown).figures()
 
 
 def joined(shown: list[Image]) -> Image:
@@ -169,10 +173,11 @@ def test_a_curve_is_cut_at_its_limit() -> None:
 def test_neither_order_nor_merging_shows(order: list[int], split: int) -> None:
     shown = images(3, side=24)
     whole = measured(shown)
-    merged = measured([shown[number] for number in order[:split]])
-    merged.merge(measured([shown[number] for number in order[split:]]))
+    both = added([shown[number] for number in order[:split]])
+    both.merge(added([shown[number] for number in order[split:]]))
+    merged = both.figures()
     assert (merged.regions, merged.normal_images, merged.abnormal_images) == (whole.regions, 3, 3)
-    for figure in (PixelLevel.auroc, PixelLevel.average_precision, PixelLevel.pro):
+    for figure in (PixelFigures.auroc, PixelFigures.average_precision, PixelFigures.pro):
         assert figure(merged) == pytest.approx(figure(whole), abs=1e-12)
     assert merged.aupimo(1e-2, 1e-1) == pytest.approx(whole.aupimo(1e-2, 1e-1), abs=1e-12)
 
@@ -182,7 +187,7 @@ def test_neither_order_nor_merging_shows(order: list[int], split: int) -> None:
 def test_only_the_order_of_values_matters(factor: int, power: int) -> None:
     shown = images(4, side=24)
     other = [((anomaly_map * np.float32(2.0**factor)) ** power, mask) for anomaly_map, mask in shown]
-    for figure in (PixelLevel.auroc, PixelLevel.average_precision, PixelLevel.pro):
+    for figure in (PixelFigures.auroc, PixelFigures.average_precision, PixelFigures.pro):
         assert figure(measured(other)) == pytest.approx(figure(measured(shown)), abs=1e-3)
 
 
@@ -216,7 +221,7 @@ def test_many_small_regions_are_counted_one_by_one() -> None:
 
 
 def test_what_is_not_there_has_no_figure() -> None:
-    empty = PixelLevel()
+    empty = PixelLevel().figures()
     assert empty.auroc() is empty.pro() is empty.aupimo() is empty.average_precision() is None
     assert empty.tied() == 0
     normal = measured([(np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.bool_))])

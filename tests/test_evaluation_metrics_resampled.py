@@ -59,7 +59,7 @@ def test_a_resample_is_the_figure_of_the_clips_that_were_drawn() -> None:
     for number, clips in enumerate(drawn(3, 5)):
         exact = level(clips)
         for name, compute in FIGURES.items():
-            assert resampled[name][number] == pytest.approx(compute(exact), abs=1e-3)
+            assert resampled[name][number] == pytest.approx(compute(exact.figures()), abs=1e-3)
 
 
 def test_clips_added_up_are_the_clips_together() -> None:
@@ -86,7 +86,7 @@ def test_an_interval_holds_the_figure_and_is_narrower_for_clips_that_are_alike()
         for one in clips:
             units.add(level([one]))
         low, high = ends_of(pixel_intervals([units], FIGURES, resamples=200))
-        assert low < (level(clips).auroc() or 0) < high
+        assert low < (level(clips).figures().auroc() or 0) < high
         return high - low
 
     assert width([clip(seed, 1.0) for seed in range(6)]) < width(CLIPS) / 3

@@ -260,7 +260,7 @@ def test_one_command_evaluates_video_by_motion_and_takes_it_apart(
     assert ended.code == 0, ended
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["title"] == "folder: motion beside PaDiM efficientnet_lite0 Rd8"
-    assert report["facts"]["delay"].startswith("a score is the causal mean over ")
+    assert report["facts"]["delay"].startswith("scores are causal means over ")
     (table,) = report["tables"]
     assert [row[0] for row in table["rows"]][:2] == ["all parts", "without speed"]
     assert table["rows"][-1][0] == "PaDiM alone"
@@ -279,5 +279,5 @@ def test_still_images_have_no_motion(
     category = mvtec_category(tmp_path / "nut").root
     told = command_here(monkeypatch, capfd)("eval", "--dataset", "mvtec", "--root", category, "--method", "motion")
     assert told.complaint == (
-        "--method: it is motion, and mvtec is still images; give --method padim, or a data set of video"
+        "--method: it is motion, and mvtec has still images; give --method padim, or a data set of video"
     )

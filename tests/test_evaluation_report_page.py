@@ -144,7 +144,7 @@ def test_every_figure_is_in_the_tables_as_shown(page: Page) -> None:
 
 
 def test_nulls_are_explained(page: Page) -> None:
-    for words in ("The same score for every frame", "A seeded random score", "each scene's share of abnormal frames"):
+    for words in ("The same score for every frame", "A seeded random score", "its scene's share of abnormal frames"):
         assert words in page.text
 
 

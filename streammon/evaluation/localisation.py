@@ -95,7 +95,7 @@ def localisation(
     intervals_by_name = pixel_intervals(list(units.values()), PIXEL_FIGURES) if nulls else {}
     tables = [_pixel_table(figures, controls, intervals_by_name, still)]
     if regions and not still:
-        tables.append(_region_table(first, masked, levels[ALL], progress))
+        tables.append(_region_table(first, masked, levels[ALL].thresholds(THRESHOLDS), progress))
     by_scene = {name: _mean_figures([one[name] for one in figures]) for name in groups} if still else {}
     return Localisation(tuple(tables), by_scene, _curves(levels, still))
 
@@ -119,8 +119,8 @@ def _pixels(
     counter: "_StepCounter",
     units: PixelUnits | None = None,
     unit_is_image: bool = False,
-) -> PixelLevel:
-    """Pooled pixels of clips; `units` receives the pixels of each clip, or of each image, for the bootstrap."""
+) -> PixelFigures:
+    """Figures of the pooled pixels of clips; `units` receives those of each clip, or image, for the bootstrap."""
     whole = PixelLevel()
     for clip in clips:
         unit = PixelLevel()
@@ -131,7 +131,7 @@ def _pixels(
         if not unit_is_image:
             _close(unit, whole, units)
         counter.step()
-    return whole
+    return whole.figures()
 
 
 def _close(unit: PixelLevel, whole: PixelLevel, units: PixelUnits | None) -> PixelLevel:
@@ -171,15 +171,17 @@ def _pixel_table(
     return MeasureTable("Pixel level", _rows(draws, intervals_by_name, *controls), "; ".join(notes))
 
 
-def _region_table(draw: Draw, clips: Sequence[LabelledClip], pixels: PixelLevel, progress: Progress) -> MeasureTable:
+def _region_table(
+    draw: Draw, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], progress: Progress
+) -> MeasureTable:
     counter = _StepCounter(progress, 3, len(clips), "measuring regions")
-    units = _regions(draw, clips, pixels.thresholds(THRESHOLDS), counter)
+    units = _regions(draw, clips, thresholds, counter)
     controls = []
     for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
         level = PixelLevel()
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
-        controls.append(_whole(_regions(null, clips, level.thresholds(THRESHOLDS), counter)))
+        controls.append(_whole(_regions(null, clips, level.figures().thresholds(THRESHOLDS), counter)))
     return MeasureTable(
         "Regions and tracks",
         _rows([_whole(units)], region_intervals(units, REGION_FIGURES), *controls),
@@ -228,7 +230,7 @@ def _rows(
     return tuple(rows)
 
 
-def _curves(levels: Mapping[str, PixelLevel], still: bool) -> tuple[Curve, ...]:
+def _curves(levels: Mapping[str, PixelFigures], still: bool) -> tuple[Curve, ...]:
     curves = []
     for name, level in levels.items():
         label = name if still else "all pixels"

@@ -2,11 +2,10 @@
 
 All figures are computed from histograms of the normal pixels, of the abnormal pixels, and of the abnormal pixels
 weighted by 1 / (size of the pixel's region) and by 1 / (abnormal pixels of the pixel's image), so memory doesn't grow
-with the footage. Pixels in one bin count as tied: `PixelLevel.tied` bounds the resulting error of the AUROC.
+with the footage. Pixels in one bin count as tied: `PixelFigures.tied` bounds the resulting error of the AUROC.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Self
 
 import cv2
@@ -51,6 +50,7 @@ class Cumulated:
         return cls(bins[::-1], outside + normal_images, normal_images, abnormal, by_region, by_image)
 
 
+@dataclass(frozen=True, eq=False)
 class PixelFigures:
     """Pixel-level figures, computed from cumulated histograms.
 
@@ -158,8 +158,14 @@ class PixelFigures:
         return _from_0(above.normal) / above.normal[-1], _from_0(above.by_region) / self.regions
 
 
-class PixelLevel(PixelFigures):
-    """Pixel-level figures of maps and masks that are added one at a time, in any order."""
+class PixelLevel:
+    """Histograms of maps and masks that are added one at a time, in any order.
+
+    Attributes:
+        regions: Number of 8-connected regions of the masks.
+        normal_images: Number of images without an abnormal pixel.
+        abnormal_images: Number of images with an abnormal pixel.
+    """
 
     def __init__(self) -> None:
         self.regions = 0
@@ -220,13 +226,11 @@ class PixelLevel(PixelFigures):
         used = np.flatnonzero(part[:3].any(axis=0))
         return used + self._lowest, part[:, used]
 
-    @cached_property
-    def cumulated(self) -> Cumulated:
-        """All histograms, cumulated from the highest value down; computed anew after `update` and `merge`."""
-        return Cumulated.of(*self.histograms())
+    def figures(self) -> PixelFigures:
+        """Figures of all images added so far."""
+        return PixelFigures(Cumulated.of(*self.histograms()), self.regions, self.normal_images, self.abnormal_images)
 
     def _use(self, lowest: int, highest: int) -> None:
-        self.__dict__.pop("cumulated", None)
         self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
 
 

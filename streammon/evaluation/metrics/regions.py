@@ -99,7 +99,7 @@ class RegionLevel:
     """RBDC and TBDC at given thresholds, accumulated clip by clip.
 
     Args:
-        thresholds: Thresholds of the maps, such as `PixelLevel.thresholds` of the same maps.
+        thresholds: Thresholds of the maps, such as `PixelFigures.thresholds` of the same maps.
         alpha: Share of a track's regions that must be detected.
         beta: Minimum IoU of a match.
 

@@ -7,7 +7,6 @@ interval by less than their last digit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +20,6 @@ COARSER_BITS = 4
 AT_ONCE = 50  # resamples whose histograms are in memory at once
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class ResampledPixels(PixelFigures):
-    """Pixel-level figures of one resample.
-
-    Attributes:
-        cumulated: Histograms of the resample, cumulated from the highest value down.
-        regions: Number of regions; a clip that is drawn twice counts twice.
-        normal_images: Number of images without an abnormal pixel, likewise.
-        abnormal_images: Number of images with an abnormal pixel, likewise.
-    """
-
-    cumulated: Cumulated
-    regions: float
-    normal_images: float
-    abnormal_images: float
 
 
 class PixelUnits:
@@ -77,7 +59,7 @@ class PixelUnits:
             summed = np.tensordot(weights, histograms, axes=1)  # (R, 5, K)
             for own, (regions, normal, abnormal) in zip(summed, weights @ counts, strict=True):
                 used = own[:3].any(axis=0)
-                resample = ResampledPixels(Cumulated.of(bins[used], own[:, used]), regions, normal, abnormal)
+                resample = PixelFigures(Cumulated.of(bins[used], own[:, used]), regions, normal, abnormal)
                 for name, compute in figures.items():
                     drawn[name].append(compute(resample))
         return drawn

@@ -42,8 +42,8 @@ NULLS = (
     NullControl(
         "scene_rate",
         "Scene rate",
-        "The share of abnormal frames in the frame's scene: an oracle that separates scenes, but no frames within "
-        "one.",
+        "An oracle that scores every frame by its scene's share of abnormal frames: it separates scenes, but no "
+        "frames within one.",
     ),
 )
 

@@ -140,7 +140,7 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
         (("--method", "padam"), "--method: it is 'padam'; choose one of motion, padim, spade, vae, mahalanobisad"),
         (("--reduction", "pca", "--method", "motion"), "--reduction: it is 'pca', which motion doesn't support"),
         (("--ablation",), "--ablation: it removes parts of motion, and the method is padim; give --method motion"),
-        (("--ablation", "--paper", "1"), "--ablation: the paper's tables have none of motion; give --paper or "),
+        (("--ablation", "--paper", "1"), "--ablation: no table of the paper includes motion; give --paper or "),
         (("--smoothing", "median:3"), "--smoothing: 'median:3' is no post-processing; "),
         (("--smoothing", "causal:nan"), "--smoothing: 'causal:nan' is no post-processing; "),
         (("--category", "nut"), "folder: it has no categories; choose categories of mvtec or rd-mvtec only"),

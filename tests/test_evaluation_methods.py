@@ -234,7 +234,7 @@ def test_names_and_keys_tell_the_settings_apart() -> None:
         "PaDiM resnet18 all 448",
         "PaDiM wide_resnet50_2 Rd550, seed 0",
     ]
-    layers = [*(SingleLayer(layer, "resnet18") for layer in LAYERS), SummedLayers("resnet18")]
+    layers: list[Method] = [*(SingleLayer(layer, "resnet18") for layer in LAYERS), SummedLayers("resnet18")]
     assert [method.name for method in layers] == [
         "PaDiM resnet18 layer 1 alone",
         "PaDiM resnet18 layer 2 alone",

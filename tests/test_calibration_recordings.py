@@ -1,5 +1,7 @@
 """Time watched and peaks: of each recording by itself, however the frames of several are mixed."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +92,98 @@ def test_cameras_that_are_interleaved_are_as_those_that_come_one_after_the_other
     assert sorted(mixed.tolist()) == sorted(sorted_out.tolist())
 
 
+# --- against plain loops
+
+
+TIMED = st.lists(
+    st.tuples(st.sampled_from(["one", "two"]), st.integers(-3, 60), st.integers(0, 9)), min_size=1, max_size=50
+)
+"""Frames: the recording, quarters of a second since its frame before, and the score."""
+
+
+def timed(frames: list[tuple[str, int, int]]) -> tuple[list[str], list[float], list[float]]:
+    """Recordings, times and scores."""
+    now = {"one": 0, "two": 1000}
+    names, times_s, scores = [], [], []
+    for name, step, score in frames:
+        now[name] += step
+        names.append(name)
+        times_s.append(now[name] / 4)
+        scores.append(float(score))
+    return names, times_s, scores
+
+
+def parts_of(names: list[str], times_s: list[float]) -> list[list[int]]:
+    """Stretches, frame by frame: another begins where a recording's clock steps back, stands or skips over 10 s."""
+    found: list[list[int]] = []
+    latest: dict[str, list[int]] = {}
+    for index, (name, time_s) in enumerate(zip(names, times_s, strict=True)):
+        if name not in latest or not 0 < time_s - times_s[latest[name][-1]] <= 10:
+            latest[name] = []
+            found.append(latest[name])
+        latest[name].append(index)
+    return found
+
+
+@given(TIMED)
+def test_stretches_are_those_of_a_plain_loop(frames: list[tuple[str, int, int]]) -> None:
+    names, times_s, _ = timed(frames)
+    found = [part.tolist() for part in stretches(names, times_s)]
+    assert sorted(found) == sorted(parts_of(names, times_s))
+
+
+@given(TIMED)
+def test_watched_are_the_steps_within_stretches_and_one_usual_step_for_each(
+    frames: list[tuple[str, int, int]],
+) -> None:
+    names, times_s, _ = timed(frames)
+    parts = parts_of(names, times_s)
+    steps = [times_s[after] - times_s[before] for part in parts for before, after in pairwise(part)]
+    expected = sum(steps) + len(parts) * float(np.median(steps)) if steps else 0.0
+    assert watched_s(names, times_s) == pytest.approx(expected)
+
+
+@given(TIMED, st.integers(1, 9))
+def test_peaks_are_the_highest_of_runs_of_a_plain_loop(frames: list[tuple[str, int, int]], threshold: int) -> None:
+    """A frame at or above the threshold goes on a run whose last such frame is at most a second before."""
+    names, times_s, scores = timed(frames)
+    expected = []
+    for part in parts_of(names, times_s):
+        last_s = -np.inf
+        for index in part:
+            if scores[index] < threshold:
+                continue
+            if times_s[index] - last_s > 1:
+                expected.append(scores[index])
+            expected[-1] = max(expected[-1], scores[index])
+            last_s = times_s[index]
+    found = peaks_above(np.array(scores), names, times_s, float(threshold))
+    assert sorted(found.tolist()) == sorted(expected)
+
+
+@given(TIMED)
+def test_the_clock_counts_the_steps_of_its_stretches(frames: list[tuple[str, int, int]]) -> None:
+    names, times_s, _ = timed(frames)
+    clock = FootageClock()
+    steps = [clock.advance(name, time_s) for name, time_s in zip(names, times_s, strict=True)]
+    begun = {part[0] for part in parts_of(names, times_s)}
+    assert all((step == 0) == (index in begun) for index, step in enumerate(steps))
+    expected = sum(times_s[part[-1]] - times_s[part[0]] for part in parts_of(names, times_s))
+    assert clock.seconds == pytest.approx(expected)
+
+
+@given(TIMED, st.integers(-1000, 1000))
+def test_when_the_footage_began_does_not_matter(frames: list[tuple[str, int, int]], began_s: int) -> None:
+    names, times_s, scores = timed(frames)
+    later = [time_s + began_s for time_s in times_s]
+    assert watched_s(names, later) == pytest.approx(watched_s(names, times_s))
+    assert [part.tolist() for part in stretches(names, later)] == [
+        part.tolist() for part in stretches(names, times_s)
+    ]
+    peaks = [peaks_above(np.array(scores), names, each, 5.0).tolist() for each in (times_s, later)]
+    assert peaks[0] == peaks[1]
+
+
 # --- clock and state
 
 
@@ -108,3 +202,20 @@ def test_the_recording_that_was_used_least_recently_is_let_go() -> None:
         kept[recording].append(number)
     assert ("one" in kept, "two" in kept, "three" in kept) == (True, False, True)
     assert (kept["one"], len(kept)) == ([0, 2], 2)
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))
+def test_a_recording_that_is_kept_keeps_its_state_and_one_that_was_let_go_begins_again(
+    uses: list[int], most: int
+) -> None:
+    """Each state counts its uses: those since the recording was last let go."""
+    kept: RecentRecordings[list[int]] = RecentRecordings(list, most)
+    counts: dict[int, int] = {}  # least recently used first
+    for number in uses:
+        counts[number] = counts.pop(number, 0) + 1
+        if len(counts) > most:
+            del counts[next(iter(counts))]
+        state = kept[str(number)]
+        state.append(number)
+        assert len(state) == counts[number]
+    assert {str(number) for number in counts} == {str(number) for number in range(10) if str(number) in kept}

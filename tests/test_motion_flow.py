@@ -1,5 +1,6 @@
 """Flow: where two pictures differ, and how fast what differs moves there."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -20,6 +21,12 @@ def plain_street(left: int, top: int, seed: int = 1) -> np.ndarray:
     picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     picture[top : top + 40, left : left + 40] = texture(40, 40, seed)
     return picture
+
+
+def grey_of(picture: np.ndarray) -> np.ndarray:
+    grey = pair_of(picture, picture).earlier
+    assert grey is not None
+    return grey
 
 
 def smoothed_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -87,6 +94,38 @@ class TestMotion:
         assert FlowReader().read(None) is None
         assert FlowReader().read(pair_of(picture, picture, step_s=0.0)) is None
         assert FlowReader().read(pair_of(picture, picture, step_s=-0.1)) is None
+
+    @settings(max_examples=10, deadline=None)
+    @given(SEEDS, st.integers(-5, 5), st.integers(-5, 5))
+    def test_it_is_opencv_s_flow_smoothed_by_scipy_and_averaged_by_numpy(
+        self, seed: int, right: int, down: int
+    ) -> None:
+        """Of 128 x 128 pixels with two squares, all of them within 32 of a difference: cells of 2 x 2."""
+        assume(right or down)
+        before, after = np.full((2, 128, 128, 3), 128, np.uint8)
+        for corner in (15, 70):
+            piece = texture(40, 40, seed + corner)
+            before[corner : corner + 40, corner : corner + 40] = piece
+            after[corner + down : corner + down + 40, corner + right : corner + right + 40] = piece
+        motion, earlier, grey = motion_between(before, after, 0.25), grey_of(before), grey_of(after)
+        dis = cv2.DISOpticalFlow.create(FLOW.dis_preset)
+        dis.setGradientDescentIterations(FLOW.descents)
+        flow = dis.calc(earlier, grey, None)  # type: ignore[call-overload]  # None: no initial flow
+        sigma = FLOW.blur * 128
+        radius = (round(8 * sigma + 1) | 1) // 2
+        shift = np.stack([gaussian_filter(flow[..., n], sigma, mode="mirror", radius=radius) for n in (0, 1)], -1)
+        length, differs = np.hypot(shift[..., 0], shift[..., 1]), differing(earlier, grey)
+
+        def by_cell(values: np.ndarray) -> np.ndarray:
+            return np.asarray(values.reshape(64, 2, 64, 2, *values.shape[2:]).mean((1, 3)))
+
+        np.testing.assert_allclose(motion.velocity, by_cell(shift) / (128 * 0.25), rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(motion.speed, by_cell(length) / (128 * 0.25), rtol=2e-3, atol=1e-4)
+        for slack, holds in ((1e-2, np.less_equal), (-1e-2, np.greater_equal)):
+            expected = differs & (length > FLOW.least_shift_px + slack)
+            assert holds(expected, motion.moving).all()
+            expected = (by_cell(length) > FLOW.least_shift_px + slack) & (by_cell(differs) >= 0.5)
+            assert holds(expected, motion.cells).all()
 
     @pytest.mark.parametrize("step_s", [0.05, 0.2, 0.4])
     def test_the_same_shift_in_twice_the_time_is_half_the_velocity(self, step_s: float) -> None:
@@ -159,10 +198,7 @@ class TestMotion:
         """The square and its shift end at column 144: 32 pixels of margin, and what differs reaches a little."""
         before, after = plain_street(100, 60), plain_street(104, 60)
         motion = motion_between(before, after)
-        earlier, grey = (pair_of(each, each).earlier for each in (before, after))
-        assert earlier is not None
-        assert grey is not None
-        assert (motion.moving <= differing(earlier, grey)).all()
+        assert (motion.moving <= differing(grey_of(before), grey_of(after))).all()
         assert motion.moving[65:95, 106:138].mean() > 0.9
         columns = (np.arange(GRID) + 0.5) * CELL_WIDTH
         assert not motion.speed[:, columns > 144 + 32 + 16].any()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streammon.motion import MotionSums, Observation
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
-from streammon.motion.flow import GRID, FlowReader, Motion
+from streammon.motion.flow import GRID, FlowEstimator, Motion
 from streammon.motion.objects import MovingObject
 from streammon.records import Detail, Frame
 
@@ -86,7 +86,7 @@ def pair_of(before: np.ndarray, after: np.ndarray, step_s: float = 0.1) -> Detai
 
 
 def motion_between(before: np.ndarray, after: np.ndarray, step_s: float = 0.1) -> Motion:
-    motion = FlowReader().read(pair_of(before, after, step_s))
+    motion = FlowEstimator().read(pair_of(before, after, step_s))
     assert motion is not None
     return motion
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from motion_samples import QUICK, SEEDS
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, CoarseEmbedding, EmbeddingHistory
-from streammon.motion.view import View
+from streammon.motion.view import LearnedView
 
 CHANNELS = (10, 20, 40)
 SHAPE = (CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS)
@@ -19,7 +19,7 @@ SHAPE = (CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS)
 def chosen_channels(seed: int = 0, channels: tuple[int, int, int] = CHANNELS) -> np.ndarray:
     numbers = torch.arange(float(sum(channels))).split(channels)
     maps = [each[None, :, None, None].expand(1, -1, 16, 16) for each in numbers]
-    embedding = CoarseEmbedding(channels, seed).of(maps)
+    embedding = CoarseEmbedding(channels, seed).embed(maps)
     assert (embedding == embedding[:, :1, :1]).all()  # each channel alike at all places
     return embedding[0, 0, 0].astype(int)
 
@@ -47,7 +47,7 @@ class TestCoarseEmbedding:
             torch.randn(2, count, side, side, generator=generator)
             for count, side in zip(CHANNELS, (32, 16, 8), strict=True)
         ]
-        found = CoarseEmbedding(CHANNELS).of(maps)
+        found = CoarseEmbedding(CHANNELS).embed(maps)
         assert (found.shape, found.dtype) == ((2, *SHAPE), np.float32)
         at = [
             lambda row, column: (slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2)),
@@ -161,11 +161,11 @@ class TestView:
     @QUICK
     @given(SEEDS, SEEDS)
     def test_likeness_lies_between_that_of_the_negative_and_that_of_itself(self, one: int, other: int) -> None:
-        view = View(self.picture(one).astype(np.float64))
+        view = LearnedView(self.picture(one).astype(np.float64))
         assert view.likeness(self.picture(one)) == pytest.approx(1, abs=1e-5)
         assert view.likeness(-self.picture(one)) == pytest.approx(-1, abs=1e-5)
         assert abs(view.likeness(self.picture(other))) <= 1 + 1e-5
-        assert View(self.picture(other).astype(np.float64)).likeness(self.picture(one)) == pytest.approx(
+        assert LearnedView(self.picture(other).astype(np.float64)).likeness(self.picture(one)) == pytest.approx(
             view.likeness(self.picture(other)), abs=1e-5
         )
 
@@ -173,23 +173,23 @@ class TestView:
     @given(SEEDS)
     def test_light_that_scales_and_shifts_each_channel_changes_nothing(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        view, seen = View(self.picture(0).astype(np.float64)), self.picture(0) + self.picture(1)
+        view, seen = LearnedView(self.picture(0).astype(np.float64)), self.picture(0) + self.picture(1)
         gains = rng.uniform(0.2, 5, CHANGE_CHANNELS).astype(np.float32)
         offsets = rng.normal(0, 3, CHANGE_CHANNELS).astype(np.float32)
         assert view.likeness(gains * seen + offsets) == pytest.approx(view.likeness(seen), abs=1e-4)
 
     def test_the_number_of_frames_learned_changes_nothing(self) -> None:
         total, seen = self.picture(0).astype(np.float64), self.picture(0) + self.picture(1)
-        assert View(1000 * total).likeness(seen) == pytest.approx(View(total).likeness(seen), abs=1e-5)
+        assert LearnedView(1000 * total).likeness(seen) == pytest.approx(LearnedView(total).likeness(seen), abs=1e-5)
 
     @pytest.mark.parametrize("lost", [0, 8, 24, 32])
     def test_a_channel_that_is_the_same_everywhere_is_like_nothing(self, lost: int) -> None:
         seen = self.picture(0)
         seen[..., :lost] = 7
-        assert View(self.picture(0).astype(np.float64)).likeness(seen) == pytest.approx(1 - lost / 32, abs=1e-5)
+        assert LearnedView(self.picture(0).astype(np.float64)).likeness(seen) == pytest.approx(1 - lost / 32, abs=1e-5)
 
     def test_the_border_is_left_out_and_each_inner_place_counts(self) -> None:
-        view, seen = View(self.picture(0).astype(np.float64)), self.picture(0)
+        view, seen = LearnedView(self.picture(0).astype(np.float64)), self.picture(0)
         seen[[0, -1]] = seen[:, [0, -1]] = 99
         assert view.likeness(seen) == pytest.approx(1, abs=1e-5)
         for row, column in ((1, 1), (14, 14), (1, 14), (7, 8)):
@@ -199,4 +199,4 @@ class TestView:
 
     def test_places_that_are_exchanged_make_it_another_view(self) -> None:
         turned = self.picture(0).transpose(1, 0, 2)
-        assert abs(View(self.picture(0).astype(np.float64)).likeness(turned)) < 0.2
+        assert abs(LearnedView(self.picture(0).astype(np.float64)).likeness(turned)) < 0.2

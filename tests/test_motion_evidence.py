@@ -26,7 +26,7 @@ from motion_samples import (
 )
 from streammon.motion import SETTINGS, Evidence, Measure, MotionSums, Observation
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
-from streammon.motion.evidence import WHOLE_OBJECTS
+from streammon.motion.evidence import OBJECT_CHANNELS
 from streammon.motion.flow import GRID, Motion
 from streammon.motion.gaussians import PlacedGaussians, chosen_width
 from streammon.motion.objects import MovingObject
@@ -44,7 +44,7 @@ def seen(motion: Motion | None, *objects: MovingObject) -> Observation:
 
 
 def going(eighth: float, speed: float = SPEED, cells: list[Cell] = CELLS) -> Observation:
-    """A frame with one object that goes that way, in eighths of the circle from right over down."""
+    """A frame with one object that goes that way, in direction_positions of the circle from right over down."""
     angle = eighth * math.pi / 4
     velocity = speed * math.cos(angle), speed * math.sin(angle)
     return seen(motion_of(dict.fromkeys(cells, velocity)), thing(cells))
@@ -340,11 +340,11 @@ class TestCulprit:
         ]
         measure, (motion, objects) = measure_of(frames, 4), self.objects()
         for order in (objects, objects[::-1]):
-            culprit = measure.culprit(seen(motion, *order), channel)
+            culprit = measure.most_unusual_object_cells(seen(motion, *order), channel)
             assert culprit.tolist() == flat([(9, first), (9, first + 1), (10, first), (10, first + 1)]).tolist()
 
-    @pytest.mark.parametrize("channel", WHOLE_OBJECTS)
+    @pytest.mark.parametrize("channel", OBJECT_CHANNELS)
     def test_without_motion_or_objects_there_is_none(self, channel: Channel) -> None:
         measure, (motion, objects) = yard()[0], self.objects()
-        assert len(measure.culprit(seen(motion), channel)) == 0
-        assert len(measure.culprit(seen(None, *objects), channel)) == 0
+        assert len(measure.most_unusual_object_cells(seen(motion), channel)) == 0
+        assert len(measure.most_unusual_object_cells(seen(None, *objects), channel)) == 0

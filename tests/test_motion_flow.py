@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from motion_samples import QUICK, SEEDS, motion_between, pair_of, texture
 from streammon.motion import SETTINGS
-from streammon.motion.flow import GRID, FlowReader, differing
+from streammon.motion.flow import GRID, FlowEstimator, differing
 
 HEIGHT, WIDTH = 256, 320
 CELL_HEIGHT, CELL_WIDTH = HEIGHT // GRID, WIDTH // GRID  # 4 and 5 pixels
@@ -91,9 +91,9 @@ class TestDiffering:
 class TestMotion:
     def test_without_an_earlier_picture_or_time_between_there_is_none(self) -> None:
         picture = plain_street(100, 60)
-        assert FlowReader().read(None) is None
-        assert FlowReader().read(pair_of(picture, picture, step_s=0.0)) is None
-        assert FlowReader().read(pair_of(picture, picture, step_s=-0.1)) is None
+        assert FlowEstimator().read(None) is None
+        assert FlowEstimator().read(pair_of(picture, picture, step_s=0.0)) is None
+        assert FlowEstimator().read(pair_of(picture, picture, step_s=-0.1)) is None
 
     @settings(max_examples=10, deadline=None)
     @given(SEEDS, st.integers(-5, 5), st.integers(-5, 5))

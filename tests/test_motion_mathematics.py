@@ -3,60 +3,20 @@
 import math
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 
+from motion_samples import DIMENSIONS, QUICK, SEEDS, STILL, grid_motion, learned, motion_between, some_frame, texture
 from streammon.motion import SETTINGS, Measure, MotionSums, Observation, StillPatches
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, EmbeddingHistory
-from streammon.motion.flow import GRID, FlowEstimator, Motion, differing
+from streammon.motion.flow import GRID, differing
 from streammon.motion.gaussians import WIDTHS, PlacedSums
 from streammon.motion.objects import MovingObject, moving_objects
 from streammon.motion.statistics import Halves, direction_bins, direction_positions
 from streammon.motion.view import LearnedView
-from streammon.records import Detail
-
-DIMENSIONS = 3
-SEEDS = st.integers(0, 2**32 - 1)
-QUICK = settings(max_examples=25, deadline=None)
-
-
-def grid_motion(velocity: np.ndarray, cells: np.ndarray) -> Motion:
-    """Motion of cells alone, without its pixels."""
-    speed = np.linalg.norm(velocity, axis=-1).astype(np.float32)
-    return Motion(np.zeros((GRID, GRID), bool), velocity.astype(np.float32), speed, cells)
-
-
-STILL = grid_motion(np.zeros((GRID, GRID, 2)), np.zeros((GRID, GRID), bool))
-
-
-def some_frame(rng: np.random.Generator, number: int) -> Observation:
-    """A frame with a tenth of its cells moving, up to three objects, and a change in two frames of three."""
-    motion = grid_motion(rng.normal(size=(GRID, GRID, 2)), rng.random((GRID, GRID)) < 0.1)
-    objects = [
-        MovingObject((0, 0, wide, high), np.ones((high, wide), bool), np.arange(4), (row, column))
-        for wide, high, row, column in zip(
-            *rng.integers(1, 40, (2, number % 4)), *rng.random((2, number % 4)), strict=True
-        )
-    ]
-    features = rng.normal(size=(len(objects), DIMENSIONS)).astype(np.float32)
-    embedding, change = rng.normal(size=(2, CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS)).astype(np.float32)
-    return Observation("yard", number / 10, motion, objects, features, change if number % 3 else None, embedding)
-
-
-def learned(frames: list[Observation]) -> MotionSums:
-    sums = MotionSums(DIMENSIONS)
-    for each in frames:
-        sums.update(each)
-    return sums
-
-
-def texture(height: int, width: int, seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).uniform(0, 255, (height, width, 3)).astype(np.float32)
-    return (128 + 2.5 * (cv2.GaussianBlur(noise, (0, 0), 2.0) - 128)).clip(0, 255).astype(np.uint8)
 
 
 class TestSums:
@@ -205,10 +165,7 @@ class TestFlow:
         top, left = height // 2 - 30, width // 2 - 30
         before[top : top + 60, left : left + 60] = piece
         after[top + down : top + down + 60, left + right : left + right + 60] = piece
-        motion = FlowEstimator().motion(
-            Detail(after, cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).astype(np.uint8), step_s)
-        )
-        assert motion is not None
+        motion = motion_between(before, after, step_s)
         rows, columns = ((np.arange(GRID) + 0.5) * side / GRID for side in (height, width))
         inner = np.ix_(abs(rows - height / 2 - down) < 15, abs(columns - width / 2 - right) < 15)
         assert motion.cells[inner].all()

@@ -12,7 +12,7 @@ from torch import Tensor
 from motion_samples import MeanColours, frame_of, pair_of, texture
 from streammon.motion import Box, Observation, Observer
 from streammon.motion.change import CoarseEmbedding
-from streammon.motion.flow import FlowReader
+from streammon.motion.flow import FlowEstimator
 from streammon.motion.objects import ObjectFeatures, crop_of, moving_objects
 from streammon.records import Detail, Frame, Picture
 
@@ -96,11 +96,11 @@ class TestObserver:
 
     def test_each_part_of_an_observation_is_its_module_s(self) -> None:
         network, frames, maps = MeanColours(CHANNELS), some_frames(), maps_of(12)
-        embeddings = CoarseEmbedding(CHANNELS).of(maps)
+        embeddings = CoarseEmbedding(CHANNELS).embed(maps)
         for frame, embedding, seen in zip(frames, embeddings, Observer(network).observe(frames, maps), strict=True):
             assert (seen.stream, seen.time_s) == (frame.camera, frame.stream_time_s)
             np.testing.assert_array_equal(seen.embedding, embedding)
-            motion = FlowReader().read(frame.detail)
+            motion = FlowEstimator().read(frame.detail)
             assert (motion is None) == (seen.motion is None)
             if motion is None or frame.detail is None:
                 assert (seen.objects, seen.features.shape) == ([], (0, 4))

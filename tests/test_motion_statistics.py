@@ -18,7 +18,7 @@ from streammon.motion.statistics import (
     Halves,
     cell_speeds,
     direction_bins,
-    eighths,
+    direction_positions,
     moving_places,
     object_places,
     object_shapes,
@@ -58,7 +58,7 @@ class TestCells:
     )
     def test_directions_go_from_right_over_down(self, velocity: tuple[float, float], eighth: int) -> None:
         motion = motion_of({(3, 3): velocity})
-        assert eighths(motion, flat([(3, 3)])).tolist() == [eighth]
+        assert direction_positions(motion, flat([(3, 3)])).tolist() == [eighth]
         assert direction_bins(motion, flat([(3, 3)])).tolist() == [eighth % 8]
 
     @QUICK

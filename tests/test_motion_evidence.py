@@ -43,11 +43,15 @@ def seen(motion: Motion | None, *objects: MovingObject) -> Observation:
     return Observation("yard", 0.0, motion, list(objects), np.ones((len(objects), DIMENSIONS), np.float32))
 
 
-def going(eighth: float, speed: float = SPEED, cells: list[Cell] = CELLS) -> Observation:
-    """A frame with one object that goes that way, in direction_positions of the circle from right over down."""
+def velocity_of(eighth: float, speed: float = SPEED) -> Velocity:
+    """Velocity of a way in direction_positions of the circle, from right over down."""
     angle = eighth * math.pi / 4
-    velocity = speed * math.cos(angle), speed * math.sin(angle)
-    return seen(motion_of(dict.fromkeys(cells, velocity)), thing(cells))
+    return speed * math.cos(angle), speed * math.sin(angle)
+
+
+def going(eighth: float, speed: float = SPEED, cells: list[Cell] = CELLS) -> Observation:
+    """A frame with one object that goes that way."""
+    return seen(motion_of(dict.fromkeys(cells, velocity_of(eighth, speed))), thing(cells))
 
 
 def traffic(frames: int, speed: float = SPEED, moving: int | None = None) -> list[Observation]:
@@ -113,13 +117,18 @@ class TestDirection:
         assert found == pytest.approx(math.log10(turns + 1) * speed / (0.5 * SPEED), rel=1e-4)
         assert measure.evidence(going(0, speed)).direction == 0  # the usual way: (8 T + 1) / (T + 1) of an even share
 
-    @settings(max_examples=10, deadline=None)
-    @given(st.floats(-4, 4), st.integers(1, 30))
-    def test_between_two_eighths_it_is_interpolated(self, eighth: float, turns: int) -> None:
-        usual, rare = -math.log10((8 * turns + 1) / (turns + 1)), math.log10(turns + 1)
-        expected = rare if abs(eighth) >= 1 else abs(eighth) * rare + (1 - abs(eighth)) * usual
-        found = measure_of(traffic(4), turns).evidence(going(eighth)).direction
-        assert found == pytest.approx(max(0.0, 2 * expected), abs=1e-3)
+    def test_between_two_eighths_it_is_numpy_s_interpolation_around_the_circle(self) -> None:
+        """Ways 0 to 7 were gone by 1 to 8 of 36 frames, in 9 windows: r = -log10((t + p) / ((36 + 8 p) / 8))."""
+        frames = [
+            seen(grid_motion(np.broadcast_to(velocity_of(way), (GRID, GRID, 2)), MOVES))
+            for way in range(8)
+            for _ in range(way + 1)
+        ]
+        measure, prior = measure_of(frames, 9), 36 / 9 / 8
+        rarity = -np.log10((np.arange(1, 9) + prior) / ((36 + 8 * prior) / 8))
+        for eighth in np.arange(-4, 4, 0.21):
+            expected = np.interp(eighth, np.arange(8), rarity, period=8)
+            assert measure.evidence(going(eighth)).direction == pytest.approx(max(0.0, 2 * expected), abs=1e-3)
 
     def test_where_nothing_went_every_way_is_alike(self) -> None:
         nowhere = measure_of(traffic(4, moving=0), 2)

@@ -70,10 +70,10 @@ class TestCoarseEmbedding:
             for count, side in zip(CHANNELS, (32, 16, 8), strict=True)
         ]
         embedding = CoarseEmbedding(CHANNELS)
-        found = embedding.of(maps)
+        found = embedding.embed(maps)
         for number in range(frames):
             np.testing.assert_array_equal(
-                embedding.of([each[number : number + 1] for each in maps])[0], found[number]
+                embedding.embed([each[number : number + 1] for each in maps])[0], found[number]
             )
         means = torch.cat([each.mean((2, 3)) for each in maps], 1)[:, chosen_channels()]
         np.testing.assert_allclose(found.mean((1, 2)), means, atol=1e-5)

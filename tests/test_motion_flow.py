@@ -91,9 +91,9 @@ class TestDiffering:
 class TestMotion:
     def test_without_an_earlier_picture_or_time_between_there_is_none(self) -> None:
         picture = plain_street(100, 60)
-        assert FlowEstimator().read(None) is None
-        assert FlowEstimator().read(pair_of(picture, picture, step_s=0.0)) is None
-        assert FlowEstimator().read(pair_of(picture, picture, step_s=-0.1)) is None
+        assert FlowEstimator().motion(None) is None
+        assert FlowEstimator().motion(pair_of(picture, picture, step_s=0.0)) is None
+        assert FlowEstimator().motion(pair_of(picture, picture, step_s=-0.1)) is None
 
     @settings(max_examples=10, deadline=None)
     @given(SEEDS, st.integers(-5, 5), st.integers(-5, 5))

@@ -224,7 +224,7 @@ class TestFeatures:
     def test_they_are_roots_of_means_over_the_mask_by_plain_loops(self) -> None:
         """MeanColours' first map: channel c is colour c % 3 of 4 x 4 pixels, over 255, times c + 1."""
         crops = self.some_crops(0, 2)
-        found = ObjectFeatures(MeanColours((4, 16, 20))).of(crops)
+        found = ObjectFeatures(MeanColours((4, 16, 20))).features(crops)
         assert (found.shape, found.dtype) == ((2, 4), np.float32)
         for (crop, mask), features in zip(crops, found, strict=True):
             for channel, feature in enumerate(features):
@@ -241,14 +241,14 @@ class TestFeatures:
         """A red object on green ground: f = sqrt(200 / 255) of red, and of green a hundredth of it and less."""
         crop, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.float32)
         crop[..., 1], crop[16:48, 16:48], mask[16:48, 16:48] = 200, (200, 0, 0), 1
-        ((red, green, blue),) = ObjectFeatures(MeanColours((3, 16, 20))).of([(crop, mask)])
+        ((red, green, blue),) = ObjectFeatures(MeanColours((3, 16, 20))).features([(crop, mask)])
         assert red == pytest.approx(math.sqrt(200 / 255), rel=0.01)
         assert green == pytest.approx(math.sqrt(2 * 200 / 255 * 3e-3), rel=0.01)  # 3 times the area, 1e-3 the weight
         assert blue == 0
 
     def test_a_crop_without_an_object_has_its_mean(self) -> None:
         crop = np.full((64, 64, 3), 51, np.uint8)
-        ((first, second, third),) = ObjectFeatures(MeanColours((3, 16, 20))).of(
+        ((first, second, third),) = ObjectFeatures(MeanColours((3, 16, 20))).features(
             [(crop, np.zeros((64, 64), np.float32))]
         )
         np.testing.assert_allclose([first, second, third], np.sqrt([0.2, 0.4, 0.6]), rtol=1e-5)
@@ -257,19 +257,19 @@ class TestFeatures:
     @given(SEEDS, st.integers(1, 6))
     def test_they_do_not_see_batch_borders(self, seed: int, count: int) -> None:
         crops, features = self.some_crops(seed, count), ObjectFeatures(MeanColours())
-        alone = np.concatenate([features.of([each]) for each in crops])
-        np.testing.assert_allclose(features.of(crops), alone, rtol=1e-6)
+        alone = np.concatenate([features.features([each]) for each in crops])
+        np.testing.assert_allclose(features.features(crops), alone, rtol=1e-6)
 
     def test_no_crops_have_no_features_of_as_many_dimensions(self) -> None:
-        assert ObjectFeatures(MeanColours((4, 16, 20))).of([]).shape == (0, 4)
+        assert ObjectFeatures(MeanColours((4, 16, 20))).features([]).shape == (0, 4)
 
     @pytest.mark.parametrize(("channels", "expected"), [(4, 4), (64, 64), (65, 64), (256, 64)])
     def test_an_object_has_the_first_64_channels_at_most(self, channels: int, expected: int) -> None:
         features = ObjectFeatures(MeanColours((channels, 16, 20)))
         assert features.dimensions == feature_dimensions((channels, 512, 512)) == expected
-        found = features.of(self.some_crops(0, 1))
+        found = features.features(self.some_crops(0, 1))
         assert found.shape == (1, expected)
-        one = ObjectFeatures(MeanColours((3, 16, 20))).of(self.some_crops(0, 1))
+        one = ObjectFeatures(MeanColours((3, 16, 20))).features(self.some_crops(0, 1))
         np.testing.assert_allclose(found[0, :3], one[0], rtol=1e-6)
 
     def test_negative_activations_count_as_none_at_all(self) -> None:
@@ -277,4 +277,4 @@ class TestFeatures:
             def maps(self, pictures: torch.Tensor, stages: int = 3) -> list[torch.Tensor]:
                 return [-each for each in super().maps(pictures, stages)]
 
-        assert not ObjectFeatures(Negative()).of(self.some_crops(0, 2)).any()
+        assert not ObjectFeatures(Negative()).features(self.some_crops(0, 2)).any()

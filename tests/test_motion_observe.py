@@ -108,7 +108,7 @@ class TestObserver:
             objects = moving_objects(motion)
             assert [each.box for each in seen.objects] == [each.box for each in objects]
             crops = [crop_of(frame.detail.picture, each) for each in objects]
-            np.testing.assert_allclose(seen.features, ObjectFeatures(network).of(crops), rtol=1e-5)
+            np.testing.assert_allclose(seen.features, ObjectFeatures(network).features(crops), rtol=1e-5)
 
     def test_each_object_has_the_features_of_its_own_picture(self) -> None:
         """The strongest of the first three channels over its number is the object's colour."""

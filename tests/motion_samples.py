@@ -86,7 +86,7 @@ def pair_of(before: np.ndarray, after: np.ndarray, step_s: float = 0.1) -> Detai
 
 
 def motion_between(before: np.ndarray, after: np.ndarray, step_s: float = 0.1) -> Motion:
-    motion = FlowEstimator().read(pair_of(before, after, step_s))
+    motion = FlowEstimator().motion(pair_of(before, after, step_s))
     assert motion is not None
     return motion
 

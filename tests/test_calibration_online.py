@@ -231,9 +231,9 @@ def watch_seconds(
 def test_the_highest_frame_of_each_run_is_a_peak_once_a_second_of_quiet_follows() -> None:
     online = OnlineCalibration(learned(), 1.0)
     watch_seconds(online, [0.2, 5.0, 7.0, 6.0, 0.2, 6.5, 0.2, 0.2, 0.2, 4.0, 0.2])
-    assert online.state.peaks == (7.0,)  # half a second is no quiet, and the run of 4 may go on
+    assert [*online.state.peaks] == [7.0]  # half a second is no quiet, and the run of 4 may go on
     watch_seconds(online, [0.2] * 4, start_s=5.5)
-    assert online.state.peaks == (4.0, 7.0)
+    assert [*online.state.peaks] == [4.0, 7.0]
     assert online.state.watched_s == pytest.approx(7.0)
 
 

@@ -94,6 +94,9 @@ class TestBeyond:
         assert found == sorted(found)
         assert found[-2] == pytest.approx(found[-1], rel=1e-2)
 
+    def test_a_tail_whose_values_are_all_its_start_has_a_thousandth_of_it_as_the_scale(self) -> None:
+        assert Tail.of(np.repeat([0.0, 1000.0], [90, 10])).scale == pytest.approx(1.0)
+
     @pytest.mark.parametrize(
         ("value", "least", "expected"),
         [

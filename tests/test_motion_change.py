@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from motion_samples import QUICK, SEEDS
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, CoarseEmbedding, EmbeddingHistory
@@ -16,12 +17,14 @@ CHANNELS = (10, 20, 40)
 SHAPE = (CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS)
 
 
-def chosen_channels(seed: int = 0, channels: tuple[int, int, int] = CHANNELS) -> np.ndarray:
-    numbers = torch.arange(float(sum(channels))).split(channels)
-    maps = [each[None, :, None, None].expand(1, -1, 16, 16) for each in numbers]
+def chosen_channels(seed: int = 0, channels: tuple[int, int, int] = CHANNELS) -> NDArray[np.int64]:
+    """The channels of an embedding, from maps in which each channel is its own number, counted over all three."""
+    numbers = torch.arange(float(sum(channels))).expand(1, 16, 16, -1).permute(0, 3, 1, 2)
+    ends = np.cumsum(channels).tolist()
+    maps = [numbers[:, end - count : end] for end, count in zip(ends, channels, strict=True)]
     embedding = CoarseEmbedding(channels, seed).embed(maps)
     assert (embedding == embedding[:, :1, :1]).all()  # each channel alike at all places
-    return embedding[0, 0, 0].astype(int)
+    return np.asarray(embedding[0, 0, 0], np.int64)
 
 
 class TestCoarseEmbedding:
@@ -48,17 +51,18 @@ class TestCoarseEmbedding:
             for count, side in zip(CHANNELS, (32, 16, 8), strict=True)
         ]
         found = CoarseEmbedding(CHANNELS).embed(maps)
-        assert (found.shape, found.dtype) == ((2, *SHAPE), np.float32)
-        at = [
-            lambda row, column: (slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2)),
-            lambda row, column: (row, column),
-            lambda row, column: (row // 2, column // 2),
-        ]
+        assert found.shape == (2, *SHAPE)
+        assert found.dtype == np.float32
         for place, channel in enumerate(chosen_channels()):
             number = int(np.searchsorted(np.cumsum(CHANNELS), channel, side="right"))
             own = maps[number][:, channel - sum(CHANNELS[:number])]
             for row, column in ((0, 0), (3, 7), (15, 14)):
-                values = own[:, *at[number](row, column)].reshape(2, -1).mean(1)
+                of_each_map = (
+                    own[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2],
+                    own[:, row : row + 1, column : column + 1],
+                    own[:, row // 2 : row // 2 + 1, column // 2 : column // 2 + 1],
+                )
+                values = of_each_map[number].mean((1, 2))
                 np.testing.assert_allclose(found[:, row, column, place], values, rtol=1e-5, atol=1e-6)
 
     @QUICK
@@ -89,7 +93,8 @@ def changes(times_s: list[float], values: list[float]) -> list[float | None]:
     for time_s, value in zip(times_s, values, strict=True):
         change = history.change(alike(value), time_s)
         if change is not None:
-            assert (change.shape, change.dtype) == (SHAPE, np.float32)
+            assert change.shape == SHAPE
+            assert change.dtype == np.float32
             assert (change == change[0, 0, 0]).all()
         found.append(None if change is None else float(change[0, 0, 0]))
     return found
@@ -145,11 +150,10 @@ class TestHistory:
         assert sum(each() is not None for each in kept) <= LAG_S * fps + 2
 
     def test_every_place_and_channel_has_its_own_rate(self) -> None:
-        rates = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE) / 64
-        history = EmbeddingHistory()
-        assert history.change(0 * rates, 0.0) is None
-        assert history.change(rates * np.float32(0.25), 0.25) is None
-        change = history.change(rates * np.float32(0.5), 0.5)
+        rates, history = np.arange(np.prod(SHAPE)).reshape(SHAPE) / 64, EmbeddingHistory()
+        found = [history.change((rates * time_s).astype(np.float32), time_s) for time_s in (0.0, 0.25, 0.5)]
+        assert found[:2] == [None, None]
+        change = found[2]
         assert change is not None
         np.testing.assert_allclose(change, rates, rtol=1e-4)
 

@@ -44,7 +44,7 @@ def seen(motion: Motion | None, *objects: MovingObject) -> Observation:
 
 
 def velocity_of(eighth: float, speed: float = SPEED) -> Velocity:
-    """Velocity of a way in eighths of the circle, from right over down."""
+    """Velocity of a way in direction_positions of the circle, from right over down."""
     angle = eighth * math.pi / 4
     return speed * math.cos(angle), speed * math.sin(angle)
 

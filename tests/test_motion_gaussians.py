@@ -47,7 +47,7 @@ class TestPooling:
         assert gaussians.mean[8, 8, 0] == pytest.approx(2.2, rel=1e-6)
         assert gaussians.whitening[0, 0, 0, 0] == pytest.approx(0.970001**-0.5, rel=1e-5)
         whitened = gaussians.whitened(np.array([0, 80]), np.array([[2.8], [2.2]], np.float32))
-        np.testing.assert_allclose(whitened, [[1 / math.sqrt(0.970001)], [0]], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(whitened, [[1 / math.sqrt(0.970001)], [0.0]], rtol=1e-5, atol=1e-6)
         assert gaussians.width == 0.75
 
     def test_a_place_far_from_anything_seen_has_the_scene_s_gaussian(self) -> None:
@@ -65,9 +65,8 @@ class TestPooling:
         rng = np.random.default_rng(seed)
         noise = rng.normal(size=(64, 3))
         uncorrelated, _ = np.linalg.qr(noise - noise.mean(0))
-        values = 3 * uncorrelated + rng.normal(size=3)
+        values = (3 * uncorrelated + rng.normal(size=3)).astype(np.float32)
         gaussians = sums_of(rng.integers(0, 16, 64), values, 4).pooled(math.inf)
-        values = values.astype(np.float32)
         whitened = gaussians.whitened(np.zeros(64, np.int64), values).astype(np.float64)
         np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-3)
         np.testing.assert_allclose(whitened.var(0), 1 / 1.01, rtol=1e-3)
@@ -82,7 +81,7 @@ class TestPooling:
         kernel = gaussian_filter(one, width, mode="constant", radius=radius)
 
         def pooled(array: np.ndarray) -> np.ndarray:
-            return np.asarray(gaussian_filter(array, width, mode="constant", radius=radius)) / kernel.max()
+            return np.asarray(gaussian_filter(array, width, mode="constant", radius=radius) / kernel.max())
 
         count, scene = pooled(sums.count) + CHOSEN.shrinkage, sums.total.sum((0, 1)) / sums.count.sum()
         for channel in range(2):

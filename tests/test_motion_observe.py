@@ -100,7 +100,7 @@ class TestObserver:
         for frame, embedding, seen in zip(frames, embeddings, Observer(network).observe(frames, maps), strict=True):
             assert (seen.stream, seen.time_s) == (frame.camera, frame.stream_time_s)
             np.testing.assert_array_equal(seen.embedding, embedding)
-            motion = FlowEstimator().read(frame.detail)
+            motion = FlowEstimator().motion(frame.detail)
             assert (motion is None) == (seen.motion is None)
             if motion is None or frame.detail is None:
                 assert (seen.objects, seen.features.shape) == ([], (0, 4))

@@ -114,7 +114,7 @@ class TestPooling:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_fewer_than_two_observations_have_no_gaussian(self, count: int) -> None:
-        with pytest.raises(ValueError, match="nothing moved"):
+        with pytest.raises(ValueError, match=rf"{count} observations; Gaussians need at least 2"):
             sums_of(np.zeros(count, np.int64), np.ones((count, 1)), 4).pooled(1.5)
 
 

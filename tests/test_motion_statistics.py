@@ -156,7 +156,7 @@ class TestSums:
             np.testing.assert_allclose(one.arrays()[name], array, rtol=1e-9, atol=1e-9)
 
     def test_fits_of_other_features_are_not_merged(self) -> None:
-        with pytest.raises(ValueError, match=r"\(16, 16, 3\) places and channels against \(16, 16, 4\)"):
+        with pytest.raises(ValueError, match="3 features of an object against 4"):
             MotionSums(3).merge(MotionSums(4))
 
     def test_arrays_of_another_shape_or_without_one_are_refused(self) -> None:

@@ -166,8 +166,10 @@ class Calibration:
         if excess >= 1:
             heights = self.tail_shape * math.expm1(min(math.log(excess) / self.tail_shape, LARGEST_EXPONENT))
             return self.tail_start + self.tail_scale * heights
-        index = len(self.scores) - math.floor(self._frames_in_tail / excess)
-        return float(self.scores[max(0, index)])
+        index = max(0, len(self.scores) - math.floor(self._frames_in_tail / excess))
+        if self.level(float(self.scores[index])) < level:  # frames before `index` have the same score
+            index = int(np.searchsorted(self.scores, self.scores[index], side="right"))
+        return min(float(self.scores[index]), self.tail_start) if index < len(self.scores) else self.tail_start
 
     def score_at_rate(self, false_alarms_per_day: float) -> float:
         """The threshold that is expected to cost so many false alarms a day."""

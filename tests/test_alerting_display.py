@@ -37,7 +37,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_lines_in_the_readme_are_what_is_printed_of_its_alert_message() -> None:
     text = README.read_text(encoding="utf-8")
     (shown,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    lines = re.findall(r"^20\S+ (.*)$", text, re.MULTILINE)
+    lines = re.findall(r"^20\S+ (.*)$", text.partition("## Your own camera")[2], re.MULTILINE)
     alert = alert_from_json(shown)
     since_s = alert.time_s - 7
     assert list(json.loads(shown)) == list(json.loads(alert_json(alert, "key")))

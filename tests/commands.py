@@ -67,7 +67,7 @@ def command_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
         capfd.readouterr()
         began_s = computed_s()
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            cli.main(sys.exit)
         took_s = computed_s() - began_s
         code = end.value.code
         assert isinstance(code, int)

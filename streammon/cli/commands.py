@@ -14,8 +14,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Coroutine
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -59,11 +59,26 @@ EXIT_INPUT_WRONG = 2
 REFRESH_PER_S = 4
 
 
-def main() -> None:
-    """Run a command. Each error of the user is reported in one line on standard error, with exit code 2."""
+def exit_at_once(code: int) -> NoReturn:
+    """Exit without the interpreter's shutdown, which frees torch's modules for seconds.
+
+    The shutdown would also crash where a thread is blocked in FFmpeg.
+    """
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def main(leave: Callable[[int], NoReturn] = exit_at_once) -> None:
+    """Run a command. Each error of the user is reported in one line on standard error, with exit code 2.
+
+    Args:
+        leave: Ends the process with an exit code.
+    """
     logging.basicConfig(format="streammon: %(message)s", level=logging.WARNING)
     try:
         code = commands.main(prog_name="streammon", standalone_mode=False) or 0
+        sys.stdout.flush()
     except click.exceptions.Exit as request:
         code = request.exit_code
     except click.ClickException as error:
@@ -82,7 +97,7 @@ def main() -> None:
             raise
         _discard_stdout()
         code = _complain("standard output: the disk is full; make room there", EXIT_INPUT_WRONG)
-    sys.exit(code)
+    leave(code)
 
 
 def _complain(text: str, code: int) -> int:
@@ -235,7 +250,7 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
 @method_option
 @config_option
 @model_options
-def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> NoReturn:
+def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> None:
     """Watch the cameras of config.yaml, or those given as URLs, until Ctrl-C.
 
     Example: streammon run rtsp://user:${PASSWORD}@10.0.0.7/stream1 --scene lobby
@@ -253,7 +268,6 @@ def run(urls: tuple[str, ...], log_json: bool, **options: Any) -> NoReturn:
         table = TableDisplay(monitor.figures)
         with Live(table, refresh_per_second=REFRESH_PER_S, console=Console()):
             _until_signal(monitor.run())
-    _exit_at_once()
 
 
 @commands.command()
@@ -430,13 +444,3 @@ def _until_signal(work: Coroutine[Any, Any, Result]) -> Result | None:
         while isinstance(ours, BaseExceptionGroup):
             ours = ours.exceptions[0]  # type: ignore[assignment]
         raise ours or group from None
-
-
-def _exit_at_once() -> NoReturn:
-    """Exit with code 0, without the interpreter's shutdown.
-
-    Shutdown frees the modules of torch for seconds, and crashes if a thread is blocked in FFmpeg.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

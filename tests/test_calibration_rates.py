@@ -51,7 +51,7 @@ def test_thresholds_and_levels_are_inverse_and_rise_together(scores: list[float]
     assert all(math.isfinite(level) for level in levels)
     assert levels == sorted(levels)
     threshold = calibration.score_at(level)
-    if threshold > calibration.tail_start:
+    if level > calibration.level(calibration.tail_start):
         assert calibration.level(threshold) == pytest.approx(level, abs=1e-6)
 
 
@@ -167,27 +167,58 @@ def test_the_score_at_a_level_is_the_least_that_reaches_it(scores: list[float], 
         assert all(calibration.level(score) <= level + 1e-6 for score in calibration.scores if score < found)
 
 
-@given(SCORES, st.floats(0, 300))
+@given(SCORES, st.floats(0, 6))
 @QUICK
-def test_the_score_at_the_level_of_a_score_in_the_tail_is_that_score(scores: list[float], excess: float) -> None:
+def test_in_the_tail_the_score_at_a_level_has_that_level(scores: list[float], more: float) -> None:
+    calibration = calibrated(scores)
+    level = calibration.level(calibration.tail_start) + 1e-6 + more
+    assert calibration.level(calibration.score_at(level)) == pytest.approx(level, abs=1e-6)
+
+
+@given(SCORES, st.floats(1e-3, 300))
+@QUICK
+def test_in_the_tail_the_score_at_the_level_of_a_score_is_that_score(scores: list[float], excess: float) -> None:
     calibration = calibrated(scores)
     score = calibration.tail_start + excess
     assert calibration.score_at(calibration.level(score)) == pytest.approx(score, rel=1e-6, abs=1e-6)
 
 
+@given(st.lists(st.floats(0, 100), min_size=10, max_size=200, unique=True), st.floats(1e-6, 6))
+@QUICK
+def test_below_the_tail_the_score_at_a_level_is_the_least_held_out_one_that_reaches_it(
+    scores: list[float], less: float
+) -> None:
+    """Where no two frames have the same score."""
+    calibration = calibrated(scores)
+    level = calibration.level(calibration.tail_start) - less
+    found = calibration.score_at(level)
+    assert found in calibration.scores
+    assert calibration.level(found) >= level - 1e-6
+    assert all(calibration.level(score) <= level + 1e-6 for score in calibration.scores if score < found)
+
+
 @given(SCORES, st.floats(-6, 6), st.floats(0, 4))
 @QUICK
-def test_the_score_rises_with_the_level(scores: list[float], level: float, more: float) -> None:
+def test_on_either_side_of_the_tail_s_start_the_score_rises_with_the_level(
+    scores: list[float], level: float, more: float
+) -> None:
     calibration = calibrated(scores)
-    assert calibration.score_at(level) <= calibration.score_at(level + more)
-    assert calibration.score_at_rate(10.0**-level) == pytest.approx(calibration.score_at(level), rel=1e-9)
+    start = calibration.level(calibration.tail_start)
+    if level > start or level + more < start - 1e-6:
+        assert calibration.score_at(level) <= calibration.score_at(level + more)
+
+
+@pytest.mark.parametrize("per_day", [0.01, 1.0, 24.0, 1e5])
+def test_the_score_at_a_rate_is_that_at_its_level(per_day: float) -> None:
+    calibration = calibrated(independent_scores(100, 2))
+    assert calibration.score_at_rate(per_day) == calibration.score_at(-math.log10(per_day))
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=10, max_size=100), st.floats(0.1, 10), st.floats(0, 300))
 @QUICK
 def test_the_unit_of_distances_does_not_matter(scores: list[float], unit: float, score: float) -> None:
     found = [calibrated([each * factor for each in scores]).level(score * factor) for factor in (1.0, unit)]
-    if min(abs(score - each) for each in scores) > 1e-6:  # counted scores must not fall to rounding
+    if min(abs(score - each) for each in [*scores, calibrated(scores).tail_start]) > 1e-6:  # where the rate steps
         assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 

@@ -188,11 +188,9 @@ class TestView:
 
     @pytest.mark.parametrize("lost", [0, 8, 24, 32])
     def test_a_channel_that_is_the_same_everywhere_is_like_nothing(self, lost: int) -> None:
-        seen = self.picture(0)
+        view, seen = LearnedView(self.picture(0).astype(np.float64)), self.picture(0)
         seen[..., :lost] = 7
-        assert LearnedView(self.picture(0).astype(np.float64)).likeness(seen) == pytest.approx(
-            1 - lost / 32, abs=1e-5
-        )
+        assert view.likeness(seen) == pytest.approx(1 - lost / 32, abs=1e-5)
 
     def test_the_border_is_left_out_and_each_inner_place_counts(self) -> None:
         view, seen = LearnedView(self.picture(0).astype(np.float64)), self.picture(0)

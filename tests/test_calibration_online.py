@@ -79,6 +79,7 @@ def test_over_the_long_run_no_more_alerts_come_than_were_asked_for() -> None:
 
 
 @given(st.lists(st.floats(0, 50), max_size=200), st.floats(0.5, 5000))
+@settings(deadline=None)
 def test_the_shift_stays_within_its_bounds(scores: list[float], per_day: float) -> None:
     online = OnlineCalibration(learned(), per_day)
     watch_all(online, scores, -math.log10(per_day))

@@ -183,20 +183,6 @@ def test_in_the_tail_the_score_at_the_level_of_a_score_is_that_score(scores: lis
     assert calibration.score_at(calibration.level(score)) == pytest.approx(score, rel=1e-6, abs=1e-6)
 
 
-@given(st.lists(st.floats(0, 100), min_size=10, max_size=200, unique=True), st.floats(1e-6, 6))
-@QUICK
-def test_below_the_tail_the_score_at_a_level_is_the_least_held_out_one_that_reaches_it(
-    scores: list[float], less: float
-) -> None:
-    """Where no two frames have the same score."""
-    calibration = calibrated(scores)
-    level = calibration.level(calibration.tail_start) - less
-    found = calibration.score_at(level)
-    assert found in calibration.scores
-    assert calibration.level(found) >= level - 1e-6
-    assert all(calibration.level(score) <= level + 1e-6 for score in calibration.scores if score < found)
-
-
 @given(SCORES, st.floats(-6, 6), st.floats(0, 4))
 @QUICK
 def test_on_either_side_of_the_tail_s_start_the_score_rises_with_the_level(

@@ -1,6 +1,7 @@
 """Fixtures that the tests of several rooms share."""
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,11 +35,16 @@ SLOWEST_FIRST = (
 
 
 def pytest_configure() -> None:
-    """Give torch its share of the cores in each worker of pytest-xdist, and in what a worker starts.
+    """Accept SIGINT, and give torch its share of the cores in each worker of pytest-xdist and in what it starts.
+
+    A shell without job control starts background processes with SIGINT ignored. Commands that the tests start and
+    interrupt would inherit that.
 
     OpenMP's threads wait for one another after each operation: two processes of two threads on two busy cores take
     three times as long as two of one thread. Read when torch loads, which is later.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

@@ -293,13 +293,13 @@ def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
     place.write_text("")
     with pytest.raises(StorageError) as refused:
         write_page(EvaluationReport("t", "c", {}), place)
-    assert str(refused.value) == f"{place}: the report can't be written (file exists); choose another --report DIR"
+    assert str(refused.value) == f"{place}/index.html: it can't be written (file exists); choose another --report DIR"
 
 
 def test_a_page_that_is_a_folder_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "index.html").mkdir()
     with pytest.raises(StorageError) as refused:
         write_page(EvaluationReport("t", "c", {}), tmp_path)
-    expected = f"{tmp_path}: the report can't be written (is a directory); choose another --report DIR"
+    expected = f"{tmp_path}/index.html: it can't be written (is a directory); choose another --report DIR"
     assert str(refused.value) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

@@ -12,11 +12,9 @@ evaluations with equal hashes share results. Each file is written under a tempor
 incomplete file is read.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +24,12 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from streammon.errors import StorageError
+from streammon import storage
+from streammon.padim import save_tensors
+
+REMEDY = "make room or choose another --cache DIR"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Cache:
 
     def __init__(self, folder: Path, context: str, method: str) -> None:
         self._folder = folder / context / digest(method)
-        self._writing(lambda: self._folder.mkdir(parents=True, exist_ok=True))
+        storage.require_writable(self._folder, REMEDY)
 
     def result(self, clip: str, frames: int) -> ClipResult | None:
         """Cached result of a clip of `frames` frames; None if it is missing, damaged or of another length."""
@@ -97,8 +97,8 @@ class Cache:
             StorageError: A file can't be written.
         """
         for number, grid in enumerate(result.grids):
-            self._write(self._file(clip, f"grid{number}.npy"), partial(_save, grid))
-        self._write(self._file(clip, "scores.npy"), partial(_save, result.scores))
+            storage.write_atomically(self._file(clip, f"grid{number}.npy"), partial(_save, grid), REMEDY)
+        storage.write_atomically(self._file(clip, "scores.npy"), partial(_save, result.scores), REMEDY)
 
     def fit(self, bank: str) -> tuple[Position, dict[str, Tensor]] | None:
         """Progress and learned state of a bank's fit; None if no fit is saved or the file is damaged."""
@@ -118,7 +118,8 @@ class Cache:
         """
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         metadata = {"position": json.dumps([position.number, position.clip])}
-        self._write(self._file(bank, "fit.safetensors"), lambda path: save_file(tensors, path, metadata))
+        file = self._file(bank, "fit.safetensors")
+        storage.write_atomically(file, lambda path: save_tensors(path, tensors, metadata), REMEDY)
 
     def drop_fit(self, bank: str) -> None:
         """Delete the saved fit of a bank whose clips are all scored."""
@@ -138,33 +139,13 @@ class Cache:
         Raises:
             StorageError: The file can't be written.
         """
-        self._write(self._file(bank, "facts.json"), lambda path: path.write_text(json.dumps(facts)))
+        text = json.dumps(facts)
+        storage.write_atomically(self._file(bank, "facts.json"), lambda path: path.write_text(text), REMEDY)
 
     def _file(self, name: str, ending: str) -> Path:
         return self._folder / f"{quote(name, safe=' ')}.{ending}"
-
-    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            self._writing(lambda: write(unfinished))
-            self._writing(lambda: unfinished.replace(path))
-        finally:
-            with contextlib.suppress(OSError):  # the error of the write may recur here
-                unfinished.unlink(missing_ok=True)
-
-    def _writing(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except (OSError, SafetensorError) as error:
-            remedy = "make room or choose another --cache DIR"
-            raise StorageError(str(self._folder), f"it can't be written ({_reason(error)})", remedy) from None
 
 
 def _save(array: NDArray[Any], path: Path) -> None:
     with path.open("wb") as file:  # np.save would add .npy to a path
         np.save(file, array)
-
-
-def _reason(error: Exception) -> str:
-    """Reason of the system; safetensors wraps it in a message of its own."""
-    return str(error.strerror or error).lower() if isinstance(error, OSError) else str(error)

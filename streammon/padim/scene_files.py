@@ -33,7 +33,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: BankFacts) -> N
     """
     metadata = {"streammon": json.dumps(asdict(facts))}
     on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    storage.write_atomically(path, lambda beside: _save_tensors(beside, on_cpu, metadata), FREE_SPACE)
+    storage.write_atomically(path, lambda beside: save_tensors(beside, on_cpu, metadata), FREE_SPACE)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,7 +54,7 @@ def require_writable(folder: Path) -> None:
     storage.require_writable(folder, "choose another folder with `scenes:` or --scenes")
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file.
 
     Raises:

@@ -1,6 +1,5 @@
 """The report as one self-contained HTML page: no script, no font and no other file."""
 
-import os
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from streammon.errors import StorageError
+from streammon import storage
 from streammon.evaluation.report.strips import Strip, strip
 from streammon.evaluation.report.terminal import is_sentences, plain_columns
 from streammon.evaluation.report.wording import (
@@ -112,19 +111,8 @@ def write_page(report: EvaluationReport, folder: Path) -> Path:
     Raises:
         StorageError: The folder or the page can't be written.
     """
-    text = _page(report)
-    page = folder / "index.html"
-    unfinished = folder / f".index.html.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(text.encode("utf-8", "replace"))  # a file's name need not be UTF-8
-            unfinished.replace(page)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        reason = str(error.strerror or error).lower()
-        raise StorageError(str(folder), f"the report can't be written ({reason})", ANOTHER_FOLDER) from None
+    text, page = _page(report).encode("utf-8", "replace"), folder / "index.html"  # a file's name need not be UTF-8
+    storage.write_atomically(page, lambda beside: beside.write_bytes(text), ANOTHER_FOLDER)
     return page
 
 

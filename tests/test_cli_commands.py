@@ -114,6 +114,12 @@ def test_without_a_command_it_shows_the_help(command: Command) -> None:
 # --- fit and merge
 
 
+def test_what_was_printed_reaches_a_pipe_though_the_interpreter_is_not_shut_down() -> None:
+    code = "from streammon.cli.entry import exit_at_once; print('kept'); exit_at_once(3)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "kept\n", "")
+
+
 def test_fit_writes_bank_statistics_and_scene_file(fitted: tuple[Ended, Path]) -> None:
     _, folder = fitted
     scene = folder / "scenes" / "lobby"
@@ -137,7 +143,7 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
     assert rates == sorted(rates)
     assert "calibration frames" in ended.stderr
     assert re.fullmatch(
-        r"from \d+ s of normal footage: 1 to 1\d false alarms in the first day, 1 a day from the second on",
+        r"from \d+ s of normal footage: up to about 1\d false alarms in the first day, then about 1 a day",
         report["expect"],
     )
     assert "Traceback" not in ended.stderr

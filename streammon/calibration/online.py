@@ -34,10 +34,11 @@ TRACKER = SETTINGS.tracker
 
 
 def first_false_alarms(basis_s: float, false_alarms_per_day: float, settings: TrackerSettings = TRACKER) -> float:
-    """False alarms, beyond the asked ones, until the threshold no longer depends on extrapolation.
+    """Estimate of the false alarms, beyond the asked ones, until the threshold no longer rests on extrapolation.
 
     T seconds of footage show the threshold of one false alarm in T. The asked one is log10(asked interval / T) levels
-    further, and each false alarm raises the threshold by `settings.step` levels.
+    further, and each false alarm raises the threshold by `settings.step` levels. If the extrapolation is right, none
+    of them comes.
 
     Args:
         basis_s: Seconds of normal footage that the calibration rests on, above 0.

@@ -1,5 +1,6 @@
-"""The command line: `commands` defines the commands, `options` their options, `display` prints events and results."""
+"""The command line: `entry` runs a command, `commands` defines them, `options` their options,
+`display` prints events and results."""
 
-from streammon.cli.commands import main
+from streammon.cli.entry import main
 
 __all__ = ["main"]

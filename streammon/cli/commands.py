@@ -5,21 +5,17 @@ quick.
 """
 
 import asyncio
-import errno
 import json
-import logging
-import os
-import re
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import nullcontext, suppress
+from collections.abc import Coroutine
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -48,8 +44,8 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import AlertingConfig, MultipleConfigError
-from streammon.errors import ConfigError, InputError, StorageError, StreammonError, system_reason
+from streammon.config import AlertingConfig
+from streammon.errors import ConfigError, StorageError, StreammonError, system_reason
 
 if TYPE_CHECKING:
     from streammon.records import CameraFigures
@@ -59,63 +55,10 @@ EXIT_INPUT_WRONG = 2
 REFRESH_PER_S = 4
 
 
-def exit_at_once(code: int) -> NoReturn:
-    """Exit without the interpreter's shutdown, which frees torch's modules for seconds.
-
-    The shutdown would also crash where a thread is blocked in FFmpeg.
-    """
-    with suppress(OSError):
-        sys.stderr.flush()
-    os._exit(code)
-
-
-def main(leave: Callable[[int], NoReturn] = exit_at_once) -> None:
-    """Run a command. Each error of the user is reported in one line on standard error, with exit code 2.
-
-    Args:
-        leave: Ends the process with an exit code.
-    """
-    logging.basicConfig(format="streammon: %(message)s", level=logging.WARNING)
-    try:
-        code = commands.main(prog_name="streammon", standalone_mode=False) or 0
-        sys.stdout.flush()
-    except click.exceptions.Exit as request:
-        code = request.exit_code
-    except click.ClickException as error:
-        code = _complain(_usage_text(error), EXIT_INPUT_WRONG)
-    except MultipleConfigError as error:
-        code = max(_complain(str(problem), EXIT_INPUT_WRONG) for problem in error.problems)
-    except InputError as error:
-        code = _complain(str(error), EXIT_INPUT_WRONG)
-    except (KeyboardInterrupt, click.Abort):
-        code = 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of standard output closed the pipe, so a message would not arrive
-        _discard_stdout()
-        code = EXIT_WORK_FAILED
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _discard_stdout()
-        code = _complain("standard output: the disk is full; make room there", EXIT_INPUT_WRONG)
-    leave(code)
-
-
-def _complain(text: str, code: int) -> int:
+def complain(text: str, code: int) -> int:
+    """Print an error on standard error and return the exit code."""
     print(f"streammon: {text}", file=sys.stderr)
     return code
-
-
-def _usage_text(error: click.ClickException) -> str:
-    """click's message about wrong usage, in one line that ends with what to do."""
-    text = " ".join(error.format_message().split()).rstrip(".")
-    text = re.sub(r"\. Did you mean (.*)\?$", r", did you mean \1?", text)
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{text[:1].lower()}{text[1:]}; see `{context.command_path if context else 'streammon'} --help`"
-
-
-def _discard_stdout() -> None:
-    """Redirect standard output to the null device, so that the interpreter's last flush doesn't fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -205,10 +148,9 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), progress)
     print_report(report, f"scene {scene}", console)
     alerting = config.alerting if config else AlertingConfig()
-    per_day, adapts = alerting.false_alarms_per_day, alerting.adapt and report.calibration_s > 0
-    expected = expectation(
-        report.calibration_s, per_day, first_false_alarms(report.calibration_s, per_day) if adapts else None
-    )
+    basis_s, per_day = report.calibration_s, alerting.false_alarms_per_day
+    first = first_false_alarms(basis_s, per_day) if alerting.adapt and basis_s else None
+    expected = expectation(basis_s, per_day, first)
     console.print(f"[bold]expect[/] {expected}")
     facts = asdict(report) | {"expect": expected}
     if validation is not None:
@@ -331,7 +273,7 @@ def check(config_file: Path | None, json_file: str | None) -> int:
     findings = check_all(config)
     _console(json_file).print(findings_table(findings))
     _write_json(json_file, [asdict(finding) for finding in findings])
-    return max((_complain(finding.detail, EXIT_INPUT_WRONG) for finding in findings if not finding.ok), default=0)
+    return max((complain(finding.detail, EXIT_INPUT_WRONG) for finding in findings if not finding.ok), default=0)
 
 
 @commands.command()

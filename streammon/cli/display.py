@@ -114,39 +114,38 @@ def rarity(level: float, basis_s: float) -> str:
 
 
 def expectation(basis_s: float, false_alarms_per_day: float, first_alarms: float | None) -> str:
-    """False alarms to expect of a scene that was just learned.
+    """False alarms to expect of a scene that was just learned, as upper estimates: fewer may come.
 
     Args:
         basis_s: Seconds of normal footage that the calibration rests on; 0 without a calibration.
-        false_alarms_per_day: Asked rate.
-        first_alarms: Further false alarms that may come while little is known (`calibration.first_false_alarms`);
+        false_alarms_per_day: Configured rate.
+        first_alarms: Estimate of further false alarms in the first period (`calibration.first_false_alarms`);
             None if the threshold does not adapt.
 
     >>> expectation(720.0, 1.0, 4.2)
-    'from 12 minutes of normal footage: 1 to 6 false alarms in the first day, 1 a day from the second on'
+    'from 12 minutes of normal footage: up to about 6 false alarms in the first day, then about 1 a day'
     >>> expectation(7200.0, 24.0, 0.0)
     'from 2 hours of normal footage: about 24 false alarms a day'
     >>> expectation(720.0, 0.1, 6.2)
-    'from 12 minutes of normal footage: 1 to 8 false alarms in the first 10 days, 1 in 10 days from then on'
+    'from 12 minutes of normal footage: up to about 8 false alarms in the first 10 days, then about 1 in 10 days'
     >>> expectation(720.0, 1.0, None)
-    'from 12 minutes of normal footage, which cannot show how often 1 false alarm a day comes; it is not adapted'
+    'from 12 minutes of normal footage: too little to confirm 1 false alarm a day, and alerting.adapt is off'
     """
     if basis_s <= 0:
         return "no footage was held out, so the false-alarm rate is unknown"
     basis = f"from {in_words(basis_s, math.floor)} of normal footage"
     asked_s = DAY_S / false_alarms_per_day
-    asked = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
+    alarms = f"{false_alarms_per_day:g} false alarm{'' if false_alarms_per_day == 1 else 's'} a day"
     if basis_s >= asked_s:
-        return f"{basis}: about {asked}"
+        return f"{basis}: about {alarms}"
     if first_alarms is None:
-        verb = "comes" if false_alarms_per_day == 1 else "come"
-        return f"{basis}, which cannot show how often {asked} {verb}; it is not adapted"
+        return f"{basis}: too little to confirm {alarms}, and alerting.adapt is off"
     if asked_s <= DAY_S:
-        first, period, later = false_alarms_per_day, "day", f"{false_alarms_per_day:g} a day from the second on"
+        asked, period, later = false_alarms_per_day, "day", f"{false_alarms_per_day:g} a day"
     else:
-        first, period = 1.0, in_words(asked_s)
-        later = f"1 in {period} from then on"
-    return f"{basis}: {first:g} to {math.ceil(first + first_alarms)} false alarms in the first {period}, {later}"
+        asked, period, later = 1.0, in_words(asked_s), f"1 in {in_words(asked_s)}"
+    most = math.ceil(asked + first_alarms)
+    return f"{basis}: up to about {most} false alarms in the first {period}, then about {later}"
 
 
 def alert_text(alert: Alert) -> str:

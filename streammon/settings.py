@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 NOT_RECORDED = "not recorded"
 
 
-class Kind(StrEnum):
+class Effect(StrEnum):
     """Effect of changing a setting."""
 
     TUNING = "tuning"  # other scores
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     WATCHING = "watching"  # other alerts for the same scores: fitted scenes remain valid
 
 
-def setting(value: Value, unit: str, reason: str, on: str = NOT_RECORDED, kind: Kind = Kind.TUNING) -> Value:
+def setting(value: Value, unit: str, reason: str, on: str = NOT_RECORDED, effect: Effect = Effect.TUNING) -> Value:
     """A dataclass field with the facts of one setting as metadata.
 
     Args:
@@ -32,9 +32,9 @@ def setting(value: Value, unit: str, reason: str, on: str = NOT_RECORDED, kind: 
         unit: Unit of the value.
         reason: Why the setting exists, or why it has this value.
         on: Footage that the value was chosen on.
-        kind: Effect of changing the value.
+        effect: Effect of changing the value.
     """
-    return field(default=value, metadata={"unit": unit, "reason": reason, "on": on, "kind": kind})
+    return field(default=value, metadata={"unit": unit, "reason": reason, "on": on, "effect": effect})
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Setting:
         unit: Unit of the value.
         reason: Why the setting exists, or why it has this value.
         chosen_on: Footage that the value was chosen on, or "not recorded".
-        kind: Effect of changing the value.
+        effect: Effect of changing the value.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Setting:
     unit: str
     reason: str
     chosen_on: str
-    kind: Kind
+    effect: Effect
 
     @property
     def shown(self) -> str:
         """The value as text: a unit fraction where that is shorter than the decimals.
 
-        >>> [Setting("", value, "", "", "", Kind.TUNING).shown for value in (1 / 45, 0.5, (0.75, float("inf")))]
+        >>> [Setting("", value, "", "", "", Effect.TUNING).shown for value in (1 / 45, 0.5, (0.75, float("inf")))]
         ['1/45', '0.5', '0.75, inf']
         """
         if isinstance(self.value, tuple):
@@ -84,15 +84,15 @@ def all_settings(settings: object) -> Iterator[Setting]:
         members = getattr(settings, group.name)
         assert is_dataclass(members)
         for each in fields(members):
-            unit, reason, on, kind = (each.metadata[fact] for fact in ("unit", "reason", "on", "kind"))
-            yield Setting(f"{group.name}.{each.name}", getattr(members, each.name), unit, reason, on, kind)
+            unit, reason, on, effect = (each.metadata[fact] for fact in ("unit", "reason", "on", "effect"))
+            yield Setting(f"{group.name}.{each.name}", getattr(members, each.name), unit, reason, on, effect)
 
 
 def settings_table(settings: object) -> str:
     """Table of a room's settings in Markdown."""
-    rows: list[tuple[str, ...]] = [("setting", "value", "unit", "reason", "chosen on", "kind"), ("---",) * 6]
+    rows: list[tuple[str, ...]] = [("setting", "value", "unit", "reason", "chosen on", "effect"), ("---",) * 6]
     rows += [
-        (f"`{each.name}`", each.shown, each.unit, each.reason, each.chosen_on, each.kind)
+        (f"`{each.name}`", each.shown, each.unit, each.reason, each.chosen_on, each.effect)
         for each in all_settings(settings)
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -101,8 +101,8 @@ def settings_table(settings: object) -> str:
 def settings_hash(*rooms: object) -> str:
     """Hash of the values of the rooms' settings: what was learned under one hash doesn't fit another.
 
-    The first 12 hexadecimal digits of SHA-256 over one line `name=value` a setting, sorted by name. Settings of kind
-    "watching" are left out.
+    The first 12 hexadecimal digits of SHA-256 over one line `name=value` a setting, sorted by name. Settings with the
+    effect "watching" are left out.
 
     >>> len(settings_hash())
     12
@@ -111,6 +111,6 @@ def settings_hash(*rooms: object) -> str:
         f"{each.name}={each.value!r}"
         for room in rooms
         for each in all_settings(room)
-        if each.kind is not Kind.WATCHING
+        if each.effect is not Effect.WATCHING
     )
     return sha256("\n".join(lines).encode()).hexdigest()[:12]

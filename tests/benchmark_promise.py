@@ -38,7 +38,7 @@ from streammon.scene import SceneLearner, SceneScorer, configured_observer
 from streammon.scene.learned import cross_fitted_scores
 from streammon.validation.catching import AFTER_S, LEAD_IN_S, staged_frame
 from streammon.validation.control import CONTROL, KINDS, staged_segment
-from streammon.validation.footage import LEAST_SEGMENT_FRAMES, FrameSelection, Piece, read_segment, segment_pieces
+from streammon.validation.footage import LEAST_SEGMENT_FRAMES, Piece, SampledPace, read_segment, segment_pieces
 from streammon.validation.rates import poisson_interval
 from streammon.validation.staging import movers, traffic
 
@@ -138,7 +138,7 @@ class Scoring:
     """
 
     def __init__(
-        self, learned: Sequence[Piece], selection: FrameSelection, backbone: Backbone, model: ModelConfig
+        self, learned: Sequence[Piece], selection: SampledPace, backbone: Backbone, model: ModelConfig
     ) -> None:
         self._backbone, self._batch, self._selection = backbone, model.batch, selection
         observer = configured_observer(model, backbone)
@@ -168,7 +168,7 @@ class Scoring:
         rng, wanted = np.random.default_rng(0), dict.fromkeys(KINDS, STAGED)
         found = segment_pieces(watched, STAGED)
         for number, piece in enumerate(found):
-            segment = read_segment(piece, FrameSelection(), SEGMENT_FRAMES)
+            segment = read_segment(piece, SampledPace(), SEGMENT_FRAMES)
             if len(segment.frames) < LEAST_SEGMENT_FRAMES:
                 continue
             cast, ways = movers(segment.pictures, segment.times_s), traffic(segment.pictures)
@@ -196,7 +196,7 @@ class Scoring:
 def watch(
     name: str,
     share: float,
-    selection: FrameSelection,
+    selection: SampledPace,
     backbone: Backbone,
     model: ModelConfig,
     *,
@@ -329,7 +329,7 @@ def main() -> int:
     console = Console(width=200)
     if not args.recount:
         model = ModelConfig()
-        backbone, selection = load_backbone(model), FrameSelection(fps=args.score_fps)
+        backbone, selection = load_backbone(model), SampledPace(fps=args.score_fps)
         for name in args.scene or scenes(args.data):
             file = args.keep / f"{name}.json"
             if file.exists():

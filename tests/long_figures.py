@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streammon.demo.figures import STRIDE_OF_STATURE, Appearance, Pose, draw_pedestrian, random_appearance
-from streammon.demo.scenery import SHADE, CameraView, Colour, Floats, Scenery
+from streammon.demo.scenery import SHADE, Colour, Floats, PinholeCamera, Scenery
 
 Spot = tuple[float, float]
 """Metres right of the camera and away from it."""
@@ -20,7 +20,7 @@ SHADED = SHADE + 0.08
 
 BODY_M = 1.72
 SHEET_AWAY_M = 20.0
-SHEET_VIEW = CameraView(1024, 576)
+SHEET_VIEW = PinholeCamera(1024, 576)
 LEVELS = 3
 HEADINGS = 12
 PHASES = 16

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from long_figures import BODY_M, SHADED, Leg, Person, Spot, Sprite, Way, person, sprite, way
 from streammon.demo.figures import VAN_LENGTH_M, Pose, VanPose, draw_van
-from streammon.demo.scenery import CAMERA_HEIGHT_M, LAMPS, SHADE, SUN_SHADOW, CameraView, Floats, Scenery, scenery
+from streammon.demo.scenery import CAMERA_HEIGHT_M, LAMPS, SHADE, SUN_SHADOW, Floats, PinholeCamera, Scenery, scenery
 from streammon.ingest.images import Scaler
 from streammon.padim import INPUT_SIZE
 from streammon.records import Detail, Frame, Picture
@@ -138,7 +138,7 @@ class LongPlaza:
         self.seed = seed
         self.length_s = 3600 * (hours + intruder_hour)
         self.anomalies: list[Anomaly] = []
-        self._view = CameraView(*SIZE)
+        self._view = PinholeCamera(*SIZE)
         stage, crowd, people, sky, staged, sensor = np.random.default_rng(seed).spawn(6)
         self._scene = _with_flower_bed(scenery(self._view, stage), self._view, stage)
         self._even = _without_sun(self._scene)
@@ -390,7 +390,7 @@ def _passer_by(rng: np.random.Generator, begin_s: float) -> list[Figure]:
     return figures
 
 
-def _with_flower_bed(empty: Scenery, view: CameraView, rng: np.random.Generator) -> Scenery:
+def _with_flower_bed(empty: Scenery, view: PinholeCamera, rng: np.random.Generator) -> Scenery:
     """The demo's plaza with a bed of flowers where no route leads."""
     picture = empty.picture.copy()
     outline = np.rint(view.project([(right, away, 0.0) for right, away in BED])).astype(np.int32)
@@ -416,7 +416,7 @@ def _without_sun(scene: Scenery) -> Picture:
     return np.asarray((scene.picture / shade).clip(0, 255), np.uint8)
 
 
-def _lamp_glow(view: CameraView) -> Floats:
+def _lamp_glow(view: PinholeCamera) -> Floats:
     """(270, 480, 3) how much light the street lamps add to the sky's, at full power."""
     rows, columns = np.mgrid[0 : view.height, 0 : view.width].astype(np.float32)
     glow = np.zeros((view.height, view.width), np.float32)

@@ -16,7 +16,7 @@ from streammon.padim import load_backbone
 from streammon.records import Channel, Frame
 from streammon.validation.catching import Outcome, score_staged
 from streammon.validation.control import CONTROL, staged_segment
-from streammon.validation.footage import FrameSelection, Piece, Segment, read_segment
+from streammon.validation.footage import Piece, SampledPace, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import movers, traffic
 
@@ -26,7 +26,7 @@ FPS = 5.0
 PER_DAY = 720.0
 """Thirty an hour: half a minute of held-out footage, which is all that a minute leaves, can't promise much fewer."""
 
-SELECTION = FrameSelection(fps=FPS)
+SELECTION = SampledPace(fps=FPS)
 
 
 @pytest.fixture(scope="module")

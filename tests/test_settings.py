@@ -22,7 +22,7 @@ from streammon.calibration.settings import SETTINGS as CALIBRATION
 from streammon.motion import SETTINGS as MOTION
 from streammon.scene.settings import SETTINGS as SCENE
 from streammon.scene.settings import SETTINGS_HASH
-from streammon.settings import NOT_RECORDED, Kind, all_settings, settings_hash, settings_table
+from streammon.settings import NOT_RECORDED, Effect, all_settings, settings_hash, settings_table
 
 ROOMS: dict[str, tuple[ModuleType, Any]] = {
     "motion": (motion, MOTION),
@@ -100,8 +100,8 @@ def test_every_setting_has_its_facts(room: str) -> None:
         assert not re.search(r"[|\n]", f"{each.unit}{each.reason}{each.chosen_on}"), each.name
 
 
-def test_every_kind_of_setting_is_there() -> None:
-    assert {each.kind for _, settings in ROOMS.values() for each in all_settings(settings)} == set(Kind)
+def test_every_effect_occurs() -> None:
+    assert {each.effect for _, settings in ROOMS.values() for each in all_settings(settings)} == set(Effect)
 
 
 def test_no_two_groups_share_a_name() -> None:
@@ -112,12 +112,12 @@ def test_no_two_groups_share_a_name() -> None:
 @each_room
 def test_the_hash_changes_with_each_setting_that_a_fitted_scene_depends_on(room: str) -> None:
     settings = ROOMS[room][1]
-    kinds = {each.name: each.kind for each in all_settings(settings)}
+    effects = {each.name: each.effect for each in all_settings(settings)}
     variants = list(changed(room))
-    assert {name for name, _ in variants} == set(kinds)
-    hashes = [settings_hash(other) for name, other in variants if kinds[name] is not Kind.WATCHING]
+    assert {name for name, _ in variants} == set(effects)
+    hashes = [settings_hash(other) for name, other in variants if effects[name] is not Effect.WATCHING]
     assert len({*hashes, settings_hash(settings)}) == len(hashes) + 1
-    assert {settings_hash(other) for name, other in variants if kinds[name] is Kind.WATCHING} <= {
+    assert {settings_hash(other) for name, other in variants if effects[name] is Effect.WATCHING} <= {
         settings_hash(settings)
     }
 

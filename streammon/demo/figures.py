@@ -14,9 +14,9 @@ from streammon.demo.scenery import (
     FIXED_BITS,
     SHADE,
     SUN_SHADOW,
-    CameraView,
     Colour,
     Floats,
+    PinholeCamera,
     Point,
     Scenery,
     fixed,
@@ -93,7 +93,7 @@ class Pose:
     stands: bool = False
 
 
-def draw_pedestrian(canvas: Picture, scene: Scenery, view: CameraView, who: Appearance, pose: Pose) -> None:
+def draw_pedestrian(canvas: Picture, scene: Scenery, view: PinholeCamera, who: Appearance, pose: Pose) -> None:
     """Draw a pedestrian and the shadow, behind scenery that stands nearer."""
     scale = view.px_per_m(pose.away)
     foot = view.project([(pose.right, pose.away, 0.0)])[0]
@@ -117,7 +117,7 @@ def draw_pedestrian(canvas: Picture, scene: Scenery, view: CameraView, who: Appe
 class _Sprite:
     """Patch of a picture with alpha, drawn `detail` times larger than its final size."""
 
-    def __init__(self, view: CameraView, left: int, top: int, width: int, height: int, detail: int) -> None:
+    def __init__(self, view: PinholeCamera, left: int, top: int, width: int, height: int, detail: int) -> None:
         self.view, self.left, self.top, self.detail = view, left, top, detail
         self.size = (width, height)
         self.rgba = np.zeros((height * detail, width * detail, 4), np.uint8)
@@ -247,7 +247,7 @@ class VanPose:
     away: float
 
 
-def draw_van(canvas: Picture, scene: Scenery, view: CameraView, pose: VanPose) -> None:
+def draw_van(canvas: Picture, scene: Scenery, view: PinholeCamera, pose: VanPose) -> None:
     """Draw a delivery van and its shadow."""
 
     def at(along: float, side: float, up: float) -> Point:
@@ -333,7 +333,7 @@ def _wheel(sprite: _Sprite, at: BodyToPlaza, axle: float, turned: float) -> None
         sprite.limb([at(axle, -1.01, WHEEL_RADIUS_M), at(tip[0], -1.01, tip[1])], 0.05, (84, 84, 90))
 
 
-def _van_shadow(canvas: Picture, scene: Scenery, view: CameraView, at: BodyToPlaza) -> None:
+def _van_shadow(canvas: Picture, scene: Scenery, view: PinholeCamera, at: BodyToPlaza) -> None:
     to_right, to_away = SUN_SHADOW
     ground = []
     for along in (0.0, VAN_LENGTH_M):

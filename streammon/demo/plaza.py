@@ -25,7 +25,7 @@ from streammon.demo.figures import (
     draw_van,
     random_appearance,
 )
-from streammon.demo.scenery import CameraView, scenery
+from streammon.demo.scenery import PinholeCamera, scenery
 from streammon.records import Picture
 
 CROSSING_S = 6.0  # duration of the van's drive from one edge of the picture to the other
@@ -102,7 +102,7 @@ def plaza_pictures(
 
     Two runs that differ only in `anomaly_at_s` give equal pictures until the earlier van enters.
     """
-    view = CameraView(*size)
+    view = PinholeCamera(*size)
     stage, people, sensor, weather = np.random.default_rng(seed).spawn(4)
     scene = scenery(view, stage)
     walkers = _arrivals(people, seconds)
@@ -207,7 +207,7 @@ def _in_the_way(walker: _Walker, van: VanPose) -> bool:
     return approaches and at_the_edge and -1.0 < from_tail < VAN_LENGTH_M + 13.0
 
 
-def _van_pose(time_s: float, anomaly_at_s: float | None, view: CameraView) -> VanPose | None:
+def _van_pose(time_s: float, anomaly_at_s: float | None, view: PinholeCamera) -> VanPose | None:
     """Pose of the van, which crosses the picture within `CROSSING_S` of `anomaly_at_s`; None before and after."""
     if anomaly_at_s is None or not is_abnormal(time_s, anomaly_at_s):
         return None
@@ -216,7 +216,7 @@ def _van_pose(time_s: float, anomaly_at_s: float | None, view: CameraView) -> Va
     return VanPose(start + (end - start) * (time_s - anomaly_at_s) / CROSSING_S, VAN_AWAY_M)
 
 
-def _noise_tiles(view: CameraView, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
+def _noise_tiles(view: PinholeCamera, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
     """Tiles of sensor noise around `NOISE_ZERO`, made once: new noise per picture would take longer than drawing."""
     shape = (view.height + NOISE_SHIFT_PX, view.width + NOISE_SHIFT_PX)
     tiles = []

@@ -30,10 +30,10 @@ FIXED_BITS = 4  # fractional bits of OpenCV's fixed-point coordinates
 
 
 @dataclass(frozen=True)
-class CameraView:
+class PinholeCamera:
     """Level camera above the plaza with a downward shift of the picture, so that verticals stay vertical.
 
-    >>> CameraView(640, 360).project([(0.0, 52.0, 6.0)]).tolist()  # at the camera's height: on the horizon
+    >>> PinholeCamera(640, 360).project([(0.0, 52.0, 6.0)]).tolist()  # at the camera's height: on the horizon
     [[320.0, 19.8]]
     """
 
@@ -96,9 +96,9 @@ def lit(colour: Colour, light: float) -> Colour:
     return min(255.0, red * light), min(255.0, green * light), min(255.0, blue * light)
 
 
-def scenery(view: CameraView, rng: np.random.Generator) -> Scenery:
+def scenery(view: PinholeCamera, rng: np.random.Generator) -> Scenery:
     """Paint the empty plaza, larger and then scaled down, so that edges are smooth."""
-    painter = _Painter(CameraView(view.width * SUPERSAMPLING, view.height * SUPERSAMPLING), rng)
+    painter = _Painter(PinholeCamera(view.width * SUPERSAMPLING, view.height * SUPERSAMPLING), rng)
     painter.ground()
     painter.shadows()
     painter.buildings()
@@ -169,7 +169,7 @@ LAWN = (8.5, 33.0, 26.0, 42.0)  # left, near, right, far, in metres
 class _Painter:
     """Paints one scenery, roughly from far to near."""
 
-    def __init__(self, view: CameraView, rng: np.random.Generator) -> None:
+    def __init__(self, view: PinholeCamera, rng: np.random.Generator) -> None:
         self.view, self.rng = view, rng
         shape = (view.height, view.width)
         self.canvas: Floats = np.zeros((*shape, 3), np.float32)

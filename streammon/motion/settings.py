@@ -10,7 +10,7 @@ method (one speed a cell, three values of an object's shape), and limits that ch
 import math
 from dataclasses import dataclass
 
-from streammon.settings import Kind, setting
+from streammon.settings import Effect, setting
 
 PED2 = "Ped2 training clips"
 PED2_RUNNERS = f"{PED2}, staged runners (look 16)"
@@ -22,7 +22,7 @@ class FlowSettings:
     """Optical flow, and the difference between two pictures above which flow counts as motion."""
 
     grid: int = setting(
-        64, "cells a side", "motion is learned and judged on the grid of PaDiM's finest map", kind=Kind.FILES
+        64, "cells a side", "motion is learned and judged on the grid of PaDiM's finest map", effect=Effect.FILES
     )
     difference_scale: int = setting(
         2, "pixels", "side of the block averaged before two pictures are compared: a blur follows in any case"
@@ -40,7 +40,7 @@ class FlowSettings:
         PED2_RUNNERS,
     )
     median_stride: int = setting(
-        4, "compared pixels", "one pixel in 16 is enough for the median difference", kind=Kind.NUMERICAL
+        4, "compared pixels", "one pixel in 16 is enough for the median difference", effect=Effect.NUMERICAL
     )
     difference_reach: float = setting(
         1 / 45,
@@ -97,10 +97,10 @@ class ObjectSettings:
         1e-3,
         "weight",
         "of crop pixels beside the object, so that no crop has a total weight of 0",
-        kind=Kind.NUMERICAL,
+        effect=Effect.NUMERICAL,
     )
     most_features: int = setting(
-        64, "channels", "an object has at most so many of the first stage's", kind=Kind.FILES
+        64, "channels", "an object has at most so many of the first stage's", effect=Effect.FILES
     )
 
 
@@ -109,10 +109,10 @@ class ChangeSettings:
     """Differences of embeddings over time, on a coarse grid and few channels."""
 
     grid: int = setting(
-        16, "places a side", "coarse embeddings are enough for a difference over time", kind=Kind.FILES
+        16, "places a side", "coarse embeddings are enough for a difference over time", effect=Effect.FILES
     )
-    channels: int = setting(32, "channels", "few channels are enough for a difference over time", kind=Kind.FILES)
-    seed: int = setting(0, "seed", "of the random choice of channels", kind=Kind.FILES)
+    channels: int = setting(32, "channels", "few channels are enough for a difference over time", effect=Effect.FILES)
+    seed: int = setting(0, "seed", "of the random choice of channels", effect=Effect.FILES)
     lag_s: float = setting(0.3, "seconds", "time between the two embeddings: three frames at 10 a second")
     gap_s: float = setting(1.0, "seconds", "frames further apart are not compared; the history begins again")
 
@@ -121,8 +121,8 @@ class ChangeSettings:
 class StatisticsSettings:
     """Sums by place, and the two cross-validation halves."""
 
-    object_grid: int = setting(16, "places a side", "objects are fewer than moving cells", kind=Kind.FILES)
-    directions: int = setting(8, "bins of the circle", "resolution of the direction histogram", kind=Kind.FILES)
+    object_grid: int = setting(16, "places a side", "objects are fewer than moving cells", effect=Effect.FILES)
+    directions: int = setting(8, "bins of the circle", "resolution of the direction histogram", effect=Effect.FILES)
     turn_s: float = setting(
         15.0, "seconds", "length of a window; long enough that the two halves are nearly independent"
     )
@@ -135,15 +135,17 @@ class GaussianSettings:
     shrinkage: float = setting(20.0, "observations", "weight of the whole scene's Gaussian at every place")
     ridge: float = setting(0.01, "share of the scene's variance", "added to each place's variance")
     least_variance: float = setting(
-        1e-6, "squared units of the channel", "added to each variance, so that none is 0", kind=Kind.NUMERICAL
+        1e-6, "squared units of the channel", "added to each variance, so that none is 0", effect=Effect.NUMERICAL
     )
     widths: tuple[float, ...] = setting(
         (0.75, 1.5, 3.0, 6.0, math.inf),
         "cells, sigma",
         "pooling kernels to choose from by cross-validated likelihood; inf is one Gaussian of the whole scene",
     )
-    kernel_reach: int = setting(4, "sigma", "the pooling kernel ends here", kind=Kind.NUMERICAL)
-    least_observations: int = setting(2, "observations", "a scene with fewer has no Gaussian", kind=Kind.NUMERICAL)
+    kernel_reach: int = setting(4, "sigma", "the pooling kernel ends here", effect=Effect.NUMERICAL)
+    least_observations: int = setting(
+        2, "observations", "a scene with fewer has no Gaussian", effect=Effect.NUMERICAL
+    )
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class EvidenceSettings:
         f"{PED2} in four folds (looks 25 and 28)",
     )
     least_prior: float = setting(
-        1e-6, "speed times frames", "direction prior where nothing ever moved", kind=Kind.NUMERICAL
+        1e-6, "speed times frames", "direction prior where nothing ever moved", effect=Effect.NUMERICAL
     )
     pace: float = setting(
         0.5,
@@ -228,7 +230,7 @@ class ViewSettings:
         1, "places", "left out at the border, where the backbone's padding looks alike in all pictures"
     )
     least_norm: float = setting(
-        1e-6, "feature units", "a channel that is flatter counts as the same everywhere", kind=Kind.NUMERICAL
+        1e-6, "feature units", "a channel that is flatter counts as the same everywhere", effect=Effect.NUMERICAL
     )
 
 

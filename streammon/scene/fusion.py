@@ -21,9 +21,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.calibration import SETTINGS as CALIBRATION
 from streammon.calibration import RecentRecordings
 from streammon.calibration.drift import DISTANCES, Guess
-from streammon.calibration.tails import CHOSEN as TAILS
 from streammon.calibration.tails import EXPONENTIAL, Tail
 from streammon.motion.evidence import Evidence
 from streammon.motion.flow import GRID
@@ -33,6 +33,7 @@ from streammon.scene.held_out import Arrays, Stretch
 from streammon.scene.settings import SETTINGS, SHARES
 
 CHOSEN = SETTINGS.fusion
+TAILS = CALIBRATION.tails
 
 GUESSES: Mapping[Channel, Guess] = {
     Channel.SPEED: Guess(spread=CHOSEN.moving_spread, relative=False),

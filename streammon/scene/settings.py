@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from streammon import calibration, motion
 from streammon.records import Channel
-from streammon.settings import Kind, setting, settings_hash
+from streammon.settings import Effect, setting, settings_hash
 
 THREE_SCENES = "training footage of three scenes, Ped2's clips among them"
 
@@ -14,36 +14,46 @@ class FusionSettings:
     """From kinds of evidence to one score."""
 
     window_s: float = setting(
-        0.6, "seconds", "evidence is averaged over so long; delays an alert by half of it on average"
+        0.6, "seconds", "length of the moving average of evidence; delays an alert by half of it on average"
     )
-    view_window_s: float = setting(5.0, "seconds", "the same of the view: what drives by hides it for moments")
-    gap_s: float = setting(1.0, "seconds", "after a longer gap nothing before counts")
+    view_window_s: float = setting(
+        5.0, "seconds", "length of the average of the view's likeness: a passing vehicle hides the view for a moment"
+    )
+    gap_s: float = setting(1.0, "seconds", "after a longer gap between frames the averages begin anew")
     unremarkable: float = setting(
-        1.0, "decades", "surprise of looks and changes of one normal frame in ten, which doesn't count"
+        1.0, "decades", "subtracted from the surprise of looks and change: one normal frame in ten exceeds it"
     )
     remarkable: float = setting(
-        2.0, "decades", "surprise of one normal cell in a hundred: from it on an alert is named after speed or looks"
+        2.0,
+        "decades",
+        "least surprise of speed or looks that names an alert after it: one normal cell in a hundred reaches it",
     )
     moving_spread: float = setting(
         0.5,
         "decades, standard deviation",
-        "the guess of how stretches differ in what moves: by 0.5 to 0.7, on two emptier scenes by 1",
+        "prior of how much stretches of footage differ in moving cells: 0.5 to 0.7 were measured, "
+        "1 on two emptier scenes",
         THREE_SCENES,
     )
     view_spread: float = setting(
         0.15,
         "log of the likeness, standard deviation",
-        "the guess of how stretches differ in the view: by 0.02 to 0.1, by 0.4 where cars fill the picture",
+        "prior of how much stretches differ in the view: 0.02 to 0.1 were measured, 0.4 where cars fill the picture",
         THREE_SCENES,
     )
     view_scale: float = setting(
-        0.1, "log of the likeness", "least scale of the view's tail: it wanders by so much itself"
+        0.1, "log of the likeness", "least scale of the view's tail: the noise of the likeness"
     )
     another_view: float = setting(
-        5.0, "decades", "surprise of the view from which on a frame is named after it, whatever is louder"
+        5.0,
+        "decades",
+        "least surprise of the view that names an alert after it, even if another channel contributes more",
     )
     least_likeness: float = setting(
-        0.01, "likeness", "what is less like the view is not it, and no more can be said", kind=Kind.NUMERICAL
+        0.01,
+        "likeness",
+        "smaller likenesses are clipped to this, so that the logarithm is finite",
+        effect=Effect.NUMERICAL,
     )
 
 
@@ -51,11 +61,11 @@ class FusionSettings:
 class ShareSettings:
     """Share of the false alarms that each witness may cause; they add up to 1."""
 
-    speed: float = setting(0.84, "share", "what moves: speed, looks and change of it")
+    speed: float = setting(0.84, "share", "speed, looks and change of moving cells")
     looks: float = setting(0.06, "share", "patches where nothing moves")
-    direction: float = setting(0.03, "share", "direction of what moves")
-    place: float = setting(0.03, "share", "place of what moves")
-    shape: float = setting(0.03, "share", "size and shape of what moves")
+    direction: float = setting(0.03, "share", "direction of moving objects")
+    place: float = setting(0.03, "share", "place of moving objects")
+    shape: float = setting(0.03, "share", "size and shape of moving objects")
     view: float = setting(0.01, "share", "the view as a whole")
 
 
@@ -63,13 +73,22 @@ class ShareSettings:
 class HeldOutSettings:
     """Held-out frames that are kept."""
 
-    most_frames: int = setting(20_000, "frames", "an hour at 5 a second; 10 to 50 MB with motion")
-    stretch_s: float = setting(10.0, "seconds", "stretches differ more than the frames within one do")
+    most_frames: int = setting(
+        20_000, "frames", "largest number of held-out frames kept: an hour at 5 a second; 10 to 50 MB with motion"
+    )
+    stretch_s: float = setting(
+        10.0,
+        "seconds",
+        "length of the stretches that are kept or dropped as a whole: frames within a stretch are correlated",
+    )
     patch_sample: int = setting(
-        64, "distances", "of each frame's patches, evenly spread over the picture", kind=Kind.FILES
+        64,
+        "distances",
+        "distances of patches kept of each frame, evenly spread over the picture",
+        effect=Effect.FILES,
     )
     blocks: int = setting(
-        4, "blocks", "of held-out footage; each is scored by the tails of the others, as new footage will be"
+        4, "blocks", "blocks of held-out footage for cross-fitting: each is scored by the tails of the others"
     )
 
 

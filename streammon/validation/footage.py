@@ -21,7 +21,7 @@ count as watched."""
 
 
 @dataclass(frozen=True)
-class FrameSelection(Pace):
+class SampledPace(Pace):
     """A pace, and for very long footage the beginning of each block only.
 
     Attributes:
@@ -37,7 +37,7 @@ class Piece:
 
     Attributes:
         clip: Clip that contains the frames.
-        first: Number of the first frame; numbers count the frames that `FrameSelection.every` leaves.
+        first: Number of the first frame; numbers count the frames that `SampledPace.every` leaves.
         last: Number after that of the last frame.
     """
 
@@ -53,12 +53,12 @@ class Piece:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def seconds(self, selection: FrameSelection) -> float:
+    def seconds(self, selection: SampledPace) -> float:
         """Approximate seconds of the piece that are selected."""
         frames = -(-self.clip.counted_frames() // selection.every)
         return self.clip.seconds() * len(self) / max(1, frames) * selection.share
 
-    def frames(self, selection: FrameSelection) -> Iterator[Frame]:
+    def frames(self, selection: SampledPace) -> Iterator[Frame]:
         """The selected frames of the piece, with details, as a separate recording that begins at 0 s."""
         start_s = None
         for frame in self.clip.frames(INPUT_SIZE, selection.every, detail=True, fps=selection.fps):
@@ -150,7 +150,7 @@ class Segment:
         return [frame.stream_time_s for frame in self.frames]
 
 
-def read_segment(piece: Piece, selection: FrameSelection, most: int = SEGMENT_FRAMES) -> Segment:
+def read_segment(piece: Piece, selection: SampledPace, most: int = SEGMENT_FRAMES) -> Segment:
     """First frames of a piece, thinned so that each frame's predecessor is the one ingest would pair it with.
 
     Args:

@@ -9,7 +9,7 @@ from streammon.ingest import batched
 from streammon.padim import Backbone, as_batch
 from streammon.records import Channel, Frame
 from streammon.scene import SceneLearner, SceneScorer, configured_observer
-from streammon.validation.footage import Fold, FrameSelection
+from streammon.validation.footage import Fold, SampledPace
 
 Counted = Callable[[int], None]
 """Callback with the number of frames done since the last call."""
@@ -41,7 +41,7 @@ class FoldBank:
 def learn_fold(
     scene: str,
     learned: Fold,
-    selection: FrameSelection,
+    selection: SampledPace,
     hold_out: float,
     backbone: Backbone,
     model: ModelConfig,

@@ -22,7 +22,7 @@ from streammon.validation.control import CONTROL, KINDS, staged_segment
 from streammon.validation.footage import (
     LEAST_SEGMENT_FRAMES,
     Fold,
-    FrameSelection,
+    SampledPace,
     Segment,
     folds,
     read_segment,
@@ -89,7 +89,7 @@ class _Footage:
     """
 
     folds: list[Fold]
-    selection: FrameSelection
+    selection: SampledPace
     frames: int
 
 
@@ -164,7 +164,7 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
         remedy = f"give at least {LEAST_FRAMES} frames (several minutes for a useful result), or drop --validate"
         raise FootageError(str(footage[0]), f"it has {total} frames, too few to validate", remedy)
     share = min(1.0, MOST_FRAMES / total)
-    selection = FrameSelection(options.every, options.score_fps, share)
+    selection = SampledPace(options.every, options.score_fps, share)
     return _Footage(folds(found, kept, options.folds), selection, round(total * share))
 
 

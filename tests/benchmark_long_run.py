@@ -26,7 +26,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from long_plaza import BEGAN_S, CAMERA, INTRUDER, LEARNING_S, SIZE, Anomaly, LongPlaza, daylight
 from streammon.alerting import AlertRule
 from streammon.calibration import Calibration, OnlineCalibration, first_false_alarms
 from streammon.cli.display import expectation
@@ -35,6 +34,7 @@ from streammon.ingest import batched
 from streammon.padim import as_batch, load_backbone
 from streammon.records import AlertEvent, Channel, Frame, ScoredFrame
 from streammon.scene import SceneLearner, SceneScorer, configured_observer
+from support.long_plaza import BEGAN_S, CAMERA, INTRUDER, LEARNING_S, SIZE, Anomaly, LongPlaza, daylight
 
 HOUR_S = 3600.0
 FILE_COLUMNS = 120

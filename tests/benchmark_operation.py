@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 import psutil
 
-from cameras import RtspServer
-from loop_stalls import Stalls, record_stalls, watch_loop
 from streammon.config import Config, ModelConfig
 from streammon.live.monitor import Monitor
 from streammon.records import Event, ScoredFrame
 from streammon.scene.fit import FitOptions, fit_scene
+from support.cameras import RtspServer
+from support.loop_stalls import Stalls, record_stalls, watch_loop
 
 CLIPS = 2_000
 CLIP_S = 10

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from plain_padim import PlainPadim
 from streammon.config import ModelConfig
 from streammon.evaluation.datasets import View
 from streammon.evaluation.labelled import Mask
@@ -27,6 +26,7 @@ from streammon.evaluation.metrics import PixelLevel
 from streammon.ingest import Clip, clips
 from streammon.padim import BANK_FILE, INPUT_SIZE, Backbone, Bank, as_batch, load_backbone
 from streammon.scene.fit import FitOptions, fit_scene
+from support.plain_padim import PlainPadim
 
 CHUNK = 32  # frames between switching from one to the other
 

@@ -6,7 +6,7 @@
 
 Viewers are real WebRTC peers in processes of their own. The delay is read from a time code burnt into each picture
 where it is made, decoded by the viewer; both clocks are the machine's monotonic one. With `--url` the camera must be
-`tests/preview_timecode_camera.py`. Prints JSON.
+`tests/support/preview_timecode_camera.py`. Prints JSON.
 """
 
 import argparse
@@ -26,7 +26,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import aiohttp
 import av
@@ -34,10 +33,9 @@ import numpy as np
 import psutil
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from preview_peers import Player, Preview, offer_of, player, post_offer, preview, score_of
-from preview_timecode_camera import BITS, ROWS, timecode_rows
+from support.preview_peers import Player, Preview, offer_of, player, post_offer, preview, score_of
+from support.preview_timecode_camera import BITS, COMMAND, ROWS, TESTS, timecode_rows
 
-HERE = Path(__file__).parent
 WARM_UP_S = 2.0
 
 
@@ -239,8 +237,8 @@ async def memory(options: argparse.Namespace) -> dict[str, object]:
 def rtsp_camera(options: argparse.Namespace) -> Iterator[str]:
     """The address of a live camera whose pictures carry the time."""
     size = ["--width", str(options.width), "--height", str(options.height), "--fps", str(options.fps)]
-    command = ["/usr/bin/python3", str(HERE / "preview_timecode_camera.py"), *size]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [*COMMAND, *size]
+    with subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         try:

@@ -8,28 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from cameras import RtspServer, has_gstreamer
-from numbered_footage import encode
+from support.cameras import RtspServer, has_gstreamer
+from support.numbered_footage import encode
 
 ROOT = Path(__file__).resolve().parents[1]
 
 SLOWEST_FIRST = (
-    "test_monitor.py",
-    "test_cli_commands.py",
-    "test_run.py",
-    "test_demo_run.py",
-    "test_cli_bad_inputs.py",
-    "test_cli_eval.py",
-    "test_evaluation_stc.py",
-    "test_real_motion.py",
-    "test_evaluation_motion.py",
-    "test_scoring.py",
-    "test_preview_live.py",
-    "test_preview_page.py",
-    "test_evaluation_paper.py",
-    "test_ingest_cameras.py",
-    "test_validation_command.py",
-    "test_evaluation_methods_vae.py",
+    "live/test_monitor.py",
+    "cli/test_commands.py",
+    "cli/test_run.py",
+    "demo/test_run.py",
+    "cli/test_bad_inputs.py",
+    "cli/test_eval.py",
+    "evaluation/test_stc.py",
+    "validation/test_real_clip.py",
+    "evaluation/methods/test_motion.py",
+    "live/test_scorer.py",
+    "preview/test_live.py",
+    "preview/test_page.py",
+    "evaluation/test_paper.py",
+    "ingest/test_cameras.py",
+    "validation/test_command.py",
+    "evaluation/methods/test_vae.py",
 )
 """Files that take 20 seconds and more: begun last, one would keep one worker busy and the other idle."""
 
@@ -52,8 +52,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; the others stay in their order."""
-    place = {name: index for index, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    place = {ROOT / "tests" / name: index for index, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Chromium that tests/test_preview_page.py drives, where it is missing and we may.
+# Installs the Chromium that tests/preview/test_page.py drives, where it is missing and we may.
 set -u
 
 has_chromium() {

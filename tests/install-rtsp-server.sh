@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the GStreamer RTSP server that tests/rtsp_server.py runs on, where it is missing and we may.
+# Installs the GStreamer RTSP server that tests/support/rtsp_server.py runs on, where it is missing and we may.
 # Without it the tests fall back to aio-rtsp-toolkit, and those that need UDP or a password skip.
 set -u
 

@@ -24,8 +24,8 @@ import psutil
 import redis as redis_client
 import yaml
 
-from cameras import RtspServer
-from redis_server import free_port
+from support.cameras import RtspServer
+from support.redis_server import free_port
 
 SCORE_FPS = 2
 LEARN_S = 20

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from preview_site import site, site_config
 from streammon.cli.commands import commands
 from streammon.config import Config, PreviewConfig
 from streammon.preview.operations.openapi import describe
+from support.preview_site import site, site_config
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKER = ROOT / "docker"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from benchmark_long_run import Kept, is_caught, is_false, replayed
-from long_plaza import DARKEST_S, KINDS, LEARNING_S, Anomaly, LongPlaza, frames
 from streammon.calibration import Calibration
 from streammon.config import AlertingConfig
 from streammon.records import Channel
+from support.long_plaza import DARKEST_S, KINDS, LEARNING_S, Anomaly, LongPlaza, frames
 
 QUIET, LOUD = 0.0, 50.0
 FPS = 2.0

@@ -140,3 +140,28 @@ class TestUnits:
         values, numbers = np.array([0.0] * 19 + [5.0]), np.zeros(20, np.int64)
         np.testing.assert_array_equal(shifted(values, numbers, 0.9), values)
         assert len(shifted(values, numbers, 0.9, Guess(0.3, relative=False))) == 41 * 20
+
+
+class TestDrift:
+    """Of values that are all one number within a stretch, so that what is likely shows the shifts alone."""
+
+    def spread(self, stretches: int, rng: np.random.Generator) -> float:
+        numbers = np.repeat(np.arange(stretches), 200)
+        values = 5 + 2 * rng.normal(size=stretches)[numbers]
+        likely = shifted(values, numbers, 0.9, Guess(1.0, relative=False)).reshape(-1, 41)
+        return float(likely.std(axis=1).mean())
+
+    def test_new_footage_differs_as_stretches_do_and_less_when_many_were_seen(self) -> None:
+        rng = np.random.default_rng(0)
+        assert self.spread(1, rng) == pytest.approx(math.sqrt(2), rel=0.2)  # of the guess and itself
+        assert np.mean([self.spread(9, rng) for _ in range(50)]) == pytest.approx(1.75, rel=0.15)
+        assert self.spread(1000, rng) == pytest.approx(0.2, rel=0.1)
+
+    def test_distances_differ_by_a_factor(self) -> None:
+        for size in (0.01, 10.0):
+            likely = shifted(np.full(10, size), np.zeros(10, np.int64), 0.9, Guess(0.3))
+            assert likely.min() > 0
+            assert np.log(likely / size).std() == pytest.approx(0.3 * math.sqrt(2), rel=0.2)
+
+    def test_where_nothing_was_ever_seen_nothing_is_shifted(self) -> None:
+        assert not shifted(np.zeros(10), np.zeros(10, np.int64), 0.9).any()

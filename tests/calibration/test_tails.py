@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.calibration import SETTINGS, Tail
+from streammon.calibration import SETTINGS
 from streammon.calibration.drift import Guess
-from streammon.calibration.tails import EXPONENTIAL
+from streammon.calibration.tails import EXPONENTIAL, Tail
 
 CHOSEN = SETTINGS.tails
 SEEDS = st.integers(0, 2**32 - 1)
@@ -163,3 +163,60 @@ class TestProperties:
             drifting = Tail.of(values, numbers, guess=Guess(0.3))
             assert drifting.knots[-1] > tail.knots[-1]
             assert (drifting.surprise(far) < tail.surprise(far)).all()
+
+
+class TestTail:
+    def test_within_what_was_seen_it_is_the_share_that_reaches_it(self) -> None:
+        tail = Tail.of(np.linspace(0, 1, 10_001))
+        np.testing.assert_allclose(tail.surprise(np.array([0.0, 0.5, 0.9])), [0, 0.30103, 1.0], atol=1e-3)
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(-1e3, 1e3), min_size=10, max_size=60), st.floats(-2e3, 2e3), st.floats(0, 1e3))
+    def test_it_never_falls_and_never_ends(self, seen: list[float], value: float, more: float) -> None:
+        tail = Tail.of(np.array(seen))
+        low, high = tail.surprise(np.array([value, value + more]))
+        assert 0 <= low <= high < math.inf
+
+    def test_what_many_frames_showed_is_as_usual_as_all_of_them_make_it(self) -> None:
+        mostly_nothing = Tail.of(np.concatenate([np.zeros(600), np.linspace(0, 1, 402)[1:-1]]))
+        np.testing.assert_allclose(mostly_nothing.surprise(np.array([0.0, 0.01])), [0, -math.log10(0.4)], atol=5e-3)
+        never_anything = Tail.of(np.zeros(100))
+        assert never_anything.surprise(np.array(0.0)) == 0
+        assert never_anything.surprise(np.array(1e-9)) == pytest.approx(-math.log10(0.02), rel=1e-3)
+
+    def test_beyond_it_an_exponential_is_continued_with_care(self) -> None:
+        values = np.random.default_rng(0).exponential(size=200_000)
+        tail = Tail.of(values)
+        surprise = float(tail.surprise(np.array(6.9078)))  # one in a thousand
+        assert 2.7 < surprise < 3.05
+        assert float(tail.surprise(np.array(60.0))) < 60 / math.log(10)  # nobody has seen one in 10^26
+
+    def test_a_smaller_guess_of_the_drift_leaves_more_surprise(self) -> None:
+        values = np.random.default_rng(0).normal(size=400) + 5
+        once = np.zeros(400, np.int64)
+        for relative in (True, False):
+            guesses = [Guess(spread, relative=relative) for spread in (0.5, 0.3, 0.1, 0.001)]
+            surprises = [float(Tail.of(values, once, guess=each).surprise(np.array(9.0))) for each in guesses]
+            assert surprises == sorted(surprises)
+            assert surprises[-1] == pytest.approx(float(Tail.of(values).surprise(np.array(9.0))), rel=0.05)
+
+    @pytest.mark.parametrize("few", [2, 5, 12])
+    def test_footage_that_drifts_keeps_what_a_few_stretches_of_it_promised(self, few: int) -> None:
+        """Stretches differ by as much as frames do. What is due once in a thousand frames comes no more often."""
+        rng = np.random.default_rng(0)
+        came: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(60):
+            stretches = np.arange(100 * (few + 12)) // 100
+            values = 5 + rng.normal(size=few + 12)[stretches] + rng.normal(size=len(stretches))
+            seen, coming = values[: 100 * few], values[100 * few :]
+            for knows in came:
+                tail = Tail.of(
+                    seen, stretches[: 100 * few] if knows else None, weight=math.inf, guess=Guess(1.0, relative=False)
+                )
+                came[knows].append(float((tail.surprise(coming) >= 3.0).mean()))
+        assert np.mean(came[True]) < 1e-3
+        assert np.mean(came[False]) > 2e-3
+
+    def test_few_values_have_no_tail(self) -> None:
+        with pytest.raises(ValueError, match="at least 10"):
+            Tail.of(np.zeros(9))

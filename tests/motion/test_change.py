@@ -1,5 +1,6 @@
 """Coarse embeddings, their change over time, and their likeness to the learned view."""
 
+import math
 import weakref
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID, LAG_S, CoarseEmbedding, EmbeddingHistory
 from streammon.motion.view import LearnedView
 from support.motion_samples import QUICK, SEEDS
+from support.moving_square import even_embeddings
 
 CHANNELS = (10, 20, 40)
 SHAPE = (CHANGE_GRID, CHANGE_GRID, CHANGE_CHANNELS)
@@ -204,3 +206,27 @@ class TestView:
     def test_places_that_are_exchanged_make_it_another_view(self) -> None:
         turned = self.picture(0).transpose(1, 0, 2)
         assert abs(LearnedView(self.picture(0).astype(np.float64)).likeness(turned)) < 0.2
+
+
+class TestChange:
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(st.floats(0.02, 0.4), min_size=12, max_size=30))
+    def test_a_steady_change_has_its_rate_however_uneven_the_frames(self, steps: list[float]) -> None:
+        history, time_s, said = EmbeddingHistory(), 0.0, 0
+        known_from = next((sum(steps[:n]) for n in range(len(steps)) if sum(steps[:n]) >= LAG_S), math.inf)
+        for step in steps:
+            change = history.change(even_embeddings(2.0 * time_s), time_s)
+            if change is not None:
+                said += 1
+                np.testing.assert_allclose(change, 2.0, rtol=1e-3)
+            time_s += step
+        expected = sum(sum(steps[:n]) >= known_from for n in range(len(steps)))
+        assert abs(said - expected) <= 1  # the first may fall to rounding
+
+    def test_after_a_gap_or_a_step_back_nothing_is_said_for_a_lag(self) -> None:
+        for jump in (5.0, -2.0):
+            history = EmbeddingHistory()
+            said = [history.change(even_embeddings(0), 10 + 0.1 * n) is not None for n in range(8)]
+            assert said == [False] * 3 + [True] * 5
+            said = [history.change(even_embeddings(9), 10.7 + jump + 0.1 * n) is not None for n in range(4)]
+            assert said == [False] * 3 + [True]

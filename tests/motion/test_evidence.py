@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import mahalanobis
 
-from streammon.motion import SETTINGS, Evidence, Measure, MotionSums, Observation
+from streammon.motion import SETTINGS
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
-from streammon.motion.evidence import OBJECT_CHANNELS
+from streammon.motion.evidence import OBJECT_CHANNELS, Evidence, Measure
 from streammon.motion.flow import GRID, Motion
 from streammon.motion.gaussians import PlacedGaussians, chosen_width
-from streammon.motion.objects import MovingObject
-from streammon.motion.statistics import cell_speeds
+from streammon.motion.objects import MovingObject, moving_objects
+from streammon.motion.observe import Observation
+from streammon.motion.statistics import MotionSums, cell_speeds, object_shapes
 from streammon.records import Channel
 from support.motion_samples import (
     DIMENSIONS,
@@ -32,6 +33,7 @@ from support.motion_samples import (
     some_frame,
     thing,
 )
+from support.moving_square import STREET_DIMENSIONS, moving, observed
 
 SPEED = 0.2
 CELLS = [(row, column) for row in range(30, 34) for column in range(20, 26)]
@@ -357,3 +359,91 @@ class TestCulprit:
         measure, (motion, objects) = yard()[0], self.objects()
         assert len(measure.most_unusual_object_cells(seen(motion), channel)) == 0
         assert len(measure.most_unusual_object_cells(seen(None, *objects), channel)) == 0
+
+
+def learned_street(turns_each: int, swaying: int = 0) -> Measure:
+    """A street on which things go to the right at 20 to 30 pixels a second, along its middle: 24 frames of it.
+
+    Args:
+        turns_each: Quarter minutes that each half's frames are from.
+        swaying: Frames in which something sways there, to and fro.
+    """
+    halves = (MotionSums(STREET_DIMENSIONS), MotionSums(STREET_DIMENSIONS))
+    for n in range(24):
+        halves[n % 2].update(observed(moving(20.0 + n % 11, left=20 + 7 * n), n / 10))
+    for n in range(swaying):
+        halves[n // 2 % 2].update(observed(moving(1.0 if n % 2 else -1.0, step_s=0.5), n / 10))
+    for half in halves:
+        half.turns = turns_each
+    return Measure(halves)
+
+
+@pytest.fixture(scope="module")
+def measure() -> Measure:
+    """That street, each frame from another quarter minute."""
+    return learned_street(12)
+
+
+class TestMeasure:
+    def test_twice_the_usual_speed_stands_out(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        fast = measure.evidence(observed(moving(60.0), 9.0))
+        assert fast.speed.max() > usual.speed.max() + 1.5
+
+    def test_the_other_way_is_a_rare_direction(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        against = measure.evidence(observed(moving(-25.0), 9.0))
+        assert against.direction > usual.direction + 0.6
+
+    def test_who_sways_has_gone_nowhere_and_hides_no_one_who_goes_the_other_way(self, measure: Measure) -> None:
+        swaying = learned_street(12, swaying=10).evidence  # as many frames as there is something that passes
+        alone = measure.evidence(observed(moving(-25.0), 9.0)).direction
+        assert swaying(observed(moving(-25.0), 9.0)).direction > 0.4 * alone
+        assert swaying(observed(moving(-1.0, step_s=0.5), 9.0)).direction < 0.05 * alone
+
+    def test_of_two_objects_the_one_that_goes_the_other_way_is_the_most_unusual(self, measure: Measure) -> None:
+        usual, against = moving(25.0, left=30), moving(-25.0, left=180)
+        both = Motion(
+            usual.moving | against.moving,
+            usual.velocity + against.velocity,
+            usual.speed + against.speed,
+            usual.cells | against.cells,
+        )
+        most_unusual = np.zeros(GRID * GRID, bool)
+        most_unusual[measure.most_unusual_object_cells(observed(both, 9.0), Channel.DIRECTION)] = True
+        moves = most_unusual & both.cells.reshape(-1)
+        assert np.array_equal(moves.reshape(GRID, GRID), against.cells)
+        assert len(measure.most_unusual_object_cells(observed(moving(0.0), 9.0), Channel.DIRECTION)) == 0
+
+    def test_many_frames_of_one_quarter_minute_make_no_way_certain(self, measure: Measure) -> None:
+        against = observed(moving(-25.0), 9.0)
+        surprise = [learned_street(turns).evidence(against).direction for turns in (1, 3, 12)]
+        assert surprise == sorted(surprise)
+        assert surprise[0] < 0.7 * surprise[2] == 0.7 * measure.evidence(against).direction
+
+    def test_where_nothing_went_is_a_rare_place(self, measure: Measure) -> None:
+        usual = measure.evidence(observed(moving(25.0), 9.0))
+        aside = measure.evidence(observed(moving(25.0, top=4), 9.0))
+        assert aside.place > usual.place + 0.5
+
+    def test_many_frames_of_one_quarter_minute_make_no_place_certain(self, measure: Measure) -> None:
+        aside = observed(moving(25.0, top=4), 9.0)
+        surprise = [learned_street(turns).evidence(aside).place for turns in (1, 3, 12)]
+        assert surprise == sorted(surprise)
+        assert surprise[0] < np.log10(4.1)  # two turns with nothing there, and one of either kind beforehand
+        assert surprise[2] == measure.evidence(aside).place > np.log10(20)
+
+    def test_footage_in_which_nothing_moved_makes_every_motion_rare(self) -> None:
+        empty = (MotionSums(STREET_DIMENSIONS), MotionSums(STREET_DIMENSIONS))
+        for n in range(40):
+            empty[n % 2].update(observed(moving(0.0), n / 10))
+            empty[n % 2].turns += 1
+        seen = Measure(empty).evidence(observed(moving(25.0), 9.0))
+        assert seen.place > 1.5
+        assert len(seen.cells) == len(cell_speeds(moving(25.0))[0])
+
+    def test_shapes_are_logarithms_of_pixels(self) -> None:
+        found = moving_objects(moving(30.0))
+        wide, high, area = np.exp(object_shapes(found)[0])
+        assert (round(wide), round(high)) == found[0].box[2:]
+        assert area == pytest.approx(found[0].mask.sum(), rel=1e-4)

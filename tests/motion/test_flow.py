@@ -9,7 +9,11 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from streammon.motion import SETTINGS
 from streammon.motion.flow import GRID, FlowEstimator, differing
+from streammon.motion.objects import moving_objects
+from streammon.motion.statistics import direction_bins
+from streammon.records import Detail
 from support.motion_samples import QUICK, SEEDS, motion_between, pair_of, texture
+from support.moving_square import STREET_HEIGHT, STREET_WIDTH, detail_of, moving, street
 
 HEIGHT, WIDTH = 256, 320
 CELL_HEIGHT, CELL_WIDTH = HEIGHT // GRID, WIDTH // GRID  # 4 and 5 pixels
@@ -219,3 +223,73 @@ class TestMotion:
         for values in (motion.velocity, motion.speed):
             np.testing.assert_array_equal(values, values.astype(np.float16))
             assert values.dtype == np.float32
+
+
+class TestFlow:
+    @pytest.mark.parametrize("step_s", [0.04, 0.1, 0.2])
+    def test_a_speed_is_the_same_whatever_the_time_between_the_pictures(self, step_s: float) -> None:
+        motion = moving(30.0, step_s)
+        fastest = np.sort(motion.speed.reshape(-1))[-20:].mean()
+        assert fastest == pytest.approx(30.0 / STREET_WIDTH, rel=0.15)
+
+    def test_several_read_at_once_are_what_each_is_alone(self) -> None:
+        details = [detail_of(street(100), street(100 + shift), 0.1) for shift in range(-4, 5)]
+        together = FlowEstimator(threads=3).motions([*details, None])
+        assert together[-1] is None
+        for one, detail in zip(together[:-1], details, strict=True):
+            alone = FlowEstimator().motion(detail)
+            assert one is not None
+            assert alone is not None
+            np.testing.assert_array_equal(one.velocity, alone.velocity)
+            np.testing.assert_array_equal(one.moving, alone.moving)
+
+    def test_what_stands_still_doesnt_move(self) -> None:
+        motion = moving(0.0)
+        assert not motion.cells.any()
+        assert moving_objects(motion) == []
+
+    def test_a_picture_redrawn_by_its_codec_doesnt_move(self) -> None:
+        """A keyframe shifts edges by a fraction of a pixel all over: by a grey level or two."""
+        soft = (128 + (street(100).astype(np.float32) - 128) / 8).round().astype(np.uint8)
+        onto = np.array([[1, 0, 0.5], [0, 1, 0]], np.float32)
+        redrawn = cv2.warpAffine(soft, onto, (STREET_WIDTH, STREET_HEIGHT), borderMode=cv2.BORDER_REPLICATE).astype(
+            np.uint8
+        )
+        assert np.abs(redrawn.astype(int) - soft).max() > 0
+        motion = FlowEstimator().motion(detail_of(soft, redrawn, 0.1))
+        assert motion is not None
+        assert not motion.moving.any()
+
+    def test_light_that_changes_everywhere_doesnt_move_and_hides_nobody(self) -> None:
+        before, after = street(100), street(104)
+        brighter = (after.astype(np.float32) + 4).clip(0, 255).astype(np.uint8)
+        motion = FlowEstimator().motion(detail_of(before, brighter, 0.1))
+        assert motion is not None
+        square = np.zeros((STREET_HEIGHT, STREET_WIDTH), bool)
+        square[55:105, 95:150] = True
+        assert motion.moving[square].mean() > 0.3
+        assert not motion.moving[~cv2.dilate(square.view(np.uint8), np.ones((25, 25), np.uint8)).view(np.bool_)].any()
+
+    @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (196.0, 116.0), (100.0, 60.0)])
+    def test_flow_is_found_at_the_pictures_edges_too(self, left: float, top: float) -> None:
+        motion = moving(30.0, left=left, top=top)
+        assert np.sort(motion.speed.reshape(-1))[-20:].mean() == pytest.approx(30.0 / STREET_WIDTH, rel=0.15)
+        assert not motion.moving[np.abs(np.arange(STREET_HEIGHT) - top - 20) > 50].any()
+
+    def test_a_plain_thing_that_differs_at_its_rim_alone_moves_as_a_whole(self) -> None:
+        before, after = street(100), street(103)
+        before[70:90, 110:130] = after[70:90, 113:133] = 90
+        motion = FlowEstimator().motion(detail_of(before, after, 0.1))
+        assert motion is not None
+        assert motion.moving[72:88, 115:131].mean() > 0.9
+
+    def test_a_picture_without_an_earlier_one_has_no_motion(self) -> None:
+        assert FlowEstimator().motion(None) is None
+        assert FlowEstimator().motion(Detail(street(50))) is None
+
+    def test_each_eighth_of_the_circle_is_its_own_direction(self) -> None:
+        right, left = moving(40.0), moving(-40.0)
+        for motion, expected in ((right, 0), (left, 4)):
+            cells = np.flatnonzero(motion.cells)
+            bins = direction_bins(motion, cells)
+            assert np.median(bins) == expected

@@ -1,6 +1,7 @@
 """Gaussians by place: closed forms, scipy's densities, and where they borrow from."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import multivariate_normal
 
 from streammon.motion import SETTINGS
+from streammon.motion.change import CHANGE_GRID
+from streammon.motion.flow import GRID
 from streammon.motion.gaussians import WIDTHS, PlacedGaussians, PlacedSums, chosen_width
 from support.motion_samples import QUICK, SEEDS
 
@@ -179,3 +182,63 @@ class TestWidth:
         halves = some_sums(0), some_sums(1, few)
         assert chosen_width(halves) == chosen_width(halves[::-1]) == math.inf
         assert chosen_width((some_sums(0), some_sums(1, 2))) in WIDTHS
+
+
+class TestPlacedSums:
+    def test_parts_add_up_to_the_whole(self) -> None:
+        rng = np.random.default_rng(0)
+        places, values = rng.integers(0, 64, 300), rng.normal(size=(300, 3)).astype(np.float32)
+        whole, one, other = PlacedSums(8, 3), PlacedSums(8, 3), PlacedSums(8, 3)
+        whole.update(places, values)
+        one.update(places[:100], values[:100])
+        other.update(places[100:], values[100:])
+        one.merge(other)
+        np.testing.assert_allclose(one.products, whole.products, rtol=1e-12)
+        np.testing.assert_allclose(one.total, whole.total, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(one.count, whole.count)
+        with pytest.raises(ValueError, match="against"):
+            one.merge(PlacedSums(8, 2))
+
+    def test_one_gaussian_of_all_places_is_numpys_covariance(self) -> None:
+        rng = np.random.default_rng(1)
+        values = (rng.normal(size=(5000, 3)) @ np.array([[2, 0, 0], [1, 1, 0], [0, 0.5, 0.3]])).astype(np.float32)
+        sums = PlacedSums(8, 3)
+        sums.update(rng.integers(0, 64, 5000), values)
+        gaussians = sums.pooled(math.inf)
+        factor = gaussians.whitening[3, 4].astype(np.float64)
+        covariance = np.linalg.inv(factor.T @ factor)
+        expected = np.cov(values.T, bias=True)
+        np.testing.assert_allclose(covariance, expected + 0.01 * np.diag(np.diag(expected)), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(gaussians.mean[0, 0], values.mean(0), rtol=1e-4, atol=1e-4)
+
+    def test_the_likelihood_from_the_sums_is_scipys_from_the_values(self) -> None:
+        rng = np.random.default_rng(2)
+        places, values = rng.integers(0, 16, 400), rng.normal(size=(400, 2)).astype(np.float32)
+        learned, judged = PlacedSums(4, 2), PlacedSums(4, 2)
+        learned.update(places[:200], values[:200])
+        judged.update(places[200:], values[200:])
+        gaussians = learned.pooled(1.5)
+        each = []
+        for place, value in zip(places[200:], values[200:], strict=True):
+            factor = gaussians.whitening.reshape(-1, 2, 2)[place].astype(np.float64)
+            mean = gaussians.mean.reshape(-1, 2)[place]
+            each.append(multivariate_normal(mean, np.linalg.inv(factor.T @ factor)).logpdf(value))
+        assert judged.log_likelihood(gaussians) == pytest.approx(np.mean(each), rel=1e-4)
+
+    def test_how_far_places_borrow_follows_the_footage(self) -> None:
+        """Alike everywhere: borrow from all. Each column its own: borrow from few."""
+        rng = np.random.default_rng(3)
+        for slope, narrowest, widest in ((0.0, 6.0, math.inf), (3.0, 0.0, 1.5)):
+            halves = (PlacedSums(16, 1), PlacedSums(16, 1))
+            for half in halves:
+                places = rng.integers(0, 256, 6000)
+                columns = (places % 16)[:, None]
+                half.update(places, (slope * columns + rng.normal(size=(6000, 1))).astype(np.float32))
+            assert narrowest <= chosen_width(halves) <= widest
+            assert chosen_width(halves, least=6.0) >= 6.0
+        assert chosen_width((PlacedSums(4, 1), PlacedSums(4, 1))) == WIDTHS[-1]
+
+
+def test_the_kernels_are_in_order() -> None:
+    assert all(one < other for one, other in pairwise(WIDTHS))
+    assert GRID % CHANGE_GRID == 0

@@ -20,7 +20,9 @@ from streammon.motion.objects import (
     feature_dimensions,
     moving_objects,
 )
+from streammon.motion.statistics import object_places
 from support.motion_samples import QUICK, SEEDS, STILL, MeanColours, texture
+from support.moving_square import STREET_HEIGHT, STREET_WIDTH, moving, street
 
 HEIGHT, WIDTH = 128, 192  # a cell of the grid is 2 pixels high and 3 wide
 OBJECTS = SETTINGS.objects
@@ -281,3 +283,46 @@ class TestFeatures:
                 return [-each for each in super().maps(pictures, stages)]
 
         assert not ObjectFeatures(Negative()).features(self.some_crops(0, 2)).any()
+
+
+class TestObjects:
+    def test_a_moving_square_is_one_object_where_it_is(self) -> None:
+        found = moving_objects(moving(30.0))
+        assert len(found) == 1
+        x, y, width, height = found[0].box
+        assert abs(x + width / 2 - 121.5) < 6
+        assert abs(y + height / 2 - 80) < 6
+        assert object_places(found).tolist() == [int(found[0].place[0] * 16) * 16 + int(found[0].place[1] * 16)]
+
+    def test_its_crop_holds_it_and_its_mask(self) -> None:
+        found = moving_objects(moving(30.0))
+        crop, mask = crop_of(street(103.0), found[0])
+        assert crop.shape == (CROP_SIDE, CROP_SIDE, 3)
+        assert mask[CROP_SIDE // 2, CROP_SIDE // 2] == pytest.approx(1.0)
+        assert 0.3 < mask.mean() < 0.95
+
+    @pytest.mark.parametrize("side", [12, 150])
+    def test_a_crop_at_the_edge_of_the_picture_keeps_its_object_in_the_middle(self, side: int) -> None:
+        still = moving(0.0)
+        corner = np.zeros((STREET_HEIGHT, STREET_WIDTH), bool)
+        corner[:side, :side] = True
+        found = moving_objects(Motion(corner, still.velocity, still.speed, still.cells))[0]
+        picture = np.full((STREET_HEIGHT, STREET_WIDTH, 3), 90, np.uint8)
+        picture[:side, :side] = 200
+        crop, mask = crop_of(picture, found)
+        middle = slice(CROP_SIDE // 4, 3 * CROP_SIDE // 4)
+        assert crop[middle, middle].min() == 200
+        assert mask[middle, middle].min() == pytest.approx(1.0)
+        covered = (side / max(side, 16) / 1.15) ** 2
+        assert mask.mean() == pytest.approx(covered, rel=0.1)
+
+    def test_a_wide_region_is_cut_into_windows_about_as_wide_as_high(self) -> None:
+        still = moving(0.0)
+        wide = np.zeros((STREET_HEIGHT, STREET_WIDTH), bool)
+        wide[60:100, 40:160] = True
+        found = moving_objects(Motion(wide, still.velocity, still.speed, still.cells))
+        assert sorted(each.box for each in found) == [(40, 60, 40, 40), (80, 60, 40, 40), (120, 60, 40, 40)]
+
+    def test_a_detectors_boxes_take_the_place_of_regions(self) -> None:
+        found = moving_objects(moving(0.0), boxes=[(10, 20, 30, 40), (230, 150, 50, 50)])
+        assert [each.box for each in found] == [(10, 20, 30, 40), (230, 150, 10, 10)]

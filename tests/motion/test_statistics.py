@@ -1,20 +1,22 @@
 """Sums of motion by place, against plain loops over the frames; and the halves that they are kept in."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.motion import MotionSums, Observation
 from streammon.motion.change import CHANGE_CHANNELS, CHANGE_GRID
 from streammon.motion.flow import GRID, Motion
 from streammon.motion.objects import MovingObject
+from streammon.motion.observe import Observation
 from streammon.motion.statistics import (
     DIRECTIONS,
     OBJECT_GRID,
     Halves,
+    MotionSums,
     cell_speeds,
     direction_bins,
     direction_positions,
@@ -23,6 +25,7 @@ from streammon.motion.statistics import (
     object_shapes,
 )
 from support.motion_samples import DIMENSIONS, QUICK, SEEDS, flat, grid_motion, learned, motion_of, some_frame, thing
+from support.moving_square import STREET_DIMENSIONS, moving, observed
 
 
 class TestCells:
@@ -207,3 +210,31 @@ class TestHalves:
             assert halves.turn(Observation("yard", 7.0, None)) == (1 - last, True)
             assert halves.turn(Observation("lane", 7.0, None)) == (last, True)
             assert halves.turn(Observation("lane", 7.0, None)) == (last, False)
+
+
+def test_a_turn_is_a_quarter_minute_of_a_stream_and_turns_go_to_the_halves_by_turns() -> None:
+    turns, street, given = Halves(), observed(moving(25.0), 0.0), []
+    times = {"street": (0.0, 5.0, 14.9, 15.0, 29.0, 31.0, 100.0), "lane": (0.0, 1.0)}
+    for stream, each in times.items():
+        given += [turns.turn(replace(street, stream=stream, time_s=time_s)) for time_s in each]
+    assert given == [
+        (0, True),
+        (0, False),
+        (0, False),
+        (1, True),
+        (1, False),
+        (0, True),
+        (1, True),
+        (0, True),  # the lane's
+        (0, False),
+    ]
+
+
+def test_merged_sums_are_those_of_all_frames_and_turns() -> None:
+    halves, street = (MotionSums(STREET_DIMENSIONS), MotionSums(STREET_DIMENSIONS)), observed(moving(25.0), 0.0)
+    for half, frames in zip(halves, (6, 3), strict=True):
+        half.turns = frames // 3
+        for _ in range(frames):
+            half.update(street)
+    halves[0].merge(halves[1])
+    assert (halves[0].turns, halves[0].frames) == (3, 9)

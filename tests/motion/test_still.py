@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.motion import SETTINGS, Observation, StillPatches
+from streammon.motion import SETTINGS
 from streammon.motion.flow import GRID, Motion
+from streammon.motion.observe import Observation
+from streammon.motion.still import StillPatches
 from support.motion_samples import SEEDS, Cell, motion_of
+from support.moving_square import moving
 
 SIDE = 32
 """Patches a side: each is 2 x 2 cells of the grid of motion."""
@@ -145,3 +148,64 @@ def test_without_optical_flow_places_are_compared_from_the_second_frame_on() -> 
     assert found[61] > 10
     assert heights([patches()], SOMETHING_MOVES, still, start_s=7.0)[0] < 1e-3
     assert heights([patches((8, 8))], None, still, start_s=7.1) == [0.0]
+
+
+class TestStillPatches:
+    """Frames ten a second: a square that moves in the middle, and something in a corner."""
+
+    CORNER, MIDDLE = (56, 6), (30, 30)
+    EVERYWHERE = np.ones((GRID, GRID), np.float32)
+
+    def distances(self, place: tuple[int, int], height: float = 30.0) -> np.ndarray:
+        grid = np.full((1, GRID, GRID), 5, np.float32)
+        (row, column), half = place, 2
+        grid[0, row - half : row + half + 1, column - half : column + half + 1] = height
+        return grid
+
+    def heights(
+        self, still: StillPatches, motion: Motion | None, grids: list[np.ndarray], start_s: float = 0.0
+    ) -> list[float]:
+        return [
+            still.heights([Observation("lobby", start_s + n / 10, motion)], grid)[0] for n, grid in enumerate(grids)
+        ]
+
+    def test_what_moves_is_left_to_the_others(self) -> None:
+        motion = moving(30.0)
+        rows, columns = np.nonzero(motion.cells)
+        walker = self.distances((int(rows.mean()), int(columns.mean())))
+        came = [self.distances(self.MIDDLE, 5), walker, walker]
+        assert max(self.heights(StillPatches(self.EVERYWHERE), motion, came)) < 0.1
+
+    def test_what_comes_and_stays_is_seen_for_minutes_and_what_was_there_is_not(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        still, motion = StillPatches(self.EVERYWHERE), moving(30.0)
+        came = self.heights(still, motion, [empty, *[bag] * 600])
+        assert came[0] == 0
+        assert max(came[:6]) < 0.2 * max(came)  # half a second is no news
+        assert came[100] == pytest.approx(24, rel=0.15)
+        assert came[100] > came[600] > 0.75 * came[100]
+        assert self.heights(still, motion, [bag] * 30, start_s=1e4)[29] < 0.1 * came[100]
+        assert max(self.heights(StillPatches(self.EVERYWHERE), motion, [bag] * 50)) == 0
+
+    def test_where_things_seldom_move_what_stays_counts_for_more(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        came, rarity = [empty, *[bag] * 100], self.EVERYWHERE.copy()
+        everywhere = self.heights(StillPatches(rarity), moving(30.0), came)
+        for busy, share in ((0.5, 0.5), (0.0, 0.1)):
+            rarity[40:] = busy
+            there = self.heights(StillPatches(rarity), moving(30.0), came)
+            assert there[100] == pytest.approx(share * everywhere[100], rel=0.05)
+        assert max(self.heights(StillPatches(0 * rarity), moving(30.0), came)) == pytest.approx(0.1 * max(everywhere))
+
+    def test_a_place_that_is_free_again_is_soon_guarded_again(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        seen = self.heights(StillPatches(self.EVERYWHERE), moving(30.0), [bag, *[empty] * 40, *[bag] * 40])
+        assert max(seen[:41]) < 0.1
+        assert seen[80] > 15
+
+    def test_where_motion_cannot_be_read_all_patches_speak_from_the_second_frame_on(self) -> None:
+        empty, walker = self.distances(self.MIDDLE, 5), self.distances(self.MIDDLE)
+        still = StillPatches(self.EVERYWHERE)
+        assert self.heights(still, None, [walker, *[empty] * 20, *[walker] * 40])[60] > 10
+        assert self.heights(still, moving(30.0), [empty], start_s=7.0) == [0.0]
+        assert self.heights(still, None, [walker], start_s=7.1) == [0.0]

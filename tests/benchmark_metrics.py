@@ -28,7 +28,7 @@ from streammon.evaluation.metrics import (
     RegionLevel,
     frame_table,
 )
-from streammon.evaluation.results import MeasureTable
+from streammon.evaluation.results import FigureTable
 
 SIDE = 256
 CLIP = 400  # maps, as long as STC's clips are on average
@@ -83,7 +83,7 @@ def region_level(count: int, thresholds: NDArray[np.float32]) -> RegionLevel:
     return level
 
 
-def frame_level(peaks: NDArray[np.float64], labels: NDArray[np.bool_]) -> MeasureTable:
+def frame_level(peaks: NDArray[np.float64], labels: NDArray[np.bool_]) -> FigureTable:
     borders = range(CLIP, len(peaks), CLIP)
     clips = [
         ClipScores(str(number), str(number % SCENES), scores, its, FPS)

@@ -120,7 +120,7 @@ def scenery(view: PinholeCamera, rng: np.random.Generator) -> Scenery:
 
 
 @dataclass(frozen=True)
-class Box:
+class Cuboid:
     """Block that stands on the ground, or above the ground with `base`: a planter or a part of a bench."""
 
     right: float
@@ -147,16 +147,16 @@ STONE = (150.0, 146.0, 140.0)
 WOOD = (126.0, 88.0, 56.0)
 
 
-def _bench(right: float, away: float) -> list[Box]:
-    legs = [Box(right + side, away, 0.12, 0.45, 0.42, (78, 78, 80)) for side in (-0.75, 0.75)]
-    back = Box(right, away + 0.28, 1.9, 0.07, 0.92, lit(WOOD, 0.9), base=0.55)
-    return [*legs, Box(right, away, 1.9, 0.5, 0.48, WOOD, base=0.41), back]
+def _bench(right: float, away: float) -> list[Cuboid]:
+    legs = [Cuboid(right + side, away, 0.12, 0.45, 0.42, (78, 78, 80)) for side in (-0.75, 0.75)]
+    back = Cuboid(right, away + 0.28, 1.9, 0.07, 0.92, lit(WOOD, 0.9), base=0.55)
+    return [*legs, Cuboid(right, away, 1.9, 0.5, 0.48, WOOD, base=0.41), back]
 
 
 BOXES = [
-    Box(-9.6, 20.0, 2.8, 1.0, 0.55, STONE, planted=True),
-    Box(8.6, 25.6, 2.8, 1.0, 0.55, STONE, planted=True),
-    Box(-3.9, 14.3, 2.4, 0.9, 0.5, STONE, planted=True),
+    Cuboid(-9.6, 20.0, 2.8, 1.0, 0.55, STONE, planted=True),
+    Cuboid(8.6, 25.6, 2.8, 1.0, 0.55, STONE, planted=True),
+    Cuboid(-3.9, 14.3, 2.4, 0.9, 0.5, STONE, planted=True),
     *_bench(-7.4, 26.4),
     *_bench(5.6, 14.5),
     *_bench(11.6, 25.7),
@@ -292,7 +292,7 @@ class _Painter:
             [(SIDE_WALL_X_M, z, h) for z, h in ((near, 3.4), (far, 3.4), (far, 3.7), (near, 3.7))], base * 1.15, far
         )
 
-    def box(self, box: Box) -> None:
+    def box(self, box: Cuboid) -> None:
         """Paint the visible end, the near face and the lit top of a box."""
         low, high = box.corners(box.base), box.corners(box.up)
         colour = _rgb(box.colour)

@@ -20,7 +20,7 @@ from streammon.evaluation.metrics import (
     region_intervals,
 )
 from streammon.evaluation.metrics.table import mean_and_spread
-from streammon.evaluation.results import Curve, Measure, MeasureTable
+from streammon.evaluation.results import Curve, FigureTable, ReportedFigure
 from streammon.records import AnomalyMap
 
 THRESHOLDS = 50  # number of thresholds at which regions are segmented
@@ -60,7 +60,7 @@ class Localisation:
         curves: ROC and PRO curves of the first draw.
     """
 
-    tables: tuple[MeasureTable, ...]
+    tables: tuple[FigureTable, ...]
     by_scene: Mapping[str, Figures]
     curves: tuple[Curve, ...]
 
@@ -156,7 +156,7 @@ def _pixel_table(
     nulls: Sequence[Mapping[str, Figures]],
     intervals_by_name: Mapping[str, Interval],
     still: bool,
-) -> MeasureTable:
+) -> FigureTable:
     draws = [_mean_figures(list(groups.values())) for groups in figures]
     controls = [_mean_figures(list(groups.values())) for groups in nulls]
     notes = []
@@ -168,12 +168,12 @@ def _pixel_table(
         notes.append("means over categories")
     if any(value is None for value in draws[0].values()):
         notes.append("AUPIMO needs 100,000 pixels of normal frames")
-    return MeasureTable("Pixel level", _rows(draws, intervals_by_name, *controls), "; ".join(notes))
+    return FigureTable("Pixel level", _rows(draws, intervals_by_name, *controls), "; ".join(notes))
 
 
 def _region_table(
     draw: Draw, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], progress: Progress
-) -> MeasureTable:
+) -> FigureTable:
     counter = _StepCounter(progress, 3, len(clips), "measuring regions")
     units = _regions(draw, clips, thresholds, counter)
     controls = []
@@ -182,7 +182,7 @@ def _region_table(
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
         controls.append(_whole(_regions(null, clips, level.figures().thresholds(THRESHOLDS), counter)))
-    return MeasureTable(
+    return FigureTable(
         "Regions and tracks",
         _rows([_whole(units)], region_intervals(units, REGION_FIGURES), *controls),
         "first seed; 95 % intervals: bootstrap over clips; boxes that overlap by 0.1 match, a track is detected with "
@@ -211,13 +211,13 @@ def _rows(
     intervals_by_name: Mapping[str, Interval],
     constant: Figures | None = None,
     noise: Figures | None = None,
-) -> tuple[Measure, ...]:
+) -> tuple[ReportedFigure, ...]:
     rows = []
     for name in draws[0]:
         value, spread = mean_and_spread([one[name] for one in draws])
         interval = intervals_by_name.get(name, Interval(None, None, 0))
         rows.append(
-            Measure(
+            ReportedFigure(
                 name=name,
                 value=value,
                 spread=spread,

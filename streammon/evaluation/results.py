@@ -11,7 +11,7 @@ ABSENT = "–"  # text of a figure that isn't defined
 
 
 @dataclass(frozen=True)
-class Measure:
+class ReportedFigure:
     """One figure with its spread, interval and null controls.
 
     Attributes:
@@ -41,7 +41,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class MeasureTable:
+class FigureTable:
     """One table of measures.
 
     Attributes:
@@ -51,7 +51,7 @@ class MeasureTable:
     """
 
     title: str
-    measures: tuple[Measure, ...]
+    measures: tuple[ReportedFigure, ...]
     note: str = ""
 
 
@@ -96,7 +96,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class ClipTimeline:
     """Frame scores of one clip over time.
 
     Attributes:
@@ -166,8 +166,8 @@ class EvaluationReport:
     facts: dict[str, str]
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    measures: tuple[MeasureTable, ...] = ()
+    measures: tuple[FigureTable, ...] = ()
     tables: tuple[PlainTable, ...] = ()
     curves: tuple[Curve, ...] = ()
-    timelines: tuple[Timeline, ...] = ()
+    timelines: tuple[ClipTimeline, ...] = ()
     worst: tuple[WorstFrame, ...] = ()

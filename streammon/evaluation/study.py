@@ -16,7 +16,7 @@ from streammon.evaluation.methods import (
     METHODS,
     MahalanobisAD,
     Method,
-    Motion,
+    MotionMethod,
     Progress,
     Spade,
     Vae,
@@ -156,7 +156,7 @@ class Study:
 
     def ablation(self, whole: Method) -> dict[str, Sequence[Method]]:
         """Methods of the ablation, by row name: `motion` without each of its parts, and PaDiM alone."""
-        assert isinstance(whole, Motion)
+        assert isinstance(whole, MotionMethod)
         groups: dict[str, Sequence[Method]] = {f"without {each.part}": [each] for each in motion_parts(whole)}
         return groups | {"PaDiM alone": padim_seeds(self.options.model, 1)}
 

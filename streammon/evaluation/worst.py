@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.labelled import LabelledClip
 from streammon.evaluation.metrics import ClipScores
-from streammon.evaluation.results import Timeline, WorstFrame
+from streammon.evaluation.results import ClipTimeline, WorstFrame
 from streammon.records import AnomalyMap, Picture
 
 FRAMES_PER_KIND = 6
@@ -17,10 +17,10 @@ FRAMES_PER_CLIP = 2
 MAP_RANGE = (0.5, 0.999)  # quantiles of the shown maps at the ends of the colour scale
 
 
-def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[Timeline, ...]:
-    """Timeline of each clip; with thresholds only if the scores are `raw`, since thresholds are raw scores."""
+def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[ClipTimeline, ...]:
+    """ClipTimeline of each clip; with thresholds only if the scores are `raw`, since thresholds are raw scores."""
     return tuple(
-        Timeline(
+        ClipTimeline(
             clip=scored.name,
             scene=scored.scene,
             times_s=np.arange(len(scored.scores)) / (scored.fps or 1.0),

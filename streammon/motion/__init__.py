@@ -7,7 +7,7 @@ whole. `settings` has every number that was chosen; `README.md` lists the settin
 """
 
 from streammon.motion.evidence import Evidence, Measure
-from streammon.motion.objects import Box, feature_dimensions
+from streammon.motion.objects import PixelBox, feature_dimensions
 from streammon.motion.observe import Detector, Observation, Observer
 from streammon.motion.settings import SETTINGS, MotionSettings
 from streammon.motion.statistics import MotionSums
@@ -15,7 +15,6 @@ from streammon.motion.still import StillPatches
 
 __all__ = [
     "SETTINGS",
-    "Box",
     "Detector",
     "Evidence",
     "Measure",
@@ -23,6 +22,7 @@ __all__ = [
     "MotionSums",
     "Observation",
     "Observer",
+    "PixelBox",
     "StillPatches",
     "feature_dimensions",
 ]

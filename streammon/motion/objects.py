@@ -22,7 +22,7 @@ from streammon.records import Picture
 
 CROP_SIDE = SETTINGS.objects.crop_side_px
 
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 """x, y, width, height in pixels of the detail."""
 
 
@@ -37,13 +37,13 @@ class MovingObject:
         place: Row and column of the box's centre, from 0 to 1.
     """
 
-    box: Box
+    box: PixelBox
     mask: NDArray[np.bool_]
     cells: NDArray[np.int64]
     place: tuple[float, float]
 
 
-def moving_objects(motion: Motion, boxes: Sequence[Box] | None = None) -> list[MovingObject]:
+def moving_objects(motion: Motion, boxes: Sequence[PixelBox] | None = None) -> list[MovingObject]:
     """Objects of a frame, the largest first, at most `most_objects`.
 
     Args:
@@ -60,7 +60,7 @@ def moving_objects(motion: Motion, boxes: Sequence[Box] | None = None) -> list[M
     return found[: SETTINGS.objects.most_objects]
 
 
-def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
+def _regions(moving: NDArray[np.bool_]) -> list[tuple[PixelBox, NDArray[np.bool_]]]:
     """Bounding boxes and masks of the connected regions; wide and high regions are cut into windows."""
     chosen = SETTINGS.objects
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
@@ -80,7 +80,7 @@ def _regions(moving: NDArray[np.bool_]) -> list[tuple[Box, NDArray[np.bool_]]]:
     return pieces
 
 
-def _clipped_boxes(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tuple[Box, NDArray[np.bool_]]]:
+def _clipped_boxes(moving: NDArray[np.bool_], boxes: Sequence[PixelBox]) -> list[tuple[PixelBox, NDArray[np.bool_]]]:
     """A detector's boxes, clipped to the picture, with full masks: the whole box is the object, moving or not."""
     height, width = moving.shape
     pieces = []
@@ -92,7 +92,7 @@ def _clipped_boxes(moving: NDArray[np.bool_], boxes: Sequence[Box]) -> list[tupl
     return pieces
 
 
-def _object(box: Box, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingObject:
+def _object(box: PixelBox, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingObject:
     """Object of a box and its mask in a picture of `size` (rows, columns)."""
     (x, y, width, height), (rows, columns) = box, size
     inside_y, inside_x = np.nonzero(mask)
@@ -128,7 +128,7 @@ def feature_dimensions(channels: tuple[int, int, int]) -> int:
     return min(channels[0], SETTINGS.objects.most_features)
 
 
-class Architecture(Protocol):
+class NetworkShape(Protocol):
     """Shape of a backbone's feature maps.
 
     Attributes:
@@ -149,7 +149,7 @@ class FeatureNetwork(Protocol):
     """
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> NetworkShape:
         """Shape of the feature maps."""
 
     @property

@@ -15,7 +15,7 @@ from torch import Tensor
 from streammon.calibration import RecentRecordings
 from streammon.motion.change import CoarseEmbedding, Embedding, EmbeddingHistory
 from streammon.motion.flow import FlowEstimator, Motion
-from streammon.motion.objects import Box, FeatureNetwork, MovingObject, ObjectFeatures, crop_of, moving_objects
+from streammon.motion.objects import FeatureNetwork, MovingObject, ObjectFeatures, PixelBox, crop_of, moving_objects
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
@@ -31,7 +31,7 @@ class Detector(Protocol):
 
     fingerprint: str
 
-    def __call__(self, picture: Picture) -> Sequence[Box]:
+    def __call__(self, picture: Picture) -> Sequence[PixelBox]:
         """Boxes of the objects in a picture, in pixels of the picture."""
 
 

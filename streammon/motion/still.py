@@ -21,7 +21,7 @@ from streammon.motion.observe import Observation
 from streammon.motion.settings import SETTINGS
 
 Grid = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+PatchMask = NDArray[np.bool_]
 
 NOISE = SETTINGS.still.noise
 
@@ -87,7 +87,7 @@ class _Places:
     before: Grid
     dwelling: Grid
 
-    def compare(self, distances: Grid, still: Mask, time_s: float) -> Grid:
+    def compare(self, distances: Grid, still: PatchMask, time_s: float) -> Grid:
         """Filtered rise (g, g) of each place, 0 within reach of motion; also adds the frame to the recent past.
 
         A change of light multiplies the distances of all places by about the same factor, ambient >= 1. With
@@ -111,7 +111,7 @@ class _Places:
         self.before, self.time_s = (begun + share * rise).astype(np.float32), time_s
         return np.where(still, self.dwelling, 0).astype(np.float32)
 
-    def _ambient(self, distances: Grid, comparable: Mask) -> float:
+    def _ambient(self, distances: Grid, comparable: PatchMask) -> float:
         """Ratio, at least 1, of the median distance to the usual one; 1 if few places can be compared."""
         if comparable.mean() < SETTINGS.still.least_comparable:
             return 1.0
@@ -132,8 +132,8 @@ class _StreamState:
     unread: bool = False
 
 
-def _reached(cells: Mask, side: int) -> Mask:
-    """Mask (side, side) of the places within reach of moving cells (G, G)."""
+def _reached(cells: PatchMask, side: int) -> PatchMask:
+    """PatchMask (side, side) of the places within reach of moving cells (G, G)."""
     moving = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     reach = 2 * round(SETTINGS.still.reach * side) + 1
     return np.asarray(cv2.dilate(moving, np.ones((reach, reach), np.uint8)) > 0)

@@ -14,7 +14,7 @@ from torchvision.models import detection
 
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
-from streammon.motion import Box, Observer
+from streammon.motion import Observer, PixelBox
 from streammon.padim import Backbone, load_state, sha256
 from streammon.records import Picture
 
@@ -45,7 +45,7 @@ class TorchvisionDetector:
     fingerprint: str
 
     @torch.inference_mode()
-    def __call__(self, picture: Picture) -> list[Box]:
+    def __call__(self, picture: Picture) -> list[PixelBox]:
         """Boxes with a confidence of at least 0.5, of any class."""
         scaled = torch.from_numpy(picture).to(self.device).permute(2, 0, 1).float() / 255
         (found,) = self.network([scaled])

@@ -38,7 +38,7 @@ from streammon.padim import (
 )
 from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
-from streammon.scene.learned import Halves, Scene, SceneMotion, looks_calibration, motion_of
+from streammon.scene.learned import HalfSums, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
 from streammon.scene.settings import SETTINGS_HASH
 from streammon.scene.watched import forget_watched
@@ -251,7 +251,7 @@ def _held_out_tensors(held_out: HeldOutFrames) -> dict[str, Tensor]:
     return _tensors({f"held.{name}": array for name, array in held_out.arrays().items()})
 
 
-def halves_arrays(prefix: str, halves: Halves) -> dict[str, NDArray[Any]]:
+def halves_arrays(prefix: str, halves: HalfSums) -> dict[str, NDArray[Any]]:
     """The sums of both halves, by name."""
     return {
         f"{prefix}{number}.{name}": array
@@ -260,7 +260,7 @@ def halves_arrays(prefix: str, halves: Halves) -> dict[str, NDArray[Any]]:
     }
 
 
-def restored_halves(prefix: str, arrays: Mapping[str, NDArray[Any]], dimensions: int) -> Halves:
+def restored_halves(prefix: str, arrays: Mapping[str, NDArray[Any]], dimensions: int) -> HalfSums:
     """Inverse of `halves_arrays`.
 
     Raises:

@@ -18,7 +18,7 @@ from streammon.scene.settings import SETTINGS
 BLOCKS = SETTINGS.held_out.blocks
 """Of held-out footage, in order of time. Each is scored by the tails of the others, as new footage will be."""
 
-Halves = tuple[MotionSums, MotionSums]
+HalfSums = tuple[MotionSums, MotionSums]
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class SceneMotion:
         calibration: False alarms a day as a function of that score; None without held-out frames.
     """
 
-    halves: Halves
+    halves: HalfSums
     detector: str
     fusion: Fusion | None = None
     patches: Tail | None = None
@@ -75,7 +75,7 @@ def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None
 
 
 def motion_of(
-    scene: str, halves: Halves, detector: str, held_out: HeldOutFrames, parts: Parts | None = None
+    scene: str, halves: HalfSums, detector: str, held_out: HeldOutFrames, parts: Parts | None = None
 ) -> SceneMotion:
     """Statistics of motion with tails and calibration fitted on held-out frames, if there are any.
 

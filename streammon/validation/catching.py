@@ -31,11 +31,11 @@ MAX_SCORED_S = 15.0
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class StagedOutcome:
     """Detection of one pasted object.
 
     Attributes:
-        kind: Kind of anomaly, or the control.
+        kind: AnomalyKind of anomaly, or the control.
         cells: (ROWS, COLUMNS) bool, cells of the picture that the object touched.
         delay_s: Seconds from the object's first frame to the first frame at or above the threshold; None if missed.
         channel: Channel of the frame that reached the threshold; None if missed.
@@ -60,7 +60,7 @@ def score_staged(
     name: str,
     batch: int,
     score_fps: float | None = None,
-) -> Outcome:
+) -> StagedOutcome:
     """Score the frames with a pasted object until it is caught or its time is over.
 
     Args:
@@ -85,8 +85,8 @@ def score_staged(
     for some in batched(frames, batch):
         for frame, (score, channel) in zip(some, score_frames(some), strict=True):
             if frame.stream_time_s >= begin_s and score >= threshold:
-                return Outcome(staged.kind, cells, frame.stream_time_s - begin_s, channel)
-    return Outcome(staged.kind, cells)
+                return StagedOutcome(staged.kind, cells, frame.stream_time_s - begin_s, channel)
+    return StagedOutcome(staged.kind, cells)
 
 
 def staged_frame(staged: StagedSegment, segment: Segment, index: int, name: str) -> Frame:

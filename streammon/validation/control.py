@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.validation.footage import Segment
-from streammon.validation.staging import Kind, Mover, StagedSegment, stage
-from streammon.validation.staging.paths import Path, Pose
+from streammon.validation.staging import AnomalyKind, Mover, StagedSegment, stage
+from streammon.validation.staging.paths import MoverPath, PlacedCutout
 from streammon.validation.staging.placement import LEAST_SHOWN, STARTS, Placement, faded, least_crowded
 from streammon.validation.staging.scenery import Backdrop
 
 CONTROL = "unchanged"
 """Name of the control among the kinds of anomalies."""
 
-KINDS = (*(str(kind) for kind in Kind), CONTROL)
+KINDS = (*(str(kind) for kind in AnomalyKind), CONTROL)
 """All kinds of anomalies, the control last."""
 
 APART_S = 1.0
@@ -31,7 +31,7 @@ def staged_segment(
     """The segment with one anomaly, or the control, pasted in; None where the segment doesn't allow it."""
     if kind == CONTROL:
         return paste_unchanged(segment, cast, rng)
-    return stage(Kind(kind), segment.pictures, segment.times_s, cast, traffic, rng)
+    return stage(AnomalyKind(kind), segment.pictures, segment.times_s, cast, traffic, rng)
 
 
 def paste_unchanged(segment: Segment, cast: Sequence[Mover], rng: np.random.Generator) -> StagedSegment | None:
@@ -53,8 +53,8 @@ def paste_unchanged(segment: Segment, cast: Sequence[Mover], rng: np.random.Gene
     return None
 
 
-def _poses(mover: Mover, elapsed_s: NDArray[np.float64]) -> list[Pose]:
-    """Pose of a mover in each frame, faded in and out as staged anomalies are."""
-    path = Path(mover)
+def _poses(mover: Mover, elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
+    """Placed cut-out of a mover in each frame, faded in and out as staged anomalies are."""
+    path = MoverPath(mover)
     elapsed_s = elapsed_s[elapsed_s <= mover.duration_s + 1e-6]
     return faded([path.pose(float(at)) for at in elapsed_s], elapsed_s)

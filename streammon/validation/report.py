@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streammon.validation.catching import Outcome
+from streammon.validation.catching import StagedOutcome
 from streammon.validation.control import CONTROL, KINDS
 from streammon.validation.rates import RateCheck
 
@@ -16,7 +16,7 @@ class KindReport:
     """Detection of one kind of anomaly, or of the control, as in the JSON file.
 
     Attributes:
-        act: Kind of anomaly; `unchanged` is the control.
+        act: AnomalyKind of anomaly; `unchanged` is the control.
         wanted: Number of anomalies to be staged.
         staged: Number of anomalies that could be staged.
         caught: Number of anomalies that reached the threshold in time.
@@ -40,7 +40,7 @@ class KindReport:
         return self.act == CONTROL
 
 
-def kind_report(kind: str, outcomes: Sequence[Outcome], wanted: int) -> KindReport:
+def kind_report(kind: str, outcomes: Sequence[StagedOutcome], wanted: int) -> KindReport:
     """Detection of one kind of anomaly, from the outcomes of all kinds."""
     own = [each for each in outcomes if each.kind == kind]
     delays_s = [each.delay_s for each in own if each.delay_s is not None]
@@ -56,7 +56,7 @@ def kind_report(kind: str, outcomes: Sequence[Outcome], wanted: int) -> KindRepo
     )
 
 
-def kind_reports(outcomes: Sequence[Outcome], wanted: int) -> list[KindReport]:
+def kind_reports(outcomes: Sequence[StagedOutcome], wanted: int) -> list[KindReport]:
     """Detection of every kind of anomaly, the control last."""
     return [kind_report(kind, outcomes, wanted) for kind in KINDS]
 

@@ -17,7 +17,7 @@ from streammon.padim import Backbone, load_backbone
 from streammon.padim.scene_files import FREE_SPACE
 from streammon.records import Picture
 from streammon.validation.blind import BlindMap, png
-from streammon.validation.catching import Outcome, score_staged
+from streammon.validation.catching import StagedOutcome, score_staged
 from streammon.validation.control import CONTROL, KINDS, staged_segment
 from streammon.validation.footage import (
     LEAST_SEGMENT_FRAMES,
@@ -189,7 +189,7 @@ class _Validation:
     progress: Progress
     false_alarms: FalseAlarmCounter = field(default_factory=FalseAlarmCounter)
     blind: BlindMap = field(default_factory=BlindMap)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[StagedOutcome] = field(default_factory=list)
     background: Picture | None = None
     watched: int = 0
 
@@ -251,7 +251,7 @@ class _Validation:
                 self._wanted[kind] -= 1
                 self._count(FRAMES_A_STAGING)
 
-    def _record(self, found: Outcome) -> None:
+    def _record(self, found: StagedOutcome) -> None:
         self.outcomes.append(found)
         if found.kind != CONTROL:
             self.blind.add(found.cells, found.caught)

@@ -13,9 +13,9 @@ from streammon.motion import SETTINGS
 from streammon.motion.flow import GRID, Motion
 from streammon.motion.objects import (
     CROP_SIDE,
-    Box,
     MovingObject,
     ObjectFeatures,
+    PixelBox,
     crop_of,
     feature_dimensions,
     moving_objects,
@@ -28,7 +28,7 @@ HEIGHT, WIDTH = 128, 192  # a cell of the grid is 2 pixels high and 3 wide
 OBJECTS = SETTINGS.objects
 
 
-def moving_at(*boxes: Box, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Motion:
+def moving_at(*boxes: PixelBox, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Motion:
     """Motion of the pixels of some boxes."""
     moving = np.zeros(size, bool)
     for x, y, wide, high in boxes:
@@ -36,11 +36,11 @@ def moving_at(*boxes: Box, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Motion:
     return Motion(moving, STILL.velocity, STILL.speed, STILL.cells)
 
 
-def boxes_of(found: list[MovingObject]) -> list[Box]:
+def boxes_of(found: list[MovingObject]) -> list[PixelBox]:
     return [each.box for each in found]
 
 
-def full(box: Box) -> MovingObject:
+def full(box: PixelBox) -> MovingObject:
     """An object that fills its box, in a picture of which nothing else matters."""
     return MovingObject(box, np.ones((box[3], box[2]), bool), np.zeros(0, np.int64), (0.5, 0.5))
 
@@ -115,7 +115,7 @@ class TestRegions:
         boxes = [(*rng.integers(0, 90, 2).tolist(), *rng.integers(8, 12, 2).tolist()) for _ in range(6)]
         motion = moving_at(*boxes)
         labels, _ = label(motion.moving, np.ones((3, 3)))
-        expected: dict[Box, np.ndarray] = {}
+        expected: dict[PixelBox, np.ndarray] = {}
         for number, (rows, columns) in enumerate(find_objects(labels), 1):
             wide, high = columns.stop - columns.start, rows.stop - rows.start
             if wide <= 1.5 * high and high <= 3.5 * wide:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from streammon.motion import Box, Observation, Observer
+from streammon.motion import Observation, Observer, PixelBox
 from streammon.motion.change import CoarseEmbedding
 from streammon.motion.flow import FlowEstimator
 from streammon.motion.objects import ObjectFeatures, crop_of, moving_objects
@@ -148,7 +148,7 @@ class Halves:
     def __init__(self) -> None:
         self.shown: list[Picture] = []
 
-    def __call__(self, picture: Picture) -> Sequence[Box]:
+    def __call__(self, picture: Picture) -> Sequence[PixelBox]:
         self.shown.append(picture)
         half = picture.shape[1] // 2
         return [(half, 0, half, picture.shape[0]), (0, 0, half - 10, picture.shape[0])]

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.evaluation.results import (
+    ClipTimeline,
     Curve,
     EvaluationReport,
-    Measure,
-    MeasureTable,
+    FigureTable,
     PlainTable,
-    Timeline,
+    ReportedFigure,
     WorstFrame,
 )
 
@@ -20,31 +20,33 @@ FPS = 24
 SIDE = 256
 THRESHOLDS = {"1/day": 23.4, "10/day": 21.9, "100/day": 18.6}
 
-FRAME_LEVEL = MeasureTable(
+FRAME_LEVEL = FigureTable(
     "Frame level",
     (
-        Measure("AUROC, micro", 0.6119, 0.0204, 0.5412, 0.6893, 0.5, 0.4987, 0.6575),
-        Measure("AUROC, macro over clips of both classes", 0.7348, 0.0153, 0.6921, 0.7822, 0.5, 0.5021, 0.5),
-        Measure("AUROC, macro with padding", 0.7512, 0.0149, 0.7013, 0.7955, 0.5417, 0.5409, 0.5417),
-        Measure("Average precision", 0.5873, 0.0188, 0.4711, 0.6902, 0.4247, 0.4251, 0.5538),
-        Measure("Equal error rate", 0.4211, 0.0131, 0.3712, 0.4755, 0.5, 0.5008, 0.3911, higher_is_better=False),
-        Measure(
+        ReportedFigure("AUROC, micro", 0.6119, 0.0204, 0.5412, 0.6893, 0.5, 0.4987, 0.6575),
+        ReportedFigure("AUROC, macro over clips of both classes", 0.7348, 0.0153, 0.6921, 0.7822, 0.5, 0.5021, 0.5),
+        ReportedFigure("AUROC, macro with padding", 0.7512, 0.0149, 0.7013, 0.7955, 0.5417, 0.5409, 0.5417),
+        ReportedFigure("Average precision", 0.5873, 0.0188, 0.4711, 0.6902, 0.4247, 0.4251, 0.5538),
+        ReportedFigure(
+            "Equal error rate", 0.4211, 0.0131, 0.3712, 0.4755, 0.5, 0.5008, 0.3911, higher_is_better=False
+        ),
+        ReportedFigure(
             "False alarms at 80 % of events caught", 31.26, 4.138, 12.4, 118.9, None, 431.7, None, "per hour", False
         ),
-        Measure(
+        ReportedFigure(
             "False alarms at 95 % of events caught", 264.4, 21.9, 96.2, 391.5, None, 988.1, None, "per hour", False
         ),
-        Measure("Detection delay, mean", 1.2417, 0.3081, 0.52, 2.944, None, 0.081, None, "s", False),
+        ReportedFigure("Detection delay, mean", 1.2417, 0.3081, 0.52, 2.944, None, 0.081, None, "s", False),
     ),
     "No normalisation per clip. Events are runs of abnormal frames.",
 )
-PIXEL_LEVEL = MeasureTable(
+PIXEL_LEVEL = FigureTable(
     "Pixel level",
     (
-        Measure("AUROC", 0.9514, 0.0021, 0.9388, 0.9617, 0.5, 0.5001),
-        Measure("PRO to FPR 0.3", 0.8412, 0.0043, 0.8101, 0.8698, 0.15, 0.1502),
-        Measure("AUPIMO", 0.2218, None, None, None, 0.0, 0.0),
-        Measure("RBDC", None),
+        ReportedFigure("AUROC", 0.9514, 0.0021, 0.9388, 0.9617, 0.5, 0.5001),
+        ReportedFigure("PRO to FPR 0.3", 0.8412, 0.0043, 0.8101, 0.8698, 0.15, 0.1502),
+        ReportedFigure("AUPIMO", 0.2218, None, None, None, 0.0, 0.0),
+        ReportedFigure("RBDC", None),
     ),
 )
 PER_SCENE = PlainTable(
@@ -122,7 +124,7 @@ def _curves() -> tuple[Curve, ...]:
     return (*curves, Curve("PRO", "PaDiM", x, pro, "false-positive rate", "per-region overlap", x_limit=0.3))
 
 
-def _timelines() -> tuple[Timeline, ...]:
+def _timelines() -> tuple[ClipTimeline, ...]:
     scenes = ("01",) * 5 + ("02",) * 4 + ("03 <gate & yard>",) * 3
     clips = [_timeline(f"{scene[:2]}_{k:04d}", k, 288) for k, scene in enumerate(scenes)]
     clips = [replace(clip, scene=scene) for clip, scene in zip(clips, scenes, strict=True)]
@@ -130,7 +132,7 @@ def _timelines() -> tuple[Timeline, ...]:
     return tuple(clips)
 
 
-def _timeline(name: str, number: int, frames: int) -> Timeline:
+def _timeline(name: str, number: int, frames: int) -> ClipTimeline:
     rng = np.random.default_rng(number)
     labels = np.zeros(frames, bool)
     start = int(rng.integers(20, frames // 2))
@@ -139,7 +141,7 @@ def _timeline(name: str, number: int, frames: int) -> Timeline:
         labels[:] = True
     walk = np.convolve(rng.normal(0, 2.2, frames + 8), np.ones(9) / 9, "valid") + rng.normal(0, 0.35, frames)
     scores = 16 + walk + labels * rng.uniform(0.5, 7) * np.convolve(labels, np.ones(15) / 15, "same")
-    return Timeline(name, name.split("_")[0], np.arange(frames) * 2 / FPS, scores, labels, THRESHOLDS)
+    return ClipTimeline(name, name.split("_")[0], np.arange(frames) * 2 / FPS, scores, labels, THRESHOLDS)
 
 
 def _worst_frames() -> tuple[WorstFrame, ...]:

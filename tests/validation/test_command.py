@@ -12,7 +12,7 @@ from streammon.padim import BANK_FILE
 from streammon.validation.blind import COLUMNS, ROWS
 from streammon.validation.control import CONTROL
 from streammon.validation.run import VALIDATION_PICTURE
-from streammon.validation.staging import Kind
+from streammon.validation.staging import AnomalyKind
 from support.commands import Command, command_here
 from support.staging_street import WALK_Y, Walker, street
 
@@ -59,7 +59,7 @@ def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path
     found = json.loads(ended.stdout)["validation"]
     assert (found["folds"], found["frames"], found["watched_s"]) == (2, 2 * FRAMES, 2 * FRAMES / 5)
     assert (found["false_alarms_per_day"], found["rates"]) == (20000.0, [])
-    assert [act["act"] for act in found["acts"]] == [*(str(kind) for kind in Kind), CONTROL]
+    assert [act["act"] for act in found["acts"]] == [*(str(kind) for kind in AnomalyKind), CONTROL]
     assert {act["wanted"] for act in found["acts"]} == {1}
     assert sum(act["staged"] for act in found["acts"]) >= 3
     assert (len(found["blind"]), {len(row) for row in found["blind"]}) == (ROWS, {COLUMNS})

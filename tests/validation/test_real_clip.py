@@ -13,7 +13,7 @@ from streammon.config import ModelConfig
 from streammon.ingest import Clip, batched, clips
 from streammon.padim import load_backbone
 from streammon.records import Channel, Frame
-from streammon.validation.catching import Outcome, score_staged
+from streammon.validation.catching import StagedOutcome, score_staged
 from streammon.validation.control import CONTROL, staged_segment
 from streammon.validation.footage import Piece, SampledPace, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
@@ -56,7 +56,7 @@ def segments(halves: tuple[Piece, Piece]) -> list[Segment]:
     return [read_segment(half, SELECTION, most=len(half)) for half in halves]
 
 
-def outcomes(kind: str, segments: list[Segment], bank: FoldBank, threshold: float) -> list[Outcome]:
+def outcomes(kind: str, segments: list[Segment], bank: FoldBank, threshold: float) -> list[StagedOutcome]:
     usual = np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
     cast = [mover for each in segments[::-1] for mover in movers(each.pictures, each.times_s)]
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from streammon.ingest import Clip
 from streammon.records import Channel, Detail, Frame
 from streammon.validation import ValidationOptions, require_enough_footage
 from streammon.validation.blind import COLUMNS, ROWS, BlindMap, touched_cells
-from streammon.validation.catching import Outcome, score_staged, staged_frame, with_difference
+from streammon.validation.catching import StagedOutcome, score_staged, staged_frame, with_difference
 from streammon.validation.control import CONTROL, paste_unchanged
 from streammon.validation.footage import Piece, Segment, folds, segment_pieces
 from streammon.validation.rates import PROMISES_PER_HOUR, FalseAlarmCounter, poisson_interval, rate_check
@@ -84,7 +84,7 @@ def test_rates_that_too_little_footage_can_tell_nothing_of_are_left_out() -> Non
 
 def test_fraction_delay_and_channels_are_of_those_staged_and_caught() -> None:
     fates = [(0.5, Channel.SPEED), (1.5, Channel.SPEED), (0.7, Channel.LOOKS), (None, None)]
-    outcomes = [Outcome("fast", NOWHERE, *fate) for fate in fates] + [Outcome(CONTROL, NOWHERE)]
+    outcomes = [StagedOutcome("fast", NOWHERE, *fate) for fate in fates] + [StagedOutcome(CONTROL, NOWHERE)]
     fast = kind_report("fast", outcomes, wanted=6)
     assert (fast.wanted, fast.staged, fast.caught, fast.fraction, fast.median_delay_s) == (6, 4, 3, 0.75, 0.7)
     assert fast.channels == {"speed": 2, "looks": 1}
@@ -124,7 +124,7 @@ def test_too_little_footage_is_said_plainly() -> None:
 
 
 def test_more_alarms_than_promised_and_a_control_that_is_caught_are_said() -> None:
-    outcomes = [Outcome(CONTROL, NOWHERE, 0.1, Channel.LOOKS)]
+    outcomes = [StagedOutcome(CONTROL, NOWHERE, 0.1, Channel.LOOKS)]
     lines = remarks(empty_report(rates=[rate_check(30.0, 40, 1800.0)], acts=kind_reports(outcomes, wanted=1)))
     assert any(line.startswith("more false alarms than promised") for line in lines)
     assert any(line.startswith("1 of 1 people and things pasted in unchanged were 'caught' too") for line in lines)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.validation.staging import Kind, Mover, StagedSegment, background, movers, stage, traffic
+from streammon.validation.staging import AnomalyKind, Mover, StagedSegment, background, movers, stage, traffic
 from support.staging_street import HEIGHT, WALK_Y, WIDTH, Walker, street, times_s
 
 FRAMES = 80
@@ -24,11 +24,11 @@ class Street:
         self.cast = movers(self.pictures, self.times_s)
         self.traffic = traffic(self.pictures)
 
-    def staged(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> StagedSegment | None:
+    def staged(self, kind: AnomalyKind, seed: int = 0, speed: float = 2.0) -> StagedSegment | None:
         rng = np.random.default_rng(seed)
         return stage(kind, self.pictures, self.times_s, self.cast, self.traffic, rng, speed=speed)
 
-    def surely(self, kind: Kind, seed: int = 0, speed: float = 2.0) -> StagedSegment:
+    def surely(self, kind: AnomalyKind, seed: int = 0, speed: float = 2.0) -> StagedSegment:
         staged = self.staged(kind, seed, speed)
         assert staged is not None
         return staged
@@ -76,7 +76,7 @@ def test_nothing_moves_so_nothing_is_found_and_nothing_staged() -> None:
     still = Street([])
     assert still.cast == []
     assert still.traffic.max() == 0
-    assert [still.staged(kind) for kind in Kind] == [None] * len(Kind)
+    assert [still.staged(kind) for kind in AnomalyKind] == [None] * len(AnomalyKind)
 
 
 def test_traffic_counts_the_frames_in_which_something_was_there(one_way: Street) -> None:
@@ -85,9 +85,9 @@ def test_traffic_counts_the_frames_in_which_something_was_there(one_way: Street)
     assert one_way.traffic[:80].max() == 0
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(AnomalyKind))
 @pytest.mark.parametrize("seed", [0, 1])
-def test_outside_the_mask_the_footage_is_untouched(one_way: Street, kind: Kind, seed: int) -> None:
+def test_outside_the_mask_the_footage_is_untouched(one_way: Street, kind: AnomalyKind, seed: int) -> None:
     staged = one_way.surely(kind, seed)
     assert len(staged.pictures) == len(staged.masks) == FRAMES
     for before, after, mask in zip(one_way.pictures, staged.pictures, staged.masks, strict=True):
@@ -104,8 +104,8 @@ def changed(street: Street, staged: StagedSegment) -> list[tuple[Picture, Pictur
     return [each for each in together if each[2].any()]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_the_same_draws_stage_the_same(one_way: Street, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(AnomalyKind))
+def test_the_same_draws_stage_the_same(one_way: Street, kind: AnomalyKind) -> None:
     first, second = one_way.surely(kind, 7), one_way.surely(kind, 7)
     assert all(np.array_equal(*pair) for pair in zip(first.pictures, second.pictures, strict=True))
     assert all(np.array_equal(*pair) for pair in zip(first.masks, second.masks, strict=True))
@@ -113,7 +113,7 @@ def test_the_same_draws_stage_the_same(one_way: Street, kind: Kind) -> None:
 
 @pytest.mark.parametrize(("speed", "pixels_a_frame"), [(2.0, 8.0), (1.5, 6.0), (3.0, 12.0)])
 def test_something_fast_goes_so_many_times_its_speed(one_way: Street, speed: float, pixels_a_frame: float) -> None:
-    assert pace(one_way.surely(Kind.FAST, speed=speed)) == pytest.approx(pixels_a_frame, abs=0.6)
+    assert pace(one_way.surely(AnomalyKind.FAST, speed=speed)) == pytest.approx(pixels_a_frame, abs=0.6)
 
 
 def test_no_speed_is_odd_where_that_speed_is_usual() -> None:
@@ -122,20 +122,20 @@ def test_no_speed_is_odd_where_that_speed_is_usual() -> None:
     assert slow
     rest = [mover for mover in mixed.cast if mover.velocity[0] > 40]
     rng = np.random.default_rng(0)
-    assert stage(Kind.FAST, mixed.pictures, mixed.times_s, slow, mixed.traffic, rng) is not None
+    assert stage(AnomalyKind.FAST, mixed.pictures, mixed.times_s, slow, mixed.traffic, rng) is not None
     assert all(mixed_fast_is_none(mixed, [*slow, *rest * 3], seed) for seed in range(2))
 
 
 def mixed_fast_is_none(mixed: Street, cast: list[Mover], seed: int) -> bool:
     """Whether only the fast ones, never the slow, are sped up."""
     staged = stage(
-        Kind.FAST, mixed.pictures, mixed.times_s, cast, mixed.traffic, np.random.default_rng(seed), speed=2.0
+        AnomalyKind.FAST, mixed.pictures, mixed.times_s, cast, mixed.traffic, np.random.default_rng(seed), speed=2.0
     )
     return staged is None or pace(staged) > 9
 
 
 def test_the_wrong_way_is_the_path_backwards_facing_where_it_goes(one_way: Street) -> None:
-    staged = one_way.surely(Kind.WRONG_WAY)
+    staged = one_way.surely(AnomalyKind.WRONG_WAY)
     assert pace(staged) == pytest.approx(-4.0, abs=0.3)
     index = [i for i, mask in enumerate(staged.masks) if mask.any()][10]
     _, columns = np.nonzero(staged.masks[index])
@@ -147,19 +147,19 @@ def test_the_wrong_way_is_the_path_backwards_facing_where_it_goes(one_way: Stree
 def test_there_is_no_wrong_way_where_both_are_usual() -> None:
     both = Street([Walker(2, 10, WALK_Y, 4.0), Walker(38, 290, WALK_Y + 3, -4.0)])
     assert {np.sign(mover.velocity[0]) for mover in both.cast} == {1, -1}
-    assert [both.staged(Kind.WRONG_WAY, seed) for seed in range(3)] == [None] * 3
+    assert [both.staged(AnomalyKind.WRONG_WAY, seed) for seed in range(3)] == [None] * 3
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_wrong_place_is_where_nothing_moved(one_way: Street, seed: int) -> None:
-    staged = one_way.surely(Kind.WRONG_PLACE, seed)
+    staged = one_way.surely(AnomalyKind.WRONG_PLACE, seed)
     assert max(float(one_way.traffic[mask].max()) for mask in staged.masks if mask.any()) == 0
     assert pace(staged) == pytest.approx(4.0, abs=0.3)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_what_stands_stays_where_it_is_to_the_end_and_nothing_moved_there(one_way: Street, seed: int) -> None:
-    staged = one_way.surely(Kind.STANDING, seed)
+    staged = one_way.surely(AnomalyKind.STANDING, seed)
     shown = [mask for mask in staged.masks if mask.any()]
     assert all(np.array_equal(mask, shown[0]) for mask in shown)
     assert staged.masks[-1].any()
@@ -169,13 +169,13 @@ def test_what_stands_stays_where_it_is_to_the_end_and_nothing_moved_there(one_wa
 
 def test_there_is_no_place_to_stand_where_things_move_everywhere(one_way: Street) -> None:
     everywhere = np.ones_like(one_way.traffic)
-    for kind in (Kind.STANDING, Kind.WRONG_PLACE):
+    for kind in (AnomalyKind.STANDING, AnomalyKind.WRONG_PLACE):
         rng = np.random.default_rng(0)
         assert stage(kind, one_way.pictures, one_way.times_s, one_way.cast, everywhere, rng) is None
 
 
 def test_a_stranger_moves_as_the_others_and_looks_like_nothing_here(one_way: Street) -> None:
-    staged = one_way.surely(Kind.STRANGER)
+    staged = one_way.surely(AnomalyKind.STRANGER)
     assert pace(staged) == pytest.approx(4.0, abs=0.3)
 
 
@@ -184,7 +184,7 @@ def test_a_stranger_wears_the_looks_it_is_given(one_way: Street) -> None:
     green[..., 1] = 255
     rng = np.random.default_rng(0)
     args = one_way.pictures, one_way.times_s, one_way.cast, one_way.traffic, rng
-    staged = stage(Kind.STRANGER, *args, texture_sources=[green])
+    staged = stage(AnomalyKind.STRANGER, *args, texture_sources=[green])
     assert staged is not None
     index = [i for i, mask in enumerate(staged.masks) if mask.any()][10]
     inside = cv2.erode(staged.masks[index].astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
@@ -193,7 +193,7 @@ def test_a_stranger_wears_the_looks_it_is_given(one_way: Street) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_something_large_goes_where_the_others_go_and_up_to_twice_as_fast(one_way: Street, seed: int) -> None:
-    staged = one_way.surely(Kind.LARGE, seed)
+    staged = one_way.surely(AnomalyKind.LARGE, seed)
     assert 3.7 <= pace(staged) <= 8.3
     areas = [mask.sum() for mask in staged.masks if mask.any()]
     assert max(areas) > 0.9 * 14 * 30
@@ -204,7 +204,7 @@ def test_uneven_times_keep_the_speed_per_second(one_way: Street) -> None:
     kept = [index for index in range(FRAMES) if index % 3]  # every third picture is missing
     pictures = [one_way.pictures[index] for index in kept]
     moments = [one_way.times_s[index] for index in kept]
-    staged = stage(Kind.FAST, pictures, moments, one_way.cast, one_way.traffic, np.random.default_rng(0))
+    staged = stage(AnomalyKind.FAST, pictures, moments, one_way.cast, one_way.traffic, np.random.default_rng(0))
     assert staged is not None
     whole = [i for i, mask in enumerate(staged.masks) if mask.any() and np.nonzero(mask)[1].max() < WIDTH - 1]
     x = [float(np.nonzero(staged.masks[i])[1].mean()) for i in whole]
@@ -222,7 +222,7 @@ def test_real_people_on_a_real_pavement_give_every_kind(shared_data: Path) -> No
     pictures = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
     cast, busy = movers(pictures, times_s(60)), traffic(pictures)
     assert len(cast) >= 8
-    for kind in Kind:
+    for kind in AnomalyKind:
         staged = stage(kind, pictures, times_s(60), cast, busy, np.random.default_rng(0))
         assert staged is not None
         assert sum(mask.any() for mask in staged.masks) >= 5

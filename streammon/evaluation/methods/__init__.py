@@ -10,7 +10,7 @@ from streammon.evaluation.methods.layers import SingleLayer, SummedLayers
 from streammon.evaluation.methods.mahalanobisad import MahalanobisAD
 from streammon.evaluation.methods.maps import GridSmoother
 from streammon.evaluation.methods.motion import (
-    Motion,
+    MotionMethod,
     MotionPart,
     delay_fact,
     motion_parts,
@@ -31,7 +31,7 @@ __all__ = [
     "MahalanobisAD",
     "Method",
     "Model",
-    "Motion",
+    "MotionMethod",
     "MotionPart",
     "Padim",
     "Progress",

@@ -14,7 +14,7 @@ from streammon.records import Channel
 from streammon.scene import Parts, detector_fingerprint
 
 
-class Motion:
+class MotionMethod:
     """PaDiM patches and motion, as one method.
 
     Args:
@@ -53,10 +53,10 @@ class Motion:
         return SceneModel(scene, backbone, side, self._model, self._observer)
 
 
-def motion_seeds(model: ModelConfig, seeds: int) -> list[Motion]:
-    """`Motion` with `seeds` channel choices of the patches, which share the observations of motion."""
+def motion_seeds(model: ModelConfig, seeds: int) -> list[MotionMethod]:
+    """`MotionMethod` with `seeds` channel choices of the patches, which share the observations of motion."""
     observer = SharedObserver(model)
-    return [Motion(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
+    return [MotionMethod(model.model_copy(update={"seed": model.seed + number}), observer) for number in range(seeds)]
 
 
 def delay_fact() -> str:
@@ -66,7 +66,7 @@ def delay_fact() -> str:
 
 
 class MotionPart:
-    """`Motion` without one part: a `DerivedMethod` of the learned model of the whole method.
+    """`MotionMethod` without one part: a `DerivedMethod` of the learned model of the whole method.
 
     Args:
         source: The whole method.
@@ -82,9 +82,9 @@ class MotionPart:
         needs_details: True, the models read the frames' details.
     """
 
-    def __init__(self, source: Motion, part: str, parts: Parts) -> None:
+    def __init__(self, source: MotionMethod, part: str, parts: Parts) -> None:
         self.part = part
-        self.source: Motion = source
+        self.source: MotionMethod = source
         self._parts = parts
         self.name = f"motion without {part}"
         self.key = f"{source.key}; without {part}; {_line(parts)}"
@@ -122,8 +122,8 @@ class PartScorer:
         return self._model.scoring_bytes()
 
 
-def motion_parts(source: Motion) -> list[MotionPart]:
-    """Ablation of `Motion`: one method for each part removed, with all other parts unchanged.
+def motion_parts(source: MotionMethod) -> list[MotionPart]:
+    """Ablation of `MotionMethod`: one method for each part removed, with all other parts unchanged.
 
     The parts are the switches and the witnesses of `streammon.scene.Parts`, and the mean over time. A channel that is
     both a switch and a witness is removed as both.

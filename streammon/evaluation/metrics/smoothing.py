@@ -17,7 +17,7 @@ from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noi
 
 TRUNCATE = 4.0  # kernel radius in standard deviations; less than 1 in 10,000 of the Gaussian lies beyond
 
-Kind = Literal["none", "causal", "offline"]
+SmoothingKind = Literal["none", "causal", "offline"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PostProcessing:
     'causal mean over 0.5 s'
     """
 
-    kind: Kind = "none"
+    kind: SmoothingKind = "none"
     seconds: float = 0.0
     minmax: bool = False
 

@@ -10,7 +10,7 @@ from streammon.evaluation.metrics.figures import Figure, figures
 from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
 from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.smoothing import PostProcessing
-from streammon.evaluation.results import Measure, MeasureTable
+from streammon.evaluation.results import FigureTable, ReportedFigure
 
 NULLS = (
     "constant, noise and scene rate: the same figures of scores computed without the frames; "
@@ -20,7 +20,7 @@ NULLS = (
 
 def frame_table(
     clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
-) -> MeasureTable:
+) -> FigureTable:
     """Table of every frame-level figure (image level, for still images) of one method.
 
     Args:
@@ -52,12 +52,12 @@ def frame_table(
     if left_out:
         notes.append(f"resamples left out because a figure isn't defined there: {', '.join(left_out)}")
     notes.append(f"post-processing: {post_processing.name}")
-    return MeasureTable("Image level" if still else "Frame level", measures, "; ".join(notes))
+    return FigureTable("Image level" if still else "Frame level", measures, "; ".join(notes))
 
 
 def scene_table(
     clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
-) -> MeasureTable:
+) -> FigureTable:
     """Table of the AUROC of each scene (category, for still images); arguments and columns as in `frame_table`."""
     _check_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
@@ -69,7 +69,7 @@ def scene_table(
         measures.append(runs.row(micro, scene, auroc_interval(runs.seeds[0], seed)))
     unit = "images of the category" if still else "clips of the scene"
     title = "AUROC of each category" if still else "AUROC of each scene"
-    return MeasureTable(title, tuple(measures), f"95 % intervals: bootstrap over the {unit}, none for a single one")
+    return FigureTable(title, tuple(measures), f"95 % intervals: bootstrap over the {unit}, none for a single one")
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class _Runs:
             processed(scene_rate_scores(raw)),
         )
 
-    def row(self, figure: Figure, name: str, interval: Interval) -> Measure:
+    def row(self, figure: Figure, name: str, interval: Interval) -> ReportedFigure:
         """One figure with its spread, interval and null controls."""
         value, spread = mean_and_spread([figure.compute(clips) for clips in self.seeds])
-        return Measure(
+        return ReportedFigure(
             name=name,
             value=value,
             spread=spread,

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from streammon.evaluation.results import (
+    ClipTimeline,
     Curve,
     EvaluationReport,
-    Measure,
-    MeasureTable,
+    FigureTable,
     PlainTable,
-    Timeline,
+    ReportedFigure,
     WorstFrame,
 )
 
@@ -54,11 +54,11 @@ def _rounded(values: Iterable[float]) -> list[float | None]:
     return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values]
 
 
-def _measure_table(table: MeasureTable) -> dict[str, Any]:
+def _measure_table(table: FigureTable) -> dict[str, Any]:
     return {"title": table.title, "note": table.note, "measures": [_measure(m) for m in table.measures]}
 
 
-def _measure(measure: Measure) -> dict[str, Any]:
+def _measure(measure: ReportedFigure) -> dict[str, Any]:
     figures = ("value", "spread", "low", "high", "constant", "noise", "scene_rate")
     return {
         "name": measure.name,
@@ -89,7 +89,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
     }
 
 
-def _timeline(timeline: Timeline) -> dict[str, Any]:
+def _timeline(timeline: ClipTimeline) -> dict[str, Any]:
     return {
         "clip": timeline.clip,
         "scene": timeline.scene,

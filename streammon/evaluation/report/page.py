@@ -19,7 +19,7 @@ from streammon.evaluation.report.wording import (
     rank_text,
     table_notes,
 )
-from streammon.evaluation.results import Curve, EvaluationReport, MeasureTable, Timeline, WorstFrame
+from streammon.evaluation.results import ClipTimeline, Curve, EvaluationReport, FigureTable, WorstFrame
 
 if TYPE_CHECKING:
     from streammon.evaluation.report.plots import CurveKey
@@ -149,7 +149,7 @@ def _page(report: EvaluationReport) -> str:
     )
 
 
-def _strips(table: MeasureTable) -> list[Strip | None]:
+def _strips(table: FigureTable) -> list[Strip | None]:
     """Strip of each measure; an empty list if no measure is a share."""
     strips = [strip(measure) for measure in table.measures]
     return strips if any(strips) else []
@@ -166,7 +166,7 @@ def _curve_plots(curves: tuple[Curve, ...]) -> list[CurvePlot]:
     ]
 
 
-def _scene_plots(timelines: tuple[Timeline, ...]) -> list[ScenePlots]:
+def _scene_plots(timelines: tuple[ClipTimeline, ...]) -> list[ScenePlots]:
     from streammon.evaluation.report.plots import score_limits, shown_thresholds, timeline_svg
 
     scenes: list[ScenePlots] = []
@@ -193,7 +193,7 @@ def _scene_plots(timelines: tuple[Timeline, ...]) -> list[ScenePlots]:
     return scenes
 
 
-def _counts(timeline: Timeline) -> str:
+def _counts(timeline: ClipTimeline) -> str:
     frames, abnormal = len(timeline.labels), int(timeline.labels.sum())
     share = f", {percent_text(abnormal / frames)} abnormal" if frames else ""
     return f"{frames:,} frames{share}"

@@ -9,7 +9,7 @@ from streammon.evaluation.metrics.curves import cut, thinned
 from streammon.evaluation.metrics.events import runs
 from streammon.evaluation.report.svg import MUTED, SERIES, TRUTH, Plot
 from streammon.evaluation.report.thinning import thinned_timeline
-from streammon.evaluation.results import Curve, Timeline
+from streammon.evaluation.results import ClipTimeline, Curve
 
 CURVE_POINTS = 400
 CLIP_POINTS = 600
@@ -64,7 +64,7 @@ def curves_svg(curves: list[Curve], name: str) -> str:
     return plot.svg(name, f"{first.plot}: {first.y_label} over {first.x_label} of {names}")
 
 
-def score_limits(timelines: list[Timeline]) -> tuple[float, float]:
+def score_limits(timelines: list[ClipTimeline]) -> tuple[float, float]:
     """Limits of the score axis that the plots of these clips share, so that the plots can be compared.
 
     Thresholds far above every score (`FAR_ABOVE`) don't widen the limits.
@@ -79,7 +79,7 @@ def score_limits(timelines: list[Timeline]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def timeline_svg(timeline: Timeline, limits: tuple[float, float], name: str) -> str:
+def timeline_svg(timeline: ClipTimeline, limits: tuple[float, float], name: str) -> str:
     """Plot of one clip's scores over time, with abnormal frames shaded and thresholds as labelled dashed lines.
 
     Args:
@@ -111,12 +111,12 @@ def timeline_svg(timeline: Timeline, limits: tuple[float, float], name: str) -> 
     return plot.svg(name, f"Scores of clip {timeline.clip}; {abnormal} of {len(timeline.labels)} frames are abnormal")
 
 
-def counts_frames(timeline: Timeline) -> bool:
+def counts_frames(timeline: ClipTimeline) -> bool:
     """True if a clip's times are frame numbers, as those of still images are."""
     return bool(np.array_equal(timeline.times_s, np.arange(len(timeline.times_s))))
 
 
-def shown_thresholds(timeline: Timeline, limits: tuple[float, float]) -> dict[str, float]:
+def shown_thresholds(timeline: ClipTimeline, limits: tuple[float, float]) -> dict[str, float]:
     """The thresholds that lie within the limits of a plot."""
     return {words: score for words, score in timeline.thresholds.items() if limits[0] <= score <= limits[1]}
 

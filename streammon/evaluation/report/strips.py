@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from streammon.evaluation.report.wording import NULLS, NullControl, null_value
-from streammon.evaluation.results import Measure
+from streammon.evaluation.results import ReportedFigure
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Strip:
     nulls: tuple[tuple[NullControl, float], ...]
 
 
-def strip(measure: Measure) -> Strip | None:
+def strip(measure: ReportedFigure) -> Strip | None:
     """Strip of a measure; None for a measure that is not a share.
 
-    >>> strip(Measure("AUROC", 0.75, low=0.5, high=1.0)).interval
+    >>> strip(ReportedFigure("AUROC", 0.75, low=0.5, high=1.0)).interval
     (50.0, 100.0)
-    >>> strip(Measure("Detection delay, mean", 1.2, unit="s"))
+    >>> strip(ReportedFigure("Detection delay, mean", 1.2, unit="s"))
     """
     value = measure.value
     if measure.unit or value is None or not 0 <= value <= 1:

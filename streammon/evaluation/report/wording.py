@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from streammon.evaluation.results import ABSENT, Measure, MeasureTable, WorstFrame
+from streammon.evaluation.results import ABSENT, FigureTable, ReportedFigure, WorstFrame
 
 UNBEATEN_MARK = "*"
 UNBEATEN_NOTE = (
@@ -17,7 +17,7 @@ class NullControl:
     """A null control: scores computed without the pictures, measured like the method.
 
     Attributes:
-        attribute: Attribute of `Measure` that contains the null control's value.
+        attribute: Attribute of `ReportedFigure` that contains the null control's value.
         heading: Heading of the null control's column.
         meaning: Explanation for the reader, in a sentence or two.
     """
@@ -83,21 +83,21 @@ def _decimals(figure: float, unit: str) -> int:
     return 0 if size >= 99.95 else 1 if size >= 9.995 else 2
 
 
-def name_text(measure: Measure) -> str:
+def name_text(measure: ReportedFigure) -> str:
     """Name of a measure, with its unit.
 
-    >>> name_text(Measure("Detection delay, mean", 1.2, unit="s")), name_text(Measure("AUROC, micro", 0.6))
-    ('Detection delay, mean (s)', 'AUROC, micro')
+    >>> name_text(ReportedFigure("Detection delay", 1.2, unit="s")), name_text(ReportedFigure("AUROC, micro", 0.6))
+    ('Detection delay (s)', 'AUROC, micro')
     """
     return f"{measure.name} ({measure.unit})" if measure.unit else measure.name
 
 
-def value_text(measure: Measure) -> str:
+def value_text(measure: ReportedFigure) -> str:
     """Text of the figure, with its standard deviation over seeds where there are several.
 
-    >>> value_text(Measure("AUROC, micro", 0.5583, spread=0.0204)), value_text(Measure("AUROC, micro", 0.5583))
+    >>> value_text(ReportedFigure("AUROC", 0.5583, spread=0.0204)), value_text(ReportedFigure("AUROC", 0.5583))
     ('0.558 ± 0.020', '0.558')
-    >>> value_text(Measure("Detection delay, mean", 31.2, spread=4.18, unit="s"))
+    >>> value_text(ReportedFigure("Detection delay, mean", 31.2, spread=4.18, unit="s"))
     '31.2 ± 4.2'
     """
     text = figure_text(measure.value, measure.unit)
@@ -107,10 +107,10 @@ def value_text(measure: Measure) -> str:
     return f"{text} ± {measure.spread:,.{decimals}f}"
 
 
-def interval_text(measure: Measure) -> str:
+def interval_text(measure: ReportedFigure) -> str:
     """Text of the 95 % interval.
 
-    >>> interval_text(Measure("AUROC, micro", 0.558, low=0.41, high=0.6802))
+    >>> interval_text(ReportedFigure("AUROC, micro", 0.558, low=0.41, high=0.6802))
     '0.410–0.680'
     """
     if measure.low is None or measure.high is None:
@@ -118,18 +118,18 @@ def interval_text(measure: Measure) -> str:
     return f"{figure_text(measure.low, measure.unit)}–{figure_text(measure.high, measure.unit)}"
 
 
-def null_value(measure: Measure, null: NullControl) -> float | None:
+def null_value(measure: ReportedFigure, null: NullControl) -> float | None:
     """Value of a null control for a measure; None where the value isn't defined."""
     value: float | None = getattr(measure, null.attribute)
     return value if value is not None and math.isfinite(value) else None
 
 
-def is_unbeaten(measure: Measure, null: NullControl) -> bool:
+def is_unbeaten(measure: ReportedFigure, null: NullControl) -> bool:
     """True if a null control is at least as good as the figure, or as the worse end of the figure's interval.
 
-    >>> is_unbeaten(Measure("AUROC, micro", 0.7, low=0.6, high=0.8, scene_rate=0.65), NULLS[2])
+    >>> is_unbeaten(ReportedFigure("AUROC, micro", 0.7, low=0.6, high=0.8, scene_rate=0.65), NULLS[2])
     True
-    >>> is_unbeaten(Measure("EER", 0.2, low=0.1, high=0.3, constant=0.5, higher_is_better=False), NULLS[0])
+    >>> is_unbeaten(ReportedFigure("EER", 0.2, low=0.1, high=0.3, constant=0.5, higher_is_better=False), NULLS[0])
     False
     """
     reached = null_value(measure, null)
@@ -140,13 +140,13 @@ def is_unbeaten(measure: Measure, null: NullControl) -> bool:
     return reached <= max(measure.value, measure.value if measure.high is None else measure.high)
 
 
-def null_text(measure: Measure, null: NullControl) -> str:
+def null_text(measure: ReportedFigure, null: NullControl) -> str:
     """Text of a null control's value, marked where the method isn't shown to be better."""
     text = figure_text(null_value(measure, null), measure.unit)
     return text + UNBEATEN_MARK if is_unbeaten(measure, null) else text
 
 
-def measure_columns(table: MeasureTable) -> list[Column]:
+def measure_columns(table: FigureTable) -> list[Column]:
     """Columns of a table of measures; empty ones are left out, except name and value."""
     measures = table.measures
     columns = [
@@ -159,7 +159,7 @@ def measure_columns(table: MeasureTable) -> list[Column]:
     return [column for column in columns if column.key in always or any(cell != ABSENT for cell in column.cells)]
 
 
-def table_notes(table: MeasureTable) -> list[str]:
+def table_notes(table: FigureTable) -> list[str]:
     """Notes below a table of measures."""
     notes = [table.note] if table.note else []
     if any(is_unbeaten(measure, null) for measure in table.measures for null in NULLS):

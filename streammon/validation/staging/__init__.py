@@ -8,6 +8,6 @@ are needed.
 from streammon.validation.staging.cast import Mover, movers
 from streammon.validation.staging.placement import StagedSegment
 from streammon.validation.staging.scenery import background, traffic
-from streammon.validation.staging.stage import Kind, stage
+from streammon.validation.staging.stage import AnomalyKind, stage
 
-__all__ = ["Kind", "Mover", "StagedSegment", "background", "movers", "stage", "traffic"]
+__all__ = ["AnomalyKind", "Mover", "StagedSegment", "background", "movers", "stage", "traffic"]

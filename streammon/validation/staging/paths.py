@@ -16,7 +16,7 @@ WHOLE_PIXEL = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pose:
+class PlacedCutout:
     """A cut-out at a position in a picture.
 
     Attributes:
@@ -29,21 +29,21 @@ class Pose:
     matte: NDArray[np.float32]
     corner: tuple[float, float]
 
-    def moved(self, x: float, y: float) -> "Pose":
+    def moved(self, x: float, y: float) -> "PlacedCutout":
         """The pose moved by x and y pixels."""
-        return Pose(self.picture, self.matte, (self.corner[0] + x, self.corner[1] + y))
+        return PlacedCutout(self.picture, self.matte, (self.corner[0] + x, self.corner[1] + y))
 
-    def mirrored(self) -> "Pose":
+    def mirrored(self) -> "PlacedCutout":
         """The pose mirrored left to right in the same box."""
         turned = np.ascontiguousarray(self.picture[:, ::-1]), np.ascontiguousarray(self.matte[:, ::-1])
-        return Pose(*turned, self.corner)
+        return PlacedCutout(*turned, self.corner)
 
-    def faded(self, share: float) -> "Pose":
+    def faded(self, share: float) -> "PlacedCutout":
         """The pose with its matte multiplied by `share`; 1 leaves the opacity unchanged."""
-        return Pose(self.picture, (self.matte * np.float32(share)).astype(np.float32), self.corner)
+        return PlacedCutout(self.picture, (self.matte * np.float32(share)).astype(np.float32), self.corner)
 
 
-class Path:
+class MoverPath:
     """Position and cut-out of a mover as a function of the seconds since it was first seen.
 
     Beyond its ends the path goes straight on at the mover's mean velocity,
@@ -62,18 +62,18 @@ class Path:
         at = np.array([np.interp(within, self._moments, self._middles[:, axis]) for axis in range(2)])
         return np.asarray(at + (moment_s - within) * self._velocity, np.float64)
 
-    def pose(self, moment_s: float) -> Pose:
-        """Pose of the mover, with the cut-out that is nearest in time."""
+    def pose(self, moment_s: float) -> PlacedCutout:
+        """Placed cut-out of the mover, with the cut-out that is nearest in time."""
         duration_s = float(self._moments[-1])
         folded = abs((moment_s + duration_s) % (2 * duration_s) - duration_s)
         nearest = int(np.abs(self._moments - folded).argmin())
         shift = self.middle(moment_s) - self._middles[nearest]
         corner = self._mover.corners[nearest]
         place = (float(corner[0] + shift[0]), float(corner[1] + shift[1]))
-        return Pose(self._mover.pictures[nearest], self._mover.mattes[nearest], place)
+        return PlacedCutout(self._mover.pictures[nearest], self._mover.mattes[nearest], place)
 
 
-def paste(picture: Picture, pose: Pose) -> tuple[Picture, MASKED]:
+def paste(picture: Picture, pose: PlacedCutout) -> tuple[Picture, MASKED]:
     """Blend a cut-out over a picture.
 
     Returns:
@@ -96,7 +96,7 @@ def paste(picture: Picture, pose: Pose) -> tuple[Picture, MASKED]:
     return pasted, mask
 
 
-def _on_whole_pixels(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
+def _on_whole_pixels(pose: PlacedCutout) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
     x, y = (int(np.floor(at + WHOLE_PIXEL)) for at in pose.corner)
     right, down = max(0.0, pose.corner[0] - x), max(0.0, pose.corner[1] - y)
     cut = pose.picture.astype(np.float32)
@@ -109,7 +109,7 @@ def _on_whole_pixels(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float3
     return np.asarray(moved, np.float32), np.asarray(matte, np.float32), (x, y)
 
 
-def footprint(poses: Sequence[Pose]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def footprint(poses: Sequence[PlacedCutout]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Area that a sequence of poses covers.
 
     Returns:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.validation.staging.paths import Pose, paste
+from streammon.validation.staging.paths import PlacedCutout, paste
 from streammon.validation.staging.scenery import MASKED, Backdrop
 
 RAMP_S = 0.3
@@ -27,7 +27,7 @@ class StagedSegment:
     """Footage with one object pasted in.
 
     Attributes:
-        kind: Kind of the anomaly, or the control.
+        kind: AnomalyKind of the anomaly, or the control.
         pictures: (H, W, 3) uint8 RGB each; pictures without the object are the original ones.
         masks: (H, W) bool each, the touched pixels; all False without the object.
     """
@@ -43,11 +43,11 @@ class Placement:
 
     Attributes:
         start: Index of the frame at which the object enters.
-        poses: Pose in each frame from there on.
+        poses: PlacedCutout in each frame from there on.
     """
 
     start: int
-    poses: list[Pose]
+    poses: list[PlacedCutout]
 
     def is_long_enough(self, times_s: NDArray[np.float64]) -> bool:
         """True if the object is shown for `LEAST_SHOWN` frames and `LEAST_SHOWN_S` seconds."""
@@ -80,7 +80,7 @@ def least_crowded(
     return min(long, key=lambda placement: placement.crowding(pictures, backdrop), default=None)
 
 
-def faded(poses: list[Pose], elapsed_s: NDArray[np.float64]) -> list[Pose]:
+def faded(poses: list[PlacedCutout], elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
     """The poses of a moving object, faded in and out.
 
     Args:

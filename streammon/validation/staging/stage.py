@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streammon.records import Picture
 from streammon.validation.staging.cast import Mover
 from streammon.validation.staging.nearby import NearbyMotion
-from streammon.validation.staging.paths import Path, Pose, footprint
+from streammon.validation.staging.paths import MoverPath, PlacedCutout, footprint
 from streammon.validation.staging.placement import (
     LEAST_SHOWN,
     STARTS,
@@ -38,7 +38,7 @@ MOST_FLICKER = 6.0
 """Maximum flicker of the background, in grey levels, that is added to a standing object."""
 
 
-class Kind(StrEnum):
+class AnomalyKind(StrEnum):
     """Kinds of staged anomalies."""
 
     FAST = "fast"
@@ -50,7 +50,7 @@ class Kind(StrEnum):
 
 
 def stage(
-    kind: Kind,
+    kind: AnomalyKind,
     pictures: Sequence[Picture],
     times_s: Sequence[float],
     cast: Sequence[Mover],
@@ -63,7 +63,7 @@ def stage(
     """Paste one anomaly into normal footage.
 
     Args:
-        kind: Kind of the anomaly.
+        kind: AnomalyKind of the anomaly.
         pictures: (H, W, 3) uint8 RGB each, of a fixed camera.
         times_s: Time of each picture, ascending.
         cast: Movers of the same camera, from this or other footage.
@@ -95,15 +95,15 @@ def stage(
     return None
 
 
-Poses = Callable[[NDArray[np.float64]], list[Pose]]
+Poses = Callable[[NDArray[np.float64]], list[PlacedCutout]]
 """Function from (N,) seconds since an object entered to its poses; fewer than N where its path ends earlier."""
 
 
-def _along(path: Path, begin_s: float, elapsed_s: NDArray[np.float64]) -> list[Pose]:
+def _along(path: MoverPath, begin_s: float, elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
     return [path.pose(begin_s + float(at)) for at in elapsed_s]
 
 
-def _corner(path: Path, moment_s: float, middle: NDArray[np.float64]) -> tuple[float, float]:
+def _corner(path: MoverPath, moment_s: float, middle: NDArray[np.float64]) -> tuple[float, float]:
     x, y = path.middle(moment_s) - middle
     return float(x), float(y)
 
@@ -124,41 +124,41 @@ class _Stage:
     def backdrop(self) -> Backdrop:
         return Backdrop(self.pictures)
 
-    def placement(self, kind: Kind, mover: Mover) -> Placement | None:
+    def placement(self, kind: AnomalyKind, mover: Mover) -> Placement | None:
         """One anomaly with this mover, or None where the mover doesn't allow it."""
         match kind:
-            case Kind.FAST:
+            case AnomalyKind.FAST:
                 return self._fast(mover)
-            case Kind.WRONG_WAY:
+            case AnomalyKind.WRONG_WAY:
                 return self._wrong_way(mover)
-            case Kind.WRONG_PLACE:
+            case AnomalyKind.WRONG_PLACE:
                 return self._wrong_place(mover)
-            case Kind.STANDING:
+            case AnomalyKind.STANDING:
                 return self._standing(mover)
-            case Kind.STRANGER:
+            case AnomalyKind.STRANGER:
                 return self._stranger(mover)
-            case Kind.LARGE:
+            case AnomalyKind.LARGE:
                 return self._large(mover)
 
     def _fast(self, mover: Mover) -> Placement | None:
         if self.nearby.is_speed_usual(mover, self.speed):
             return None
-        path = Path(mover)
+        path = MoverPath(mover)
 
         begin_s = self._lead_in_s(path, mover)
 
-        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+        def poses(elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
             moments_s = begin_s + elapsed_s * self.speed
             return [path.pose(at) for at in takewhile(lambda at: self._is_travelled(path, mover, at), moments_s)]
 
         return self._moving(poses, mover.duration_s)
 
-    def _lead_in_s(self, path: Path, mover: Mover) -> float:
+    def _lead_in_s(self, path: MoverPath, mover: Mover) -> float:
         """Start on the path in s, at most 0: a fast object leaves soon, so its path is extended back over traffic."""
         earlier_s = -np.linspace(0, 0.5, 6) * mover.duration_s
         return float(list(takewhile(lambda at: self._is_travelled(path, mover, at), earlier_s))[-1])
 
-    def _is_travelled(self, path: Path, mover: Mover, moment_s: float) -> bool:
+    def _is_travelled(self, path: MoverPath, mover: Mover, moment_s: float) -> bool:
         """True if the path at this time is the mover's own, or its straight extension over a pixel with traffic."""
         if 0 <= moment_s <= mover.duration_s:
             return True
@@ -169,17 +169,17 @@ class _Stage:
     def _wrong_way(self, mover: Mover) -> Placement | None:
         if self.nearby.is_opposite_usual(mover):
             return None
-        path = Path(mover)
+        path = MoverPath(mover)
         sideways = abs(mover.velocity[0]) >= 0.5 * abs(mover.velocity[1])
 
-        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+        def poses(elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
             backwards = [path.pose(mover.duration_s - moment) for moment in elapsed_s]
             return [pose.mirrored() for pose in backwards] if sideways else backwards
 
         return self._moving(poses, mover.duration_s)
 
     def _wrong_place(self, mover: Mover) -> Placement | None:
-        path = Path(mover)
+        path = MoverPath(mover)
         for share in (1.0, 0.5, 0.25):  # a shorter path fits into a smaller place
             duration_s = share * mover.duration_s
             start_s = float(self.rng.uniform(0, mover.duration_s - duration_s))
@@ -189,14 +189,14 @@ class _Stage:
                 return Placement(placement.start, [pose.moved(*shift) for pose in placement.poses])
         return None
 
-    def _shift(self, poses: Sequence[Pose], mover: Mover) -> tuple[int, int] | None:
+    def _shift(self, poses: Sequence[PlacedCutout], mover: Mover) -> tuple[int, int] | None:
         shifts = quiet_shifts(*footprint(poses), self.traffic, margin=max(3, round(mover.size / 4)))
         return likely_shift(shifts, self.rng) if len(shifts) else None
 
     def _standing(self, mover: Mover) -> Placement | None:
         areas = np.array([float(matte.sum()) for matte in mover.mattes])
         usual = int(np.abs(areas - np.median(areas)).argmin())
-        standing = Path(mover).pose(mover.times_s[usual] - mover.times_s[0])
+        standing = MoverPath(mover).pose(mover.times_s[usual] - mover.times_s[0])
         shift = self._shift([standing], mover)
         latest = int(np.searchsorted(self.times_s, self.times_s[-1] - 2.0))
         start = int(self.rng.integers(latest // 4, max(latest // 4 + 1, latest // 2)))
@@ -208,16 +208,16 @@ class _Stage:
         shown = zip(self.pictures[start:], shares, strict=True)
         return Placement(start, [self._flickering(standing, each).faded(float(share)) for each, share in shown])
 
-    def _flickering(self, pose: Pose, picture: Picture) -> Pose:
+    def _flickering(self, pose: PlacedCutout, picture: Picture) -> PlacedCutout:
         """The pose with the frame's noise and illumination added: a frozen patch would be an artefact."""
         (x, y), (h, w) = (round(at) for at in pose.corner), pose.matte.shape
         here = slice(y, y + h), slice(x, x + w)
         flicker = picture[here].astype(np.float32) - self.backdrop.picture[here]
         lively = pose.picture + np.clip(flicker, -MOST_FLICKER, MOST_FLICKER)
-        return Pose(np.clip(lively.round(), 0, 255).astype(np.uint8), pose.matte, pose.corner)
+        return PlacedCutout(np.clip(lively.round(), 0, 255).astype(np.uint8), pose.matte, pose.corner)
 
     def _stranger(self, mover: Mover) -> Placement | None:
-        path = Path(mover)
+        path = MoverPath(mover)
         placement = self._moving(partial(_along, path, 0.0), mover.duration_s)
         if placement is None:
             return None
@@ -227,17 +227,19 @@ class _Stage:
 
     def _large(self, mover: Mover) -> Placement | None:
         """A foreign patch, larger than the mover, on the mover's path and up to `speed` times as fast."""
-        path, (height, width) = Path(mover), texture_size(mover.mattes)
+        path, (height, width) = MoverPath(mover), texture_size(mover.mattes)
         pace, wider, higher = (float(self.rng.uniform(1, most)) for most in (self.speed, MOST_WIDER, MOST_HIGHER))
         most_high, most_wide = (side // 2 for side in self.traffic.shape)
         size = min(round(height * higher), most_high), min(round(width * wider), most_wide)
         middle = np.array(size[::-1]) / 2
         patch, matte = self._texture(size, _corner(path, mover.duration_s / 2, middle)), oval(size)
 
-        def poses(elapsed_s: NDArray[np.float64]) -> list[Pose]:
+        def poses(elapsed_s: NDArray[np.float64]) -> list[PlacedCutout]:
             moments_s = elapsed_s * pace
             return [
-                Pose(patch, matte, _corner(path, float(at), middle)) for at in moments_s if at <= mover.duration_s
+                PlacedCutout(patch, matte, _corner(path, float(at), middle))
+                for at in moments_s
+                if at <= mover.duration_s
             ]
 
         return self._moving(poses, mover.duration_s / pace)
@@ -258,7 +260,7 @@ class _Stage:
         placements = [Placement(int(start), self._from(int(start), poses, duration_s)) for start in starts]
         return least_crowded(placements, self.pictures, self.times_s, self.backdrop)
 
-    def _from(self, start: int, poses: Poses, duration_s: float) -> list[Pose]:
+    def _from(self, start: int, poses: Poses, duration_s: float) -> list[PlacedCutout]:
         elapsed_s = self.times_s[start:] - self.times_s[start]
         elapsed_s = elapsed_s[elapsed_s <= duration_s + 1e-6]
         return faded(poses(elapsed_s), elapsed_s)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.records import Picture
-from streammon.validation.staging.paths import Pose
+from streammon.validation.staging.paths import PlacedCutout
 
 LEAST_DIFFERENCE = 30.0
 """Minimum mean difference between a texture and the picture below it, in grey levels: the texture must be visible."""
@@ -78,11 +78,11 @@ def synthetic_texture(size: tuple[int, int], covered: Picture, grey: bool, rng: 
     return np.asarray(np.clip(share * far + (1 - share) * other, 0, 255).round(), np.uint8)
 
 
-def textured(pose: Pose, texture: Picture) -> Pose:
+def textured(pose: PlacedCutout, texture: Picture) -> PlacedCutout:
     """The pose with the texture as its picture, aligned at the bottom centre, so that the texture doesn't slide."""
     h, w = pose.matte.shape
     top, left = texture.shape[0] - h, (texture.shape[1] - w) // 2
-    return Pose(texture[top : top + h, left : left + w], pose.matte, pose.corner)
+    return PlacedCutout(texture[top : top + h, left : left + w], pose.matte, pose.corner)
 
 
 def oval(size: tuple[int, int]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import (
     GridSmoother,
     Method,
-    Motion,
+    MotionMethod,
     MotionPart,
     Padim,
     motion_parts,
@@ -98,18 +98,18 @@ def scores(run: Harness, method: Method) -> dict[str, list[float]]:
 
 
 @pytest.fixture(scope="module")
-def draws() -> list[Motion]:
+def draws() -> list[MotionMethod]:
     return motion_seeds(MODEL, 2)
 
 
 @pytest.fixture(scope="module")
-def whole(draws: list[Motion]) -> Motion:
+def whole(draws: list[MotionMethod]) -> MotionMethod:
     return draws[0]
 
 
 @pytest.fixture(scope="module")
 def ran(
-    dataset: Dataset, backbone: Backbone, draws: list[Motion], tmp_path_factory: pytest.TempPathFactory
+    dataset: Dataset, backbone: Backbone, draws: list[MotionMethod], tmp_path_factory: pytest.TempPathFactory
 ) -> Harness:
     """The whole method twice, the ablation of the first and PaDiM, in one run."""
     whole, another = draws
@@ -127,7 +127,7 @@ def auroc(run: Harness, method: Method) -> float:
 
 
 def test_a_runner_who_looks_like_the_walkers_is_found_better_by_motion_than_by_patches_alone(
-    ran: Harness, whole: Motion
+    ran: Harness, whole: MotionMethod
 ) -> None:
     padim = next(method for method in ran.methods if isinstance(method, Padim))
     assert auroc(ran, whole) > 0.9
@@ -152,18 +152,18 @@ def test_speed_by_itself_finds_the_runner_and_all_that_is_no_part_of_it_does_far
 
 @pytest.mark.parametrize("name", ["speed", "change", "smoothing over time"])
 def test_what_tells_the_runner_changes_the_scores_when_it_is_taken_away(
-    ran: Harness, whole: Motion, name: str
+    ran: Harness, whole: MotionMethod, name: str
 ) -> None:
     runs, without = scores(ran, whole)["runs"], scores(ran, part(ran, name))["runs"]
     running = slice(RUN_FROM + 3, RUN_TO)
     assert np.abs(np.subtract(runs[running], without[running])).mean() > 0.1
 
 
-def test_taking_nothing_away_changes_nothing(ran: Harness, whole: Motion) -> None:
+def test_taking_nothing_away_changes_nothing(ran: Harness, whole: MotionMethod) -> None:
     assert scores(ran, part(ran, "nothing")) == scores(ran, whole)
 
 
-def test_the_maps_show_the_parts_that_are_left(ran: Harness, whole: Motion) -> None:
+def test_the_maps_show_the_parts_that_are_left(ran: Harness, whole: MotionMethod) -> None:
     patches, motion = result(ran, whole).grids
     assert patches.shape[0] == motion.shape[0] == TEST_FRAMES
     assert min(patches.min(), motion.min()) >= 0
@@ -171,7 +171,7 @@ def test_the_maps_show_the_parts_that_are_left(ran: Harness, whole: Motion) -> N
     assert not result(ran, part(ran, "patches")).grids[0].any()
 
 
-def test_each_frames_map_peaks_at_its_score(ran: Harness, whole: Motion) -> None:
+def test_each_frames_map_peaks_at_its_score(ran: Harness, whole: MotionMethod) -> None:
     for method in (whole, part(ran, "speed"), part(ran, "patches")):
         found = result(ran, method)
         peaks = GridSmoother(64)(found.grids).max((1, 2))
@@ -187,11 +187,11 @@ def result(ran: Harness, method: Method) -> ClipResult:
 
 
 def test_an_interrupted_run_goes_on_with_the_same_scores_and_nothing_is_done_twice(
-    ran: Harness, dataset: Dataset, backbone: Backbone, whole: Motion, tmp_path: Path
+    ran: Harness, dataset: Dataset, backbone: Backbone, whole: MotionMethod, tmp_path: Path
 ) -> None:
     fit_files = []
     for stop_after in (55, 65, 70, None):  # in the second clip; from there in the third; from there while scoring
-        method = Motion(MODEL)
+        method = MotionMethod(MODEL)
         run = harness(dataset, backbone, tmp_path, [method])
         run.progress = Stopping(stop_after)
         try:
@@ -230,19 +230,19 @@ def test_each_frame_is_observed_once_however_it_is_asked_for(backbone: Backbone)
         assert len(distinct) == len(frames)
 
 
-def test_another_channel_choice_scores_otherwise_in_the_same_run(ran: Harness, whole: Motion) -> None:
-    another = next(method for method in ran.methods if isinstance(method, Motion) and method is not whole)
+def test_another_channel_choice_scores_otherwise_in_the_same_run(ran: Harness, whole: MotionMethod) -> None:
+    another = next(method for method in ran.methods if isinstance(method, MotionMethod) and method is not whole)
     ours, others = (result(ran, method).grids[0] for method in (whole, another))
     assert not np.array_equal(ours, others)  # of the patches, which see other channels
 
 
-def test_thresholds_come_from_the_footage_that_was_held_out(ran: Harness, whole: Motion) -> None:
+def test_thresholds_come_from_the_footage_that_was_held_out(ran: Harness, whole: MotionMethod) -> None:
     thresholds = Draw(ran, whole).thresholds(ran.dataset.clips[0])
     assert thresholds["1 a day"] > thresholds["1 an hour"] > 0
 
 
 def test_too_little_footage_to_hold_some_out_is_told(dataset: Dataset, backbone: Backbone, tmp_path: Path) -> None:
-    run = harness(dataset, backbone, tmp_path, [Motion(MODEL)])
+    run = harness(dataset, backbone, tmp_path, [MotionMethod(MODEL)])
     run.selection = FrameSelection(max_train_frames=20)
     with pytest.raises(FootageError) as refusal:
         run.run()

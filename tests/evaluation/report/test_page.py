@@ -20,7 +20,7 @@ from streammon.evaluation.report.pictures import heat_colours, heatmap_url, pict
 from streammon.evaluation.report.plots import score_limits
 from streammon.evaluation.report.thinning import thinned_timeline
 from streammon.evaluation.report.wording import measure_columns
-from streammon.evaluation.results import Curve, EvaluationReport, Timeline
+from streammon.evaluation.results import ClipTimeline, Curve, EvaluationReport
 from support.evaluation_samples import FRAME_LEVEL, PER_SCENE, PIXEL_LEVEL, sample_report, whole_report
 
 VOID = {"meta", "link", "img", "br"}
@@ -185,8 +185,8 @@ def test_only_the_nulls_that_are_there_are_explained(tmp_path: Path) -> None:
     assert "share of abnormal frames" not in text
 
 
-def odd(times: list[float], scores: list[float], labels: list[bool], **thresholds: float) -> Timeline:
-    return Timeline("$odd$ clip", "01", np.array(times), np.array(scores), np.array(labels, bool), thresholds)
+def odd(times: list[float], scores: list[float], labels: list[bool], **thresholds: float) -> ClipTimeline:
+    return ClipTimeline("$odd$ clip", "01", np.array(times), np.array(scores), np.array(labels, bool), thresholds)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def odd(times: list[float], scores: list[float], labels: list[bool], **threshold
     ],
     ids=["empty", "one frame", "still images", "not finite", "nothing finite", "thresholds that coincide"],
 )
-def test_odd_clips_are_drawn(timeline: Timeline, tmp_path: Path) -> None:
+def test_odd_clips_are_drawn(timeline: ClipTimeline, tmp_path: Path) -> None:
     page = Page(written(replace(light_report(), timelines=(timeline,)), tmp_path))
     assert page.unclosed == []
     assert "$odd$ clip" in page.text

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from streammon.evaluation.report import report_json, report_tables
 from streammon.evaluation.report.wording import NULLS, is_unbeaten, measure_columns, percent_text, rank_text
-from streammon.evaluation.results import EvaluationReport, Measure, MeasureTable, PlainTable
+from streammon.evaluation.results import EvaluationReport, FigureTable, PlainTable, ReportedFigure
 from support.evaluation_samples import FRAME_LEVEL, PER_SCENE, PIXEL_LEVEL, sample_report, whole_report
 
 
@@ -60,16 +60,18 @@ def test_a_null_within_the_interval_is_marked_and_explained() -> None:
 @pytest.mark.parametrize(
     ("measure", "unbeaten"),
     [
-        (Measure("AUROC", 0.7, constant=0.5), False),
-        (Measure("AUROC", 0.5, constant=0.5), True),  # as good is not better
-        (Measure("AUROC", 0.7, low=0.45, high=0.9, constant=0.5), True),
-        (Measure("EER", 0.4, low=0.2, high=0.55, constant=0.5, higher_is_better=False), True),
-        (Measure("EER", 0.4, low=0.2, high=0.45, constant=0.5, higher_is_better=False), False),
-        (Measure("AUROC", None, constant=0.5), False),
-        (Measure("AUROC", 0.2, constant=float("nan")), False),
+        (ReportedFigure("AUROC", 0.7, constant=0.5), False),
+        (ReportedFigure("AUROC", 0.5, constant=0.5), True),  # as good is not better
+        (ReportedFigure("AUROC", 0.7, low=0.45, high=0.9, constant=0.5), True),
+        (ReportedFigure("EER", 0.4, low=0.2, high=0.55, constant=0.5, higher_is_better=False), True),
+        (ReportedFigure("EER", 0.4, low=0.2, high=0.45, constant=0.5, higher_is_better=False), False),
+        (ReportedFigure("AUROC", None, constant=0.5), False),
+        (ReportedFigure("AUROC", 0.2, constant=float("nan")), False),
     ],
 )
-def test_a_null_counts_as_beaten_only_beyond_the_worse_end_of_the_interval(measure: Measure, unbeaten: bool) -> None:
+def test_a_null_counts_as_beaten_only_beyond_the_worse_end_of_the_interval(
+    measure: ReportedFigure, unbeaten: bool
+) -> None:
     assert is_unbeaten(measure, NULLS[0]) is unbeaten
 
 
@@ -84,7 +86,7 @@ def test_columns_that_nobody_fills_are_left_out() -> None:
     text = shown(replace(whole_report(), measures=(PIXEL_LEVEL,), tables=(), facts={}))
     assert "Noise" in text
     assert "Scene" not in text
-    bare = MeasureTable("Image level", (Measure("AUROC", 0.98),))
+    bare = FigureTable("Image level", (ReportedFigure("AUROC", 0.98),))
     assert [column.heading for column in measure_columns(bare)] == ["Measure", "Value"]
 
 
@@ -110,9 +112,7 @@ def test_square_brackets_in_names_are_no_markup() -> None:
 
 
 def test_tables_without_rows_are_shown() -> None:
-    empty = replace(
-        whole_report(), measures=(MeasureTable("Frame level", ()),), tables=(replace(PER_SCENE, rows=()),)
-    )
+    empty = replace(whole_report(), measures=(FigureTable("Frame level", ()),), tables=(replace(PER_SCENE, rows=()),))
     assert "Per scene" in shown(empty)
     assert "Per scene" in shown(empty, width=20)
 
@@ -145,7 +145,7 @@ def test_json_says_null_for_what_is_no_number(bad: float) -> None:
     timeline = replace(report.timelines[0], scores=np.array([1.0, bad]), labels=np.array([True, False]))
     timeline = replace(timeline, times_s=np.array([0.0, 0.1234567]), thresholds={"1/day": bad})
     curve = replace(report.curves[0], x=np.array([0.0, 1e-7 / 3]), y=np.array([bad, 1.0]))
-    table = MeasureTable("Frame level", (Measure("AUROC", bad, bad, bad, bad, bad, bad, bad),))
+    table = FigureTable("Frame level", (ReportedFigure("AUROC", bad, bad, bad, bad, bad, bad, bad),))
     worst = replace(report.worst[0], rank=bad, score=bad)
     broken = replace(report, measures=(table,), timelines=(timeline,), curves=(curve,), worst=(worst,))
     facts = report_json(broken)
@@ -160,9 +160,9 @@ def test_json_says_null_for_what_is_no_number(bad: float) -> None:
 
 def test_json_takes_numpys_own_numbers() -> None:
     half, third, yes = np.float32(0.5), np.int64(3), np.True_
-    measure = replace(Measure("AUROC", None), **dict[str, Any](value=half, higher_is_better=yes))
+    measure = replace(ReportedFigure("AUROC", None), **dict[str, Any](value=half, higher_is_better=yes))
     worst = replace(whole_report().worst[0], **dict[str, Any](index=third, rank=half))
-    report = replace(whole_report(), measures=(MeasureTable("Frame level", (measure,)),), worst=(worst,))
+    report = replace(whole_report(), measures=(FigureTable("Frame level", (measure,)),), worst=(worst,))
     facts = json.loads(json.dumps(report_json(report)))
     assert facts["measures"][0]["measures"][0]["value"] == 0.5
     assert facts["worst"][0]["index"] == 3

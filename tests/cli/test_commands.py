@@ -105,6 +105,30 @@ def test_help_is_quick_since_it_loads_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded & {"torch", "torchvision", "av", "cv2", "numpy", "redis"}
 
 
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("streammon.live.monitor", {"torchvision", "torch._dynamo", "matplotlib", "sklearn", "scipy.stats"}),
+        ("streammon.evaluation.run", {"torchvision", "torch._dynamo", "matplotlib"}),
+    ],
+)
+def test_what_takes_seconds_to_load_is_loaded_where_it_is_needed(
+    module: str, unneeded: set[str], tmp_path: Path
+) -> None:
+    script = f"""if True:
+        import sys
+        import {module}
+        from streammon.config import ModelConfig
+        from streammon.padim import load_backbone
+        load_backbone(ModelConfig(device="cpu"))
+        print(*sys.modules)
+    """
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert "torch" in loaded
+    assert unneeded & loaded == set()
+
+
 def test_without_a_command_it_shows_the_help(command: Command) -> None:
     bare = command()
     assert (bare.code, bare.stdout) == (0, command("--help").stdout)

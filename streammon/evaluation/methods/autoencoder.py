@@ -1,9 +1,7 @@
 """A variational autoencoder: ResNet18 as encoder, its mirror image as decoder, a latent map between them."""
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 STRIDE = 32  # of ResNet18's last stage: the latent map of a 256x256 picture is 8x8
 LATENT_CHANNELS = 64  # not stated in the paper
@@ -14,8 +12,10 @@ class VariationalAutoencoder(nn.Module):
     """Variational autoencoder of pictures with a latent map (Kingma and Welling, arXiv:1312.6114)."""
 
     def __init__(self) -> None:
+        from torchvision.models.resnet import BasicBlock, resnet18  # takes seconds; other methods don't need it
+
         super().__init__()
-        stages = list(torchvision.models.resnet18(weights=None).children())[:-2]  # without pooling and classifier
+        stages = list(resnet18(weights=None).children())[:-2]  # without pooling and classifier
         self.encoder = nn.Sequential(*stages)
         self.moments = nn.Conv2d(512, 2 * LATENT_CHANNELS, 1)
         self.decoder = nn.Sequential(
@@ -71,6 +71,8 @@ class VariationalAutoencoder(nn.Module):
 
 def _upwards(channels: int, fewer: int) -> list[nn.Module]:
     """Upsampling by 2 and two residual blocks, the first of which reduces the channels."""
+    from torchvision.models.resnet import BasicBlock
+
     narrowing = nn.Sequential(nn.Conv2d(channels, fewer, 1, bias=False), nn.BatchNorm2d(fewer))
     return [nn.Upsample(scale_factor=2), BasicBlock(channels, fewer, downsample=narrowing), BasicBlock(fewer, fewer)]
 

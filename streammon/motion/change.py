@@ -52,13 +52,16 @@ class CoarseEmbedding:
 
 
 class EmbeddingHistory:
-    """Embeddings of one stream over the last lag."""
+    """Embeddings of one stream over the last lag, and the last one before."""
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, Embedding]] = deque()
 
     def change(self, embedding: Embedding, time_s: float) -> Embedding | None:
         """Rate of change of the embedding over the last lag, (e(t) - e(t - lag)) / lag, per second.
+
+        Where frames are further apart than the lag, the last frame takes the place of e(t - lag), and its age that of
+        the lag.
 
         Args:
             embedding: Embedding of the newest frame; it is added to the history.

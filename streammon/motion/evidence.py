@@ -38,14 +38,18 @@ class Evidence:
 
     Attributes:
         cells: (N,) int16, flat indices of the moving cells.
-        speed: (N,) float16, excess speed in standard deviations.
-        looks: (N,) float16, Mahalanobis distance of the features of the cell's object; 0 without an object.
-        change: (N,) float16, Mahalanobis distance of the embedding's rate of change; 0 without one.
-        direction: Largest over objects of the mean over cells of r * speed / pace; at least 0. Here r is -log10 of
-            the share of the cell's direction over an even share of 1/8, and pace is the setting `pace` times
-            sum(v^2) / sum(v) over the speeds v of the normal footage.
-        place: Largest over objects of the mean over cells of -log10 of the probability of motion there.
-        shape: Largest over objects of the Mahalanobis distance of the shape.
+        speed: (N,) float16, (speed - mean) / standard deviation, at least `slowest`, averaged over the moving cells
+            of the neighbourhood. Positive where things are faster than usual.
+        looks: (N,) float16, Mahalanobis distance of the features of the object in the cell, the largest where
+            several touch it; 0 without an object.
+        change: (N,) float16, Mahalanobis distance of the embedding's rate of change; 0 where the embedding a lag ago
+            or the Gaussian is unknown.
+        direction: How rare the direction of an object is: the mean over its moving cells of r * speed / usual speed.
+            r = -log10(8 p), where p is the share of the cell's traffic in that direction: 0 if all directions are
+            equally usual, below 0 for a usual one. The largest over objects, at least 0.
+        place: How rare motion is where an object is: the mean over its moving cells of -log10 of the share of frames
+            in which something moved there. The largest over objects.
+        shape: Mahalanobis distance of an object's shape. The largest over objects.
         likeness: Likeness to the learned view (`LearnedView.likeness`); 1 without an embedding.
     """
 
@@ -68,10 +72,17 @@ class Measure:
 
     Attributes:
         widths: Standard deviation of each Gaussian's pooling kernel, in cells.
-        rarity: (GRID, GRID) -log10 of the share of frames in which something moves at each place.
+        rarity: (GRID, GRID) -log10 of the share of frames in which something moves at each place, with a prior of
+            `prior_frames`: the weights of still places. `place` has a larger prior.
     """
 
     def __init__(self, halves: tuple[MotionSums, MotionSums]) -> None:
+        """Solve the Gaussians and rates.
+
+        Shares of directions and of motion have a prior worth `prior_turns` windows of 15 s of average footage (so
+        `prior_turns * frames / turns` frames), evenly spread over the directions, half of it with motion. Otherwise
+        the frames of one minute, which show the same few people, would make a direction or place certain.
+        """
         whole = MotionSums(halves[0].looks.total.shape[-1])
         for half in halves:
             whole.merge(half)
@@ -88,14 +99,15 @@ class Measure:
         self._gaussians = solved
         self._view = LearnedView(whole.view)
         chosen, turns = SETTINGS.evidence, max(whole.turns, 1)
-        covered, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
-        self._pace = chosen.pace * squares / covered if covered else 1.0
-        ways = _pooled(whole.directions)  # (GRID, GRID, 8)
+        total, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())
+        # weighted by speed, so that whole objects outweigh their slow edges
+        self._usual_speed = chosen.pace * squares / total if total else 1.0
+        ways = _smoothed(whole.directions)  # (GRID, GRID, 8)
         ways += max(
             chosen.prior_turns * _traffic_weighted_mean(ways.sum(-1)) / turns / DIRECTIONS, chosen.least_prior
         )
         self._directions = -np.log10(ways / ways.mean(-1, keepdims=True)).reshape(-1, DIRECTIONS)
-        moves = _pooled(whole.speed.count)
+        moves = _smoothed(whole.speed.count)
         self.rarity = _surprise_of_motion(moves, whole.frames, chosen.prior_frames)
         prior_frames = max(chosen.prior_turns * whole.frames / turns, chosen.prior_frames)
         self._places = _surprise_of_motion(moves, whole.frames, prior_frames)
@@ -127,7 +139,7 @@ class Measure:
         )
 
     def most_unusual_object_cells(self, seen: Observation, channel: Channel) -> NDArray[np.int64]:
-        """Cells (N,) of the object with the largest direction, place or shape; none without objects.
+        """Cells (N,), moving or not, of the object with the largest value of a channel; none without objects.
 
         Args:
             seen: Observation of the frame.
@@ -135,8 +147,8 @@ class Measure:
         """
         if seen.motion is None or not seen.objects:
             return np.zeros(0, np.int64)
-        each = self._of_objects(seen, *cell_speeds(seen.motion))[channel]
-        return seen.objects[int(each.argmax())].cells
+        values = self._of_objects(seen, *cell_speeds(seen.motion))[channel]
+        return seen.objects[int(values.argmax())].cells
 
     def _of_objects(
         self, seen: Observation, cells: NDArray[np.int64], speeds: NDArray[np.float32]
@@ -146,7 +158,8 @@ class Measure:
         objects = seen.objects
         if not objects:
             return dict.fromkeys(OBJECT_CHANNELS, np.zeros(0, np.float32))
-        against = self._direction_rarity(direction_positions(seen.motion, cells), cells) * speeds[:, 0] / self._pace
+        rarity = self._direction_rarity(direction_positions(seen.motion, cells), cells)
+        against = rarity * speeds[:, 0] / self._usual_speed
         return {
             Channel.DIRECTION: _means(objects, cells, against),
             Channel.PLACE: _means(objects, cells, self._places.reshape(-1)[cells]),
@@ -197,7 +210,7 @@ class Measure:
         return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
 
 
-def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Counts (GRID, GRID, …) smoothed over neighbouring cells."""
     width = SETTINGS.evidence.count_width
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), width, borderType=cv2.BORDER_REFLECT), np.float64)
@@ -210,7 +223,10 @@ def _traffic_weighted_mean(traffic: NDArray[np.float64]) -> float:
 
 
 def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -> NDArray[np.float32]:
-    """-log10 (GRID, GRID) of the share of frames with motion, (moves + prior) / (frames + 2 prior)."""
+    """-log10 (GRID, GRID) of the share of frames with motion, (moves + prior) / (frames + 2 prior).
+
+    The prior counts as `prior` frames with motion and as many without. Smoothed counts may exceed the frames.
+    """
     share = (moves + prior) / (frames + 2 * prior)
     return np.asarray(-np.log10(share.clip(max=1.0)), np.float32)
 

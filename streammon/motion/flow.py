@@ -1,13 +1,14 @@
 """Motion of a frame: dense optical flow between it and the picture shortly before, where the two differ.
 
 The flow is OpenCV's DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", arXiv:1603.03590).
-Velocities are in longer sides of the picture per second, so they depend neither on the camera's resolution nor on its
-frame rate.
+Velocities are in longer sides of the picture per second (1.0 crosses the longer side in a second), so they depend
+neither on the camera's resolution nor on its frame rate. Thresholds in pixels are of `Frame.detail`, whose longer
+side and time step are about the same for all cameras.
 
 Flow alone reports motion where there is none: each keyframe of a compressed stream changes every pixel by about half
 a grey level, and a third of the picture then seems to creep. So a pixel counts as moving only where the two pictures
-also differ by more than compression, noise and changes of light cause. Flow is only computed around such pixels,
-which are few on a quiet camera.
+also differ by more than compression, noise and changes of light cause. Flow is computed in the rectangle around all
+such pixels, which is small or empty on a quiet camera.
 """
 
 from collections.abc import Sequence
@@ -33,9 +34,11 @@ class Motion:
 
     Attributes:
         moving: (H, W) bool, of the detail's size: pixels that move.
-        velocity: (GRID, GRID, 2) mean velocity of each cell, rightwards and downwards, longer sides per second.
-        speed: (GRID, GRID) mean length of the velocities in each cell, longer sides per second.
-        cells: (GRID, GRID) bool: cells that move.
+        velocity: (GRID, GRID, 2) mean velocity of all pixels of each cell, rightwards and downwards, longer sides per
+            second.
+        speed: (GRID, GRID) mean length of the velocities of all pixels of each cell, longer sides per second.
+        cells: (GRID, GRID) bool, cells that move: their mean shift is above `least_shift_px`, and at least the share
+            `least_differing_share` of their pixels differs.
     """
 
     moving: NDArray[np.bool_]
@@ -78,7 +81,7 @@ class FlowEstimator:
         )
 
     def _shift(self, earlier: Grey, grey: Grey, differs: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Optical flow in pixels, (H, W, 2); 0 far from where the pictures differ."""
+        """Optical flow in pixels, (H, W, 2), smoothed; 0 outside the rectangle around all differing pixels."""
         shift = np.zeros((*grey.shape, 2), np.float32)
         if differs.any():
             part = _flow_range(np.any(differs, axis=1)), _flow_range(np.any(differs, axis=0))
@@ -100,8 +103,8 @@ class FlowEstimator:
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
     """Mask of the pixels that differ by more than noise, compression and changes of light cause, dilated.
 
-    A pixel differs where d = smoothed |later - earlier| is above least_difference + ambient_factor * median(d).
-    The mask is dilated by `difference_reach`.
+    A pixel differs where d = smoothed |later - earlier|, in grey levels, is above least_difference + ambient_factor *
+    median(d). d is computed at 1 / `difference_scale` of the size. The mask is dilated by `difference_reach`.
 
     Args:
         earlier: (H, W) uint8.
@@ -112,18 +115,20 @@ def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:
     """
     chosen = SETTINGS.flow
     height, width = later.shape
-    half = (max(1, width // chosen.difference_scale), max(1, height // chosen.difference_scale))
-    difference = cv2.resize(cv2.absdiff(earlier, later), half, interpolation=cv2.INTER_AREA).astype(np.float32)
-    smooth = cv2.GaussianBlur(difference, (0, 0), chosen.difference_blur * max(half))
+    small = (max(1, width // chosen.difference_scale), max(1, height // chosen.difference_scale))
+    difference = cv2.resize(cv2.absdiff(earlier, later), small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    smooth = cv2.GaussianBlur(difference, (0, 0), chosen.difference_blur * max(small))
     usual = float(np.median(smooth[:: chosen.median_stride, :: chosen.median_stride]))
-    reach = 2 * round(chosen.difference_reach * max(half)) + 1
+    reach = 2 * round(chosen.difference_reach * max(small)) + 1
     beyond = (smooth > chosen.least_difference + chosen.ambient_factor * usual).view(np.uint8)
     beyond = np.asarray(cv2.dilate(beyond, np.ones((reach, reach), np.uint8)), np.uint8)
     return cv2.resize(beyond, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 
 def _flow_range(lines: NDArray[np.bool_]) -> slice:
-    """Range of the rows or columns that are set, widened by `margin_px` and to `least_side_px`, within the picture.
+    """Range of rows or columns from the first to the last that is set, with a margin of `margin_px` on each side.
+
+    A range shorter than `least_side_px` is widened to that. What lies outside the picture is cut off.
 
     >>> _flow_range(np.arange(400) == 200)
     slice(137, 265, None)
@@ -135,7 +140,7 @@ def _flow_range(lines: NDArray[np.bool_]) -> slice:
 
 
 def _to_float16_precision(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values rounded to float16, so that runs repeat: OpenCV's last bits depend on the picture's memory alignment."""
+    """Values rounded to float16, so that runs rarely differ: OpenCV's last bits depend on memory alignment."""
     return values.astype(np.float16).astype(np.float32)
 
 

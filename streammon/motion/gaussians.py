@@ -92,7 +92,7 @@ class PlacedSums:
         self.products += other.products
 
     def pooled(self, width: float) -> PlacedGaussians:
-        """Gaussian of each place, from sums pooled with a kernel of standard deviation `width`, in cells.
+        """Gaussian of each place, from sums pooled with a kernel of standard deviation `width`, in places.
 
         Raises:
             ValueError: Fewer than `least_observations` observations over all places.
@@ -151,13 +151,13 @@ class PlacedSums:
 
 
 def _blurred(sums: Sums, width: float) -> Sums:
-    """Sums (G, G, N) pooled over neighbours: weight 1 at the place itself, falling as a Gaussian."""
+    """Sums (G, G, N) weighted over neighbours: 1 at the place itself, falling as a Gaussian, 0 off the grid."""
     if math.isinf(width):
         return np.broadcast_to(sums.sum((0, 1)), sums.shape)
     side, grid = 2 * math.ceil(SETTINGS.gaussians.kernel_reach * width) + 1, sums.shape[0]
-    peak = float(cv2.getGaussianKernel(side, width).max()) ** 2
+    peak = float(cv2.getGaussianKernel(side, width).max()) ** 2  # of the kernel along both axes
     pooled = np.empty_like(sums)
-    for first in range(0, sums.shape[-1], 4):  # OpenCV blurs at most four channels at once
+    for first in range(0, sums.shape[-1], 4):  # OpenCV's limit, with this border
         part = np.ascontiguousarray(sums[..., first : first + 4])
         blurred = cv2.GaussianBlur(part, (side, side), width, borderType=cv2.BORDER_CONSTANT)
         pooled[..., first : first + 4] = blurred.reshape(grid, grid, -1) / peak
@@ -165,7 +165,15 @@ def _blurred(sums: Sums, width: float) -> Sums:
 
 
 def chosen_width(halves: tuple[PlacedSums, PlacedSums], least: float = 0.0) -> float:
-    """Kernel width, at least `least` cells, of the largest cross-validated likelihood; inf if a half is too small."""
+    """Standard deviation of the pooling kernel, chosen from `WIDTHS` by cross-validation.
+
+    It maximises the mean log-density of either half under the Gaussians of the other, both halves counted alike. The
+    widest, which pools all places, if a half has fewer than `least_observations`.
+
+    Args:
+        halves: Sums of the two halves.
+        least: Least width, in places of the grid.
+    """
     if any(half.count.sum() < SETTINGS.gaussians.least_observations for half in halves):
         return WIDTHS[-1]
     one, other = halves

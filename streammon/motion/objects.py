@@ -1,8 +1,9 @@
 """Moving objects: connected regions of motion, their crops from `Frame.detail`, and the backbone's features of them.
 
-No detector is needed. A region clearly wider than high is usually several walkers side by side, so such a region is
-cut into windows about as wide as high. A region much higher than wide is cut into windows about three times as high
-as wide.
+No detector is needed; with one, each of its boxes is an object, whether anything in it moves or not. A region whose
+width is above `widest` times its height is usually several walkers side by side, so it is cut into windows about as
+wide as high. A region whose height is above `highest` times its width is cut into windows about three times as high
+as wide, as a standing person is.
 """
 
 from collections.abc import Sequence
@@ -28,13 +29,13 @@ PixelBox = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class MovingObject:
-    """Connected region of motion, or a detector's box.
+    """Connected region of motion, a window of one, or a detector's box.
 
     Attributes:
-        box: Bounding box.
+        box: Bounding box of the region; the window or the detector's box.
         mask: (height, width) bool within the box.
         cells: (N,) flat indices of the cells of the motion grid that the object touches.
-        place: Row and column of the box's centre, from 0 to 1.
+        place: Row and column of the box's centre, as shares (0 to 1) of the picture's height and width.
     """
 
     box: PixelBox
@@ -44,7 +45,7 @@ class MovingObject:
 
 
 def moving_objects(motion: Motion, boxes: Sequence[PixelBox] | None = None) -> list[MovingObject]:
-    """Objects of a frame, the largest first, at most `most_objects`.
+    """Objects that cover at least `least_area` of the picture, the largest first, at most `most_objects`.
 
     Args:
         motion: Motion of the frame.
@@ -96,21 +97,25 @@ def _object(box: PixelBox, mask: NDArray[np.bool_], size: tuple[int, int]) -> Mo
     """Object of a box and its mask in a picture of `size` (rows, columns)."""
     (x, y, width, height), (rows, columns) = box, size
     inside_y, inside_x = np.nonzero(mask)
-    cells = np.unique((inside_y + y) * GRID // rows * GRID + (inside_x + x) * GRID // columns)
+    row, column = (inside_y + y) * GRID // rows, (inside_x + x) * GRID // columns
+    cells = np.unique(row * GRID + column)
     return MovingObject(box, mask, cells, ((y + height / 2) / rows, (x + width / 2) / columns))
 
 
-def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.float32]]:
-    """Square crop around an object, scaled to the crop's side, and the object's mask in the crop.
+def crop_of(picture: Picture, found: MovingObject) -> tuple[Picture, NDArray[np.float32]]:
+    """Square crop around an object's centre, scaled to the crop's side, and the object's mask in the crop.
+
+    The crop's side in the picture is `crop_margin` * max(width, height, `least_crop_px`). Beyond the picture's edge
+    its last pixels are repeated, and the mask is 0.
 
     Args:
         picture: (H, W, 3) uint8, of the detail.
-        each: Object in the picture.
+        found: Object in the picture.
 
     Returns:
         (S, S, 3) uint8 and (S, S) float32, 0 to 1.
     """
-    (x, y, width, height), (rows, columns) = each.box, picture.shape[:2]
+    (x, y, width, height), (rows, columns) = found.box, picture.shape[:2]
     scale = CROP_SIDE / (max(width, height, SETTINGS.objects.least_crop_px) * SETTINGS.objects.crop_margin)
     middle_x, middle_y = x + width / 2, y + height / 2
     onto = np.array(
@@ -119,7 +124,7 @@ def crop_of(picture: Picture, each: MovingObject) -> tuple[Picture, NDArray[np.f
     square = (CROP_SIDE, CROP_SIDE)
     crop = cv2.warpAffine(picture, onto, square, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     whole = np.zeros((rows, columns), np.float32)
-    whole[y : y + height, x : x + width] = each.mask
+    whole[y : y + height, x : x + width] = found.mask
     return crop.astype(np.uint8, copy=False), cv2.warpAffine(whole, onto, square).astype(np.float32, copy=False)
 
 

@@ -1,7 +1,7 @@
 """Statistics of a scene's motion: sums by place, exactly mergeable.
 
-The footage alternates between two halves, 15 s each, so that the width of the pooling kernel can be chosen by
-cross-validation. The sums of the two halves add up to the sums of all footage.
+Windows of 15 s (`turn_s`) of the footage go in turn to one and the other of two halves, so that the width of the
+pooling kernel can be chosen by cross-validation. The sums of the two halves add up to the sums of all footage.
 """
 
 import numpy as np
@@ -21,15 +21,17 @@ DIRECTIONS = SETTINGS.statistics.directions
 def cell_speeds(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Flat indices (N,) of the moving cells, and their speeds (N, 1), in longer sides per second.
 
-    Speeds rather than their logarithms: people's paces differ by about a fifth either way, and a slow cell is mostly
-    the edge of an object, which a logarithm would exaggerate.
+    Speeds rather than their logarithms, which would exaggerate slow cells: they are mostly the edges of objects.
     """
     cells = np.flatnonzero(motion.cells)
     return cells, motion.speed.reshape(-1)[cells, None]
 
 
 def direction_positions(motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Direction (N,) of each cell in eighths of the circle, -4 to 4; 0 is rightwards, 2 downwards."""
+    """Direction (N,) of each cell's mean velocity in eighths of a turn, not rounded, -4 to 4.
+
+    0 is rightwards (and what has no velocity), 2 downwards, -2 upwards.
+    """
     velocity = motion.velocity.reshape(-1, 2)[cells]
     return np.asarray(np.arctan2(velocity[:, 1], velocity[:, 0]) / (2 * np.pi) * DIRECTIONS, np.float32)
 
@@ -70,14 +72,15 @@ class MotionSums:
 
     Attributes:
         frames: Number of frames with an earlier picture, moving or not.
-        turns: Number of windows of at most 15 s that the frames are from.
+        turns: Number of windows of at most 15 s that the frames are from; counted by the caller (`Halves.turn`).
         speed: Sums of speeds, by cell.
         looks: Sums of object features, by place.
         shape: Sums of object shapes, by place.
         change: Sums of the embedding's rate of change at moving places. Still places are left out: their rates are
             noise, and every walker would be an outlier of that noise.
-        directions: (G, G, 8) sum of the speeds of each cell in each direction.
-        view: (16, 16, 32) sum of the embeddings of all frames.
+        directions: (GRID, GRID, 8) sum of the speeds of each cell in each direction, so that the noisy directions of
+            slow cells count less.
+        view: (16, 16, 32) sum of the embeddings of all frames, also of those without an earlier picture.
     """
 
     def __init__(self, dimensions: int) -> None:

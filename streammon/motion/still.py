@@ -1,10 +1,11 @@
-"""Rise of patch distances at still places, as from a bag left behind or a person lying where people usually don't.
+"""Rise of PaDiM's distances at still places: a bag left behind, a person lying where people usually don't.
 
 Moving objects are measured by their speed and features. Patch distances at moving objects would only report that each
 new walker looks new, so places within reach of motion are left out. Light and shadows change with the hours, and no
 footage contains all of them, so each still place is compared with its own recent past instead of a fixed level, and
 the factor that all places share is divided out. The rise approaches its full height with the time constant `dwell_s`,
-so that a walker's short halt hardly counts, and decays with `rise_s`.
+so that a walker's short halt hardly counts. What stays becomes usual with the time constant `rise_s`, and the rise
+is then over.
 
 The rise is weighted by how rarely anything moves at the place: waiting is usual where people walk, but not on a lawn.
 """
@@ -24,6 +25,7 @@ Grid = NDArray[np.float32]
 PatchMask = NDArray[np.bool_]
 
 NOISE = SETTINGS.still.noise
+"""Least scale of heights, for their tail (`streammon.scene.fusion`)."""
 
 
 class StillPatches:
@@ -32,7 +34,7 @@ class StillPatches:
     height = max over places of weight * dwelling rise, with weight = max(rarity / max(rarity), least_weight).
 
     Args:
-        rarity: (G, G) -log10 of the share of normal frames in which something moves at each place.
+        rarity: (G, G) -log10 of the share of normal frames in which something moves at each cell of the flow's grid.
     """
 
     def __init__(self, rarity: Grid) -> None:
@@ -43,15 +45,15 @@ class StillPatches:
     def heights(self, observations: Sequence[Observation], distances: Grid) -> list[float]:
         """Height of each of B frames, which must come in order within each stream.
 
-        In a frame without optical flow (as of pictures seconds apart) all places count as still. The height is 0 for
-        a first such frame: the first frame of a stream, or the first after frames with optical flow.
+        In a frame without optical flow (as of pictures seconds apart) all places count as still. The first such frame
+        (of a stream, or after frames with flow) has height 0: it may follow a gap, and motion in it is unknown.
 
         Args:
             observations: Observations of the frames.
-            distances: (B, g, g) distances of the patches.
+            distances: (B, g, g) Mahalanobis distances of the patches, on the bank's grid.
 
         Returns:
-            B heights >= 0, in Mahalanobis distance.
+            B heights >= 0: weighted Mahalanobis distances.
         """
         return [self._height(seen, grid) for seen, grid in zip(observations, distances, strict=True)]
 
@@ -59,10 +61,10 @@ class StillPatches:
         """Height of one frame with patch distances (g, g)."""
         still = np.ones(grid.shape, bool)
         state = self._streams[seen.stream]
-        first_unread, state.unread = not state.unread, seen.motion is None
+        had_flow, state.had_flow = state.had_flow, seen.motion is not None
         if seen.motion is not None:
             still = ~_reached(seen.motion.cells, len(grid))
-        elif first_unread:
+        elif had_flow:
             return 0.0
         smooth = cv2.GaussianBlur(grid, (0, 0), SETTINGS.still.blur * len(grid), borderType=cv2.BORDER_REFLECT)
         if state.places is None or seen.time_s <= state.places.time_s:
@@ -90,8 +92,9 @@ class _Places:
     def compare(self, distances: Grid, still: PatchMask, time_s: float) -> Grid:
         """Filtered rise (g, g) of each place, 0 within reach of motion; also adds the frame to the recent past.
 
-        A change of light multiplies the distances of all places by about the same factor, ambient >= 1. With
-        r = distance - ambient * before: dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r. With
+        A change of light multiplies the distances of all places by about the same factor, ambient >= 1 (a picture
+        that becomes plainer hides nothing, so it raises no place). With r = distance - ambient * before:
+        dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r, so that it ends with what caused it. With
         s = distance - before: before += (1 - exp(-dt / tau)) s, where tau = rise_s for s > 0 and fall_s otherwise.
 
         Args:
@@ -125,15 +128,15 @@ class _StreamState:
 
     Attributes:
         places: Recent past of the stream's places; None before the first frame.
-        unread: True if the stream's last frame had no optical flow.
+        had_flow: True if the stream's last frame had optical flow, and before its first frame.
     """
 
     places: _Places | None = None
-    unread: bool = False
+    had_flow: bool = True
 
 
 def _reached(cells: PatchMask, side: int) -> PatchMask:
-    """PatchMask (side, side) of the places within reach of moving cells (G, G)."""
+    """Mask (side, side) of the patches within reach of moving cells (G, G)."""
     moving = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     reach = 2 * round(SETTINGS.still.reach * side) + 1
     return np.asarray(cv2.dilate(moving, np.ones((reach, reach), np.uint8)) > 0)

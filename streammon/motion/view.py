@@ -16,7 +16,7 @@ class LearnedView:
     """Spatial pattern of each channel in the learned view.
 
     Args:
-        total: (16, 16, 32) sum of the embeddings of normal frames.
+        total: (16, 16, 32) sum of the embeddings of normal frames; the correlation doesn't depend on their number.
     """
 
     def __init__(self, total: NDArray[np.float64]) -> None:
@@ -35,7 +35,10 @@ class LearnedView:
 
 
 def _pattern(embedding: Embedding) -> Embedding:
-    """(P, 32) channels with mean 0 and length 1 over the inner places; length 0 where a channel is constant."""
+    """Channels (P, 32) with mean 0 and norm 1 over the P places within a margin; norm 0 where a channel is constant.
+
+    The margin leaves out places at the border, which the backbone's padding makes alike in all pictures.
+    """
     margin = SETTINGS.view.margin
     inner = embedding[margin:-margin, margin:-margin].reshape(-1, CHANGE_CHANNELS)
     centred = inner - inner.mean(0)

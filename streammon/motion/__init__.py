@@ -6,7 +6,7 @@ measures the distances of a frame from them. `still` measures patches where noth
 whole. `settings` has every number that was chosen; `README.md` lists the settings.
 """
 
-from streammon.motion.evidence import Evidence, Measure
+from streammon.motion.evidence import Evidence, Measure, chosen_widths
 from streammon.motion.objects import PixelBox, feature_dimensions
 from streammon.motion.observe import Detector, Observation, Observer
 from streammon.motion.settings import SETTINGS, MotionSettings
@@ -24,5 +24,6 @@ __all__ = [
     "Observer",
     "PixelBox",
     "StillPatches",
+    "chosen_widths",
     "feature_dimensions",
 ]

@@ -1,6 +1,7 @@
 """Evidence of a frame: distances of its motion from the learned statistics, not yet tail probabilities."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -63,20 +64,31 @@ class Evidence:
     likeness: float = 1.0
 
 
+def chosen_widths(halves: tuple[MotionSums, MotionSums]) -> dict[str, float]:
+    """Width of each Gaussian's pooling kernel, by cross-validation and name; none where too little moved."""
+    widths = {}
+    for name, one in halves[0].placed.items():
+        other = halves[1].placed[name]
+        if one.count.sum() + other.count.sum() >= SETTINGS.gaussians.least_observations:
+            widths[name] = chosen_width((one, other), LEAST_WIDTHS.get(name, 0.0))
+    return widths
+
+
 class Measure:
     """Measures evidence of frames by Gaussians and rates, which are computed from the sums of normal footage.
 
     Args:
         halves: Sums of the two cross-validation halves. Sums without any motion are valid: motion is then rare
             everywhere, and speed, looks, change and shape have no Gaussian and give 0.
+        widths: What `chosen_widths` gives for these halves, where it is known: choosing takes a second.
 
     Attributes:
-        widths: Standard deviation of each Gaussian's pooling kernel, in cells.
+        widths: Standard deviation of each Gaussian's pooling kernel, in places of its grid.
         rarity: (GRID, GRID) -log10 of the share of frames in which something moves at each place, with a prior of
             `prior_frames`: the weights of still places. `place` has a larger prior.
     """
 
-    def __init__(self, halves: tuple[MotionSums, MotionSums]) -> None:
+    def __init__(self, halves: tuple[MotionSums, MotionSums], widths: Mapping[str, float] | None = None) -> None:
         """Solve the Gaussians and rates.
 
         Shares of directions and of motion have a prior worth `prior_turns` windows of 15 s of average footage (so
@@ -86,17 +98,11 @@ class Measure:
         whole = MotionSums(halves[0].looks.total.shape[-1])
         for half in halves:
             whole.merge(half)
-        self.widths: dict[str, float] = {}
-        solved: dict[str, PlacedGaussians | None] = {}
-        for name, sums in whole.placed.items():
-            if sums.count.sum() < SETTINGS.gaussians.least_observations:
-                solved[name] = None
-                continue
-            self.widths[name] = chosen_width(
-                (halves[0].placed[name], halves[1].placed[name]), LEAST_WIDTHS.get(name, 0.0)
-            )
-            solved[name] = sums.pooled(self.widths[name])
-        self._gaussians = solved
+        self.widths = dict(chosen_widths(halves) if widths is None else widths)
+        self._gaussians: dict[str, PlacedGaussians | None] = {
+            name: sums.pooled(self.widths[name]) if name in self.widths else None
+            for name, sums in whole.placed.items()
+        }
         self._view = LearnedView(whole.view)
         chosen, turns = SETTINGS.evidence, max(whole.turns, 1)
         total, squares = float(whole.speed.total.sum()), float(whole.speed.products.sum())

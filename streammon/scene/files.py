@@ -21,7 +21,7 @@ from torch import Tensor
 from streammon.calibration import Calibration, Tail
 from streammon.config import ModelConfig
 from streammon.errors import BankError, StorageError
-from streammon.motion import MotionSums, feature_dimensions
+from streammon.motion import MotionSums, chosen_widths, feature_dimensions
 from streammon.padim import (
     ARCHITECTURES,
     INPUT_SIZE,
@@ -185,6 +185,7 @@ def _motion_arrays(motion: SceneMotion) -> Arrays:
     arrays["detector"] = np.frombuffer(f"sha256:{motion.detector}".encode(), np.uint8)
     arrays["format"] = np.array([MOTION_FORMAT], np.int64)
     arrays["settings"] = np.frombuffer(SETTINGS_HASH.encode(), np.uint8)
+    arrays |= {f"width.{name}": np.array([width]) for name, width in chosen_widths(motion.halves).items()}
     if motion.fusion is not None and motion.patches is not None and motion.calibration is not None:
         arrays |= {f"tails.{name}": array for name, array in motion.fusion.arrays().items()}
         arrays |= {f"calibration.{name}": array for name, array in motion.calibration.arrays().items()}
@@ -218,11 +219,12 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
         detector = bytes(arrays["detector"].tolist()).decode().removeprefix("sha256:")
         dimensions = feature_dimensions(ARCHITECTURES[facts.backbone].channels)
         halves = restored_halves("half", arrays, dimensions)
+        widths = {name: float(width[0]) for name, width in strip_prefix(arrays, "width.").items()} or None
         if "patches" not in arrays:
-            return SceneMotion(halves, detector)
+            return SceneMotion(halves, detector, widths=widths)
         fusion = Fusion.of_arrays(strip_prefix(arrays, "tails."))
         calibration = Calibration.of_arrays(strip_prefix(arrays, "calibration."))
-        return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration)
+        return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration, widths)
     except (KeyError, ValueError, IndexError, TypeError):
         raise BankError(str(path), "it is not valid", fit_again) from None
 

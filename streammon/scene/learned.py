@@ -1,6 +1,6 @@
 """A learned scene, and its calibration on held-out frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,8 @@ class SceneMotion:
         fusion: Fusion of a frame's evidence into its score; None without held-out frames.
         patches: Tail of patch distances, for the anomaly map; None without held-out frames.
         calibration: False alarms a day as a function of that score; None without held-out frames.
+        widths: Widths of the pooling kernels (`motion.chosen_widths`) as the motion file has them; None if not chosen
+            yet.
     """
 
     halves: HalfSums
@@ -38,6 +40,7 @@ class SceneMotion:
     fusion: Fusion | None = None
     patches: Tail | None = None
     calibration: Calibration | None = None
+    widths: Mapping[str, float] | None = None
 
 
 @dataclass(eq=False)

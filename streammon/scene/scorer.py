@@ -62,7 +62,7 @@ class SceneScorer:
         self._observer = observer
         self._open_level = open_level
         bank = scene.bank.prepare(backbone.device)
-        measure = None if self.motion is None else Measure(self.motion.halves)
+        measure = None if self.motion is None else Measure(self.motion.halves, self.motion.widths)
         self.measure = SceneMeasure(bank, measure)
         self._smoothers: dict[int, MapSmoother] = {}
         self.online: OnlineCalibration | None = None

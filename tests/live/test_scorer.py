@@ -205,9 +205,10 @@ def test_a_scene_loaded_again_scores_as_the_one_that_learned(
 
 
 def test_the_motion_file_alone_is_read_at_the_start(
-    learned: tuple[Path, LiveScene], tmp_path: Path, backbone: Backbone
+    learned: tuple[Path, LiveScene], tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tails are in it: held-out frames lie in the statistics, which only `--add` and `merge` need."""
+    """Tails and kernel widths are in it; held-out frames are in the statistics, which `--add` and `merge` need."""
+    monkeypatch.delattr("streammon.motion.evidence.chosen_width")  # the cross-validation, which takes a second
     folder, scene = learned
     shutil.copytree(folder / "yard", tmp_path / "yard")
     (tmp_path / "yard" / STATISTICS_FILE).unlink()

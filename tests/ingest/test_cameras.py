@@ -1,6 +1,5 @@
 """Real RTSP cameras that are killed, frozen, locked and lost, beside others that must not notice."""
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from streammon.records import CameraState, CameraStatus, Frame
 from support.cameras import Recorder, RtspServer, has_gstreamer
 from support.deadlines import DEADLINE_S
 from support.numbered_footage import encode, number_in
+from support.resources import require_no_more_than, resources
 
 PASSWORD = "s3cr3t-Pa55"
 WINDOW_S = 4.0
@@ -188,23 +188,15 @@ def test_a_probe_tells_what_a_camera_sends_or_why_it_does_not(
 def test_30_readers_come_and_go_without_leaving_threads_or_files(rtsp_server: Serve, numbered_clip: Path) -> None:
     server = rtsp_server({"live": numbered_clip})
 
-    def threads_and_files() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - /proc
-
     def come_and_go() -> None:
         with ExitStack() as stack:
             Camera("lobby", server.url("live"), stack).wait_for_frames(1)
 
     come_and_go()
-    before = threads_and_files()
+    before = resources()
     for _ in range(30):
         come_and_go()
-    deadline_s = time.monotonic() + DEADLINE_S
-    while threads_and_files()[0] > before[0] and time.monotonic() < deadline_s:
-        time.sleep(0.02)  # a thread that was joined is the kernel's for a moment more
-    threads, files = threads_and_files()
-    assert threads <= before[0]
-    assert files <= before[1]
+    require_no_more_than(before)
 
 
 def test_24_cameras_in_one_process_all_play(rtsp_server: Serve, numbered_clip: Path) -> None:

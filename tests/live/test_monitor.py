@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
 import threading
 import time
@@ -41,6 +40,7 @@ from support.deadlines import DEADLINE_S
 from support.loop_stalls import SLOW_S, Stalls, record_stalls, watch_loop
 from support.precision import PRECISION
 from support.redis_server import RedisServer
+from support.resources import require_no_more_than, resources
 
 SCENE = "courtyard"
 MODEL = {"method": "padim", "dimensions": 32, "precision": PRECISION}
@@ -491,19 +491,11 @@ def test_10_monitors_come_and_go_without_leaving_threads_or_files(
             await events.wait_for_state("gone", CameraState.OFFLINE)
         assert threads_left() == []
 
-    def threads_and_files() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - /proc
-
     asyncio.run(come_and_go())
-    before = threads_and_files()
+    before = resources()
     for _ in range(10):
         asyncio.run(come_and_go())
-    deadline_s = time.monotonic() + DEADLINE_S
-    while threads_and_files()[0] > before[0] and time.monotonic() < deadline_s:
-        time.sleep(0.02)  # a thread that was joined is the kernel's for a moment more
-    threads, files = threads_and_files()
-    assert threads <= before[0]
-    assert files <= before[1]
+    require_no_more_than(before)
 
 
 def test_a_bank_that_cannot_be_saved_serves_until_the_end(

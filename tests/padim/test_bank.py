@@ -18,8 +18,7 @@ from streammon.padim.gaussian import EPSILON
 from streammon.records import Frame
 from streammon.scene import SceneLearner, save_statistics
 from streammon.scene.files import go_on
-
-SIZE = 64  # an 8x8 grid for efficientnet_lite0: small and quick
+from support.method_batches import SIDE, pictures
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +26,10 @@ def backbone() -> Backbone:
     return load_backbone(ModelConfig(precision="float32"))
 
 
-def pictures(frames: int, seed: int = 0) -> torch.Tensor:
-    """(B, S, S, 3) uint8: a fixed texture with noise and drifting light."""
-    generator = torch.Generator().manual_seed(99)
-    texture = torch.randint(60, 190, (SIZE, SIZE, 3), generator=generator)
-    generator.manual_seed(seed)
-    noise = torch.randint(-15, 16, (frames, SIZE, SIZE, 3), generator=generator)
-    light = torch.randint(-10, 11, (frames, 1, 1, 1), generator=generator)
-    return (texture + noise + light).to(torch.uint8)
-
-
 def frames_of(taken: torch.Tensor, first: int = 0) -> list[Frame]:
     """Frames of one recording, five a second."""
     return [
-        Frame("plaza", first + n, picture.numpy(), (SIZE, SIZE), (first + n) / 5, 0.0)
+        Frame("plaza", first + n, picture.numpy(), (SIDE, SIDE), (first + n) / 5, 0.0)
         for n, picture in enumerate(taken)
     ]
 
@@ -50,7 +39,7 @@ def new_learner(
 ) -> SceneLearner:
     """Of eight seconds of footage."""
     model = model or ModelConfig()
-    return SceneLearner("plaza", backbone, model, None, total_s=8.0, hold_out=hold_out, size=SIZE, crop=crop)
+    return SceneLearner("plaza", backbone, model, None, total_s=8.0, hold_out=hold_out, size=SIDE, crop=crop)
 
 
 def learned(backbone: Backbone, frames: torch.Tensor, held_out: int, **model: object) -> SceneLearner:
@@ -144,7 +133,7 @@ def test_something_new_scores_higher_than_anything_held_out(backbone: Backbone, 
     assert scores.min() > bank.score(backbone.maps(normal))[1].max()
     assert bank.calibration is not None
     assert bank.calibration.level(float(scores.min())) > bank.calibration.level(float(bank.calibration.scores[-1]))
-    row, column = divmod(int(maps[0].argmax()), SIZE)
+    row, column = divmod(int(maps[0].argmax()), SIDE)
     assert 16 <= row < 48
     assert 16 <= column < 48
 
@@ -178,7 +167,7 @@ def test_a_continued_fit_keeps_the_channels_and_says_whose_seed_chose_them(
 
 def test_a_fit_at_another_rate_is_not_continued_and_both_rates_are_named(backbone: Backbone, tmp_path: Path) -> None:
     save_statistics(tmp_path / "plaza", learned(backbone, pictures(4), 0))
-    learner = SceneLearner("plaza", backbone, ModelConfig(), None, total_s=8.0, score_fps=5.0, size=SIZE)
+    learner = SceneLearner("plaza", backbone, ModelConfig(), None, total_s=8.0, score_fps=5.0, size=SIDE)
     with pytest.raises(BankError) as refused:
         go_on(learner, tmp_path / "plaza")
     assert str(refused.value) == (
@@ -188,7 +177,7 @@ def test_a_fit_at_another_rate_is_not_continued_and_both_rates_are_named(backbon
 
 
 def test_a_crop_one_pixel_smaller_is_a_crop() -> None:
-    assert as_batch([pictures(1)[0].numpy()], SIZE - 1).shape == (1, SIZE - 1, SIZE - 1, 3)
+    assert as_batch([pictures(1)[0].numpy()], SIDE - 1).shape == (1, SIDE - 1, SIDE - 1, 3)
 
 
 def test_statistics_of_another_channel_choice_do_not_merge(backbone: Backbone) -> None:
@@ -212,7 +201,7 @@ def test_centre_crop_leaves_the_border_unscored(backbone: Backbone) -> None:
     learner.learn(frames_of(pictures(20)), backbone.maps(pictures(20)[:, 8:56, 8:56]))
     bank = learner.finish().bank.prepare(backbone.device)
     maps, _ = bank.score(backbone.maps(pictures(1, seed=2)[:, 8:56, 8:56]))
-    assert maps.shape == (1, SIZE, SIZE)
+    assert maps.shape == (1, SIDE, SIDE)
     assert maps[0, :8].abs().max() == 0
     assert maps[0, 8:56, 8:56].min() > 0
 
@@ -221,7 +210,7 @@ def test_a_bank_of_another_backbone_is_refused_with_both_named(backbone: Backbon
     bank = Bank.load(scene)
     bank.facts = replace(bank.facts, backbone="resnet18", grid=(64, 64))
     with pytest.raises(BankError) as caught:
-        bank.require_fit(backbone, SIZE, SIZE)
+        bank.require_fit(backbone, SIDE, SIDE)
     assert str(caught.value) == (
         "scene 'plaza': its bank was fitted with resnet18 (64x64 positions), the config asks for "
         "efficientnet_lite0 (8x8 positions); fit it again with `streammon fit --scene plaza`"
@@ -234,14 +223,14 @@ def test_a_bank_of_other_weights_is_refused(backbone: Backbone, scene: Path) -> 
     with pytest.raises(
         BankError, match=r"weights_sha256 000000000000, the config asks for .* weights_sha256 57934424"
     ):
-        bank.require_fit(backbone, SIZE, SIZE)
+        bank.require_fit(backbone, SIDE, SIDE)
 
 
 def test_a_bank_regularised_with_another_epsilon_is_refused(backbone: Backbone, scene: Path) -> None:
     bank = Bank.load(scene)
     bank.facts = replace(bank.facts, epsilon=0.001)
     with pytest.raises(BankError, match=r"epsilon 0.001, the config asks for .* epsilon 0.01;"):
-        bank.require_fit(backbone, SIZE, SIZE)
+        bank.require_fit(backbone, SIDE, SIDE)
 
 
 def test_a_missing_bank_says_how_to_learn_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.evaluation.metrics import ClipScores
 from streammon.evaluation.results import (
     ClipTimeline,
     Curve,
@@ -176,3 +177,17 @@ def street(seed: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     cv2.circle(picture, (column, row - 30), 8, (196, 160, 136), -1)
     noisy = picture + rng.normal(0, 5, picture.shape)
     return np.asarray(noisy.clip(0, 255), np.uint8), (row, column)
+
+
+def scored_clips(seed: int, clips: int = 5, fps: float = 5.0) -> list[ClipScores]:
+    """Clips of two scenes with runs of abnormal frames and tied scores; the first is normal."""
+    generator = np.random.default_rng(seed)
+    made = []
+    for number in range(clips):
+        frames = int(generator.integers(20, 60))
+        labels = np.zeros(frames, dtype=np.bool_)
+        if number:
+            labels[5:12] = labels[15 : 15 + number] = True
+        scores = np.round(generator.random(frames) + np.where(labels, 0.3, 0.0), 1)
+        made.append(ClipScores(f"{number % 2:02}_{number}", f"{number % 2:02}", scores, labels, fps))
+    return made

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,26 +11,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
 from sklearn.covariance import LedoitWolf
 
-from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.evaluation.methods import Batch, MahalanobisAD, Method, Model, Spade
-from streammon.padim import Backbone, load_backbone
-from streammon.padim.devices import one_cpu_thread
+from streammon.padim import Backbone
 from support.method_batches import CHANNELS, SIDE, batches, give, pictures, random_batch
 
 FRAME_BYTES = 4 * (6 * 64 + 8 * 16 + 5 * 4)  # of the random maps
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other longer than one takes alone."""
-    with one_cpu_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
 
 
 def learned(method: Method, backbone: Backbone, footage: list[Batch]) -> Model:

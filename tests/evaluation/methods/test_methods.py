@@ -1,6 +1,5 @@
 """PaDiM as the evaluation's method: the live scorer's numbers, in every reduction and layer."""
 
-from collections.abc import Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -37,25 +36,12 @@ from streammon.padim import (
     load_backbone,
     make_reduction,
 )
-from streammon.padim.devices import one_cpu_thread
 from streammon.padim.gaussian import EPSILON
 from streammon.scene import SceneLearner
 from streammon.scene.fit import FitOptions, fit_scene
 from support.method_batches import SIDE, as_clips, batches, give, pictures, untold
 
 REDUCTIONS = ("random", "all", "pca", "orthogonal")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other longer than one takes alone."""
-    with one_cpu_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
 
 
 @pytest.fixture(scope="module")

@@ -1,32 +1,16 @@
 """The autoencoder on pictures small enough to train in a test."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.evaluation.methods import Batch, GridSmoother, Vae
 from streammon.evaluation.methods.autoencoder import VariationalAutoencoder, augmented
 from streammon.evaluation.methods.vae import VaeModel
-from streammon.padim import Backbone, load_backbone
-from streammon.padim.devices import one_cpu_thread
+from streammon.padim import Backbone
 from support.method_batches import SIDE, give, pictures, untold
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other longer than one takes alone."""
-    with one_cpu_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
 
 
 def batch(frames: torch.Tensor) -> Batch:

@@ -20,28 +20,15 @@ from streammon.evaluation.metrics import (
     scene_table,
 )
 from streammon.evaluation.metrics.bootstrap import Reweighted, auroc_interval
+from support.evaluation_samples import scored_clips
 
 NONE = PostProcessing()
-
-
-def footage(seed: int, clips: int = 5, fps: float = 5.0) -> list[ClipScores]:
-    """Clips of two scenes with runs of abnormal frames and tied scores; the first is normal."""
-    generator = np.random.default_rng(seed)
-    made = []
-    for number in range(clips):
-        frames = int(generator.integers(20, 60))
-        labels = np.zeros(frames, dtype=np.bool_)
-        if number:
-            labels[5:12] = labels[15 : 15 + number] = True
-        scores = np.round(generator.random(frames) + np.where(labels, 0.3, 0.0), 1)
-        made.append(ClipScores(f"{number % 2:02}_{number}", f"{number % 2:02}", scores, labels, fps))
-    return made
 
 
 @given(seed=st.integers(0, 1000), weights=st.lists(st.integers(0, 3), min_size=5, max_size=5))
 @settings(deadline=None, max_examples=20)
 def test_weights_are_repetitions_of_clips(seed: int, weights: list[int]) -> None:
-    clips = footage(seed)
+    clips = scored_clips(seed)
     repeated = [clip for clip, weight in zip(clips, weights, strict=True) for _ in range(weight)]
     if not repeated:
         return
@@ -54,7 +41,7 @@ def test_weights_are_repetitions_of_clips(seed: int, weights: list[int]) -> None
 @given(seed=st.integers(0, 1000), draws=st.integers(0, 1000))
 @settings(deadline=None, max_examples=15)
 def test_weights_are_repetitions_of_still_images(seed: int, draws: int) -> None:
-    clips = footage(seed, fps=0.0)
+    clips = scored_clips(seed, fps=0.0)
     counts = [len(clip.labels) for clip in clips]
     weights = np.random.default_rng(draws).integers(0, 3, sum(counts))
     repeated = [
@@ -69,7 +56,7 @@ def test_weights_are_repetitions_of_still_images(seed: int, draws: int) -> None:
 
 def test_the_interval_is_that_of_a_plain_bootstrap() -> None:
     """The same draws, each measured from scratch by scikit-learn."""
-    clips = footage(3)
+    clips = scored_clips(3)
     generator = np.random.default_rng(11)
     drawn = []
     for _ in range(100):
@@ -94,12 +81,12 @@ def test_resamples_without_a_class_are_left_out_and_counted() -> None:
 
 
 def test_a_single_clip_has_no_interval() -> None:
-    found = intervals([footage(0)[1]], resamples=10)["AUROC, micro"]
+    found = intervals([scored_clips(0)[1]], resamples=10)["AUROC, micro"]
     assert (found.low, found.high) == (None, None)
 
 
 def test_a_table_holds_means_spreads_intervals_and_nulls() -> None:
-    seeds = [footage(1), [replace(clip, scores=-clip.scores) for clip in footage(1)]]
+    seeds = [scored_clips(1), [replace(clip, scores=-clip.scores) for clip in scored_clips(1)]]
     table = frame_table(seeds, NONE, seed=4)
     assert table.title == "Frame level"
     micro = table.measures[0]
@@ -122,16 +109,16 @@ def test_a_table_holds_means_spreads_intervals_and_nulls() -> None:
 
 
 def test_still_images_make_an_image_level_table() -> None:
-    table = frame_table([footage(1, fps=0.0)], NONE, seed=0)
+    table = frame_table([scored_clips(1, fps=0.0)], NONE, seed=0)
     assert table.title == "Image level"
     names = [measure.name for measure in table.measures]
     assert names == ["AUROC", "AUROC, mean of categories", "average precision", "EER"]
     assert "bootstrap over images" in table.note
-    assert [measure.name for measure in scene_table([footage(1, fps=0.0)], NONE, 0).measures] == ["00", "01"]
+    assert [measure.name for measure in scene_table([scored_clips(1, fps=0.0)], NONE, 0).measures] == ["00", "01"]
 
 
 def test_a_scene_table_is_a_table_of_each_scene() -> None:
-    clips = footage(2)
+    clips = scored_clips(2)
     table = scene_table([clips], NONE, seed=0)
     for measure in table.measures:
         alone = frame_table([[clip for clip in clips if clip.scene == measure.name]], NONE, seed=0).measures[0]
@@ -140,20 +127,20 @@ def test_a_scene_table_is_a_table_of_each_scene() -> None:
 
 def test_null_scores_go_through_the_same_post_processing() -> None:
     """Min-max makes every clip of the scene-rate oracle 0, so it knows no more than a constant."""
-    stretched = frame_table([footage(1)], PostProcessing(minmax=True), seed=0).measures[0]
+    stretched = frame_table([scored_clips(1)], PostProcessing(minmax=True), seed=0).measures[0]
     assert (stretched.constant, stretched.scene_rate) == (0.5, 0.5)
-    plain = frame_table([footage(1)], NONE, seed=0).measures[0]
+    plain = frame_table([scored_clips(1)], NONE, seed=0).measures[0]
     assert plain.scene_rate is not None
     assert plain.scene_rate != 0.5
 
 
 def test_seeds_must_be_of_the_same_clips() -> None:
     with pytest.raises(ValueError, match="the seeds were not scored on the same clips"):
-        frame_table([footage(1), footage(1)[:-1]], NONE, 0)
+        frame_table([scored_clips(1), scored_clips(1)[:-1]], NONE, 0)
     with pytest.raises(ValueError, match="no seeds to measure"):
         frame_table([], NONE, 0)
     with pytest.raises(ConfigError, match="post-processing: '00_0' has still images"):
-        frame_table([footage(1, fps=0.0)], PostProcessing("causal", 1.0), 0)
+        frame_table([scored_clips(1, fps=0.0)], PostProcessing("causal", 1.0), 0)
 
 
 def test_the_whole_of_stc_is_bootstrapped_in_well_under_a_minute(shared_data: Path) -> None:

@@ -22,6 +22,7 @@ from streammon.evaluation.metrics import (
     scene_aurocs,
     scene_rate_scores,
 )
+from support.evaluation_samples import scored_clips
 
 
 def clip(scores: list[float], labels: str, name: str = "01_1", fps: float = 10.0) -> ClipScores:
@@ -35,20 +36,6 @@ FOUR = [
     clip([0.3, 0.2], "..", "02_1"),
     clip([0.6, 0.7], "xx", "02_2"),
 ]
-
-
-def footage(seed: int, clips: int = 6) -> list[ClipScores]:
-    """Clips with runs of abnormal frames, coarse scores (so that there are ties), one clip of a single class."""
-    generator = np.random.default_rng(seed)
-    made = []
-    for number in range(clips):
-        frames = int(generator.integers(20, 60))
-        labels = np.zeros(frames, dtype=np.bool_)
-        if number:
-            labels[5:12] = labels[15 : 15 + number] = True
-        scores = np.round(generator.random(frames) + np.where(labels, 0.3, 0.0), 1)
-        made.append(ClipScores(f"{number % 2:02}_{number}", f"{number % 2:02}", scores, labels, 5.0))
-    return made
 
 
 def test_micro_auroc_is_worked_out_by_hand() -> None:
@@ -70,7 +57,7 @@ def test_padded_macro_auroc_counts_every_clip() -> None:
 @given(seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=20)
 def test_padding_is_what_adding_the_two_frames_gives(seed: int) -> None:
-    clips = footage(seed)
+    clips = scored_clips(seed, clips=6)
     padded = [
         roc_auc_score(
             np.concatenate([[False], one.labels, [True]]),
@@ -105,7 +92,7 @@ def test_equal_error_rate_is_interpolated_between_two_thresholds() -> None:
 @given(seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=20)
 def test_figures_are_scikit_learns(seed: int) -> None:
-    clips = footage(seed)
+    clips = scored_clips(seed, clips=6)
     scores, labels = np.concatenate([c.scores for c in clips]), np.concatenate([c.labels for c in clips])
     assert micro_auroc(clips) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     assert average_precision(clips) == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
@@ -127,7 +114,7 @@ def naive_equal_error_rate(scores: NDArray[np.float64], labels: NDArray[np.bool_
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 100), power=st.sampled_from([1, 3]))
 @settings(deadline=None, max_examples=8)
 def test_only_the_order_of_scores_matters(seed: int, scale: float, power: int) -> None:
-    clips = footage(seed)
+    clips = scored_clips(seed, clips=6)
     other = [ClipScores(c.name, c.scene, (scale * c.scores) ** power - 7, c.labels, c.fps) for c in clips]
     ours, theirs = frame_measures(clips), frame_measures(other)
     assert list(ours) == list(theirs)

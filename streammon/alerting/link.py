@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from redis import exceptions as faults
 from redis.asyncio import Redis
@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 
 from streammon.alerting.keys import Keys
 from streammon.backoff import backoff_s
-from streammon.config import RedisConfig
+from streammon.config import RedisConfig, parse_address
 from streammon.errors import RedisError
 
 CALL_TIMEOUT_S = 5.0
@@ -54,10 +54,11 @@ def shown_address(url: str) -> str:
     >>> shown_address("redis://joe:s3cret@10.0.0.7/0"), shown_address("unix://:s3cret@/run/redis.sock?db=1")
     ('10.0.0.7:6379', '/run/redis.sock')
     """
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return unquote(parts.path)
-    return f"{parts.hostname or 'localhost'}:{parts.port or DEFAULT_PORT}"
+    address = parse_address(url)
+    assert address is not None  # the configuration accepts no other
+    if address.scheme == "unix":
+        return unquote(address.path)
+    return f"{address.host or 'localhost'}:{address.port or DEFAULT_PORT}"
 
 
 def open_client(redis: RedisConfig) -> Any:
@@ -77,7 +78,7 @@ def open_client(redis: RedisConfig) -> Any:
             protocol=2,  # RESP2, supported by every server
         )
         client.connection_pool.make_connection()  # validates the options behind the URL's `?`
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OSError, faults.RedisError):
         raise RedisError("redis", "redis.url can't be used", "see the configuration reference") from None
     return client
 

@@ -44,7 +44,7 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import AlertingConfig
+from streammon.config import AlertingConfig, without_logins
 from streammon.errors import ConfigError, StorageError, StreammonError, system_reason
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ REFRESH_PER_S = 4
 
 
 def complain(text: str, code: int) -> int:
-    """Print an error on standard error and return the exit code."""
-    print(f"streammon: {text}", file=sys.stderr)
+    """Print an error on standard error, without the passwords of URLs that it quotes, and return the exit code."""
+    print(f"streammon: {without_logins(text)}", file=sys.stderr)
     return code
 
 

@@ -4,9 +4,10 @@ Keys end with their unit (`read_timeout_s`). `${NAME}` is replaced by the enviro
 of the file.
 """
 
+from streammon.config.addresses import parse_address, redacted, without_logins
 from streammon.config.reading import expanded
 from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, PreviewConfig, RedisConfig
-from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback, redacted
+from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "Section",
     "expanded",
     "is_loopback",
+    "parse_address",
     "parse_section",
     "redacted",
+    "without_logins",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from streammon.config.addresses import literal, login_span
 from streammon.config.wording import joined, kind_of
 from streammon.errors import ConfigError, system_reason
 
@@ -65,6 +66,8 @@ def yaml_mapping(path: Path) -> dict[str, Any]:
 def expanded(value: Any, where: str, key: str = "") -> Any:
     """Replace `${NAME}` by the environment variable, in every string of a nested value.
 
+    In the user or password of a URL the variable is percent-encoded, so that it is taken literally.
+
     Raises:
         ConfigError: A variable is not set; `where` and `key` name its place in the message.
     """
@@ -75,9 +78,13 @@ def expanded(value: Any, where: str, key: str = "") -> Any:
     if not isinstance(value, str):
         return value
 
+    begin, end = login_span(value)
+
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise ConfigError(where, f"{key} names ${{{match[1]}}}, which is not set", "set it in the environment")
-        return os.environ[match[1]]
+        if not begin <= match.start() < end:
+            return os.environ[match[1]]
+        return literal(os.environ[match[1]], before_colon=":" in value[match.end() : end])
 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)

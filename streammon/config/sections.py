@@ -3,16 +3,15 @@
 import math
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from streammon.config.addresses import camera_url, redis_url
 from streammon.config.reading import expanded, yaml_mapping
 from streammon.config.values import (
     DEVICE,
     HOST,
     PREFIX,
-    STREAM_SCHEMES,
     Duration,
     FilePath,
     Name,
@@ -62,17 +61,7 @@ class CameraConfig(Section):
         if not address.strip():
             raise ValueError("it must not be empty")
         without_controls(address)
-        if "://" in address:
-            try:
-                parts = urlsplit(address)
-                host, _port = parts.hostname, parts.port
-            except ValueError:
-                raise ValueError("it must be a URL with a port from 0 to 65535, or a path") from None
-            if parts.scheme not in STREAM_SCHEMES:
-                raise ValueError(f"it must begin with {', '.join(STREAM_SCHEMES)}, or be a path")
-            if not host:
-                raise ValueError("it must name a host")
-        return url
+        return SecretStr(camera_url(address))
 
     @property
     def address(self) -> str:
@@ -108,14 +97,8 @@ class RedisConfig(Section):
     @classmethod
     def _url_is_redis(cls, url: SecretStr) -> SecretStr:
         address = url.get_secret_value()
-        try:
-            known = address == "embedded" or (urlsplit(address).scheme in ("redis", "rediss", "unix"))
-            _port = urlsplit(address).port
-        except ValueError:
-            known = False
-        if not known:
-            raise ValueError("it must be `embedded` or begin with redis://, rediss:// or unix://")
-        return url
+        without_controls(address)
+        return SecretStr(redis_url(address))
 
     @property
     def address(self) -> str:

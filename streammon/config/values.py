@@ -1,15 +1,13 @@
-"""Types of the configuration's values, and the redaction of passwords in addresses."""
+"""Types of the configuration's values."""
 
 import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 DURATION_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 PREFIX = r"^[\x21-\x7e]{1,64}$"
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
@@ -63,26 +61,6 @@ def without_controls(text: str | Path) -> str | Path:
 
 
 FilePath = Annotated[Path, AfterValidator(without_controls)]
-
-
-def redacted(url: str) -> str:
-    """The part of a camera's address that is safe to show: no user, password, path or query of a network URL.
-
-    Some cameras take their password in the path or the query, so both are left out.
-
-    >>> redacted("rtsp://admin:s3cret@10.0.0.7:554/user=admin&password=s3cret")
-    'rtsp://10.0.0.7:554/…'
-    >>> redacted("clips/lobby.mp4")
-    'clips/lobby.mp4'
-    """
-    if "://" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}/…"
-    except ValueError:
-        return f"{url.split('://', 1)[0]}://…"
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from streammon.config.values import PATTERN_RULES, SectionType, redacted
+from streammon.config.addresses import redacted
+from streammon.config.values import PATTERN_RULES, SectionType
 from streammon.errors import ConfigError
 
 OPTIONS = "--"

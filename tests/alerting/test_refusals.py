@@ -44,9 +44,9 @@ def test_a_redis_that_isn_t_there_is_refused_without_its_password(refusal: Calla
     assert refusal(at("unix:///nowhere/redis.sock")) == f"redis: no socket at /nowhere/redis.sock; {ADDRESS_REMEDY}"
 
 
-def test_an_unknown_option_in_the_url_is_refused(tmp_path: Path) -> None:
+def test_an_option_in_the_url_that_the_client_refuses_is_refused(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool", 10) as spool, pytest.raises(RedisError) as error:
-        RedisPublisher(at(f"redis://{HOST}:1/0?colour=red"), spool, lambda event: None)
+        RedisPublisher(at(f"rediss://{HOST}:1/0?ssl_cert_reqs=sometimes"), spool, lambda event: None)
     assert str(error.value) == "redis: redis.url can't be used; see the configuration reference"
 
 

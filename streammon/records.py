@@ -275,16 +275,18 @@ class RedisStatus:
     """Availability of Redis.
 
     Attributes:
-        online: True if Redis answers and accepts writes.
+        online: True if Redis answers and accepts what is published.
         since_s: Unix time at which this state began.
-        reason: Cause of the outage in a few words, without any password; empty when all is well.
+        reason: Cause of the outage or refusal in a few words, without any password; empty when all is well.
         spooled: Alert messages that wait in the spool.
+        refused: True if Redis answers, but refuses what is published; `online` is False then.
     """
 
     online: bool
     since_s: float
     reason: str = ""
     spooled: int = 0
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Delivery of alert messages from the spool to Redis, in order and once each."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
-from streammon.alerting.link import RedisLink
+from streammon.alerting.link import RedisLink, RedisRefusedError
 from streammon.alerting.messages import alert_json
 from streammon.alerting.spool import Spool, SpooledAlert
 from streammon.config import RedisConfig
@@ -14,17 +15,27 @@ from streammon.records import Alert, ScoredFrame
 SEEN_TTL_S = 3 * 24 * 3600  # recognises a repeated delivery after an outage of a long weekend
 
 # Makes delivery idempotent: a client that loses its connection cannot know whether its command was executed, so it
-# repeats the command. The parts of one alert arrive in order, so the highest part in the log distinguishes a new
-# message from a repeated one. If XADD fails (memory, permissions), that part is not recorded and the next attempt
-# is not mistaken for a repetition.
+# repeats the command. The parts of one alert arrive in order. Part N has three steps, the log and two channels; after
+# step k the seen key holds N - 1 + k/4, after all of them N. So a step that is refused (permissions, another type of
+# key) is repeated by the next attempt, and those before it are not. The seen key is written first: where it can't be
+# (memory, permissions), nothing is done.
 DELIVER = """
-local seen = redis.call('GET', KEYS[1])
-if seen and tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
-local logged = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'json', ARGV[2])
-if type(logged) == 'table' and logged.err then return logged end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
-redis.call('PUBLISH', KEYS[3], ARGV[2])
-redis.call('PUBLISH', KEYS[4], ARGV[2])
+local part = tonumber(ARGV[1])
+local seen = tonumber(redis.call('GET', KEYS[1]) or -1)
+if seen >= part then return 0 end
+local done = math.max(0, 4 * (seen - part + 1))
+local steps = {
+    {'XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'json', ARGV[2]},
+    {'PUBLISH', ARGV[5], ARGV[2]},
+    {'PUBLISH', ARGV[6], ARGV[2]},
+}
+redis.call('SET', KEYS[1], part - 1 + done / 4, 'EX', ARGV[4])
+for step = done + 1, #steps do
+    local reply = redis.pcall(unpack(steps[step]))
+    if type(reply) == 'table' and reply.err then return reply end
+    redis.call('SET', KEYS[1], part - 1 + step / 4, 'EX', ARGV[4])
+end
+redis.call('SET', KEYS[1], part, 'EX', ARGV[4])
 return 1
 """
 
@@ -96,25 +107,36 @@ class AlertDelivery:
 
         Raises:
             RedisOfflineError: The call failed. The message may have arrived; it stays in the spool.
+            RedisRefusedError: Redis refuses the message, which stays in the spool.
         """
         async with self._one_at_a_time:
             message = self._spool.oldest()
             if message is None:
                 return False
-            frame = self._frames.pop(message.camera, None)
-            if frame is not None:
-                heatmap = heatmap_command(self._link.keys, frame, self._redis.heatmap_ttl_s)
-                await self._link.call(lambda client: client.execute_command(*heatmap))
-            is_new = await self._link.call(lambda client: client.execute_command(*self._command(message)))
+            await self._store_heatmap(message.camera)
+            is_new = await self._link.call(
+                "alerts", lambda client, keys: client.execute_command(*self._command(keys, message))
+            )
             self._spool.delivered(message)
             self._counts.alerts_delivered += 1
             self._counts.alerts_repeated += not is_new
             return True
 
-    def _command(self, message: SpooledAlert) -> tuple[str | int, ...]:
-        keys = self._link.keys
-        names = (keys.seen(message.id), keys.alert_log, keys.alerts, keys.camera_alerts(message.camera))
-        return "EVAL", DELIVER, len(names), *names, message.part, message.json, self._redis.log_length, SEEN_TTL_S
+    async def _store_heatmap(self, camera: str) -> None:
+        """Store the heatmap of the camera's kept frame; where Redis refuses it, the alert is published without."""
+        frame = self._frames.pop(camera, None)
+        if frame is None:
+            return
+        with contextlib.suppress(RedisRefusedError):
+            await self._link.call(
+                "heatmaps",
+                lambda client, keys: client.execute_command(*heatmap_command(keys, frame, self._redis.heatmap_ttl_s)),
+            )
+
+    def _command(self, keys: Keys, message: SpooledAlert) -> tuple[str | int, ...]:
+        names = (keys.seen(message.id), keys.alert_log)
+        arguments = (message.part, message.json, self._redis.log_length, SEEN_TTL_S)
+        return "EVAL", DELIVER, len(names), *names, *arguments, keys.alerts, keys.camera_alerts(message.camera)
 
 
 def heatmap_command(keys: Keys, score: ScoredFrame, ttl_s: int) -> tuple[str | bytes | int, ...]:

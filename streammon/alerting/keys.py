@@ -13,25 +13,45 @@ With the default prefix and a camera called `lobby`:
 | `streammon:v1:alerts:log` | stream: log of all cameras' alert messages, in the field `json` |
 | `streammon:v1:alerts:seen:<id>` | string: the last part of this alert in the log, expires |
 | `streammon:v1:probe` | string: written to check that Redis accepts writes, expires |
+
+In a cluster the keys begin with `{streammon:v1:}` instead; the channels stay as they are.
 """
 
+import re
 from dataclasses import dataclass
+
+HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
+"""What a key begins with if Redis hashes a part in braces instead of the whole key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Key and channel names below one prefix.
 
-    >>> Keys("streammon:v1:").scores("lobby")
-    'streammon:v1:cam:lobby:scores'
+    Attributes:
+        prefix: Prefix of every name.
+        in_cluster: The keys share one hash tag, so that they lie in one slot of a Redis cluster and a script may use
+            several of them.
+
+    >>> Keys("streammon:v1:").heatmap("lobby"), Keys("streammon:v1:", in_cluster=True).heatmap("lobby")
+    ('streammon:v1:cam:lobby:heatmap', '{streammon:v1:}cam:lobby:heatmap')
     """
 
     prefix: str
+    in_cluster: bool = False
+
+    @property
+    def key_prefix(self) -> str:
+        """Prefix of the keys: in a cluster with a hash tag, unless the configured prefix has one."""
+        if not self.in_cluster or HASH_TAG.match(self.prefix):
+            return self.prefix
+        braces = "{" in self.prefix or "}" in self.prefix
+        return f"{{streammon}}{self.prefix}" if braces else f"{{{self.prefix}}}"
 
     @property
     def cameras(self) -> str:
         """Set of camera names."""
-        return f"{self.prefix}cameras"
+        return f"{self.key_prefix}cameras"
 
     @property
     def alerts(self) -> str:
@@ -41,16 +61,16 @@ class Keys:
     @property
     def alert_log(self) -> str:
         """Stream of all alert messages."""
-        return f"{self.prefix}alerts:log"
+        return f"{self.key_prefix}alerts:log"
 
     @property
     def probe(self) -> str:
         """Key written to check that Redis accepts writes."""
-        return f"{self.prefix}probe"
+        return f"{self.key_prefix}probe"
 
     def seen(self, alert_id: str) -> str:
         """Key of the last part of one alert in the log."""
-        return f"{self.prefix}alerts:seen:{alert_id}"
+        return f"{self.key_prefix}alerts:seen:{alert_id}"
 
     def scores(self, camera: str) -> str:
         """Channel of one camera's scores."""
@@ -61,9 +81,13 @@ class Keys:
         return f"{self.prefix}cam:{camera}:alerts"
 
     def status(self, camera: str) -> str:
-        """Key and channel of one camera's status."""
+        """Key of one camera's status."""
+        return f"{self.key_prefix}cam:{camera}:status"
+
+    def status_channel(self, camera: str) -> str:
+        """Channel of one camera's status."""
         return f"{self.prefix}cam:{camera}:status"
 
     def heatmap(self, camera: str) -> str:
         """Key of one camera's heatmap."""
-        return f"{self.prefix}cam:{camera}:heatmap"
+        return f"{self.key_prefix}cam:{camera}:heatmap"

@@ -1,4 +1,4 @@
-"""Connection to Redis: client, deadlines, reconnection with backoff, and translation of the client's errors."""
+"""Connection to Redis: deadlines, reconnection with backoff, refusals, and translation of the client's errors."""
 
 import asyncio
 import contextlib
@@ -7,26 +7,24 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import unquote
 
 from redis import exceptions as faults
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from streammon.alerting.access import MissingPermissionError, require_permissions
 from streammon.alerting.keys import Keys
+from streammon.alerting.server import KeyServer, SentinelFoundError
 from streammon.backoff import backoff_s
-from streammon.config import RedisConfig, parse_address
+from streammon.config import RedisConfig
 from streammon.errors import RedisError
 
 CALL_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 RETRY_BASE_S = 0.1
 RETRY_CAP_S = 5.0
+PROBE = "probe"
 PROBE_TTL_S = 60
-DEFAULT_PORT = 6379
 ADDRESS_REMEDY = "start it there, or set redis.url to another, or to `embedded`"
 
 T = TypeVar("T")
@@ -39,48 +37,25 @@ class Fault(NamedTuple):
     remedy: str
 
 
-class RedisOfflineError(Exception):
+class RedisCallError(Exception):
+    """A call to Redis failed."""
+
+
+class RedisOfflineError(RedisCallError):
     """A call failed or exceeded its deadline; Redis may or may not have executed it."""
+
+
+class RedisRefusedError(RedisCallError):
+    """Redis answered that it does not execute the command."""
+
+
+OUTAGES = (faults.ReadOnlyError, faults.ClusterDownError, faults.AskError, faults.TryAgainError)
+"""Answers that end when another server is the primary or the cluster is whole again, so a new connection may help."""
 
 
 def retry_delay_s(attempt: int) -> float:
     """Backoff with jitter before attempt `attempt` (from 0): min(5, 0.1 * 2**attempt) * uniform(0.5, 1) seconds."""
     return backoff_s(attempt, RETRY_BASE_S, RETRY_CAP_S, random.random())
-
-
-def shown_address(url: str) -> str:
-    """Host and port, or socket path, of a Redis URL, without user and password.
-
-    >>> shown_address("redis://joe:s3cret@10.0.0.7/0"), shown_address("unix://:s3cret@/run/redis.sock?db=1")
-    ('10.0.0.7:6379', '/run/redis.sock')
-    """
-    address = parse_address(url)
-    assert address is not None  # the configuration accepts no other
-    if address.scheme == "unix":
-        return unquote(address.path)
-    return f"{address.host or 'localhost'}:{address.port or DEFAULT_PORT}"
-
-
-def open_client(redis: RedisConfig) -> Any:
-    """Redis client that connects on first use, without timeouts and retries, which are left to the caller.
-
-    With a socket timeout the client calls `asyncio.wait_for`, which on Python 3.11 may swallow a cancellation.
-
-    Raises:
-        RedisError: The client rejects the URL.
-    """
-    try:
-        client: Any = Redis.from_url(
-            redis.address,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,  # RESP2, supported by every server
-        )
-        client.connection_pool.make_connection()  # validates the options behind the URL's `?`
-    except (ValueError, TypeError, OSError, faults.RedisError):
-        raise RedisError("redis", "redis.url can't be used", "see the configuration reference") from None
-    return client
 
 
 def fault_of(error: BaseException, address: str) -> Fault:
@@ -89,7 +64,7 @@ def fault_of(error: BaseException, address: str) -> Fault:
     match error:
         case faults.AuthenticationError() if "without any password" in str(error):
             return Fault(f"{address} has no password", "take it out of redis.url")
-        case faults.AuthenticationError() if "required" in str(error):
+        case faults.AuthenticationError() if "required" in str(error) or "HELLO" in str(error):
             return Fault(
                 f"{address} asks for a password", "put it into redis.url, as in redis://:${REDIS_PASSWORD}@…"
             )
@@ -101,10 +76,22 @@ def fault_of(error: BaseException, address: str) -> Fault:
             return Fault(f"{address} is out of memory", "raise its maxmemory")
         case faults.ReadOnlyError():
             return Fault(f"{address} is a read-only replica", "set redis.url to its primary")
+        case MissingPermissionError():
+            return Fault(f"{address} denies this user {error.denied}", error.remedy)
         case faults.NoPermissionError():
             return Fault(f"{address} denies the command ({error})", "give this user the permission")
+        case SentinelFoundError():
+            return Fault(f"{address} is a Sentinel, which keeps no alerts", "set redis.url to the primary it watches")
+        case faults.ClusterDownError() | faults.AskError() | faults.TryAgainError():
+            return Fault(f"the cluster of {address} doesn't serve all its slots", "mend the cluster")
+        case faults.ClusterCrossSlotError():
+            return Fault(
+                f"{address} is in cluster mode and rejects keys of several slots", "set redis.prefix to {streammon}:"
+            )
         case faults.InvalidResponse():
             return Fault(f"what answers at {address} is not Redis", "check host and port in redis.url")
+        case faults.ResponseError() if "DB index" in str(error) or "SELECT is not allowed" in str(error):
+            return Fault(f"{address} has no database of that number", "take the number out of redis.url")
         case faults.ResponseError():
             return Fault(f"{address} rejects the command ({error})", "see the log of that server")
         case TimeoutError() | faults.TimeoutError():
@@ -129,74 +116,135 @@ def _socket_fault(error: BaseException | None, address: str) -> Fault:
     return Fault(f"the connection to {address} was lost", ADDRESS_REMEDY)
 
 
-async def check_redis(redis: RedisConfig) -> str:
-    """Connect, authenticate and write once.
-
-    Returns:
-        Address of Redis, without user and password.
-
-    Raises:
-        RedisError: Redis can't be reached or written.
-    """
-    link = RedisLink(redis, lambda: None, CALL_TIMEOUT_S)
-    try:
-        await link.check()
-    finally:
-        await link.close()
-    return shown_address(redis.address)
-
-
-class RedisLink:
-    """Connection to one Redis: calls with a deadline, online state and reconnection.
+async def check_redis(redis: RedisConfig, cameras: Collection[str]) -> str:
+    """Connect, authenticate, write once, and check the permissions that publishing needs.
 
     Args:
         redis: Address and key prefix.
-        on_change: Called when Redis goes offline and when it is online again.
+        cameras: Names of the cameras.
+
+    Returns:
+        Address of Redis, without user and password, and the prefix of the keys if it is a cluster.
+
+    Raises:
+        RedisError: Redis can't be reached or written, or denies this user a command.
+    """
+    link = RedisLink(redis, lambda: None, CALL_TIMEOUT_S, cameras)
+    try:
+        await link.check()
+        return link.address + (f", a cluster with keys {link.keys.key_prefix}…," if link.keys.in_cluster else "")
+    finally:
+        await link.close()
+
+
+class RedisLink:
+    """Connection to one Redis: calls with a deadline, reconnection, and what Redis refuses.
+
+    An outage makes every call fail until Redis answers again. A refusal concerns one kind of call and lasts until
+    such a call succeeds, so the two don't take turns.
+
+    Args:
+        redis: Address and key prefix.
+        on_change: Called when Redis goes offline, is online again, and when it begins or ceases to refuse calls.
         call_timeout_s: Time limit of one call.
+        cameras: Names of the cameras that are published.
 
     Attributes:
-        online: True if the last call succeeded, and before the first.
-        reason: Why Redis is offline; empty while online.
-        since_s: Unix time of the last change of `online`.
+        online: True if Redis answered the last call, and before the first.
+        reason: Why Redis is offline, or what it refuses; else empty.
+        refused: True if Redis answers and refuses what is published.
+        since_s: Unix time of the last change of these.
     """
 
-    def __init__(self, redis: RedisConfig, on_change: Callable[[], None], call_timeout_s: float) -> None:
-        self.client = open_client(redis)
-        self.keys = Keys(redis.prefix)
+    def __init__(
+        self,
+        redis: RedisConfig,
+        on_change: Callable[[], None],
+        call_timeout_s: float,
+        cameras: Collection[str] = (),
+    ) -> None:
         self.online = True
-        self.reason = ""
         self.since_s = time.time()
-        self._address = shown_address(redis.address)
+        self._server = KeyServer(redis)
+        self._cameras = cameras
+        self._fault = ""  # why Redis is offline
+        self._refusals: dict[str, str] = {}  # kind of call → why Redis refuses it
         self._on_change = on_change
         self._call_timeout_s = call_timeout_s
         self._is_online = asyncio.Event()
         self._is_online.set()
         self._is_offline = asyncio.Event()
 
-    async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
-        """Execute `command(client)` under the deadline.
+    @property
+    def keys(self) -> Keys:
+        """Names of the keys and channels, as far as it is known whether Redis is a cluster."""
+        return self._server.keys
+
+    @property
+    def address(self) -> str:
+        """Address of the server in use, without user and password."""
+        return self._server.address
+
+    @property
+    def reason(self) -> str:
+        """Why Redis is offline, or what it refuses; empty while it accepts everything."""
+        return self._fault or next(iter(self._refusals.values()), "")
+
+    @property
+    def refused(self) -> bool:
+        """True if Redis answers and refuses what is published."""
+        return self.online and bool(self._refusals)
+
+    async def call(self, kind: str, command: Callable[[Any, Keys], Awaitable[T]]) -> T:
+        """Execute `command(client, keys)` under the deadline.
+
+        Args:
+            kind: Name of what is called, such as `alerts`: a refusal of one kind ends when a call of it succeeds.
+            command: The call.
 
         Raises:
             RedisOfflineError: The call failed; Redis counts as offline until `reach` succeeds.
+            RedisRefusedError: Redis answered and refuses the command.
         """
         try:
             async with asyncio.timeout(self._call_timeout_s):
-                return await command(self.client)
+                result = await self._server.call(command)
         except (faults.RedisError, OSError) as error:
-            self._lose(fault_of(error, self._address).found)
+            if isinstance(error, faults.ResponseError) and not isinstance(error, OUTAGES):
+                await self._refuse(kind, error)
+                raise RedisRefusedError from None
+            self._lose(fault_of(error, self.address).found)
             raise RedisOfflineError from None
+        self._accept(kind)
+        return result
 
-    async def check(self) -> None:
-        """Connect, authenticate and write once.
+    async def read(self, command: Callable[[Any, Keys], Awaitable[T]]) -> T:
+        """Execute a command whose failure says nothing about publishing.
 
         Raises:
-            RedisError: Redis can't be reached or written.
+            RedisError: The call failed.
         """
         try:
-            async with asyncio.timeout(self._call_timeout_s):
-                await self._probe(self.client)
+            return await self._server.call(command)
         except (faults.RedisError, OSError) as error:
-            raise RedisError("redis", *fault_of(error, self._address)) from None
+            raise RedisError("redis", *fault_of(error, self.address)) from None
+
+    async def check(self) -> None:
+        """Connect, authenticate, write once, and check the permissions that publishing needs.
+
+        Raises:
+            RedisError: Redis can't be reached or written, or denies this user a command.
+        """
+
+        async def test(client: Any, keys: Keys) -> None:
+            await require_permissions(client, keys, self._cameras)
+            await _probe(client, keys)
+
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                await self._server.call(test)
+        except (faults.RedisError, OSError) as error:
+            raise RedisError("redis", *fault_of(error, self.address)) from None
 
     async def wait_online(self) -> None:
         """Wait until Redis is online."""
@@ -213,36 +261,78 @@ class RedisLink:
             while not self.online:
                 await asyncio.sleep(retry_delay_s(attempt))
                 attempt += 1
-                with contextlib.suppress(RedisOfflineError):
+                with contextlib.suppress(RedisCallError):
                     await self.reach()
             restored_at = loop.time()
 
     async def reach(self) -> None:
-        """Probe Redis once, and mark it as online if that succeeds.
+        """Connect anew and probe Redis once; mark it as online if it answers.
 
         Raises:
             RedisOfflineError: The probe failed.
+            RedisRefusedError: Redis answers and refuses the probe.
         """
-        await self.call(self._probe)
-        if not self.online:
-            self.online, self.since_s, self.reason = True, time.time(), ""
-            self._is_offline.clear()
-            self._is_online.set()
-            self._on_change()
+        await self._start_over()
+        try:
+            await self.call(PROBE, _probe)
+        except RedisRefusedError:
+            self._restore()
+            raise
+        self._restore()
 
     async def close(self) -> None:
         """Close every connection, under a deadline."""
         with contextlib.suppress(faults.RedisError, OSError):  # the connections are discarded anyway
-            await asyncio.wait_for(self.client.aclose(), CLOSE_TIMEOUT_S)  # as in `RedisPublisher.drain`
+            await asyncio.wait_for(self._server.close(), CLOSE_TIMEOUT_S)  # as in `RedisPublisher.drain`
 
-    async def _probe(self, client: Any) -> None:
-        """Write a key: a full or read-only server would still answer a ping."""
-        await client.execute_command("SET", self.keys.probe, "1", "EX", PROBE_TTL_S)
+    async def _start_over(self) -> None:
+        with contextlib.suppress(faults.RedisError, OSError):
+            async with asyncio.timeout(self._call_timeout_s):
+                await self._server.start_over()
+
+    def _restore(self) -> None:
+        if not self.online:
+            self.online, self.since_s, self._fault = True, time.time(), ""
+            self._is_offline.clear()
+            self._is_online.set()
+            self._on_change()
 
     def _lose(self, reason: str) -> None:
-        self.reason = reason
+        self._fault = reason
+        self._refusals.clear()
         if self.online:
             self.online, self.since_s = False, time.time()
             self._is_online.clear()
             self._is_offline.set()
             self._on_change()
+
+    async def _refuse(self, kind: str, error: faults.RedisError) -> None:
+        """Note what Redis refuses; of a denied command, which permissions this user lacks."""
+        if kind in self._refusals:
+            return
+        found = fault_of(error, self.address).found
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                await self._server.call(lambda client, keys: require_permissions(client, keys, self._cameras))
+        except MissingPermissionError as missing:
+            found = fault_of(missing, self.address).found
+        except (faults.RedisError, OSError):
+            pass
+        is_first = not self._refusals
+        self._refusals[kind] = found
+        if is_first and self.online:
+            self.since_s = time.time()
+            self._on_change()
+
+    def _accept(self, kind: str) -> None:
+        was_refused = self.refused
+        self._refusals.pop(kind, None)
+        self._refusals.pop(PROBE, None)  # which no later call repeats
+        if was_refused and not self._refusals:
+            self.since_s = time.time()
+            self._on_change()
+
+
+async def _probe(client: Any, keys: Keys) -> None:
+    """Write a key: a full or read-only server would still answer a ping."""
+    await client.execute_command("SET", keys.probe, "1", "EX", PROBE_TTL_S)

@@ -3,19 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from redis import exceptions as faults
-
 from streammon.alerting.delivery import AlertDelivery, PublisherCounts, heatmap_command
 from streammon.alerting.history import PAGE, newest_alerts
-from streammon.alerting.link import CALL_TIMEOUT_S, RedisLink, RedisOfflineError, fault_of, shown_address
+from streammon.alerting.keys import Keys
+from streammon.alerting.link import CALL_TIMEOUT_S, RedisCallError, RedisLink, RedisRefusedError, retry_delay_s
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
-from streammon.errors import RedisError
 from streammon.records import Alert, CameraStatus, RedisStatus, ScoredFrame, SpoolStatus
 
 HEATMAP_EVERY_S = 1.0
@@ -37,9 +35,10 @@ class RedisPublisher:
     Args:
         redis: Address and key prefix of Redis, length of the log, lifetime of a heatmap.
         spool: Queue of the alert messages.
-        on_event: Called on the event loop when Redis goes offline or online, when the spool first loses a message,
-            and when its disk starts or stops failing.
+        on_event: Called on the event loop when Redis goes offline or online, when it begins or ceases to refuse what
+            is published, when the spool first loses a message, and when its disk starts or stops failing.
         call_timeout_s: Time limit of one Redis call.
+        cameras: Names of the cameras that are published; their keys and channels are checked.
 
     Raises:
         RedisError: The URL can't be used.
@@ -52,14 +51,14 @@ class RedisPublisher:
         on_event: Callable[[RedisStatus | SpoolStatus], None],
         *,
         call_timeout_s: float = CALL_TIMEOUT_S,
+        cameras: Collection[str] = (),
     ) -> None:
         self.counts = PublisherCounts()
         self._redis = redis
         self._spool = spool
         self._on_event = on_event
-        self._link = RedisLink(redis, self._link_changed, call_timeout_s)
+        self._link = RedisLink(redis, self._link_changed, call_timeout_s, cameras)
         self._delivery = AlertDelivery(redis, self._link, spool, self.counts)
-        self._keys = self._link.keys
         self._spool_losses = (0, 0, "")
         self._scores: dict[str, ScoredFrame] = {}
         self._statuses: dict[str, tuple[CameraStatus, Mapping[str, float] | None]] = {}
@@ -77,20 +76,24 @@ class RedisPublisher:
         await self._link.close()
 
     @property
-    def address(self) -> str:
-        """Address of Redis, without user and password."""
-        return shown_address(self._redis.address)
+    def place(self) -> str:
+        """Address of Redis, without user and password, and the prefix of what is published."""
+        keys = self._link.keys
+        in_cluster = f" (a cluster, where keys begin with {keys.key_prefix})" if keys.in_cluster else ""
+        return f"{self._link.address} under {keys.prefix}{in_cluster}"
 
     @property
     def status(self) -> RedisStatus:
         """State of the connection to Redis, and the number of spooled messages."""
-        return RedisStatus(self._link.online, self._link.since_s, self._link.reason, len(self._spool))
+        link = self._link
+        is_fine = link.online and not link.refused
+        return RedisStatus(is_fine, link.since_s, link.reason, len(self._spool), link.refused)
 
     async def check(self) -> None:
-        """Connect to Redis and write once.
+        """Connect to Redis, write once, and check the permissions that publishing needs.
 
         Raises:
-            RedisError: Redis can't be reached or written.
+            RedisError: Redis can't be reached or written, or denies this user a command.
         """
         await self._link.check()
 
@@ -107,10 +110,9 @@ class RedisPublisher:
             RedisError: The log can't be read.
         """
         waiting = self._spool.newest(PAGE)
-        try:
-            return await newest_alerts(self._link.client, self._keys, cameras, waiting, limit, HISTORY_TIMEOUT_S)
-        except (faults.RedisError, OSError) as error:
-            raise RedisError("redis", *fault_of(error, self.address)) from None
+        return await self._link.read(
+            lambda client, keys: newest_alerts(client, keys, cameras, waiting, limit, HISTORY_TIMEOUT_S)
+        )
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -167,18 +169,24 @@ class RedisPublisher:
                 while await self._delivery.deliver_oldest():
                     pass
                 await self._send_newest()
-            except RedisOfflineError:
+            except RedisCallError:
                 await asyncio.sleep(DRAIN_RETRY_S)
             else:
                 return
 
     async def _deliver_alerts(self) -> None:
+        refusals = 0
         while True:
             await self._link.wait_online()
             try:
                 is_delivered = await self._delivery.deliver_oldest()
-            except RedisOfflineError:
+            except RedisRefusedError:
+                await asyncio.sleep(retry_delay_s(refusals))
+                refusals += 1
                 continue
+            except RedisCallError:
+                continue
+            refusals = 0
             self._report_spool_losses()
             if is_delivered:
                 continue
@@ -191,7 +199,7 @@ class RedisPublisher:
             await self._link.wait_online()
             try:
                 await self._send_newest()
-            except RedisOfflineError:
+            except RedisCallError:
                 continue
 
     async def _send_newest(self) -> None:
@@ -199,34 +207,44 @@ class RedisPublisher:
         self._something_new.clear()
         scores, self._scores = self._scores, {}
         unsent, self._unsent_statuses = self._unsent_statuses, set()
-        commands = [command for score in scores.values() for command in self._score_commands(score)]
-        commands += [command for camera in unsent for command in self._status_commands(camera)]
-        if not commands:
+        if not scores and not unsent:
             return
+        with_heatmap = {camera for camera in scores if self._is_heatmap_due(camera)}
+
+        def commands(keys: Keys) -> Iterator[tuple[Any, ...]]:
+            for score in scores.values():
+                yield from self._score_commands(keys, score, score.camera in with_heatmap)
+            for camera in unsent:
+                yield from self._status_commands(keys, camera)
+
         try:
-            await self._link.call(lambda client: _pipelined(client, commands))
+            await self._link.call("scores", lambda client, keys: _pipelined(client, commands(keys)))
         except BaseException:
             self.counts.scores_lost += len(scores)
             self._unsent_statuses |= unsent
             raise
         self.counts.scores_published += len(scores)
 
-    def _score_commands(self, score: ScoredFrame) -> list[tuple[Any, ...]]:
+    def _is_heatmap_due(self, camera: str) -> bool:
         now = time.monotonic()
-        heatmap_key = None
-        commands: list[tuple[Any, ...]] = []
-        if now - self._heatmap_at_s.get(score.camera, float("-inf")) >= HEATMAP_EVERY_S:
-            heatmap_key = self._keys.heatmap(score.camera)
-            commands.append(heatmap_command(self._keys, score, self._redis.heatmap_ttl_s))
-            self._heatmap_at_s[score.camera] = now
-        commands.append(("PUBLISH", self._keys.scores(score.camera), score_json(score, heatmap_key)))
-        return commands
+        if now - self._heatmap_at_s.get(camera, float("-inf")) < HEATMAP_EVERY_S:
+            return False
+        self._heatmap_at_s[camera] = now
+        return True
 
-    def _status_commands(self, camera: str) -> list[tuple[str, ...]]:
+    def _score_commands(self, keys: Keys, score: ScoredFrame, with_heatmap: bool) -> list[tuple[Any, ...]]:
+        heatmap_key = keys.heatmap(score.camera) if with_heatmap else None
+        heatmap = [heatmap_command(keys, score, self._redis.heatmap_ttl_s)] if with_heatmap else []
+        return [*heatmap, ("PUBLISH", keys.scores(score.camera), score_json(score, heatmap_key))]
+
+    def _status_commands(self, keys: Keys, camera: str) -> list[tuple[Any, ...]]:
         status, counters = self._statuses[camera]
         message = status_json(status, time.time(), counters)
-        key = self._keys.status(camera)
-        return [("SADD", self._keys.cameras, camera), ("SET", key, message), ("PUBLISH", key, message)]
+        return [
+            ("SADD", keys.cameras, camera),
+            ("SET", keys.status(camera), message),
+            ("PUBLISH", keys.status_channel(camera), message),
+        ]
 
     async def _repeat_statuses(self) -> None:
         """Repeat all statuses every 10 s, so that a reader can distinguish an idle monitor from one that is gone."""
@@ -240,7 +258,8 @@ class RedisPublisher:
 
     def _link_changed(self) -> None:
         if self._link.online:
-            self._requeue_statuses()  # Redis may have restarted without its data
+            if not self._link.refused:
+                self._requeue_statuses()  # Redis may have restarted without its data
         else:
             self.counts.scores_lost += len(self._scores)
             self._scores.clear()
@@ -256,7 +275,7 @@ class RedisPublisher:
             self._on_event(status)
 
 
-async def _pipelined(client: Any, commands: list[tuple[Any, ...]]) -> None:
+async def _pipelined(client: Any, commands: Iterable[tuple[Any, ...]]) -> None:
     async with client.pipeline(transaction=False) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)

@@ -6,21 +6,16 @@ import json
 import re
 import time
 from collections.abc import AsyncGenerator, Collection
+from functools import partial
 from typing import Any
 
 from redis import exceptions as faults
 from redis.asyncio.client import PubSub
 
 from streammon.alerting.keys import Keys
-from streammon.alerting.link import (
-    CALL_TIMEOUT_S,
-    CLOSE_TIMEOUT_S,
-    fault_of,
-    open_client,
-    retry_delay_s,
-    shown_address,
-)
+from streammon.alerting.link import CALL_TIMEOUT_S, CLOSE_TIMEOUT_S, fault_of, retry_delay_s
 from streammon.alerting.messages import VERSION
+from streammon.alerting.server import KeyServer
 from streammon.config import RedisConfig
 from streammon.errors import RedisError
 
@@ -46,14 +41,13 @@ async def subscribe(
     Raises:
         RedisError: The first connection to Redis fails.
     """
-    address = shown_address(redis.address)
+    server = KeyServer(redis)
     is_first, is_online, attempt = True, True, 0
     while True:
-        client = open_client(redis)
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                pubsub = await _subscribed(client, Keys(redis.prefix), cameras)
-                statuses = await _statuses(client, Keys(redis.prefix), cameras)
+                pubsub = await _subscribed(server, cameras)
+                statuses = await server.call(partial(_statuses, cameras))
             if not is_online:
                 yield _redis_message(True, "")
             is_first, is_online, attempt = False, True, 0
@@ -64,27 +58,30 @@ async def subscribe(
                 if message is not None:
                     yield message
         except (faults.RedisError, OSError) as error:
-            fault = fault_of(error, address)
+            fault = fault_of(error, server.address)
             if is_first:
                 raise RedisError("redis", *fault) from None
         finally:
-            await _close(client)
+            await _close(server)
         if is_online:
             is_online = False
             yield _redis_message(False, fault.found)
         await asyncio.sleep(retry_delay_s(attempt))
         attempt += 1
+        await _start_over(server)
 
 
-async def _subscribed(client: Any, keys: Keys, cameras: Collection[str] | None) -> PubSub:
+async def _subscribed(server: KeyServer, cameras: Collection[str] | None) -> PubSub:
     """Subscribe, and wait for the server's confirmations: no message published after the return is missed."""
-    pubsub: PubSub = client.pubsub()
+    pubsub: PubSub = await server.pubsub()
+    keys = server.keys
     if cameras is None:
         any_camera = Keys(_literal(keys.prefix))
-        channels = [name("*") for name in (any_camera.scores, any_camera.camera_alerts, any_camera.status)]
+        channels = [name("*") for name in (any_camera.scores, any_camera.camera_alerts, any_camera.status_channel)]
         await pubsub.psubscribe(*channels)
     else:
-        channels = [name(camera) for camera in cameras for name in (keys.scores, keys.camera_alerts, keys.status)]
+        names = (keys.scores, keys.camera_alerts, keys.status_channel)
+        channels = [name(camera) for camera in cameras for name in names]
         await pubsub.subscribe(*channels)
     confirmed = 0
     while confirmed < len(channels):
@@ -93,7 +90,7 @@ async def _subscribed(client: Any, keys: Keys, cameras: Collection[str] | None) 
     return pubsub
 
 
-async def _statuses(client: Any, keys: Keys, cameras: Collection[str] | None) -> list[dict[str, Any]]:
+async def _statuses(cameras: Collection[str] | None, client: Any, keys: Keys) -> list[dict[str, Any]]:
     known = [name.decode() for name in await client.execute_command("SMEMBERS", keys.cameras)]
     wanted = sorted(known if cameras is None else set(known) & set(cameras))
     if not wanted:
@@ -138,7 +135,13 @@ def _literal(prefix: str) -> str:
     return re.sub(r"([*?\[\]\\^])", r"\\\1", prefix)
 
 
-async def _close(client: Any) -> None:
+async def _close(server: KeyServer) -> None:
     with contextlib.suppress(faults.RedisError, OSError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await client.aclose()
+            await server.close()
+
+
+async def _start_over(server: KeyServer) -> None:
+    with contextlib.suppress(faults.RedisError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await server.start_over()

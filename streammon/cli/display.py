@@ -74,7 +74,9 @@ def event_text(event: Event) -> str:
         case RedisStatus(online=True):
             return "redis is there"
         case RedisStatus():
-            return f"redis is away since {clock(event.since_s)} ({event.reason}); {event.spooled} alert messages wait"
+            state = "refuses what is published" if event.refused else "is away"
+            since = f"since {clock(event.since_s)} ({event.reason})"
+            return f"redis {state} {since}; {event.spooled} alert messages wait"
         case SpoolStatus():
             reason = f", in memory alone ({event.reason})" if event.reason else ""
             lost = f"{event.refused} updates refused, {event.dropped} messages dropped"

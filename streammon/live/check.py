@@ -105,7 +105,7 @@ def _spool(config: Config) -> str:
 
 async def _redis(config: Config) -> str:
     async with redis_for(config.redis) as redis:
-        address = await check_redis(redis)
+        address = await check_redis(redis, config.cameras)
     kind = "the embedded server" if config.redis.address == "embedded" else address
     return f"{kind} answers and takes writes"
 

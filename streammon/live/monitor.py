@@ -115,11 +115,11 @@ class Monitor:
                 await self._publish_to(redis, spool)
 
     async def _publish_to(self, redis: RedisConfig, spool: Spool) -> None:
-        async with RedisPublisher(redis, spool, self._on_event) as publisher:
+        async with RedisPublisher(redis, spool, self._on_event, cameras=tuple(self.config.cameras)) as publisher:
             self._publisher = publisher
             self._spool = spool
             await publisher.check()
-            self._on_event(Notice(f"publishing to {publisher.address} under {redis.prefix}"))
+            self._on_event(Notice(f"publishing to {publisher.place}"))
             await self._show_earlier_alerts(publisher)
             try:
                 await self._watch(publisher)

@@ -840,6 +840,25 @@ def test_a_wrong_redis_password_is_refused(watching: Callable[..., str], tmp_pat
         )
 
 
+def test_a_redis_user_without_channels_is_refused(watching: Callable[..., str], tmp_path: Path) -> None:
+    acl = tmp_path / "users.acl"
+    acl.write_text(f"user default on nopass ~* &* +@all\nuser joe on >{PASSWORD} ~* resetchannels +@all\n")
+    with RedisServer(tmp_path, options={"aclfile": str(acl)}) as server:
+        assert watching(more=f"redis: 'redis://joe:{PASSWORD}@{HOST}:{server.port}'") == (
+            f"redis: {HOST}:{server.port} denies this user PUBLISH to streammon:v1:alerts, "
+            "PUBLISH to streammon:v1:cam:lobby:alerts, PUBLISH to streammon:v1:cam:lobby:scores and 1 more; "
+            "allow it, as in ACL SETUSER <user> ~streammon:v1:* &streammon:v1:* +eval +get +publish +sadd +set +xadd"
+        )
+
+
+def test_an_argument_that_is_quoted_shows_no_password(command: Command) -> None:
+    assert command("watch", f"redis://:{PASSWORD}@10.0.0.5").complaint == (
+        "got unexpected extra argument (redis://…); see `streammon watch --help`"
+    )
+    fit = command("fit", f"rtsp://joe:{PASSWORD}@10.0.0.7/a", "--scene", "lobby")
+    assert fit.complaint == f"rtsp://…: it can't be read as footage (no such file); {FOOTAGE_REMEDY}"
+
+
 def test_watching_an_embedded_redis_whose_port_nobody_chose_is_refused(command: Command) -> None:
     Path("config.yaml").write_text(LOBBY)
     assert command("watch").complaint == (

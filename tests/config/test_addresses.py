@@ -40,7 +40,7 @@ ODD = [
     "",
     "+",
 ]
-printable = st.text(st.characters(exclude_categories=("C",)), max_size=20)
+printable = st.text(st.characters(exclude_categories=["C"]), max_size=20)
 
 
 def configured(url: str, redis: str = "embedded") -> Config:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,12 @@ async def publishing(
     spool: Spool,
     events: list[RedisStatus | SpoolStatus] | None = None,
     call_timeout_s: float = 5.0,
+    cameras: Collection[str] = (),
 ) -> AsyncIterator[RedisPublisher]:
     """A publisher whose tasks run; cancelled at the end, as the monitor does it."""
     on_event = (events if events is not None else []).append
-    async with RedisPublisher(redis, spool, on_event, call_timeout_s=call_timeout_s) as publisher:
+    publisher = RedisPublisher(redis, spool, on_event, call_timeout_s=call_timeout_s, cameras=cameras)
+    async with publisher:
         running = asyncio.create_task(publisher.run(), name="publisher")
         try:
             yield publisher

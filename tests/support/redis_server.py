@@ -29,15 +29,23 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server on a port of its own; its append-only file outlives its restarts."""
+    """One server on a port of its own; its append-only file outlives its restarts.
 
-    def __init__(self, folder: Path, *, password: str = "", options: dict[str, str] | None = None) -> None:
+    Attributes:
+        options: Its settings.
+    """
+
+    def __init__(
+        self, folder: Path, *, password: str = "", options: dict[str, str] | None = None, sentinel: bool = False
+    ) -> None:
         self.port = free_port()
         self.password = password
         self._folder = folder
-        self._options = {"bind": HOST, "port": str(self.port), "save": "", "appendonly": "yes", **(options or {})}
+        self._sentinel = sentinel
+        kept = {} if sentinel else {"save": '""', "appendonly": "yes"}
+        self.options = {"bind": HOST, "port": str(self.port), **kept, **(options or {})}
         if password:
-            self._options["requirepass"] = password
+            self.options["requirepass"] = password
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,10 +68,12 @@ class RedisServer:
     def start(self) -> None:
         """Start, and return once it answers."""
         binary = shutil.which("valkey-server") or shutil.which("redis-server") or str(get_binary_path())
-        options = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        settings = self._folder / "server.conf"
+        settings.write_text("".join(f"{name} {value}\n" for name, value in self.options.items()))
+        command = [binary, str(settings)] + (["--sentinel"] if self._sentinel else [])
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binary, *options], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + DEADLINE_S
         while not self._answers():

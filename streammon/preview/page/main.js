@@ -52,7 +52,7 @@ function showSummary() {
   const open = board.openAlerts.length;
   const parts = [counted(cameras.length, 'camera'), `${sending} online`];
   if (open) parts.push(`${counted(open, 'alert')} open`);
-  if (board.redis && !board.redis.online) parts.push(`Redis offline since ${timeOfDay(board.redis.since_s, false)}`);
+  if (board.redis && !board.redis.online) parts.push(`Redis ${board.redis.refused ? 'refuses alerts' : 'offline'} since ${timeOfDay(board.redis.since_s, false)}`);
   const summary = document.getElementById('summary');
   setText(summary, cameras.length ? parts.join(' · ') : '');
   summary.toggleAttribute('data-alert', open > 0);

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from redis import exceptions as faults
 
 from streammon.alerting.access import MissingPermissionError, require_permissions
+from streammon.alerting.history import newest_alerts
 from streammon.alerting.keys import Keys
 from streammon.alerting.server import KeyServer, SentinelFoundError
 from streammon.backoff import backoff_s
@@ -26,6 +27,7 @@ RETRY_CAP_S = 5.0
 PROBE = "probe"
 PROBE_TTL_S = 60
 ADDRESS_REMEDY = "start it there, or set redis.url to another, or to `embedded`"
+REDIRECTED_REMEDY = "start it there, or set cluster-announce-ip of the cluster's servers to what this machine reaches"
 
 T = TypeVar("T")
 
@@ -116,15 +118,16 @@ def _socket_fault(error: BaseException | None, address: str) -> Fault:
     return Fault(f"the connection to {address} was lost", ADDRESS_REMEDY)
 
 
-async def check_redis(redis: RedisConfig, cameras: Collection[str]) -> str:
+async def check_redis(redis: RedisConfig, cameras: Collection[str], *, reads_log: bool = False) -> str:
     """Connect, authenticate, write once, and check the permissions that publishing needs.
 
     Args:
         redis: Address and key prefix.
         cameras: Names of the cameras.
+        reads_log: Also read the alert log, as the page does at its start; a failure is part of the result.
 
     Returns:
-        Address of Redis, without user and password, and the prefix of the keys if it is a cluster.
+        Address of Redis, without user and password, and what was found there.
 
     Raises:
         RedisError: Redis can't be reached or written, or denies this user a command.
@@ -132,7 +135,14 @@ async def check_redis(redis: RedisConfig, cameras: Collection[str]) -> str:
     link = RedisLink(redis, lambda: None, CALL_TIMEOUT_S, cameras)
     try:
         await link.check()
-        return link.address + (f", a cluster with keys {link.keys.key_prefix}…," if link.keys.in_cluster else "")
+        cluster = f" in cluster mode (keys begin with {link.keys.key_prefix})" if link.keys.in_cluster else ""
+        found = f"{link.address}{cluster} answers and takes what is published"
+        if reads_log:
+            try:
+                await link.read(lambda client, keys: newest_alerts(client, keys, (), (), 1, CALL_TIMEOUT_S))
+            except RedisError as error:
+                found += f"; the page starts without earlier alerts ({error.found})"
+        return found
     finally:
         await link.close()
 
@@ -213,7 +223,7 @@ class RedisLink:
             if isinstance(error, faults.ResponseError) and not isinstance(error, OUTAGES):
                 await self._refuse(kind, error)
                 raise RedisRefusedError from None
-            self._lose(fault_of(error, self.address).found)
+            self._lose(self._fault_of(error).found)
             raise RedisOfflineError from None
         self._accept(kind)
         return result
@@ -227,7 +237,7 @@ class RedisLink:
         try:
             return await self._server.call(command)
         except (faults.RedisError, OSError) as error:
-            raise RedisError("redis", *fault_of(error, self.address)) from None
+            raise RedisError("redis", *self._fault_of(error)) from None
 
     async def check(self) -> None:
         """Connect, authenticate, write once, and check the permissions that publishing needs.
@@ -244,7 +254,7 @@ class RedisLink:
             async with asyncio.timeout(self._call_timeout_s):
                 await self._server.call(test)
         except (faults.RedisError, OSError) as error:
-            raise RedisError("redis", *fault_of(error, self.address)) from None
+            raise RedisError("redis", *self._fault_of(error)) from None
 
     async def wait_online(self) -> None:
         """Wait until Redis is online."""
@@ -284,6 +294,12 @@ class RedisLink:
         """Close every connection, under a deadline."""
         with contextlib.suppress(faults.RedisError, OSError):  # the connections are discarded anyway
             await asyncio.wait_for(self._server.close(), CLOSE_TIMEOUT_S)  # as in `RedisPublisher.drain`
+
+    def _fault_of(self, error: BaseException) -> Fault:
+        fault = fault_of(error, self.address)
+        if self._server.is_redirected and fault.remedy == ADDRESS_REMEDY:
+            return Fault(f"{fault.found}, where the cluster has its keys", REDIRECTED_REMEDY)
+        return fault
 
     async def _start_over(self) -> None:
         with contextlib.suppress(faults.RedisError, OSError):

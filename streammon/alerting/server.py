@@ -88,6 +88,11 @@ class KeyServer:
         self._nodes: list[Node] = []  # of the cluster
         self._turn = 0  # server to begin with: 0 for the configured one, else the position in `_nodes` + 1
 
+    @property
+    def is_redirected(self) -> bool:
+        """True if a cluster named the server in use, and not the configuration."""
+        return self._client is not self._configured
+
     async def call(self, command: Callable[[Any, Keys], Awaitable[T]]) -> T:
         """Execute `command(client, keys)` on the server that has the keys.
 

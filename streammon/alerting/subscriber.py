@@ -54,7 +54,7 @@ async def subscribe(
             for status in statuses:
                 yield status
             while True:
-                message = await _next_message(pubsub)
+                message = await _next_message(pubsub, server.keys.alerts.encode())
                 if message is not None:
                     yield message
         except (faults.RedisError, OSError) as error:
@@ -75,19 +75,30 @@ async def _subscribed(server: KeyServer, cameras: Collection[str] | None) -> Pub
     """Subscribe, and wait for the server's confirmations: no message published after the return is missed."""
     pubsub: PubSub = await server.pubsub()
     keys = server.keys
-    if cameras is None:
-        any_camera = Keys(_literal(keys.prefix))
-        channels = [name("*") for name in (any_camera.scores, any_camera.camera_alerts, any_camera.status_channel)]
-        await pubsub.psubscribe(*channels)
-    else:
+    if cameras is not None:
         names = (keys.scores, keys.camera_alerts, keys.status_channel)
         channels = [name(camera) for camera in cameras for name in names]
         await pubsub.subscribe(*channels)
+        await _confirmed(pubsub, len(channels))
+        return pubsub
+    literal = Keys(_literal(keys.prefix))
+    try:
+        patterns = [name("*") for name in (literal.scores, literal.camera_alerts, literal.status_channel)]
+        await pubsub.psubscribe(*patterns)
+        await _confirmed(pubsub, len(patterns))
+    except faults.NoPermissionError:  # of patterns Redis allows those of the ACL alone, so try the one of the README
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
+        pubsub = await server.pubsub()
+        await pubsub.psubscribe(f"{literal.prefix}*")
+        await _confirmed(pubsub, 1)
+    return pubsub
+
+
+async def _confirmed(pubsub: PubSub, channels: int) -> None:
     confirmed = 0
-    while confirmed < len(channels):
+    while confirmed < channels:
         received = await pubsub.get_message(timeout=None)
         confirmed += received is not None and received["type"] in ("subscribe", "psubscribe")
-    return pubsub
 
 
 async def _statuses(cameras: Collection[str] | None, client: Any, keys: Keys) -> list[dict[str, Any]]:
@@ -99,8 +110,12 @@ async def _statuses(cameras: Collection[str] | None, client: Any, keys: Keys) ->
     return [message for text in latest if (message := _parsed(text))]
 
 
-async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
+async def _next_message(pubsub: PubSub, repeats: bytes) -> dict[str, Any] | None:
     """The next message; None for anything but a message of version 1.
+
+    Args:
+        pubsub: The subscription.
+        repeats: Channel to leave out, since its messages are on other channels too.
 
     Raises:
         TimeoutError: Neither a message nor the reply to a ping arrived in time.
@@ -110,7 +125,9 @@ async def _next_message(pubsub: PubSub) -> dict[str, Any] | None:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await pubsub.ping()
             received = await pubsub.get_message(timeout=None)
-    return _parsed(received["data"]) if received and received["type"] in ("message", "pmessage") else None
+    if not received or received["type"] not in ("message", "pmessage") or received["channel"] == repeats:
+        return None
+    return _parsed(received["data"])
 
 
 def _parsed(text: bytes | None) -> dict[str, Any] | None:

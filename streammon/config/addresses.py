@@ -92,7 +92,7 @@ def parse_address(url: str) -> Address | None:
     login, at, place = authority.rpartition("@")
     parts = _PLACE.fullmatch(place)
     at_behind = "@" in path + query + fragment
-    if at_behind and ("@" in fragment or parts is None or ((at or ":" in place) and not _is_ip(parts[1]))):
+    if at_behind and ("@" in fragment or parts is None or not _is_host(parts[1], bool(at), ":" in place)):
         raise ValueError(ENCODE_RULE)
     if parts is None or int(parts[2] or 0) > LARGEST_PORT:
         raise ValueError(PORT_RULE)
@@ -100,11 +100,15 @@ def parse_address(url: str) -> Address | None:
     return Address(scheme.lower(), _encoded_login(login) if at else None, parts[1], port, path, query, fragment)
 
 
-def _is_ip(host: str) -> bool:
+def _is_host(host: str, behind_login: bool, before_port: bool) -> bool:
+    """Whether what seems to be the host is no part of a login, although an `@` follows it.
+
+    `viewer` in `rtsp://viewer:12/3@camera` is a user, and `b` in `rtsp://viewer:a@b/c@camera` is of the password.
+    """
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or not (behind_login or before_port) or (behind_login and "." in host)
     return True
 
 

@@ -105,9 +105,8 @@ def _spool(config: Config) -> str:
 
 async def _redis(config: Config) -> str:
     async with redis_for(config.redis) as redis:
-        address = await check_redis(redis, config.cameras)
-    kind = "the embedded server" if config.redis.address == "embedded" else address
-    return f"{kind} answers and takes writes"
+        found = await check_redis(redis, config.cameras, reads_log=config.preview is not None)
+    return f"the embedded server at {found}" if config.redis.address == "embedded" else found
 
 
 def _camera(config: Config, name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import redis as redis_client
 from redis.asyncio import Redis
 
-from streammon.alerting import RedisPublisher, Spool, check_redis
+from streammon.alerting import RedisPublisher, Spool, check_redis, subscribe
 from streammon.config import RedisConfig
 from streammon.errors import RedisError
 from streammon.records import CameraState, CameraStatus, RedisStatus, SpoolStatus
@@ -78,6 +79,18 @@ def refusal(server: RedisServer) -> str:
 def test_check_names_what_this_user_may_not_do(server: RedisServer, rules: str, denied: str) -> None:
     allow(server, rules)
     assert refusal(server) == f"denies this user {denied}; {REMEDY}"
+
+
+def test_check_says_what_the_page_will_lack(server: RedisServer) -> None:
+    allow(server, FULL)
+    works = f"{HOST}:{server.port} answers and takes what is published"
+    assert asyncio.run(check_redis(as_cams(server), ["lobby"])) == works
+    assert asyncio.run(check_redis(as_cams(server), ["lobby"], reads_log=True)) == (
+        f"{works}; the page starts without earlier alerts "
+        f"({HOST}:{server.port} denies the command (User cams has no permissions to run the 'xrevrange' command))"
+    )
+    allow(server, f"{FULL} +xrevrange")
+    assert asyncio.run(check_redis(as_cams(server), ["lobby"], reads_log=True)) == works
 
 
 def test_check_names_the_script_command(server: RedisServer) -> None:
@@ -189,6 +202,27 @@ def test_scores_go_on_while_alerts_are_refused(server: RedisServer, tmp_path: Pa
     with Spool(tmp_path / "spool", 100) as spool:
         asyncio.run(scenario(spool))
     assert logged(server) == []
+
+
+def test_a_user_with_the_rights_to_read_and_the_channels_of_the_prefix_watches_everything(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """Of patterns to subscribe to, Redis allows only those that the ACL has word for word."""
+
+    async def scenario(spool: Spool) -> None:
+        async with RedisPublisher(server.config, spool, lambda event: None) as publisher:
+            publisher.publish_status_nowait(CameraStatus("lobby", CameraState.ONLINE, 5.0))
+            await publisher.drain(DEADLINE_S)
+            async with aclosing(subscribe(as_cams(server))) as messages, asyncio.timeout(DEADLINE_S):
+                assert (await anext(messages))["state"] == "online"
+                publisher.publish_alerts_nowait([message("a", 0)])
+                publisher.publish_alerts_nowait([message("a", 1)])
+                await publisher.drain(DEADLINE_S)
+                assert [(await anext(messages))["part"] for _ in range(2)] == [0, 1]
+
+    allow(server, "%R~streammon:v1:* &streammon:v1:* +smembers +mget +psubscribe +subscribe +ping")
+    with Spool(tmp_path / "spool", 100) as spool:
+        asyncio.run(scenario(spool))
 
 
 def test_a_full_memory_is_a_refusal_that_ends_with_it(tmp_path: Path) -> None:

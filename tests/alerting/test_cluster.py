@@ -19,7 +19,7 @@ from streammon.records import CameraState, CameraStatus, RedisStatus, SpoolStatu
 from support.alerting_samples import Name, at, message, publishing, scored, until
 from support.deadlines import DEADLINE_S
 from support.redis_cluster import RedisCluster
-from support.redis_server import HOST, RedisServer
+from support.redis_server import HOST, RedisServer, free_port
 
 KEYS = Keys("streammon:v1:", in_cluster=True)
 
@@ -55,7 +55,8 @@ def test_everything_reaches_a_cluster_whichever_of_its_servers_is_named(
     async def scenario(cluster: RedisCluster, spool: Spool) -> None:
         named, owner = cluster.servers[first], cluster.owner(KEYS.probe)
         assert await check_redis(named.config, ["lobby"]) == (
-            f"{HOST}:{owner.port}, a cluster with keys {{streammon:v1:}}…,"
+            f"{HOST}:{owner.port} in cluster mode (keys begin with {{streammon:v1:}}) "
+            "answers and takes what is published"
         )
         listener: Any = Redis.from_url(cluster.servers[0].url, protocol=2)
         events: list[RedisStatus | SpoolStatus] = []
@@ -132,6 +133,28 @@ def test_alerts_wait_while_their_server_of_the_cluster_is_away(tmp_path: Path) -
         asyncio.run(scenario(cluster, spool))
 
 
+def test_when_the_named_server_is_gone_the_others_say_where_the_keys_are(tmp_path: Path) -> None:
+    async def scenario(cluster: RedisCluster, spool: Spool) -> None:
+        named = cluster.owner(KEYS.probe)
+        other, third = (server for server in cluster.servers if server is not named)
+        slot, new_id = key_slot(KEYS.probe.encode()), cluster.tell(other, "CLUSTER", "MYID").decode()
+        async with publishing(named.config, spool) as publisher:
+            publisher.publish_alerts_nowait([message("a", 0)])
+            await until(lambda: len(spool) == 0)
+            named.kill()
+            for server in (other, third):  # as a replica of the one that is gone takes its slots
+                cluster.tell(server, "CLUSTER", "SETSLOT", slot, "NODE", new_id)
+            publisher.publish_alerts_nowait([message("a", 1)])
+            await until(lambda: len(spool) == 0 and publisher.status.online)
+        assert logged_in(other) == [("a", 1)]
+
+    with (
+        RedisCluster(tmp_path, 3, {"cluster-require-full-coverage": "no"}) as cluster,
+        Spool(tmp_path / "spool", 100) as spool,
+    ):
+        asyncio.run(scenario(cluster, spool))
+
+
 def test_a_cluster_that_doesn_t_know_hello_is_found_by_its_first_refusal(tmp_path: Path) -> None:
     async def scenario(cluster: RedisCluster, spool: Spool) -> None:
         async with publishing(cluster.servers[0].config, spool) as publisher:
@@ -147,10 +170,23 @@ def test_a_cluster_that_doesn_t_know_hello_is_found_by_its_first_refusal(tmp_pat
 
 
 def test_a_cluster_without_all_its_slots_is_named(tmp_path: Path) -> None:
-    with RedisServer(tmp_path, options={"cluster-enabled": "yes"}) as server, Spool(tmp_path / "s", 10) as spool:
+    alone = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with RedisServer(tmp_path, options=alone) as server, Spool(tmp_path / "s", 10) as spool:
         publisher = RedisPublisher(server.config, spool, lambda event: None)
         with pytest.raises(RedisError, match="doesn't serve all its slots; mend the cluster"):
             asyncio.run(publisher.check())
+
+
+def test_a_server_that_the_cluster_names_and_that_can_t_be_reached_is_named(tmp_path: Path) -> None:
+    closed = free_port()
+    with RedisCluster(tmp_path, 2, {"cluster-announce-port": str(closed)}) as cluster:
+        named = next(server for server in cluster.servers if server is not cluster.owner(KEYS.probe))
+        with pytest.raises(RedisError) as error:
+            asyncio.run(check_redis(named.config, []))
+    assert str(error.value) == (
+        f"redis: connection refused at {HOST}:{closed}, where the cluster has its keys; start it there, "
+        "or set cluster-announce-ip of the cluster's servers to what this machine reaches"
+    )
 
 
 def test_a_database_that_isn_t_there_is_named(tmp_path: Path) -> None:

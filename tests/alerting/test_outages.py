@@ -1,6 +1,7 @@
 """Every alert message reaches Redis once and in order, whatever happens to it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from redis.asyncio import Redis
 from streammon.alerting import RedisPublisher, Spool, alert_from_json, link
 from streammon.alerting.link import retry_delay_s
 from streammon.records import Alert, RedisStatus, SpoolStatus
-from support.alerting_samples import CAMERAS, Name, logged, message, publishing, scored, until, until_delivered
+from support.alerting_samples import CAMERAS, Name, at, logged, message, publishing, scored, until, until_delivered
 from support.deadlines import DEADLINE_S
 from support.redis_server import HOST, RedisServer
 
@@ -197,6 +198,44 @@ def test_alerts_of_a_killed_monitor_are_delivered_by_the_next_one(tmp_path: Path
 
         asyncio.run(next_monitor())
         assert logged(server) == [("a", part) for part in range(200)]
+
+
+def test_after_a_failover_behind_one_name_alerts_go_to_the_new_primary(tmp_path: Path) -> None:
+    """The old primary is a read-only replica then and keeps its connections: only a new one finds the new primary."""
+
+    async def scenario(old: RedisServer, new: RedisServer, spool: Spool) -> None:
+        primary = old
+
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.closing(writer):
+                while block := await reader.read(65536):
+                    writer.write(block)
+                    await writer.drain()
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            to_server = await asyncio.open_connection(HOST, primary.port)
+            await asyncio.gather(pass_on(reader, to_server[1]), pass_on(to_server[0], writer))
+
+        async with await asyncio.start_server(forward, HOST, 0) as name:
+            url = f"redis://{HOST}:{name.sockets[0].getsockname()[1]}"
+            async with publishing(at(url), spool) as publisher:
+                publisher.publish_alerts_nowait([message("a", 0)])
+                await until(lambda: len(spool) == 0)
+                with redis_client.Redis.from_url(old.url) as client:
+                    client.execute_command("REPLICAOF", HOST, new.port)
+                primary = new
+                publisher.publish_alerts_nowait([message("a", 1)])
+                await until(lambda: len(spool) == 0 and publisher.status.online)
+        assert logged(new) == [("a", 1)]
+
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    with (
+        RedisServer(tmp_path / "old") as old,
+        RedisServer(tmp_path / "new") as new,
+        Spool(tmp_path / "spool", 100) as spool,
+    ):
+        asyncio.run(scenario(old, new, spool))
 
 
 def test_what_a_failing_log_refuses_is_delivered_once_it_takes_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from streammon.alerting import Keys, RedisPublisher, Spool, alert_from_json, check_redis, subscribe
+from streammon.alerting import Keys, Spool, alert_from_json, check_redis, subscribe
 from streammon.errors import RedisError
 from streammon.records import CameraState, CameraStatus, RedisStatus, SpoolStatus
 from support.alerting_samples import Name, at, message, publishing, scored, until
@@ -171,10 +171,8 @@ def test_a_cluster_that_doesn_t_know_hello_is_found_by_its_first_refusal(tmp_pat
 
 def test_a_cluster_without_all_its_slots_is_named(tmp_path: Path) -> None:
     alone = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
-    with RedisServer(tmp_path, options=alone) as server, Spool(tmp_path / "s", 10) as spool:
-        publisher = RedisPublisher(server.config, spool, lambda event: None)
-        with pytest.raises(RedisError, match="doesn't serve all its slots; mend the cluster"):
-            asyncio.run(publisher.check())
+    with RedisServer(tmp_path, options=alone) as server, pytest.raises(RedisError, match="serve all its slots; mend"):
+        asyncio.run(check_redis(server.config, []))
 
 
 def test_a_server_that_the_cluster_names_and_that_can_t_be_reached_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,17 @@ from rich.console import Console
 from streammon.alerting import alert_from_json, alert_json
 from streammon.cli.display import JsonDisplay, LineDisplay, TableDisplay, brief_alert_text, event_text, rarity
 from streammon.live.watch import update_figures
-from streammon.records import Alert, AlertEvent, Box, CameraFigures, CameraState, CameraStatus, Channel, Notice
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    Box,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Channel,
+    Notice,
+    RedisStatus,
+)
 from support.alerting_samples import message
 
 ALERT = replace(message("01a208f8a98d0e0ecaf9a77306fa342c", 0), channel=Channel.SPEED, basis_s=20 * 86400.0)
@@ -62,6 +72,17 @@ def test_a_line_states_the_reason_after_which_alert_it_is() -> None:
     assert line.startswith("ALERT open 01a208f8a98d0e0ecaf9a77306fa342c camera 'lobby' at ")
     seen = "about once in 10 days (from 20 days of normal footage)"  # level 1
     assert line.endswith(f": moves too fast here; peak score 4.0, {seen}; no region\n")
+
+
+@pytest.mark.usefixtures("utc")
+def test_a_line_distinguishes_an_outage_of_redis_from_a_refusal() -> None:
+    assert event_text(RedisStatus(False, 0.0, "no answer from host:1", 3)) == (
+        "redis is away since 00:00:00 (no answer from host:1); 3 alert messages wait"
+    )
+    assert event_text(RedisStatus(False, 0.0, "host:1 is out of memory", 3, refused=True)) == (
+        "redis refuses what is published since 00:00:00 (host:1 is out of memory); 3 alert messages wait"
+    )
+    assert event_text(RedisStatus(True, 0.0)) == "redis is there"
 
 
 def test_a_line_never_claims_more_than_the_footage_showed() -> None:

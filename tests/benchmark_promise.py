@@ -113,7 +113,7 @@ def scenes(data: Path) -> dict[str, tuple[list[Clip], list[Clip]]]:
 
 def divided(found: Sequence[Clip], share: float) -> tuple[list[Piece], list[Piece]]:
     """What is learned and what is watched."""
-    counts = [clip.counted_frames() for clip in found]
+    counts = [clip.frame_count() for clip in found]
     whole = [Piece(clip, 0, count) for clip, count in zip(found, counts, strict=True)]
     if len(found) >= WHOLE_CLIPS:
         border = max(1, round(len(found) * share))

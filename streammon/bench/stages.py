@@ -61,7 +61,7 @@ class Comparison:
 
 def spread_frames(clip: Clip) -> list[Frame]:
     """At most 64 frames with their details, evenly spread over a clip."""
-    every = max(1, clip.counted_frames() // STAGE_FRAMES)
+    every = max(1, clip.frame_count() // STAGE_FRAMES)
     return [frame for _, frame in zip(range(STAGE_FRAMES), clip.frames(INPUT_SIZE, every, detail=True), strict=False)]
 
 

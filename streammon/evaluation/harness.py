@@ -139,7 +139,7 @@ def plan_banks(dataset: Dataset, selection: FrameSelection) -> list[BankPlan]:
 
 
 def _training_clip(clip: Clip, selection: FrameSelection, fps: float) -> TrainingClip:
-    frames = clip.counted_frames()
+    frames = clip.frame_count()
     return TrainingClip(clip, selection.count(frames), selection.scored(frames, fps))
 
 
@@ -274,7 +274,8 @@ class Harness:
                 self._advance(f"learning {plan.name}", len(batch.times_s))
                 decoded = last + 1
             if self.dataset.name != "folder" and plan.kept == plan.scored:
-                require_frame_count(clip.name, clip.path, training.frames, decoded, self._slack)
+                listed = None if clip.listed_frames() is None else training.frames
+                require_frame_count(clip.name, clip.path, listed, decoded, self._slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
 

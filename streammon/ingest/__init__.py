@@ -4,9 +4,11 @@ Live, a `CameraReader` per camera puts frames into `LatestFrames`. Offline, `cli
 `Clip.frames` reads their frames.
 """
 
-from streammon.ingest.footage import Clip, Pace, batched, clips
+from streammon.ingest.contents import Length, Pace
+from streammon.ingest.footage import Clip, batched
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
+from streammon.ingest.listing import clips
 from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
 
@@ -14,6 +16,7 @@ __all__ = [
     "CameraReader",
     "Clip",
     "LatestFrames",
+    "Length",
     "Pace",
     "Size",
     "VideoFormat",

@@ -1,7 +1,6 @@
 """Footage on disk: the clips in files and folders, and the frames of each clip in order."""
 
 import logging
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,26 +12,26 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from streammon.errors import FootageError
+from streammon.ingest.contents import (
+    FileVersion,
+    Length,
+    Pace,
+    has_timestamps,
+    listed_at_start,
+    listed_frames,
+    nominal_fps,
+    video_length,
+)
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import StreamFault, call_translated
-from streammon.ingest.images import (
-    Scaler,
-    Size,
-    decode_image,
-    images_in,
-    is_image,
-    mean_fps,
-    natural_key,
-    recorded_times,
-)
+from streammon.ingest.images import Scaler, Size, decode_image, mean_fps
 from streammon.ingest.stream import video_stream
 from streammon.ingest.timing import FrameThinning, StreamClock
+from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
 from streammon.records import Frame
-from streammon.storage import TIMES_FILE
 
-VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"))
 DEFAULT_IMAGE_FPS = 25.0
-TIMES_REMEDY = "give each image a line with its name and time, in order, or remove the file and say --image-fps"
+ALL_FRAMES = Pace()
 REMEDY = "give a video file, a folder of images, or a folder of such clips"
 
 logger = logging.getLogger(__name__)
@@ -57,8 +56,16 @@ class Clip:
     image_fps: float = DEFAULT_IMAGE_FPS
     times_s: tuple[float, ...] = field(default=(), repr=False)
 
-    def frame_count(self) -> int | None:
-        """Number of frames: exact for images, from the file's header for video, None if the header has none.
+    def frame_count(self) -> int:
+        """Number of frames: `listed_frames` or, where that is None, of packets, a few of which may lack a frame.
+
+        Raises:
+            FootageError: The file can't be opened as video.
+        """
+        return self.length().frames
+
+    def listed_frames(self) -> int | None:
+        """Exact number of frames: of the images, or as an MP4, MOV or AVI lists them; None for other video.
 
         Raises:
             FootageError: The file can't be opened as video.
@@ -67,26 +74,12 @@ class Clip:
             return len(self.images)
         try:
             with call_translated(av.open, str(self.path.absolute())) as container:
-                stream = video_stream(container)
-                if stream.frames:
-                    return stream.frames
-                if container.duration is None or not stream.average_rate:
-                    return None
-                return round(container.duration / 1_000_000 * float(stream.average_rate))
+                return listed_at_start(container, video_stream(container))
         except StreamFault as fault:
-            raise _unreadable(self.path, fault) from None
+            raise unreadable(self.path, fault) from None
 
-    def counted_frames(self) -> int:
-        """Number of frames: `frame_count`, or, if that is None, counted by decoding the whole file once.
-
-        Raises:
-            FootageError: The file can't be read as video.
-        """
-        count = self.frame_count()
-        return sum(1 for _ in self.frames(16)) if count is None else count
-
-    def seconds(self) -> float:
-        """Approximate duration in seconds: frames / fps, or a video file's announced duration.
+    def length(self, pace: Pace = ALL_FRAMES) -> Length:
+        """Frames and seconds of the clip, and how many of the frames a pace selects, without decoding.
 
         The fps of images are the mean rate in `times.csv`, or `image_fps` without it.
 
@@ -94,15 +87,22 @@ class Clip:
             FootageError: The file can't be opened as video.
         """
         if self.images:
-            return len(self.images) / mean_fps(self.times_s, self.image_fps)
+            seconds = len(self.images) / mean_fps(self.times_s, self.image_fps)
+            return Length(len(self.images), pace.count(len(self.images), seconds), seconds)
         try:
-            with call_translated(av.open, str(self.path.absolute())) as container:
-                rate = video_stream(container).average_rate
-                if container.duration is not None:
-                    return container.duration / 1_000_000
+            found = call_translated(self.path.stat)
+            file = FileVersion(str(self.path.absolute()), found.st_size, found.st_mtime_ns)
+            return video_length(file, pace)
         except StreamFault as fault:
-            raise _unreadable(self.path, fault) from None
-        return self.counted_frames() / float(rate or DEFAULT_IMAGE_FPS)
+            raise unreadable(self.path, fault) from None
+
+    def seconds(self) -> float:
+        """Seconds from the first frame to the end of the last.
+
+        Raises:
+            FootageError: The file can't be opened as video.
+        """
+        return self.length().seconds
 
     def frames(self, size: Size, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
@@ -135,14 +135,14 @@ class Clip:
                     detail=buffer.detail() if buffer is not None else None,
                 )
         except StreamFault as fault:
-            raise _unreadable(self.path, fault) from None
+            raise unreadable(self.path, fault) from None
 
     def _image_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
         for index in range(0, len(self.images), 1 if buffer is not None else every):
             try:
                 picture = decode_image(self.images[index])
             except StreamFault as fault:
-                raise _unreadable(self.images[index], fault) from None
+                raise unreadable(self.images[index], fault) from None
             time_s = self.times_s[index] if self.times_s else index / self.image_fps
             if buffer is not None:
                 buffer.add(picture, time_s)
@@ -157,55 +157,64 @@ class Clip:
 
 
 def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
-    """Every frame of a video file with its stream time; undecodable packets are skipped and logged."""
+    """Every frame of a video file, upright, with its stream time; undecodable packets are skipped and logged."""
     stream = video_stream(container)
-    interval_s = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / DEFAULT_IMAGE_FPS
-    clock = StreamClock()
-    packets, frames, undecodable = container.demux(stream), 0, 0
+    interval_s = 1.0 / nominal_fps(container, stream)
+    stamped, aspect = has_timestamps(container), pixel_aspect(stream)
+    clock, upright, tally = StreamClock(), UprightPictures(), _Tally()
+    packets = container.demux(stream)
     while (packet := call_translated(next, packets, None)) is not None:
+        tally.cut_off += packet.is_corrupt
         try:
             pictures = packet.decode()
         except av.error.InvalidDataError:
-            undecodable += 1
+            tally.undecodable += 1
             continue
-        for picture in pictures:
-            frames += 1
-            time_s = clock.advance(picture.time, interval_s)
+        for decoded in pictures:
+            tally.frames += 1
+            tally.time_s = clock.advance(decoded.time if stamped else None, interval_s)
+            picture = upright.of_packet(decoded, packet, aspect or stream.codec_context.sample_aspect_ratio or SQUARE)
             if buffer is not None:
-                buffer.add(picture, time_s, clock.broke)
-            yield picture, time_s
-    if not frames:
+                buffer.add(picture, tally.time_s, clock.broke)
+            yield picture, tally.time_s
+    if not tally.frames:
         raise StreamFault("no picture in it")
-    if undecodable or frames < 0.99 * stream.frames - 1:
-        logger.warning(
-            "clip '%s': %d frames read, %d announced, %d undecodable; it is damaged or cut short",
-            name,
-            frames,
-            stream.frames,
-            undecodable,
-        )
+    if damage := tally.damage(listed_frames(container, stream)):
+        logger.warning("clip '%s': %s; it is damaged or cut short", name, damage)
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Selection of frames of footage.
+@dataclass
+class _Tally:
+    """What was read of a video file.
 
     Attributes:
-        every: N, to select the first of every N frames.
-        fps: Largest number of these a second; None for all.
+        frames: Frames decoded.
+        undecodable: Packets without a frame.
+        cut_off: Packets of which a part is missing.
+        time_s: Stream time of the last frame.
     """
 
-    every: int = 1
-    fps: float | None = None
+    frames: int = 0
+    undecodable: int = 0
+    cut_off: int = 0
+    time_s: float = 0.0
 
-    def count(self, frames: int, seconds: float) -> int:
-        """Approximate number of frames selected from `frames` frames that last `seconds`.
+    def damage(self, announced: int | None) -> str:
+        """What is missing of the frames that the file announces, if it lists them; empty if nothing is.
 
-        >>> Pace(fps=5.0).count(frames=100, seconds=4.0), Pace(every=3).count(frames=100, seconds=4.0)
-        (20, 34)
+        >>> _Tally(frames=40, undecodable=1, time_s=1.56).damage(announced=None)
+        '40 frames read to 1.56 s, 1 undecodable'
+        >>> _Tally(frames=75, time_s=2.96).damage(announced=75)
+        ''
         """
-        left = -(-frames // self.every)
-        return left if self.fps is None else min(left, max(1, round(self.fps * seconds)))
+        short = announced is not None and self.frames < 0.99 * announced - 1
+        if not (short or self.undecodable or self.cut_off):
+            return ""
+        parts = [f"{self.frames} frames read to {self.time_s:.2f} s"]
+        parts += [] if announced is None else [f"{announced} announced"]
+        parts += [f"{self.undecodable} undecodable"] if self.undecodable else []
+        parts += [f"{self.cut_off} cut off"] if self.cut_off else []
+        return ", ".join(parts)
 
 
 def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
@@ -215,65 +224,6 @@ def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
         yield batch
 
 
-def clips(path: Path, image_fps: float = DEFAULT_IMAGE_FPS) -> list[Clip]:
-    """The clips at a path, in natural order.
-
-    A video file or a folder of images is one clip. In a folder of videos or of folders of images, each is a clip.
-    Folders that end in `_gt` hold ground truth in UCSD's layout and are left out.
-
-    Args:
-        path: File or folder.
-        image_fps: Frames a second of image folders without `times.csv`.
-
-    Raises:
-        FootageError: The path doesn't exist, has no video or images, or a `times.csv` doesn't fit its images.
-    """
-    try:
-        return _clips(path, image_fps)
-    except StreamFault as fault:
-        raise _unreadable(path, fault) from None
-
-
-def _clips(path: Path, image_fps: float) -> list[Clip]:
-    if not stat.S_ISDIR(call_translated(path.stat).st_mode):
-        return [_clip_of_file(path, image_fps)]
-    if images := images_in(path):
-        return [_clip_of_images(path.resolve().name, path, images, image_fps)]
-    found = []
-    for entry in sorted(call_translated(lambda: list(path.iterdir())), key=lambda entry: natural_key(entry.name)):
-        if entry.name.startswith("."):
-            continue
-        if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
-            found.append(Clip(entry.stem, entry))
-        elif entry.is_dir() and not entry.name.endswith("_gt") and (images := images_in(entry)):
-            found.append(_clip_of_images(entry.name, entry, images, image_fps))
-    if not found:
-        raise StreamFault("no video and no images in it")
-    return found
-
-
-def _clip_of_images(name: str, folder: Path, images: tuple[Path, ...], image_fps: float) -> Clip:
-    """The images of a folder as a clip, with the times in its `times.csv`, if any.
-
-    Raises:
-        FootageError: The folder's `times.csv` can't be read or doesn't fit the images.
-    """
-    try:
-        return Clip(name, folder, images, image_fps, recorded_times(folder, images))
-    except StreamFault as fault:
-        raise FootageError(str(folder / TIMES_FILE), fault.reason, TIMES_REMEDY) from None
-
-
-def _clip_of_file(path: Path, image_fps: float) -> Clip:
-    """A single file as a clip; a video is opened once, so that a file without video fails before the work begins."""
-    if call_translated(path.stat).st_size == 0:
-        raise StreamFault("empty file")
-    if is_image(path):
-        return Clip(path.stem, path, (path,), image_fps)
-    with call_translated(av.open, str(path.absolute())) as container:
-        video_stream(container)
-    return Clip(path.stem, path)
-
-
-def _unreadable(path: Path, fault: StreamFault) -> FootageError:
+def unreadable(path: Path, fault: StreamFault) -> FootageError:
+    """The error for a file or folder that can't be read as footage."""
     return FootageError(str(path), f"it can't be read as footage ({fault.reason})", REMEDY)

@@ -5,22 +5,29 @@ import csv
 import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
 import av
+import cv2
+import numpy as np
 from av.codec import CodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from streammon.ingest.faults import StreamFault, call_translated
+from streammon.ingest.image_tags import COMPRESSION, PHOTOMETRIC, TILE_WIDTH, exif_orientation, tiff_tag
+from streammon.ingest.upright import BY_EXIF, SQUARE, UprightPictures
 from streammon.records import Picture
 from streammon.storage import TIMES_FILE, TIMES_HEADER
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
 
-SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], ...] = (
+Decoder = Literal["mjpeg", "png", "bmp", "tiff", "webp"]
+
+SIGNATURES: tuple[tuple[bytes, Decoder], ...] = (
     (b"\xff\xd8", "mjpeg"),
     (b"\x89PNG", "png"),
     (b"BM", "bmp"),
@@ -29,6 +36,11 @@ SIGNATURES: tuple[tuple[bytes, Literal["mjpeg", "png", "bmp", "tiff", "webp"]], 
     (b"RIFF", "webp"),
 )
 """First bytes of a file and FFmpeg's decoder for it; the extension of the file's name may be wrong."""
+
+FFMPEG_TIFF_COMPRESSIONS = frozenset((None, 1, 2, 3, 4, 5, 8, 32773, 32946))
+"""Compressions that FFmpeg decodes: none, fax, LZW, deflate, PackBits. JPEG (6 and 7) becomes black."""
+
+TIFF_YCBCR = 6
 
 Size = int | tuple[int, int] | None
 """Width and height to scale to, one number for a square, None for the source's own size."""
@@ -119,10 +131,10 @@ def _recorded_time(line: Sequence[str], name: str) -> float:
 
 
 def decode_image(path: Path) -> VideoFrame:
-    """Decode an image file.
+    """Decode an image file, upright by its EXIF orientation and with square pixels.
 
     Raises:
-        StreamFault: The file can't be read, is no image, or is damaged.
+        StreamFault: The file can't be read, is no image, is damaged, or is of a kind that no decoder reads right.
     """
     encoded = call_translated(path.read_bytes)
     if not encoded:
@@ -130,6 +142,16 @@ def decode_image(path: Path) -> VideoFrame:
     name = next((name for signature, name in SIGNATURES if encoded.startswith(signature)), None)
     if name is None:
         raise StreamFault("not a picture")
+    aspect = SQUARE
+    if name == "tiff" and not _is_common_tiff(encoded):
+        picture = _decoded_tiff(encoded)
+    else:
+        picture, aspect = _decoded(encoded, name)
+    return UprightPictures().turned(picture, BY_EXIF[exif_orientation(encoded)], aspect)
+
+
+def _decoded(encoded: bytes, name: Decoder) -> tuple[VideoFrame, Fraction]:
+    """An image decoded by FFmpeg's decoder `name`, and the width / height of its pixels."""
     codec = CodecContext.create(name, "r")  # a new one for each: the PNG decoder blends images into previous ones
     codec.thread_count = 1  # with more threads, a picture is returned only after the next packet
     if name == "mjpeg":  # without this, the rest of a truncated JPEG is grey, without an error
@@ -139,7 +161,32 @@ def decode_image(path: Path) -> VideoFrame:
         frames = call_translated(codec.decode, av.Packet(encoded))
     if not frames or frames[0].is_corrupt:
         raise StreamFault("damaged picture")
-    return frames[0]
+    return frames[0], codec.sample_aspect_ratio or SQUARE
+
+
+def _is_common_tiff(encoded: bytes) -> bool:
+    """True for a TIFF that FFmpeg decodes right; of the others it makes black or other pictures, without an error."""
+    return (
+        tiff_tag(encoded, COMPRESSION) in FFMPEG_TIFF_COMPRESSIONS
+        and tiff_tag(encoded, PHOTOMETRIC) != TIFF_YCBCR
+        and tiff_tag(encoded, TILE_WIDTH) is None
+    )
+
+
+def _decoded_tiff(encoded: bytes) -> VideoFrame:
+    """A TIFF decoded by OpenCV, without its orientation applied."""
+    verbosity = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        pixels = None
+    finally:
+        cv2.utils.logging.setLogLevel(verbosity)
+    if pixels is None:
+        raise StreamFault(
+            f"damaged picture, or a TIFF of an unknown kind (compression {tiff_tag(encoded, COMPRESSION)})"
+        )
+    return VideoFrame.from_ndarray(cast(Picture, pixels), "rgb24")
 
 
 class ImageSequence:

@@ -17,6 +17,7 @@ from streammon.ingest.faults import FaultKind, StreamFault, call_translated, fau
 from streammon.ingest.images import ImageSequence
 from streammon.ingest.joined_packets import WholePictures
 from streammon.ingest.timing import KeyframeGate
+from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
 
 TEXT_ART_CODECS = frozenset(("ansi", "bintext", "idf", "xbin"))
 """Decoders by which FFmpeg renders a text file as a terminal would; not accepted as video."""
@@ -101,6 +102,8 @@ class Stream:
         self._silent_s = 0.0
         self._gate = KeyframeGate()
         self._damaged = 0
+        self._upright = UprightPictures()
+        self._pixel_aspect = pixel_aspect(self._stream)
 
     @property
     def damaged(self) -> int:
@@ -128,7 +131,8 @@ class Stream:
         except av.FFmpegError as error:
             fault = fault_of(error)
         else:
-            return [(frame, frame.time) for frame in frames if self._is_whole(frame, packet.is_corrupt, now_s)]
+            whole = [frame for frame in frames if self._is_whole(frame, packet.is_corrupt, now_s)]
+            return [(self._displayed(frame, packet), frame.time) for frame in whole]
         raise fault
 
     def _next_packet(self) -> "Packet[Any] | None":
@@ -153,6 +157,10 @@ class Stream:
         whole = self._gate.admits(frame.key_frame, frame.is_corrupt or packet_is_corrupt, now_s)
         self._damaged += not whole
         return whole
+
+    def _displayed(self, frame: VideoFrame, packet: "Packet[Any]") -> VideoFrame:
+        aspect = self._pixel_aspect or self._stream.codec_context.sample_aspect_ratio
+        return self._upright.of_packet(frame, packet, aspect or SQUARE)
 
     def close(self) -> None:
         """Close the container."""
@@ -187,14 +195,19 @@ def _options(camera: CameraConfig, quick: bool) -> dict[str, str]:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The first video stream of a container, cover pictures excluded.
+    """The video stream of a container that FFmpeg rates best (`av_find_best_stream`).
+
+    Cover pictures are excluded, and so are tracks of a single picture where there is another.
 
     Raises:
         StreamFault: The container has none, or is a text file that FFmpeg renders as video.
     """
-    for stream in container.streams.video:
-        if stream.codec_context.name in TEXT_ART_CODECS:
-            raise StreamFault("not video")
-        if not stream.disposition & Disposition.attached_pic:  # cover picture of an audio file
-            return stream
-    raise StreamFault("no video in it")
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:  # at most the cover picture of an audio file
+        raise StreamFault("no video in it")
+    moving = [stream for stream in moving if stream.frames != 1] or moving
+    best = container.streams.best("video")
+    chosen = next((stream for stream in moving if best is not None and stream.index == best.index), moving[0])
+    if chosen.codec_context.name in TEXT_ART_CODECS:
+        raise StreamFault("not video")
+    return chosen

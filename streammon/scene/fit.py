@@ -31,7 +31,7 @@ from streammon.scene.learned import Scene
 from streammon.scene.learner import SceneLearner
 
 PCA_FRAMES = 200  # spread over the footage; 200 frames of 4,096 patches fix 448 directions well
-LEAST_SHARE_READ = 0.8  # of the frames that the files announce; with fewer the footage is damaged
+LEAST_SHARE_READ = 0.8  # of the frames that the files list; with fewer the footage is damaged
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames there are."""
@@ -121,7 +121,7 @@ def fit_scene(
         raise ConfigError("--crop", "motion is learned of the whole picture", remedy)
     started = time.monotonic()
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
-    total, total_s = _length(pieces, options)
+    total, total_s, listed = _length(pieces, options)
     backbone = load_backbone(model)
     require_writable(folder)
     reduction = None
@@ -147,8 +147,8 @@ def fit_scene(
         learner.learn(batch, backbone.maps(_as_tensor(batch, options.crop)))
         done += len(batch)
         progress(min(done, total), total)
-    if done < total * LEAST_SHARE_READ:
-        short = f"it announces {total} frames to learn from and has {done}"
+    if done < listed * LEAST_SHARE_READ:
+        short = f"it announces {listed} frames to learn from and has {done}"
         raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
     found = learner.finish()
@@ -191,17 +191,18 @@ def _report(found: Scene, folder: Path, pieces: int, done: int, seconds: float) 
     )
 
 
-def _length(pieces: list[Clip], options: FitOptions) -> tuple[int, float]:
-    """Frames that will be taken, about, and the seconds they are from."""
-    total, total_s = 0, 0.0
+def _length(pieces: list[Clip], options: FitOptions) -> tuple[int, float, int]:
+    """Frames that will be taken, about, the seconds they are from, and how many of them the files list."""
+    total, total_s, listed = 0, 0.0, 0.0
     for clip in pieces:
-        frames, seconds = clip.counted_frames(), clip.seconds()
-        taken = options.pace.count(frames, seconds)
-        total += taken
-        total_s += seconds * (taken - 1) / taken if taken else 0.0  # from the first frame taken to the last
+        length = clip.length(options.pace)
+        total += length.taken
+        listed += length.taken * (clip.listed_frames() or 0) / max(1, length.frames)
+        if length.taken:
+            total_s += length.seconds * (length.taken - 1) / length.taken  # from the first frame taken to the last
     if options.max_frames is None or total <= options.max_frames:
-        return total, total_s
-    return options.max_frames, total_s * options.max_frames / total
+        return total, total_s, round(listed)
+    return options.max_frames, total_s * options.max_frames / total, min(round(listed), options.max_frames)
 
 
 def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) -> Iterator[Frame]:

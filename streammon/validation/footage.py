@@ -55,7 +55,7 @@ class Piece:
 
     def seconds(self, selection: SampledPace) -> float:
         """Approximate seconds of the piece that are selected."""
-        frames = -(-self.clip.counted_frames() // selection.every)
+        frames = -(-self.clip.frame_count() // selection.every)
         return self.clip.seconds() * len(self) / max(1, frames) * selection.share
 
     def frames(self, selection: SampledPace) -> Iterator[Frame]:

@@ -153,7 +153,7 @@ def validate_scene(
 
 def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
     found = [clip for path in footage for clip in clips(path, options.image_fps)]
-    counts = [clip.counted_frames() for clip in found]
+    counts = [clip.frame_count() for clip in found]
     kept = _kept(counts, options.every, options.max_frames)
     pace = Pace(1, options.score_fps)
     total = sum(

@@ -310,5 +310,5 @@ def test_what_is_no_table_of_times_is_told(tmp_path: Path, content: bytes, found
 def test_ucsd_ped2_is_16_clips_of_2550_frames(shared_data: Path) -> None:
     training = clips(shared_data / "ucsd_ped2" / "training" / "frames")
     assert len(training) == 16
-    assert sum(clip.frame_count() or 0 for clip in training) == 2550
+    assert sum(clip.frame_count() for clip in training) == 2550
     assert sum(1 for _ in training[0].frames(256)) == 120

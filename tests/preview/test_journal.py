@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from numpy.typing import NDArray
 
 from streammon.errors import StorageError
-from streammon.ingest.footage import clips
+from streammon.ingest import clips
 from streammon.preview.board.board import Board
 from streammon.preview.board.journal import ALERTS, FRAMES
 from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal

@@ -37,7 +37,7 @@ def clip(shared_data: Path) -> Clip:
 
 @pytest.fixture(scope="module")
 def halves(clip: Clip) -> tuple[Piece, Piece]:
-    frames = clip.counted_frames()
+    frames = clip.frame_count()
     return Piece(clip, 0, frames // 2), Piece(clip, frames // 2, frames)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
-    ESTIMATE_SLACK_FRAMES,
+    LIST_SLACK_FRAMES,
     Defects,
     Extent,
     require_extent,
@@ -72,10 +72,10 @@ def assembled(
         raise DatasetError(str(root), "no test clip that can be scored", "copy the data set again")
     if official:
         training = [clip for scene in scenes for clip in scene.clips]
-        frames = sum(clip.frame_count() or 0 for clip in training)
+        frames = sum(clip.frame_count() for clip in training)
         found = Extent(len(training), frames, len(scored), sum(len(clip.labels) for clip in scored))
         videos = sum(not clip.images for clip in training)
-        require_extent(root, found, official, ESTIMATE_SLACK_FRAMES * videos, defects)
+        require_extent(root, found, official, LIST_SLACK_FRAMES * videos, defects)
     return Dataset(name, root, scenes, tuple(scored), fps, crop, tuple(defects.messages), fingerprint(scenes, scored))
 
 

@@ -13,8 +13,8 @@ COPY_AGAIN = "copy it again, or leave it out with --allow-partial"
 COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
 INCOMPLETE = "complete the data set, or evaluate it as it is with --allow-partial"
 
-ESTIMATE_SLACK_FRAMES = 2
-"""Tolerance of a video's announced frame count: for containers without a count it is estimated from the duration."""
+LIST_SLACK_FRAMES = 2
+"""Tolerance of a video's list of frames: of MPEG-4 with packed frames, an entry or two of an AVI has no picture."""
 
 
 class Defects:
@@ -108,7 +108,7 @@ def require_frame_count(clip_name: str, path: Path, announced: int | None, decod
     Args:
         clip_name: Name of the clip.
         path: File or folder of the clip.
-        announced: Number of labels or, for training footage, of frames by the file's header; None if unknown.
+        announced: Number of labels or, for training footage, of frames that the file lists; None if unknown.
         decoded: Number of frames decoded.
         slack: Tolerated difference in frames, for thinned footage.
 
@@ -139,7 +139,7 @@ def require_footage(clip: Clip) -> None:
     if clip.images:
         frame_size(clip)
     else:
-        clip.frame_count()
+        clip.listed_frames()
 
 
 def require_files(paths: Iterable[Path]) -> None:
@@ -169,12 +169,14 @@ def frame_size(clip: Clip) -> tuple[int, int]:
 def require_label_count(source: Path, labels: Labels, clip: Clip) -> None:
     """Require a label for every frame, within a tolerance for video, whose exact length is known only when decoded.
 
+    Of a video whose container lists no frames, the number is checked when the clip is scored.
+
     Raises:
         DatasetError: The numbers differ.
         FootageError: The clip can't be opened.
     """
-    frames = clip.frame_count()
-    slack = 0 if clip.images else ESTIMATE_SLACK_FRAMES
+    frames = clip.listed_frames()
+    slack = 0 if clip.images else LIST_SLACK_FRAMES
     if frames is not None and abs(frames - len(labels)) > slack:
         raise DatasetError(str(source), f"{len(labels)} labels for the {frames} frames of {clip.path}", COPY_AGAIN)
 

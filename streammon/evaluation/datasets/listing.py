@@ -6,8 +6,8 @@ from streammon.errors import DatasetError
 from streammon.evaluation.datasets.checking import COPY_AGAIN, Defects
 from streammon.ingest import Clip
 from streammon.ingest.faults import StreamFault, call_translated
-from streammon.ingest.footage import VIDEO_SUFFIXES
 from streammon.ingest.images import images_in, natural_key
+from streammon.ingest.listing import VIDEO_SUFFIXES
 
 STILLS_FPS = 1.0  # still images have no time: an image's time is its number
 CHECK_ROOT = "give the folder of the unpacked data set"

@@ -18,6 +18,7 @@ from streammon.ingest.images import Scaler, decode_image
 from streammon.records import Picture
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_DISPLAY = (b"eXIf", b"pHYs")  # chunks that may turn or stretch the picture, so that it must be decoded
 
 
 class StoredMasks(ABC):
@@ -158,10 +159,11 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(24)
+            head = file.read(1024)
     except OSError as error:
         raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
-    if head.startswith(PNG_SIGNATURE) and len(head) == 24:  # then IHDR: length, name, width, height
+    if head.startswith(PNG_SIGNATURE) and len(head) >= 24 and not any(chunk in head for chunk in PNG_DISPLAY):
+        # after the signature comes IHDR: length, name, width, height
         return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
     height, width, _ = _decoded(path).shape
     return width, height

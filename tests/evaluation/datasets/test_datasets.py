@@ -275,7 +275,7 @@ def test_ped2_is_whole_and_as_its_own_list_of_spans_says(shared_data: Path, capl
     dataset = load_dataset("ped2", shared_data / "ucsd_ped2", STRICT)
     assert dataset.missing == ()
     assert [len(scene.clips) for scene in dataset.scenes] == [16]
-    assert sum(clip.frame_count() or 0 for clip in dataset.scenes[0].clips) == 2550
+    assert sum(clip.frame_count() for clip in dataset.scenes[0].clips) == 2550
     labels = np.concatenate([clip.labels for clip in dataset.clips])
     assert (len(labels), labels.sum()) == (2010, 1648)
     assert [clip.name for clip in dataset.clips if clip.labels.all()] == ["08", "09", "10", "11"]

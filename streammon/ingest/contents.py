@@ -86,8 +86,8 @@ def video_length(file: FileVersion, pace: Pace) -> Length:
     """
     with call_translated(av.open, file.path) as container:
         stream = video_stream(container)
-        interval_s = 1.0 / nominal_fps(container, stream)
-        return _length(packet_times(container, stream), interval_s, pace)
+        clock = FileClock(1.0 / nominal_fps(container, stream))
+        return _length(packet_times(container, stream), clock, pace)
 
 
 def listed_frames(container: InputContainer, stream: VideoStream) -> int | None:
@@ -140,12 +140,47 @@ def nominal_fps(container: InputContainer, stream: VideoStream) -> float:
     return float(rate) if rate else DEFAULT_FPS
 
 
-def _length(times: Iterator[float | None], interval_s: float, pace: Pace) -> Length:
-    clock, frames, taken, time_s = StreamClock(), 0, 0, -interval_s
+class FileClock:
+    """Stream time of a file's frames; a jump of the timestamps counts as long as the step before it.
+
+    The mean rate of a file with pauses and jumps is no measure of its steps.
+
+    Args:
+        interval_s: Seconds from frame to frame until the timestamps show it.
+
+    Attributes:
+        interval_s: The last step, in seconds.
+
+    >>> clock = FileClock(interval_s=780.0)
+    >>> [round(clock.advance(time_s), 2) for time_s in (0.0, 0.04, 93600.0, 93600.04)]
+    [0.0, 0.04, 0.08, 0.12]
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self.interval_s = interval_s
+        self._clock = StreamClock()
+        self._time_s: float | None = None
+
+    @property
+    def broke(self) -> bool:
+        """True if the time between the last two frames is unknown."""
+        return self._clock.broke
+
+    def advance(self, pts_s: float | None) -> float:
+        """Stream time of the next frame, from its timestamp in seconds, or None without one."""
+        time_s = self._clock.advance(pts_s, self.interval_s)
+        if self._time_s is not None and not self._clock.broke:
+            self.interval_s = time_s - self._time_s
+        self._time_s = time_s
+        return time_s
+
+
+def _length(times: Iterator[float | None], clock: FileClock, pace: Pace) -> Length:
+    frames, taken, time_s = 0, 0, -clock.interval_s
     thinning = FrameThinning(pace.fps or math.inf)
     for pts_s in times:
-        time_s = clock.advance(pts_s, interval_s)
+        time_s = clock.advance(pts_s)
         if frames % pace.every == 0:
             taken += pace.fps is None or thinning.keeps(time_s)
         frames += 1
-    return Length(frames, taken, time_s + interval_s)
+    return Length(frames, taken, time_s + clock.interval_s)

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 
 from streammon.errors import FootageError
 from streammon.ingest.contents import (
+    FileClock,
     FileVersion,
     Length,
     Pace,
@@ -26,7 +27,7 @@ from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.images import Scaler, Size, decode_image, mean_fps
 from streammon.ingest.stream import video_stream
-from streammon.ingest.timing import FrameThinning, StreamClock
+from streammon.ingest.timing import FrameThinning
 from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
 from streammon.records import Frame
 
@@ -159,9 +160,9 @@ class Clip:
 def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
     """Every frame of a video file, upright, with its stream time; undecodable packets are skipped and logged."""
     stream = video_stream(container)
-    interval_s = 1.0 / nominal_fps(container, stream)
     stamped, aspect = has_timestamps(container), pixel_aspect(stream)
-    clock, upright, tally = StreamClock(), UprightPictures(), _Tally()
+    clock = FileClock(1.0 / nominal_fps(container, stream))
+    upright, tally = UprightPictures(), _Tally()
     packets = container.demux(stream)
     while (packet := call_translated(next, packets, None)) is not None:
         tally.cut_off += packet.is_corrupt
@@ -172,7 +173,7 @@ def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) 
             continue
         for decoded in pictures:
             tally.frames += 1
-            tally.time_s = clock.advance(decoded.time if stamped else None, interval_s)
+            tally.time_s = clock.advance(decoded.time if stamped else None)
             picture = upright.of_packet(decoded, packet, aspect or stream.codec_context.sample_aspect_ratio or SQUARE)
             if buffer is not None:
                 buffer.add(picture, tally.time_s, clock.broke)

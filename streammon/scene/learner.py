@@ -30,6 +30,9 @@ from streammon.scene.measure import Measured, SceneMeasure
 
 LEAST_LEARNED = 2  # frames that have a covariance
 
+LEAST_CONTRAST = 1.0
+"""Standard deviation of a colour over the picture, in levels of 255, of a picture that shows anything at all."""
+
 
 class SceneLearner:
     """Learns a scene from normal frames, with motion or without.
@@ -101,6 +104,8 @@ class SceneLearner:
         self.held_out = HeldOutFrames()
         self.measure: SceneMeasure | None = None
         self.measured_halves: tuple[MotionSums, MotionSums] | None = None
+        self._shows_anything = False
+        self._blank = 0
 
     @property
     def scene(self) -> str:
@@ -130,10 +135,14 @@ class SceneLearner:
     def learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
         """Learn B normal frames; the frames of each recording come in their order.
 
+        Learning begins with the first frame that has any contrast: a covered lens, a picture that has not come yet
+        and one that was decoded wrong look alike, and all else would be an anomaly.
+
         Args:
             frames: Frames, with `detail` where motion is learned.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
+        frames, maps = self._from_contrast_on(frames, maps)
         first = 0
         for index, frame in enumerate(frames):
             if self._division.step(self.seconds) > self.step and self.frames + index - first >= LEAST_LEARNED:
@@ -142,6 +151,15 @@ class SceneLearner:
                 first = index
             self._clock.advance(frame.camera, frame.stream_time_s)
         self._take(frames[first:], [each[first:] for each in maps] if first else maps)
+
+    def _from_contrast_on(self, frames: Sequence[Frame], maps: list[Tensor]) -> tuple[Sequence[Frame], list[Tensor]]:
+        """The frames and their maps, without those before the first frame with contrast."""
+        if self._shows_anything:
+            return frames, maps
+        blank = next((number for number, frame in enumerate(frames) if has_contrast(frame)), len(frames))
+        self._shows_anything = blank < len(frames)
+        self._blank += blank
+        return frames[blank:], [each[blank:] for each in maps]
 
     def _take(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
         if not frames:
@@ -179,8 +197,12 @@ class SceneLearner:
             calibrated: Calibrate on the held-out frames, where a share is held out.
 
         Raises:
-            FootageError: Too few frames were learned or held out, or they carry no time.
+            FootageError: Too few frames were learned or held out, they carry no time, or none has any contrast.
         """
+        if self._blank and not self._shows_anything:
+            found = f"none of its {self._blank} frames has any contrast"
+            remedy = "look at the footage: the lens was covered, or its files are decoded wrong"
+            raise FootageError(f"scene {self.scene!r}", found, remedy)
         self._require_frames()
         self.measure = None
         if calibrated and self.holds_out:
@@ -205,6 +227,11 @@ class SceneLearner:
         if self.frames < LEAST_LEARNED:
             remedy = "give at least 2, and far more for a bank that is of use"
             raise FootageError(f"scene {self.scene!r}", f"it has {self.frames} frames to learn from", remedy)
+
+
+def has_contrast(frame: Frame) -> bool:
+    """True if a frame's picture shows anything: it isn't one even area."""
+    return bool(frame.picture.std(axis=(0, 1)).max() >= LEAST_CONTRAST)
 
 
 def _held_out(frame: Frame, measured: Measured) -> HeldOut:

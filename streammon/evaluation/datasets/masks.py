@@ -97,6 +97,9 @@ class ArrayMasks(StoredMasks):
 
     def __init__(self, path: Path, frames: int, size: tuple[int, int]) -> None:
         array = npy_array(path)
+        if array.dtype.kind == "f":
+            found = f"masks of {array.dtype}; masks are booleans or whole numbers, 0 where the frame is normal"
+            raise DatasetError(str(path), found, "save them as booleans: numpy.save(file, masks > 0.5)")
         if array.ndim != 3 or array.dtype.kind not in "bui":
             found = f"an array of shape {array.shape} of {array.dtype}; masks are (T, H, W) of whole numbers"
             raise DatasetError(str(path), found, COPY_AGAIN)

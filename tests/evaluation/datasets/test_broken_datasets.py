@@ -254,7 +254,8 @@ STC: list[tuple[str, str, Breaking, str]] = [
         "stc",
         "masks of fractions",
         saved(PIXELS, np.zeros((9, 64, 96), np.float32)),
-        f"{{root}}/{PIXELS}: an array of shape (9, 64, 96) of float32; masks are (T, H, W) of whole numbers; {AGAIN}",
+        f"{{root}}/{PIXELS}: masks of float32; masks are booleans or whole numbers, 0 where the frame is normal; "
+        "save them as booleans: numpy.save(file, masks > 0.5)",
     ),
     (
         "stc",

@@ -18,6 +18,8 @@ from streammon.ingest.images import Scaler, decode_image
 from streammon.records import Picture
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SUFFIXES = frozenset((".jpg", ".jpeg"))
+JPEG_BLACK = 127
 PNG_DISPLAY = (b"eXIf", b"pHYs")  # chunks that may turn or stretch the picture, so that it must be decoded
 
 
@@ -58,6 +60,8 @@ class EmptyMasks(StoredMasks):
 class ImageMasks(StoredMasks):
     """Masks from one image file a frame, in which pixels that are not black are abnormal.
 
+    JPEG blurs the borders of a mask, so there pixels above half of white are.
+
     Args:
         files: Image files in the order of the frames.
         sizes: Width and height of each frame.
@@ -78,7 +82,8 @@ class ImageMasks(StoredMasks):
     def __getitem__(self, index: int, /) -> Mask:
         path = self.files[index]
         picture = _decoded(path)
-        mask = (picture[..., 0] | picture[..., 1] | picture[..., 2]) != 0  # ten times as fast as any(axis=-1)
+        darkest = JPEG_BLACK if path.suffix.lower() in JPEG_SUFFIXES else 0
+        mask = np.maximum(np.maximum(picture[..., 0], picture[..., 1]), picture[..., 2]) > darkest
         require_mask_size(path, (mask.shape[1], mask.shape[0]), self._sizes[index])
         return cast(Mask, mask)
 

@@ -15,7 +15,7 @@ from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, VideoFormat, clips, probe
 from streammon.ingest.upright import orientation_of_matrix
 from streammon.records import CameraState, CameraStatus, Frame
-from support.cameras import Recorder
+from support.cameras import Recorder, RtspServer
 from support.deadlines import DEADLINE_S
 from support.turned_footage import (
     MATRICES,
@@ -26,6 +26,7 @@ from support.turned_footage import (
     stored_picture,
     turn_track,
     with_orientation_message,
+    with_pixel_aspect,
 )
 
 ORIENTATIONS = range(1, 9)
@@ -198,6 +199,18 @@ def test_oblong_pixels_are_made_square(
     assert (video_format.width, video_format.height) == shown
 
 
+def test_the_containers_pixel_aspect_holds_before_the_codecs(tmp_path: Path) -> None:
+    codec_has_none = encode_pictures(tmp_path / "a.mp4", stored_picture(1))
+    codec_has_another = encode_pictures(tmp_path / "b.mp4", stored_picture(1), aspect=Fraction(12, 11))
+    codec_has_another.write_bytes(
+        codec_has_another.read_bytes().replace(
+            b"pasp" + (12).to_bytes(4) + (11).to_bytes(4), b"pasp" + (3).to_bytes(4) + (2).to_bytes(4)
+        )
+    )
+    for path in (with_pixel_aspect(codec_has_none, 3, 2), codec_has_another):
+        assert {frame.source_size for frame in clips(path)[0].frames(None)} == {(144, 64)}
+
+
 def test_a_live_stream_with_oblong_pixels_is_shown_in_its_aspect(tmp_path: Path) -> None:
     picture = cv2.resize(stored_picture(1), (352, 576), interpolation=cv2.INTER_NEAREST)
     with served(encode_pictures(tmp_path / "dvr.ts", picture, aspect=Fraction(24, 11))) as url:
@@ -212,3 +225,15 @@ def test_a_picture_is_stretched_before_it_is_turned(tmp_path: Path) -> None:
     [frame, _] = clips(turn_track(path, MATRICES[6]))[0].frames(None)
     assert frame.source_size == (576, 768)
     assert blocks_in(frame.picture) == UPRIGHT.tolist()
+
+
+def test_an_rtsp_camera_is_shown_in_its_aspect_and_upright(tmp_path: Path) -> None:
+    picture = cv2.resize(stored_picture(6), (352, 576), interpolation=cv2.INTER_NEAREST)
+    plain = encode_pictures(tmp_path / "plain.ts", picture, frames=50, aspect=Fraction(24, 11))
+    camera = RtspServer({"dvr": with_orientation_message(plain, tmp_path / "dvr.mp4", "rotate=270")})
+    try:
+        frames, shown = played(camera.url("dvr"))
+    finally:
+        camera.close()
+    assert {frame.source_size for frame in frames} == {(576, 768)}
+    assert shown == [(576, 768, UPRIGHT.tolist())] * 10

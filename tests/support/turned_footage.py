@@ -114,3 +114,16 @@ def save_image(path: Path, picture: NDArray[np.uint8], orientation: int) -> Path
     exif[0x0112] = orientation
     Image.fromarray(picture).save(path, exif=exif)
     return path
+
+
+def with_pixel_aspect(path: Path, width: int, height: int) -> Path:
+    """Write a pixel aspect into the sample description of an MP4's only track, H.264 (ISO 14496-12, 12.1.4)."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"avc1", content.index(b"stsd")) - 4
+    (size,) = struct.unpack_from(">I", content, start)
+    content[start + size : start + size] = struct.pack(">I4s2I", 16, b"pasp", width, height)
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):  # the data lies before them
+        at = content.rindex(box) - 4
+        struct.pack_into(">I", content, at, struct.unpack_from(">I", content, at)[0] + 16)
+    path.write_bytes(content)
+    return path

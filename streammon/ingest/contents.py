@@ -4,11 +4,11 @@ Only MP4, MOV and AVI list their frames. Other containers have at most a duratio
 is an estimate: wrong for variable rates, pauses and jumps of the clock. So their packets are read.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import count
 
 import av
 from av.container import InputContainer
@@ -45,6 +45,16 @@ class Pace:
         """
         left = -(-frames // self.every)
         return left if self.fps is None else min(left, max(1, round(self.fps * seconds)))
+
+    def selector(self) -> Callable[[float], bool]:
+        """A function that says of the stream time of each frame, in order, if that frame is selected."""
+        thinning = None if self.fps is None else FrameThinning(self.fps)
+        numbers = count()
+
+        def selects(time_s: float) -> bool:
+            return next(numbers) % self.every == 0 and (thinning is None or thinning.keeps(time_s))
+
+        return selects
 
 
 @dataclass(frozen=True)
@@ -176,11 +186,9 @@ class FileClock:
 
 
 def _length(times: Iterator[float | None], clock: FileClock, pace: Pace) -> Length:
-    frames, taken, time_s = 0, 0, -clock.interval_s
-    thinning = FrameThinning(pace.fps or math.inf)
+    frames, taken, time_s, takes = 0, 0, -clock.interval_s, pace.selector()
     for pts_s in times:
         time_s = clock.advance(pts_s)
-        if frames % pace.every == 0:
-            taken += pace.fps is None or thinning.keeps(time_s)
+        taken += takes(time_s)
         frames += 1
     return Length(frames, taken, time_s + clock.interval_s)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -89,7 +89,7 @@ class Clip:
         """
         if self.images:
             seconds = len(self.images) / mean_fps(self.times_s, self.image_fps)
-            return Length(len(self.images), pace.count(len(self.images), seconds), seconds)
+            return Length(len(self.images), sum(map(pace.selector(), self._image_times_s)), seconds)
         try:
             found = call_translated(self.path.stat)
             file = FileVersion(str(self.path.absolute()), found.st_size, found.st_mtime_ns)
@@ -138,13 +138,18 @@ class Clip:
         except StreamFault as fault:
             raise unreadable(self.path, fault) from None
 
+    @property
+    def _image_times_s(self) -> Sequence[float]:
+        return self.times_s or [index / self.image_fps for index in range(len(self.images))]
+
     def _image_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
+        times_s = self._image_times_s
         for index in range(0, len(self.images), 1 if buffer is not None else every):
             try:
                 picture = decode_image(self.images[index])
             except StreamFault as fault:
                 raise unreadable(self.images[index], fault) from None
-            time_s = self.times_s[index] if self.times_s else index / self.image_fps
+            time_s = times_s[index]
             if buffer is not None:
                 buffer.add(picture, time_s)
             if index % every == 0:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from streammon.config import CameraConfig
 from streammon.ingest import Pace, clips, probe
-from support.numbered_footage import encode, number_in
+from support.numbered_footage import encode, number_in, numbered_picture
 from support.odd_containers import (
     fragmented,
     variable_rate,
@@ -40,6 +41,17 @@ def test_pauses_and_jumps_of_the_clock_count_no_frames(
 def test_a_length_tells_how_many_frames_a_pace_takes(tmp_path: Path, pace: Pace) -> None:
     path, _ = variable_rate(tmp_path, "mkv")
     [clip] = clips(path)
+    assert clip.length(pace).taken == len(list(clip.frames(8, pace.every, fps=pace.fps)))
+
+
+@pytest.mark.parametrize("pace", [Pace(), Pace(fps=5.0), Pace(every=2, fps=4.0)])
+def test_a_length_of_images_tells_how_many_a_pace_takes_of_those_recorded(tmp_path: Path, pace: Pace) -> None:
+    times_s = [0.04 * number for number in range(10)] + [60.0 + 0.04 * number for number in range(10)]
+    for number in range(len(times_s)):
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), numbered_picture(number, 96, 64))
+    lines = [f"{number}.png,{time_s:.2f}" for number, time_s in enumerate(times_s)]
+    (tmp_path / "times.csv").write_text("\n".join(["file,stream_time_s", *lines]) + "\n")
+    [clip] = clips(tmp_path)
     assert clip.length(pace).taken == len(list(clip.frames(8, pace.every, fps=pace.fps)))
 
 

@@ -58,7 +58,8 @@ def test_a_length_of_images_tells_how_many_a_pace_takes_of_those_recorded(tmp_pa
 def test_frames_that_an_edit_list_hides_are_no_frames(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = with_edit_list(tmp_path)
     [clip] = clips(path)
-    assert (clip.frame_count(), clip.listed_frames(), clip.seconds()) == (150, 150, pytest.approx(6.0))
+    assert (clip.frame_count(), clip.listed_frames()) == (150, 150)
+    assert clip.seconds() == pytest.approx(6.0)
     assert numbers(path) == list(range(45, 195))
     assert caplog.messages == []
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import cv2
+import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, VideoFormat, clips, probe
@@ -30,6 +33,12 @@ from support.turned_footage import (
 )
 
 ORIENTATIONS = range(1, 9)
+
+
+def squeezed(orientation: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W, 3) of the six blocks as stored, at a width and height."""
+    picture = cv2.resize(stored_picture(orientation), size, interpolation=cv2.INTER_NEAREST)
+    return cast(NDArray[np.uint8], picture)
 
 
 @contextmanager
@@ -62,7 +71,9 @@ def played(url: str, frames: int = 10) -> tuple[list[Frame], list[tuple[int, int
     shown: list[tuple[int, int, list[list[int]]]] = []
 
     def show(picture: VideoFrame, _time_s: float) -> None:
-        shown.append((picture.width, picture.height, blocks_in(picture.to_ndarray(format="rgb24"))))
+        shown.append(
+            (picture.width, picture.height, blocks_in(cast(NDArray[np.uint8], picture.to_ndarray(format="rgb24"))))
+        )
 
     camera = CameraConfig(url=url, score_fps=25, play="fast")
     reader = CameraReader("gate", camera, (96, 64), kept, statuses, show, detail=True)
@@ -185,7 +196,7 @@ def test_a_matrix_between_the_eight_counts_as_the_nearest(
 def test_oblong_pixels_are_made_square(
     tmp_path: Path, ending: str, stored: tuple[int, int], aspect: Fraction, shown: tuple[int, int]
 ) -> None:
-    picture = cv2.resize(stored_picture(1), stored, interpolation=cv2.INTER_NEAREST)
+    picture = squeezed(1, stored)
     codec = "mpeg4" if ending == "avi" else "libx264"
     path = encode_pictures(tmp_path / f"dvr.{ending}", picture, aspect=aspect, frames=12, codec=codec)
     frames = list(clips(path)[0].frames(None, detail=True))
@@ -212,7 +223,7 @@ def test_the_containers_pixel_aspect_holds_before_the_codecs(tmp_path: Path) -> 
 
 
 def test_a_live_stream_with_oblong_pixels_is_shown_in_its_aspect(tmp_path: Path) -> None:
-    picture = cv2.resize(stored_picture(1), (352, 576), interpolation=cv2.INTER_NEAREST)
+    picture = squeezed(1, (352, 576))
     with served(encode_pictures(tmp_path / "dvr.ts", picture, aspect=Fraction(24, 11))) as url:
         frames, shown = played(url)
     assert {frame.source_size for frame in frames} == {(768, 576)}
@@ -220,7 +231,7 @@ def test_a_live_stream_with_oblong_pixels_is_shown_in_its_aspect(tmp_path: Path)
 
 
 def test_a_picture_is_stretched_before_it_is_turned(tmp_path: Path) -> None:
-    stored = cv2.resize(stored_picture(6), (352, 576), interpolation=cv2.INTER_NEAREST)
+    stored = squeezed(6, (352, 576))
     path = encode_pictures(tmp_path / "dvr.mp4", stored, aspect=Fraction(24, 11), frames=2)
     [frame, _] = clips(turn_track(path, MATRICES[6]))[0].frames(None)
     assert frame.source_size == (576, 768)
@@ -228,7 +239,7 @@ def test_a_picture_is_stretched_before_it_is_turned(tmp_path: Path) -> None:
 
 
 def test_an_rtsp_camera_is_shown_in_its_aspect_and_upright(tmp_path: Path) -> None:
-    picture = cv2.resize(stored_picture(6), (352, 576), interpolation=cv2.INTER_NEAREST)
+    picture = squeezed(6, (352, 576))
     plain = encode_pictures(tmp_path / "plain.ts", picture, frames=50, aspect=Fraction(24, 11))
     camera = RtspServer({"dvr": with_orientation_message(plain, tmp_path / "dvr.mp4", "rotate=270")})
     try:

@@ -85,7 +85,7 @@ class ImageMasks(StoredMasks):
         darkest = JPEG_BLACK if path.suffix.lower() in JPEG_SUFFIXES else 0
         mask = np.maximum(np.maximum(picture[..., 0], picture[..., 1]), picture[..., 2]) > darkest
         require_mask_size(path, (mask.shape[1], mask.shape[0]), self._sizes[index])
-        return cast(Mask, mask)
+        return mask
 
 
 class ArrayMasks(StoredMasks):

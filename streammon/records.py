@@ -98,7 +98,7 @@ class CameraState(StrEnum):
     ONLINE = "online"  # frames arrive
     LEARNING = "learning"  # frames arrive, its scene has no bank yet
     OFFLINE = "offline"  # no connection, or the connection ended
-    FROZEN = "frozen"  # connected, but no frame for the read timeout
+    FROZEN = "frozen"  # connected, but no frame for the read timeout, or the same one for five of them
     UNAUTHORISED = "unauthorised"  # the camera refused the user or password
     ENDED = "ended"  # a file played to its end
 

@@ -34,7 +34,9 @@ class CameraConfig(Section):
         score_fps: Largest number of frames scored a second.
         transport: Transport of RTSP, `tcp` or `udp`.
         open_timeout_s: Seconds within which the camera must answer.
-        read_timeout_s: Seconds without a picture after which the camera counts as frozen.
+        read_timeout_s: Seconds without a picture after which the camera counts as frozen, and a fifth of the time for
+            which it may repeat one and the same picture.
+        still: Accept a camera that repeats one and the same picture, such as a test card.
         play: Playback of a file: at its own pace (`realtime`), or as fast as it is scored, without dropping frames
             (`fast`).
         loop: Start a file again when it ends.
@@ -49,6 +51,7 @@ class CameraConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: float = Field(5.0, gt=0, le=60)
     read_timeout_s: float = Field(4.0, gt=0, le=60)
+    still: bool = False
     play: Literal["realtime", "fast"] = "realtime"
     loop: bool = False
     image_fps: float = Field(25.0, gt=0, le=240)

@@ -12,12 +12,13 @@ from itertools import count
 
 import av
 from av.container import InputContainer
-from av.format import Flags
 from av.video.stream import VideoStream
 
+from streammon.ingest.clocks import file_times
 from streammon.ingest.faults import call_translated
+from streammon.ingest.opening import has_timestamps, nominal_fps
 from streammon.ingest.stream import video_stream
-from streammon.ingest.timing import FrameThinning, StreamClock
+from streammon.ingest.timing import FrameThinning
 
 DEFAULT_FPS = 25.0
 
@@ -96,8 +97,7 @@ def video_length(file: FileVersion, pace: Pace) -> Length:
     """
     with call_translated(av.open, file.path) as container:
         stream = video_stream(container)
-        clock = FileClock(1.0 / nominal_fps(container, stream))
-        return _length(packet_times(container, stream), clock, pace)
+        return _length(packet_times(container, stream), nominal_interval_s(container, stream), pace)
 
 
 def listed_frames(container: InputContainer, stream: VideoStream) -> int | None:
@@ -139,56 +139,17 @@ def packet_times(container: InputContainer, stream: VideoStream) -> Iterator[flo
             yield float(stamp * time_base) if stamped and stamp is not None else None
 
 
-def has_timestamps(container: InputContainer) -> bool:
-    """False for raw video, such as `.h264`, for which FFmpeg makes timestamps up at 25 frames a second."""
-    return Flags.no_timestamps not in Flags(container.format.flags)
+def nominal_interval_s(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds from frame to frame by the container or, for raw video, by the codec; 1/25 if neither has a rate."""
+    return 1.0 / (nominal_fps(container, stream, live=False) or DEFAULT_FPS)
 
 
-def nominal_fps(container: InputContainer, stream: VideoStream) -> float:
-    """Frames a second by the container or, for raw video, by the codec; 25 if neither has a rate."""
-    rate = stream.average_rate if has_timestamps(container) else stream.guessed_rate
-    return float(rate) if rate else DEFAULT_FPS
-
-
-class FileClock:
-    """Stream time of a file's frames; a jump of the timestamps counts as long as the step before it.
-
-    The mean rate of a file with pauses and jumps is no measure of its steps.
-
-    Args:
-        interval_s: Seconds from frame to frame until the timestamps show it.
-
-    Attributes:
-        interval_s: The last step, in seconds.
-
-    >>> clock = FileClock(interval_s=780.0)
-    >>> [round(clock.advance(time_s), 2) for time_s in (0.0, 0.04, 93600.0, 93600.04)]
-    [0.0, 0.04, 0.08, 0.12]
-    """
-
-    def __init__(self, interval_s: float) -> None:
-        self.interval_s = interval_s
-        self._clock = StreamClock()
-        self._time_s: float | None = None
-
-    @property
-    def broke(self) -> bool:
-        """True if the time between the last two frames is unknown."""
-        return self._clock.broke
-
-    def advance(self, pts_s: float | None) -> float:
-        """Stream time of the next frame, from its timestamp in seconds, or None without one."""
-        time_s = self._clock.advance(pts_s, self.interval_s)
-        if self._time_s is not None and not self._clock.broke:
-            self.interval_s = time_s - self._time_s
-        self._time_s = time_s
-        return time_s
-
-
-def _length(times: Iterator[float | None], clock: FileClock, pace: Pace) -> Length:
-    frames, taken, time_s, takes = 0, 0, -clock.interval_s, pace.selector()
-    for pts_s in times:
-        time_s = clock.advance(pts_s)
+def _length(times: Iterator[float | None], interval_s: float, pace: Pace) -> Length:
+    frames, taken, takes = 0, 0, pace.selector()
+    before_s, step_s = -interval_s, interval_s
+    for _, time_s, broke in file_times(((None, pts_s) for pts_s in times), interval_s):
+        step_s = step_s if broke else time_s - before_s
         taken += takes(time_s)
         frames += 1
-    return Length(frames, taken, time_s + clock.interval_s)
+        before_s = time_s
+    return Length(frames, taken, before_s + step_s)

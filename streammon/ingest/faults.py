@@ -83,6 +83,8 @@ def fault_of(error: av.FFmpegError | OSError) -> StreamFault:
     >>> fault_of(OSError(errno.ENOSPC, "No space left on device", "clips")).reason
     'no space left on device'
     """
+    if isinstance(error, av.error.PermissionError) and error.errno == errno.EPERM:
+        return StreamFault("not video")  # FFmpeg's bare -1: its analysis found no codec
     for known, reason, kind in REASONS:
         if isinstance(error, known):
             return StreamFault(reason, kind)

@@ -10,22 +10,23 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from streammon.errors import FootageError
+from streammon.ingest.clocks import file_times
 from streammon.ingest.contents import (
-    FileClock,
     FileVersion,
     Length,
     Pace,
-    has_timestamps,
     listed_at_start,
     listed_frames,
-    nominal_fps,
+    nominal_interval_s,
     video_length,
 )
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import StreamFault, call_translated
 from streammon.ingest.images import Scaler, Size, decode_image, mean_fps
+from streammon.ingest.opening import has_timestamps
 from streammon.ingest.stream import video_stream
 from streammon.ingest.timing import FrameThinning
 from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
@@ -157,18 +158,24 @@ class Clip:
 
     def _video_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
         with call_translated(av.open, str(self.path.absolute())) as container:
-            for index, (picture, time_s) in enumerate(_decoded(container, self.name, buffer)):
+            stream, tally = video_stream(container), _Tally()
+            timed = file_times(_decoded(container, stream, tally), nominal_interval_s(container, stream))
+            for index, (picture, time_s, broke) in enumerate(timed):
+                tally.time_s = time_s
+                if buffer is not None:
+                    buffer.add(picture, time_s, broke)
                 if index % every == 0:
                     yield picture, time_s
+            if damage := tally.damage(listed_frames(container, stream)):
+                logger.warning("clip '%s': %s; it is damaged or cut short", self.name, damage)
 
 
-def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
-    """Every frame of a video file, upright, with its stream time; undecodable packets are skipped and logged."""
-    stream = video_stream(container)
+def _decoded(
+    container: InputContainer, stream: VideoStream, tally: "_Tally"
+) -> Iterator[tuple[VideoFrame, float | None]]:
+    """Every frame of a video file, upright, with its timestamp in seconds, if any; undecodable packets are skipped."""
     stamped, aspect = has_timestamps(container), pixel_aspect(stream)
-    clock = FileClock(1.0 / nominal_fps(container, stream))
-    upright, tally = UprightPictures(), _Tally()
-    packets = container.demux(stream)
+    upright, packets = UprightPictures(), container.demux(stream)
     while (packet := call_translated(next, packets, None)) is not None:
         tally.cut_off += packet.is_corrupt
         try:
@@ -178,15 +185,10 @@ def _decoded(container: InputContainer, name: str, buffer: DetailBuffer | None) 
             continue
         for decoded in pictures:
             tally.frames += 1
-            tally.time_s = clock.advance(decoded.time if stamped else None)
             picture = upright.of_packet(decoded, packet, aspect or stream.codec_context.sample_aspect_ratio or SQUARE)
-            if buffer is not None:
-                buffer.add(picture, tally.time_s, clock.broke)
-            yield picture, tally.time_s
+            yield picture, decoded.time if stamped else None
     if not tally.frames:
         raise StreamFault("no picture in it")
-    if damage := tally.damage(listed_frames(container, stream)):
-        logger.warning("clip '%s': %s; it is damaged or cut short", name, damage)
 
 
 @dataclass

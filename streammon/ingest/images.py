@@ -201,6 +201,8 @@ class ImageSequence:
     """
 
     codec = "images"
+    stamped = True
+    in_bursts = False
 
     def __init__(self, folder: Path, fps: float) -> None:
         self._images = images_in(folder)

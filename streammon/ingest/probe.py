@@ -1,13 +1,12 @@
 """Probe of a camera: decodes one picture and reports the video format."""
 
-import time
 from contextlib import closing
 from dataclasses import dataclass
 
 from streammon.config import CameraConfig
 from streammon.errors import FootageError
 from streammon.ingest.faults import FaultKind, StreamFault
-from streammon.ingest.stream import open_source
+from streammon.ingest.stream import open_source, whole_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +27,33 @@ class VideoFormat:
 
 
 def probe(camera: CameraConfig, name: str) -> VideoFormat:
-    """Open a camera and decode one picture.
-
-    The wait for a picture ends about max(`open_timeout_s`, `read_timeout_s`) after the camera was opened.
+    """Open a camera as a reader does, and decode one picture.
 
     Raises:
         FootageError: The camera gave no picture; the message names the camera and contains no address.
     """
     try:
-        with closing(open_source(camera, quick=False)) as source:
-            deadline_s = time.monotonic() + max(camera.open_timeout_s, camera.read_timeout_s)
-            while time.monotonic() < deadline_s:
-                pictures = source.read()
-                if pictures is None:
-                    raise StreamFault("no picture in it")
-                for picture, _pts_s in pictures:
-                    return VideoFormat(source.codec, picture.width, picture.height, source.fps)
-            raise StreamFault("no whole picture in time", FaultKind.SILENT)
+        return _format(camera)
     except StreamFault as fault:
         found = f"no video ({fault.reason})" if camera.is_live else f"its url can't be read as video ({fault.reason})"
         raise FootageError(f"camera '{name}'", found, _remedy(camera, fault)) from None
+
+
+def _format(camera: CameraConfig) -> VideoFormat:
+    """Format of the first picture, by both ways of opening, which a reader alternates until one gives a picture."""
+    try:
+        return _first_format(camera, quick=True)
+    except StreamFault as fault:
+        if not camera.is_live or fault.kind is not FaultKind.LOST:
+            raise
+    return _first_format(camera, quick=False)
+
+
+def _first_format(camera: CameraConfig, quick: bool) -> VideoFormat:
+    with closing(open_source(camera, quick)) as source:
+        for picture, _pts_s in whole_pictures(source, camera, stopping=lambda: False):
+            return VideoFormat(source.codec, picture.width, picture.height, source.fps)
+    raise StreamFault("no picture in it")
 
 
 def _remedy(camera: CameraConfig, fault: StreamFault) -> str:

@@ -9,11 +9,13 @@ from av.video.frame import VideoFrame
 
 from streammon.backoff import backoff_s
 from streammon.config import CameraConfig
+from streammon.ingest.clocks import LiveClock, Pacer, file_times
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
-from streammon.ingest.stream import Source, open_source
-from streammon.ingest.timing import FrameRate, FrameThinning, StreamClock
+from streammon.ingest.repeated import RepeatedPicture
+from streammon.ingest.stream import Source, open_source, whole_pictures
+from streammon.ingest.timing import FrameRate, FrameThinning
 from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts
 from streammon.threads import StoppableThread
 
@@ -25,8 +27,8 @@ UNAUTHORISED_RETRY_S = 60.0
 BACKOFF_RESET_S = 10.0
 """Duration after which a connection that delivers pictures resets the retry backoff."""
 
-UNDECODABLE_S = 20.0
-"""Time without an undamaged picture after which a camera that still sends data is reconnected."""
+REPEATED_READ_TIMEOUTS = 5
+"""A camera that repeats one picture for so many read timeouts is frozen."""
 
 
 class CameraReader(StoppableThread):
@@ -77,6 +79,7 @@ class CameraReader(StoppableThread):
         self._last_frame_s = 0.0  # Unix time
         self._footage_s = 0.0  # Unix time of the latest kept frame at the footage's own pace
         self._quick = True
+        self._repeated = RepeatedPicture()
 
     @property
     def status(self) -> CameraStatus:
@@ -141,8 +144,11 @@ class CameraReader(StoppableThread):
         thinning = FrameThinning(self._camera.score_fps)
         began_s: float | None = None
         footage_began_s = 0.0
+        self._repeated = RepeatedPicture()
         with closing(open_source(self._camera, self._quick)) as source, closing(DetailBuffer()) as buffer:
-            for picture, time_s in self._pictures(source, buffer):
+            for picture, time_s, broke in self._timed_pictures(source):
+                if self._detail:
+                    buffer.add(picture, time_s, broke)
                 if began_s is None:
                     began_s = time.monotonic()
                     footage_began_s = max(time.time(), self._footage_s)
@@ -151,36 +157,49 @@ class CameraReader(StoppableThread):
                 if self._show is not None:
                     self._wait_until(began_s + time_s)
                     self._show(picture, time_s)
-                if thinning.keeps(time_s):
+                if thinning.keeps(time_s) and not self._is_repeated(picture):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
                     self._keep(picture, time_s, buffer.detail() if self._detail else None)
-        if self._stopping.is_set():
-            return
-        if self._camera.is_live:
-            raise StreamFault("stream ended")  # a killed camera ends its stream like a file
-        if began_s is None:
+        if began_s is None and not self._stopping.is_set():
             raise StreamFault("no picture in it")
 
-    def _pictures(self, source: Source, buffer: DetailBuffer) -> Iterator[tuple[VideoFrame, float]]:
-        """Each undamaged picture with its stream time, until the source ends or the reader stops."""
-        clock = StreamClock()
-        last_s = time.monotonic()
+    def _timed_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float, bool]]:
+        """Each undamaged picture with its stream time, and whether the time since the one before is unknown."""
+        pictures = self._counted_pictures(source)
+        return self._live_times(pictures, source) if self._camera.is_live else file_times(pictures, source.interval_s)
+
+    def _counted_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float | None]]:
         damaged_before = self.counts.corrupt
-        while not self._stopping.is_set() and (pictures := source.read()) is not None:
+        for picture, pts_s in whole_pictures(source, self._camera, self._stopping.is_set):
             self.counts.corrupt = damaged_before + source.damaged
-            now_s = time.monotonic()
-            for picture, pts_s in pictures:
-                elapsed_s = now_s - last_s if self._camera.is_live else source.interval_s
-                last_s, self._last_frame_s = now_s, time.time()
-                self.counts.decoded += 1
-                self._rate.count(now_s)
-                time_s = clock.advance(pts_s, elapsed_s)
-                if self._detail:
-                    buffer.add(picture, time_s, clock.broke)
-                yield picture, time_s
-            if self._camera.is_live and now_s - last_s > max(UNDECODABLE_S, self._camera.read_timeout_s):
-                raise StreamFault("no whole picture")
+            self.counts.decoded += 1
+            self._last_frame_s = time.time()
+            self._rate.count(time.monotonic())
+            yield picture, pts_s
+        self.counts.corrupt = damaged_before + source.damaged
+
+    def _live_times(
+        self, pictures: Iterator[tuple[VideoFrame, float | None]], source: Source
+    ) -> Iterator[tuple[VideoFrame, float, bool]]:
+        clock, pacer = LiveClock(source.stamped), Pacer()
+        for picture, pts_s in pictures:
+            if source.in_bursts:
+                now_s = time.monotonic()
+                self._stopping.wait(pacer.release_s(pts_s, now_s) - now_s)
+            yield picture, clock.advance(pts_s, time.monotonic()), clock.broke
+
+    def _is_repeated(self, picture: VideoFrame) -> bool:
+        """True while a live camera repeats one picture, which is not scored; its state is then `frozen`."""
+        if not self._camera.is_live or self._camera.still:
+            return False
+        seconds = self._repeated.seconds(picture, time.monotonic())
+        repeated = seconds >= REPEATED_READ_TIMEOUTS * self._camera.read_timeout_s
+        if repeated and self._status.state is CameraState.ONLINE:
+            self._announce(CameraState.FROZEN, f"the same picture for {seconds:.0f} s", since_s=time.time() - seconds)
+        elif not repeated and self._status.state is CameraState.FROZEN:
+            self._announce(CameraState.ONLINE)
+        return repeated
 
     def _wait_until(self, due_s: float) -> None:
         """Wait until the monotonic time `due_s`, for a file that plays at its own pace; other sources don't wait."""

@@ -1,7 +1,7 @@
 """Opening of a camera's address (stream, device, file or folder) and decoding, picture by picture."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,17 @@ from streammon.config import CameraConfig
 from streammon.ingest.faults import FaultKind, StreamFault, call_translated, fault_of
 from streammon.ingest.images import ImageSequence
 from streammon.ingest.joined_packets import WholePictures
+from streammon.ingest.opening import (
+    FIRST_PICTURE_S,
+    comes_in_bursts,
+    has_timestamps,
+    is_segmented,
+    is_single_picture,
+    nominal_fps,
+    open_container,
+    read_limit_s,
+)
+from streammon.ingest.snapshots import Snapshots
 from streammon.ingest.timing import KeyframeGate
 from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
 
@@ -32,11 +43,15 @@ class Source(Protocol):
         codec: FFmpeg's name of the codec.
         interval_s: Seconds from frame to frame at the nominal rate; a default if that is unknown.
         fps: Nominal frames a second; None if unknown.
+        stamped: True if the frames have timestamps of their own.
+        in_bursts: True if the frames come in bursts, to be shown at the times that their timestamps say.
     """
 
     codec: str
     fps: float | None
     interval_s: float
+    stamped: bool
+    in_bursts: bool
 
     def read(self) -> list[tuple[VideoFrame, float | None]] | None:
         """Decode the next packet to pictures, each with its timestamp in seconds, or None without one.
@@ -57,22 +72,55 @@ class Source(Protocol):
 
 
 def open_source(camera: CameraConfig, quick: bool = True) -> Source:
-    """Open a camera's address: a stream, device, video file or folder of images.
+    """Open a camera's address: a stream, single picture, device, video file or folder of images.
 
     Args:
         camera: Address and timeouts of the camera.
-        quick: Open RTSP without probing the stream (0.1 s instead of 1 s). This works if the camera announces its
-            picture size; if it gave no picture, try False.
+        quick: Open a stream with as little analysis as possible: RTSP in 0.1 s instead of 1 s. This works if the
+            camera announces its picture size; if it gave no picture, try False.
 
     Raises:
         StreamFault: The source can't be opened, or has no video.
     """
     if camera.is_live:
-        return Stream(camera, quick)
+        return _live_source(camera, quick)
     path = Path(camera.address)
     if call_translated(path.stat).st_size == 0:
         raise StreamFault("empty file")
-    return ImageSequence(path, camera.image_fps) if path.is_dir() else Stream(camera, quick)
+    return ImageSequence(path, camera.image_fps) if path.is_dir() else Stream(camera, open_container(camera, quick))
+
+
+def _live_source(camera: CameraConfig, quick: bool) -> Source:
+    container = open_container(camera, quick)
+    if is_single_picture(container):
+        return Snapshots(camera, container)
+    return Stream(camera, container)
+
+
+def whole_pictures(
+    source: Source, camera: CameraConfig, stopping: Callable[[], bool]
+) -> Iterator[tuple[VideoFrame, float | None]]:
+    """Every undamaged picture of a source with its timestamp in seconds, or None without one.
+
+    Ends when `stopping()` is true, or a file has ended.
+
+    Raises:
+        StreamFault: The source is lost or silent, or gave no undamaged picture for `FIRST_PICTURE_S`. A live stream
+            that ends is lost.
+    """
+    last_s = time.monotonic()
+    while not stopping():
+        pictures = source.read()
+        if pictures is None:
+            if camera.is_live:
+                raise StreamFault("stream ended")  # a killed camera ends its stream like a file
+            return
+        now_s = time.monotonic()
+        if pictures:
+            last_s = now_s
+        elif camera.is_live and now_s - last_s > max(FIRST_PICTURE_S, camera.read_timeout_s):
+            raise StreamFault("no whole picture")
+        yield from pictures
 
 
 class Stream:
@@ -81,10 +129,10 @@ class Stream:
     Only a timeout ends a blocking read: closing a container while a thread reads it crashes the process.
     """
 
-    def __init__(self, camera: CameraConfig, quick: bool) -> None:
+    def __init__(self, camera: CameraConfig, container: InputContainer) -> None:
         self._live = camera.is_live
-        self._read_timeout_s = camera.read_timeout_s
-        self._container = _opened(camera, quick)
+        self._container = container
+        self._read_limit_s = read_limit_s(camera, is_segmented(container))
         try:
             self._stream = video_stream(self._container)
         except StreamFault:
@@ -93,8 +141,9 @@ class Stream:
         codec = self._stream.codec_context
         codec.thread_type, codec.thread_count = "SLICE", 1  # 42 ms decode latency; frame threads take 122 ms
         self.codec = codec.name
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate else None
+        self.stamped = has_timestamps(container)
+        self.in_bursts = self._live and comes_in_bursts(container)
+        self.fps = nominal_fps(container, self._stream, self._live)
         self.interval_s = 1.0 / self.fps if self.fps else DEFAULT_INTERVAL_S
         # All streams, not the video alone, so that a frozen picture is noticed while the sound goes on.
         packets: Iterator[Packet[Any]] = self._container.demux()
@@ -132,7 +181,7 @@ class Stream:
             fault = fault_of(error)
         else:
             whole = [frame for frame in frames if self._is_whole(frame, packet.is_corrupt, now_s)]
-            return [(self._displayed(frame, packet), frame.time) for frame in whole]
+            return [(self._displayed(frame, packet), frame.time if self.stamped else None) for frame in whole]
         raise fault
 
     def _next_packet(self) -> "Packet[Any] | None":
@@ -145,7 +194,7 @@ class Stream:
             fault = raised
         self._silent_s += time.monotonic() - asked_s
         # Measured here, since FFmpeg buffers a packet, returns it after a first timeout and raises after a second.
-        if self._live and self._silent_s >= 0.95 * self._read_timeout_s:
+        if self._live and self._silent_s >= 0.95 * self._read_limit_s:
             raise StreamFault(f"no frame for {self._silent_s:.0f} s", FaultKind.SILENT)
         if fault:
             raise StreamFault("connection lost") if self._live else fault
@@ -165,33 +214,6 @@ class Stream:
     def close(self) -> None:
         """Close the container."""
         self._container.close()
-
-
-def _opened(camera: CameraConfig, quick: bool) -> InputContainer:
-    asked_s = time.monotonic()
-    address = camera.address if camera.is_live else str(Path(camera.address).absolute())  # `a:b.mp4` has no protocol
-    try:
-        return call_translated(
-            av.open,
-            address,
-            format="v4l2" if address.startswith("/dev/video") else None,
-            options=_options(camera, quick),
-            timeout=(camera.open_timeout_s, camera.read_timeout_s) if camera.is_live else None,
-        )
-    except StreamFault:
-        # FFmpeg reports a server that accepts and never answers as invalid data.
-        if camera.is_live and time.monotonic() - asked_s >= 0.95 * camera.open_timeout_s:
-            raise StreamFault("no answer", FaultKind.SILENT) from None
-        raise
-
-
-def _options(camera: CameraConfig, quick: bool) -> dict[str, str]:
-    scheme = camera.address.partition("://")[0] if "://" in camera.address else "file"
-    timeout_us = str(int(1e6 * max(camera.open_timeout_s, camera.read_timeout_s)))
-    if scheme in ("rtsp", "rtsps"):
-        options = {"rtsp_transport": camera.transport, "timeout": timeout_us, "allowed_media_types": "video"}
-        return options | {"probesize": "32"} if quick else options
-    return {"timeout": timeout_us} if scheme in ("http", "https") else {}
 
 
 def video_stream(container: InputContainer) -> VideoStream:

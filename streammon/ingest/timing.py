@@ -1,49 +1,7 @@
-"""Timing of frames: stream clock, thinning, keyframe gate, frame rate. No threads, no clock access."""
-
-MAX_STEP_S = 10.0
-"""Largest step between two timestamps; a larger one counts as a broken timestamp, not as a pause."""
+"""Timing of frames: thinning, keyframe gate, frame rate. No threads, no clock access."""
 
 MAX_DAMAGE_S = 10.0
 """Longest wait for a keyframe, at the start or after damage: streams with intra refresh have no keyframes."""
-
-
-class StreamClock:
-    """Stream time: seconds since a connection's first frame, from the stream's timestamps where they are plausible.
-
-    If a timestamp is missing, stands still, jumps back or jumps ahead by more than `MAX_STEP_S`, the elapsed time
-    is added instead. So the clock never runs backwards.
-
-    >>> clock = StreamClock()
-    >>> [round(clock.advance(pts_s, elapsed_s=0.1), 2) for pts_s in (None, 7.0, 7.04, 3.0, 3.04, 99.0)]
-    [0.0, 0.1, 0.14, 0.24, 0.28, 0.38]
-
-    Attributes:
-        broke: True if the time between the last two frames is unknown: the last frame had the first timestamp of the
-            connection, or its timestamp jumped back or ahead.
-    """
-
-    def __init__(self) -> None:
-        self.broke = False
-        self._time_s: float | None = None
-        self._pts_s: float | None = None
-        self._stamped = False
-
-    def advance(self, pts_s: float | None, elapsed_s: float) -> float:
-        """Advance the clock to the next frame and return that frame's stream time.
-
-        Args:
-            pts_s: Presentation timestamp of the frame in seconds, or None.
-            elapsed_s: Seconds since the frame before, by a reliable clock.
-        """
-        step_s = pts_s - self._pts_s if pts_s is not None and self._pts_s is not None else 0.0
-        self.broke = not 0 <= step_s <= MAX_STEP_S or (pts_s is not None and not self._stamped)
-        if self._time_s is None:
-            self._time_s = 0.0
-        else:
-            self._time_s += step_s if 0 < step_s <= MAX_STEP_S else elapsed_s
-        self._pts_s = pts_s
-        self._stamped = self._stamped or pts_s is not None
-        return self._time_s
 
 
 class FrameThinning:

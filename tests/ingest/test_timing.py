@@ -1,4 +1,4 @@
-"""Stream time, thinning, retry delays and keyframes: the pure part of reading a camera."""
+"""Thinning, retry delays and keyframes: the pure part of reading a camera."""
 
 import random
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streammon.backoff import backoff_s
 from streammon.ingest.reader import FIRST_RETRY_S, MAX_RETRY_S
-from streammon.ingest.timing import MAX_DAMAGE_S, FrameRate, FrameThinning, KeyframeGate, StreamClock
+from streammon.ingest.timing import MAX_DAMAGE_S, FrameRate, FrameThinning, KeyframeGate
 
 steps_s = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=300)
 
@@ -43,21 +43,6 @@ def test_thinning_to_the_streams_own_rate_loses_nothing_to_jitter() -> None:
     jitter = random.Random(7)
     thinning = FrameThinning(25.0)
     assert all(thinning.keeps((n + jitter.uniform(0, 0.4)) / 25) for n in range(1000))
-
-
-@given(st.lists(st.tuples(st.none() | st.floats(-1e6, 1e6), st.floats(0, 5))))
-def test_stream_time_never_runs_backwards(arrivals: list[tuple[float | None, float]]) -> None:
-    clock = StreamClock()
-    times_s = [clock.advance(pts_s, elapsed_s) for pts_s, elapsed_s in arrivals]
-    assert times_s == sorted(times_s)
-    assert times_s[:1] in ([], [0.0])
-
-
-def test_the_clock_says_where_the_timestamps_say_nothing_about_the_step() -> None:
-    clock = StreamClock()
-    arrivals = (None, None, 7.0, 7.04, 7.04, None, 7.2, 3.0, 3.04, 99.0, 99.04)
-    broke = [clock.advance(pts_s, elapsed_s=0.1) >= 0 and clock.broke for pts_s in arrivals]
-    assert [n for n, was in enumerate(broke) if was] == [2, 7, 9]  # they begin, jump back, leap ahead
 
 
 def test_a_stream_without_keyframes_is_believed_again_after_a_while() -> None:

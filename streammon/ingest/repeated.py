@@ -1,0 +1,34 @@
+"""Detection of a camera that sends one and the same picture for ever."""
+
+import zlib
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+
+class RepeatedPicture:
+    """Duration for which a camera has sent one and the same picture, bit by bit in its brightness.
+
+    A lens and a sensor are never that still, even at night; an encoder whose sensor hangs is.
+    """
+
+    def __init__(self) -> None:
+        self._checksum: int | None = None
+        self._since_s = 0.0
+
+    def seconds(self, picture: VideoFrame, now_s: float) -> float:
+        """Seconds since the picture last changed; `now_s` may be of any monotonic clock."""
+        checksum = luma_checksum(picture)
+        if checksum != self._checksum:
+            self._checksum, self._since_s = checksum, now_s
+        return now_s - self._since_s
+
+
+def luma_checksum(picture: VideoFrame) -> int:
+    """CRC-32 of a picture's first plane (the brightness, or all of a packed format), without the rows' padding."""
+    plane = picture.planes[0]
+    layout = picture.format
+    bits = layout.components[0].bits if layout.is_planar else layout.padded_bits_per_pixel
+    row_bytes = min(plane.line_size, plane.width * -(-bits // 8))
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, :row_bytes]
+    return zlib.crc32(rows.tobytes())

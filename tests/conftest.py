@@ -76,10 +76,10 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
     """Starts cameras: `rtsp_server({"lobby": path}, user, password)`; they end with the test."""
     servers: list[RtspServer] = []
 
-    def serve(mounts: dict[str, Path], user: str = "", password: str = "") -> RtspServer:
+    def serve(mounts: dict[str, Path], user: str = "", password: str = "", shared: bool = False) -> RtspServer:
         if user and not has_gstreamer():
             pytest.skip("no GStreamer RTSP server, and aio-rtsp-toolkit asks for no password")
-        servers.append(RtspServer(mounts, user, password))
+        servers.append(RtspServer(mounts, user, password, shared))
         return servers[-1]
 
     yield serve

@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
 
     LOST = "lost"  # no connection, or no video in it
     SILENT = "silent"  # no answer, or no data within the timeout
+    WITHOUT_VIDEO = "without video"  # an answer, and something else in it than video
     UNAUTHORISED = "unauthorised"  # user or password refused
 
 

@@ -97,15 +97,15 @@ def _open_rtsp(camera: CameraConfig, quick: bool) -> InputContainer:
     try:
         return _open_live(camera, quick, allowed_media_types="video")
     except StreamFault as fault:
-        if fault.reason != "request refused" or not _sends_sound_alone(camera, quick):
+        if fault.reason != "request refused" or not _sends_sound_alone(camera):
             raise
-    raise StreamFault("it sends sound alone, no video")
+    raise StreamFault("it sends sound alone", FaultKind.WITHOUT_VIDEO)
 
 
-def _sends_sound_alone(camera: CameraConfig, quick: bool) -> bool:
+def _sends_sound_alone(camera: CameraConfig) -> bool:
     """True if a camera that plays nothing without its sound has no video."""
     try:
-        with _open_live(camera, quick, allowed_media_types="video+audio") as container:
+        with _open_live(camera, False, allowed_media_types="video+audio") as container:
             return not container.streams.video
     except StreamFault:
         return False

@@ -59,6 +59,8 @@ def _first_format(camera: CameraConfig, quick: bool) -> VideoFormat:
 def _remedy(camera: CameraConfig, fault: StreamFault) -> str:
     if fault.kind is FaultKind.UNAUTHORISED:
         return "check the user and password in its url"
+    if fault.kind is FaultKind.WITHOUT_VIDEO:
+        return "give the url of a stream with video"
     if not camera.is_live:
         return "give a video file or a folder of images"
     return "check that it is switched on, and its url"

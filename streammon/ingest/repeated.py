@@ -1,26 +1,36 @@
 """Detection of a camera that sends one and the same picture for ever."""
 
 import zlib
+from collections import OrderedDict
 
 import numpy as np
 from av.video.frame import VideoFrame
+
+REMEMBERED = 8
+"""Different pictures that count as one: an encoder renders a still picture a little differently in the first frames
+after each keyframe."""
 
 
 class RepeatedPicture:
     """Duration for which a camera has sent one and the same picture, bit by bit in its brightness.
 
-    A lens and a sensor are never that still, even at night; an encoder whose sensor hangs is.
+    A sensor's noise is never the same twice, and is encoded anew with each keyframe at the latest. The picture of an
+    encoder whose sensor hangs is.
     """
 
     def __init__(self) -> None:
-        self._checksum: int | None = None
+        self._checksums: OrderedDict[int, None] = OrderedDict()
         self._since_s = 0.0
 
     def seconds(self, picture: VideoFrame, now_s: float) -> float:
-        """Seconds since the picture last changed; `now_s` may be of any monotonic clock."""
+        """Seconds since a new picture came; `now_s` may be of any monotonic clock."""
         checksum = luma_checksum(picture)
-        if checksum != self._checksum:
-            self._checksum, self._since_s = checksum, now_s
+        if checksum not in self._checksums:
+            self._since_s = now_s
+        self._checksums[checksum] = None
+        self._checksums.move_to_end(checksum)
+        if len(self._checksums) > REMEMBERED:
+            self._checksums.popitem(last=False)
         return now_s - self._since_s
 
 

@@ -185,6 +185,38 @@ def test_a_probe_tells_what_a_camera_sends_or_why_it_does_not(
     )
 
 
+def test_a_camera_with_sound_alone_is_told_so(rtsp_server: Serve) -> None:
+    if not has_gstreamer():
+        pytest.skip("no GStreamer RTSP server, and aio-rtsp-toolkit has no sound alone")
+    server = rtsp_server({"live": Path("tone")})
+    with pytest.raises(FootageError) as refused:
+        probe(CameraConfig(url=server.url("live")), "lobby")
+    assert str(refused.value) == (
+        "camera 'lobby': no video (it sends sound alone); give the url of a stream with video"
+    )
+    with ExitStack() as stack:
+        camera = Camera("lobby", server.url("live"), stack, open_timeout_s=5)
+        assert camera.wait_for(CameraState.OFFLINE).reason == "it sends sound alone"
+
+
+def test_a_keyframe_each_10_s_is_waited_for_by_the_reader_and_the_probe_alike(
+    tmp_path: Path, rtsp_server: Serve
+) -> None:
+    if not has_gstreamer():
+        pytest.skip("no GStreamer RTSP server, and aio-rtsp-toolkit begins with a keyframe for each viewer")
+    clip = encode(tmp_path / "slow.mp4", frames=20, fps=1, gop=10)
+    server = rtsp_server({"live": clip}, shared=True)
+    with ExitStack() as stack:
+        first = Camera("first", server.url("live"), stack, read_timeout_s=4)
+        first.frames.wait_for(lambda frame: number_in(frame.picture) % 10 == 1)  # the keyframe is past
+        second = Camera("second", server.url("live"), stack, read_timeout_s=4)
+        found = probe(CameraConfig(url=server.url("live")), "lobby")
+        assert found == VideoFormat("h264", 320, 240, 1.0)
+        second.wait_for(CameraState.ONLINE)
+        assert number_in(second.frames.entries[0].picture) % 10 == 0
+        assert second.reader.counts.failures == 0
+
+
 def test_30_readers_come_and_go_without_leaving_threads_or_files(rtsp_server: Serve, numbered_clip: Path) -> None:
     server = rtsp_server({"live": numbered_clip})
 

@@ -60,8 +60,9 @@ def has_gstreamer() -> bool:
 class RtspServer:
     """A camera in a process of its own that can be killed, frozen, and started again on the same port."""
 
-    def __init__(self, mounts: dict[str, Path], user: str = "", password: str = "") -> None:
+    def __init__(self, mounts: dict[str, Path], user: str = "", password: str = "", shared: bool = False) -> None:
         self.mounts = mounts
+        self.shared = shared
         self.user, self.password = user, password
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -73,6 +74,8 @@ class RtspServer:
         options = ["--port", str(self.port)] + ([] if has_gstreamer() else ["--toolkit"])
         if self.user:
             options += ["--user", self.user, "--password", self.password]
+        if self.shared:
+            options.append("--shared")
         mounts = [f"{name}={path}" for name, path in self.mounts.items()]
         self._process = subprocess.Popen(
             [*python, str(SCRIPT), *options, *mounts],

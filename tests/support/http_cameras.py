@@ -22,8 +22,11 @@ SIZE = (320, 240)
 Chunks = Iterable[tuple[float, bytes]]
 """What a server sends: (seconds since the request, bytes), in order of time."""
 
+Pictures = Iterator[NDArray[np.uint8]]
+"""(H, W, 3) RGB pictures."""
+
 Answer = tuple[str, Chunks]
-"""Content type and body of an answer."""
+"""Content type and body of an answer; a list is sent with its length."""
 
 
 class HttpCamera:
@@ -51,6 +54,8 @@ class HttpCamera:
                 content_type, chunks = found
                 self.send_response(200)
                 self.send_header("Content-Type", content_type)
+                if isinstance(chunks, list):
+                    self.send_header("Content-Length", str(sum(len(chunk) for _, chunk in chunks)))
                 self.end_headers()
                 camera._send(self.wfile, chunks)
 
@@ -94,7 +99,7 @@ def every(interval_s: float, chunks: Iterable[bytes]) -> Chunks:
     return ((n * interval_s, chunk) for n, chunk in enumerate(chunks))
 
 
-def pictures(size: tuple[int, int] = SIZE) -> Iterator[NDArray[np.uint8]]:
+def numbered_pictures(size: tuple[int, int] = SIZE) -> Pictures:
     """Numbered pictures without end."""
     return (numbered_picture(number, *size) for number in itertools.count())
 
@@ -131,7 +136,7 @@ def muxed(
     Args:
         container: FFmpeg's name of the muxer.
         pictures: The pictures, all of one size.
-        stamps_s: Presentation time of each in seconds; may jump.
+        stamps_s: Presentation time of each in seconds. It may jump, but not before number / fps, the decoding time.
         gop: Pictures from keyframe to keyframe.
         codec: FFmpeg's name of the encoder.
         fps: Rate that the encoder writes into the stream.
@@ -151,7 +156,7 @@ def muxed(
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
             frame.pts, frame.time_base = number, 1 / rate
             for packet in stream.encode(frame):
-                packet.pts = packet.dts = round(1000 * stamp_s)
+                packet.pts, packet.dts = round(1000 * stamp_s), round(1000 * number / fps)
                 packet.time_base = Fraction(1, 1000)
                 output.mux(packet)
             yield sink.getvalue()
@@ -183,7 +188,7 @@ class HlsChannel:
         self._segment_s = segment_s
         self._before = before
         self._frames = round(fps * segment_s)
-        self._bytes = muxed("mpegts", pictures(), count_s(fps, 10.0), gop=self._frames, fps=fps)
+        self._bytes = muxed("mpegts", numbered_pictures(), count_s(fps, 10.0), gop=self._frames, fps=fps)
         self._segments: list[bytes] = []
         self._lock = threading.Lock()
         self._began_s = time.monotonic()

@@ -3,8 +3,8 @@
     /usr/bin/python3 tests/support/rtsp_server.py --user admin --password s3cret lobby=clip.mp4 yard=other.mp4
 
 Prints `ready PORT` once it listens, and ends when its standard input closes. With GStreamer it speaks TCP and UDP
-and asks for a password; with `--toolkit` it is aio-rtsp-toolkit, which speaks TCP, asks nothing, doesn't loop, and
-serves NAME as NAME.mp4.
+and asks for a password, and a file named `tone` is sound without a picture; with `--toolkit` it is aio-rtsp-toolkit,
+which speaks TCP, asks nothing, doesn't loop, and serves NAME as NAME.mp4.
 Freeze it as a real camera freezes with SIGSTOP, cut it with SIGKILL.
 """
 
@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--shared", action="store_true", help="viewers join amid the stream, as with a real camera")
     parser.add_argument("--toolkit", action="store_true", help="serve with aio-rtsp-toolkit instead of GStreamer")
     parser.add_argument("mounts", nargs="+", metavar="NAME=FILE")
     return parser.parse_args()
@@ -92,6 +93,12 @@ def serve_with_gstreamer(options: argparse.Namespace) -> None:
         factory.connect("media-configure", feed)
         return factory
 
+    def tone() -> Any:
+        """Sound without a picture."""
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch("( audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 pt=8 )")
+        return factory
+
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(options.port))
@@ -103,7 +110,8 @@ def serve_with_gstreamer(options: argparse.Namespace) -> None:
         server.set_auth(auth)
     for mount in options.mounts:
         name, _, path = mount.partition("=")
-        factory = looped(path)
+        factory = tone() if path == "tone" else looped(path)
+        factory.set_shared(options.shared)
         if options.user:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("viewer", "media.factory.access", True)

@@ -26,29 +26,30 @@ T = TypeVar("T")
 
 
 class RateCheck:
-    """Compares the rate of a stream's timestamps with the wall clock's.
+    """Compares the rate of a stream's timestamps with the wall clock's, by stretches of time.
 
-    A network that stalls delivers late and then early, so a single stretch shows nothing. Three in a row to the same
-    side do.
+    A network that is congested delivers too slowly for a while, and then catches up. So several stretches in a row
+    must differ to the same side; short ones by the same factor too, as timestamps do that are made up.
 
     Args:
         stretch_s: Shortest duration of a stretch in seconds.
-        tolerance: Largest relative deviation of a rate that counts as equal.
+        tolerance: Largest relative deviation of a rate from the wall clock's that counts as equal.
+        spread: Largest relative difference between the rates of successive stretches; None for any.
 
-    >>> check = RateCheck(stretch_s=1.0, tolerance=0.15)
-    >>> [check.add(stamped_s=0.5, elapsed_s=1.0) or check.differs for _ in range(3)]
-    [False, False, True]
+    >>> check = RateCheck(stretch_s=1.0, tolerance=0.15, spread=0.1)
+    >>> [check.add(stamped_s, elapsed_s=1.0) or check.differs for stamped_s in (0.2, 0.5, 0.5, 0.52)]
+    [False, False, False, True]
     """
 
     STRETCHES = 3
 
-    def __init__(self, stretch_s: float, tolerance: float) -> None:
+    def __init__(self, stretch_s: float, tolerance: float, spread: float | None = None) -> None:
         self._stretch_s = stretch_s
         self._tolerance = tolerance
+        self._spread = spread
         self._stamped_s = 0.0
         self._elapsed_s = 0.0
-        self._side = 0  # of the latest stretch: 1 too fast, -1 too slow, 0 equal
-        self._in_a_row = 0
+        self._differing: list[float] = []  # rates of the latest stretches that differ alike
         self.agreed_s = 0.0
 
     def add(self, stamped_s: float, elapsed_s: float) -> None:
@@ -57,17 +58,24 @@ class RateCheck:
         self._elapsed_s += elapsed_s
         if self._elapsed_s < self._stretch_s:
             return
-        excess = self._stamped_s / self._elapsed_s - 1.0
-        side = 0 if abs(excess) <= self._tolerance else 1 if excess > 0 else -1
-        self._in_a_row = self._in_a_row + 1 if side == self._side else 1
-        self.agreed_s = 0.0 if side else self.agreed_s + self._elapsed_s
-        self._side = side
+        rate = self._stamped_s / self._elapsed_s
+        if abs(rate - 1.0) <= self._tolerance:
+            self._differing = []
+            self.agreed_s += self._elapsed_s
+        else:
+            alike = bool(self._differing) and self._is_alike(self._differing[0], rate)
+            self._differing = [*self._differing, rate][-self.STRETCHES :] if alike else [rate]
+            self.agreed_s = 0.0
         self._stamped_s = self._elapsed_s = 0.0
 
     @property
     def differs(self) -> bool:
-        """True if the rates have differed in the same way for several stretches."""
-        return self._side != 0 and self._in_a_row >= self.STRETCHES
+        """True if the rates have differed alike for several stretches."""
+        return len(self._differing) >= self.STRETCHES
+
+    def _is_alike(self, first: float, rate: float) -> bool:
+        same_side = (first > 1.0) == (rate > 1.0)
+        return same_side and (self._spread is None or abs(rate - first) <= self._spread * first)
 
 
 class LiveClock:
@@ -92,7 +100,7 @@ class LiveClock:
     def __init__(self, stamped: bool = True) -> None:
         self.broke = False
         self._stamped = stamped
-        self._checks = (RateCheck(1.0, tolerance=0.15), RateCheck(8.0, tolerance=0.04))
+        self._checks = (RateCheck(1.0, tolerance=0.15, spread=0.1), RateCheck(8.0, tolerance=0.04))
         self._trust_after_s = TRUST_AFTER_S
         self._trusted = True
         self._time_s: float | None = None

@@ -19,11 +19,11 @@ FIRST_PICTURE_S = 20.0
 keyframe to keyframe that slow cameras are set to."""
 
 QUICK_ANALYSIS_S, FULL_ANALYSIS_S = 0.2, 15.0
-"""Part of a stream over HTTP that FFmpeg analyses at most, by the stream's own timestamps, which may be made up: a
+"""Part of a stream that FFmpeg analyses at most, by the stream's own timestamps, which may be made up: a
 second of those is 25 frames, however long they take to come. The full analysis sees a keyframe."""
 
 ANALYSIS_MARGIN_S = 5.0
-"""Time for the quick analysis, after the `open_timeout_s` within which the answer comes."""
+"""Time for the first packets and their quick analysis, after the `open_timeout_s` within which the answer comes."""
 
 SEGMENT_WAIT_S = 30.0
 """Longest wait for the next segment of HLS; servers make segments of 1 to 10 s."""
@@ -119,6 +119,9 @@ def _open_http(camera: CameraConfig, quick: bool) -> InputContainer:
         if fault.reason != "not video":
             raise
         return _open_bare_jpegs(camera, quick, fault)
+    if container.format.name == "mpjpeg" and not quick:  # its parts gave no picture, so they may be malformed
+        container.close()
+        return _open_bare_jpegs(camera, quick, StreamFault("not video"))
     if is_segmented(container) and not segmented:
         container.close()
         return _open_live(camera, quick, segmented=True)
@@ -126,7 +129,9 @@ def _open_http(camera: CameraConfig, quick: bool) -> InputContainer:
 
 
 def _open_bare_jpegs(camera: CameraConfig, quick: bool, fault: StreamFault) -> InputContainer:
-    """Open a stream of JPEGs whose parts aren't separated as `multipart/x-mixed-replace` requires.
+    """Open a stream of JPEGs by the JPEGs' own first and last bytes, whatever is between them.
+
+    Cameras send parts without a first boundary, with two, or with malformed headers.
 
     Raises:
         StreamFault: There are none; the fault is that of the first opening.
@@ -197,7 +202,7 @@ def _opening_limit_s(camera: CameraConfig, quick: bool) -> float:
     """
     if not quick:
         return max(camera.open_timeout_s, FIRST_PICTURE_S)
-    return camera.open_timeout_s + (ANALYSIS_MARGIN_S if _protocol(camera) == "http" else 0.0)
+    return camera.open_timeout_s + ANALYSIS_MARGIN_S
 
 
 def _opening_fault(fault: StreamFault, camera: CameraConfig, after_s: float) -> StreamFault:

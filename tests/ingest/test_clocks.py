@@ -48,6 +48,14 @@ def test_a_network_that_stalls_and_catches_up_changes_nothing() -> None:
     assert times_s == pytest.approx([n / 25 for n in range(1000)])
 
 
+def test_a_network_that_is_congested_for_seconds_and_catches_up_changes_nothing() -> None:
+    clock = LiveClock()
+    speeds = itertools.chain([1.0] * 250, [0.6] * 15, [0.4] * 10, [0.75] * 20, [0.5] * 12, [4.0] * 60, [1.0] * 250)
+    arrived_s = itertools.accumulate(1 / (25 * speed) for speed in speeds)
+    times_s = [clock.advance(n / 25, at_s) for n, at_s in enumerate(arrived_s)]
+    assert times_s == pytest.approx([n / 25 for n in range(len(times_s))])
+
+
 def test_frames_that_were_buffered_before_the_connection_keep_their_timestamps() -> None:
     clock = LiveClock()
     times_s = [clock.advance(7 + n / 25, max(0.0, n / 25 - 2.0)) for n in range(500)]

@@ -145,7 +145,8 @@ def muxed(
     sink.seekable = lambda: False  # type: ignore[method-assign]
     first, pictures = _peeked(pictures)
     rate = Fraction(fps).limit_denominator(1000)
-    with av.open(sink, "w", format=container, options={"flush_packets": "1"}) as output:
+    options = {"flush_packets": "1", "movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(sink, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = first.shape[1], first.shape[0], "yuv420p"

@@ -147,6 +147,9 @@ class CameraReader(StoppableThread):
         self._repeated = RepeatedPicture()
         with closing(open_source(self._camera, self._quick)) as source, closing(DetailBuffer()) as buffer:
             for picture, time_s, broke in self._timed_pictures(source):
+                self.counts.decoded += 1
+                self._last_frame_s = time.time()
+                self._rate.count(time.monotonic())
                 if self._detail:
                     buffer.add(picture, time_s, broke)
                 if began_s is None:
@@ -166,18 +169,17 @@ class CameraReader(StoppableThread):
 
     def _timed_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float, bool]]:
         """Each undamaged picture with its stream time, and whether the time since the one before is unknown."""
-        pictures = self._counted_pictures(source)
+        pictures = self._whole_pictures(source)
         return self._live_times(pictures, source) if self._camera.is_live else file_times(pictures, source.interval_s)
 
-    def _counted_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float | None]]:
+    def _whole_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float | None]]:
         damaged_before = self.counts.corrupt
-        for picture, pts_s in whole_pictures(source, self._camera, self._stopping.is_set):
+        try:
+            for picture, pts_s in whole_pictures(source, self._camera, self._stopping.is_set):
+                self.counts.corrupt = damaged_before + source.damaged
+                yield picture, pts_s
+        finally:
             self.counts.corrupt = damaged_before + source.damaged
-            self.counts.decoded += 1
-            self._last_frame_s = time.time()
-            self._rate.count(time.monotonic())
-            yield picture, pts_s
-        self.counts.corrupt = damaged_before + source.damaged
 
     def _live_times(
         self, pictures: Iterator[tuple[VideoFrame, float | None]], source: Source

@@ -145,7 +145,9 @@ def muxed(
     sink.seekable = lambda: False  # type: ignore[method-assign]
     first, pictures = _peeked(pictures)
     rate = Fraction(fps).limit_denominator(1000)
-    options = {"flush_packets": "1", "movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    options = {"flush_packets": "1"}
+    if container == "mp4":
+        options["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
     with av.open(sink, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate)
         assert isinstance(stream, av.VideoStream)

@@ -263,7 +263,7 @@ class _FileClock(Generic[T]):
 
     @property
     def _usual_s(self) -> float:
-        """Seconds for a step that is unknown: the nominal interval includes pauses and jumps, the step before may not."""
+        """Seconds for a step that is unknown; the nominal interval of a file with pauses is far too long."""
         return min(self._interval_s, self._step_s or self._interval_s)
 
     def _leaps(self, step_s: float) -> bool:

@@ -173,7 +173,7 @@ class Clip:
 def _decoded(
     container: InputContainer, stream: VideoStream, tally: "_Tally"
 ) -> Iterator[tuple[VideoFrame, float | None]]:
-    """Every frame of a video file, upright, with its timestamp in seconds, if any; undecodable packets are skipped."""
+    """Every frame of a video file, upright, with its timestamp in seconds or None; skips undecodable packets."""
     stamped, aspect = has_timestamps(container), pixel_aspect(stream)
     upright, packets = UprightPictures(), container.demux(stream)
     while (packet := call_translated(next, packets, None)) is not None:

@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 from streammon.config import CameraConfig
 from streammon.ingest.faults import FaultKind, StreamFault, call_translated
 from streammon.ingest.opening import open_container
+from streammon.ingest.upright import SQUARE, UprightPictures
 
 LONGEST_WAIT_S = 0.1
 """Longest wait of one `read`, so that a reader that is stopped ends in time."""
@@ -34,6 +35,7 @@ class Snapshots:
         self.fps: float | None = camera.score_fps
         self.interval_s = 1.0 / camera.score_fps
         self.damaged = 0
+        self._upright = UprightPictures()
         self._due_s = self._received_s = time.monotonic()
 
     def read(self) -> list[tuple[VideoFrame, float | None]] | None:
@@ -62,7 +64,7 @@ class Snapshots:
         return [(picture, None)]
 
     def _picture(self) -> VideoFrame | None:
-        """The picture of one request; None if it is damaged.
+        """The picture of one request, upright; None if it is damaged.
 
         Raises:
             StreamFault: The request failed.
@@ -76,7 +78,9 @@ class Snapshots:
                 frames = packet.decode() + stream.codec_context.decode(None) if packet is not None else []
             except av.FFmpegError:
                 return None
-        return frames[0] if frames and not frames[0].is_corrupt else None
+            if packet is None or not frames or frames[0].is_corrupt:
+                return None
+            return self._upright.of_packet(frames[0], packet, stream.sample_aspect_ratio or SQUARE)
 
     def close(self) -> None:
         """Close the first answer, if it was not read."""

@@ -146,11 +146,12 @@ class Player:
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._track = track
 
-    async def connect(self, endpoint: str, candidates: bool) -> None:
-        """Offer, with candidates or without, and take the answer."""
+    async def connect(self, endpoint: str, candidates: bool, left_out: str = "") -> None:
+        """Offer, with candidates or without, and without lines that contain `left_out`; take the answer."""
         offer = await offer_of(self.peer)
-        if not candidates:
-            offer = "".join(line for line in offer.splitlines(True) if "candidate" not in line)
+        for text in (left_out, "" if candidates else "candidate"):
+            if text:
+                offer = "".join(line for line in offer.splitlines(True) if text not in line)
         status, headers, answer = await post_offer(self.http, endpoint, offer)
         assert status == 201, (status, answer)
         self.session_url = urljoin(endpoint, headers["Location"])
@@ -192,13 +193,13 @@ async def post_offer(
 
 
 @asynccontextmanager
-async def player(endpoint: str, candidates: bool = True) -> AsyncIterator[Player]:
+async def player(endpoint: str, candidates: bool = True, left_out: str = "") -> AsyncIterator[Player]:
     """A player that plays, and is closed in the end."""
     async with aiohttp.ClientSession() as http:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         try:
             one = Player(http, peer)
-            await one.connect(endpoint, candidates)
+            await one.connect(endpoint, candidates, left_out)
             yield one
         finally:
             await peer.close()

@@ -1,12 +1,13 @@
 """Validation of a viewer's SDP offer, before a connection is made."""
 
-import re
 from collections.abc import Iterable
 
 from aiortc import RTCRtpTransceiver
-from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability, RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.sdp import SessionDescription
+
+from streammon.preview.streams.sdp_lines import tidied
 
 MAX_SECTIONS = 8
 """Limit of media sections, since each may open sockets of its own."""
@@ -16,8 +17,6 @@ MAX_CANDIDATES = 64
 
 INVALID_SDP_ERRORS = (ValueError, AssertionError, AttributeError, TypeError, LookupError, RuntimeError, StopIteration)
 """Exceptions that aiortc raises for invalid SDP."""
-
-_LEFT_OUT = re.compile(r"a=(?:end-of-candidates|candidate:.*\.local .*)")
 
 
 class BadOfferError(ValueError):
@@ -35,17 +34,13 @@ def h264_codecs() -> list[RTCRtpCodecCapability]:
 
 
 def checked_offer(sdp: str) -> str:
-    """Validate an SDP offer, and remove the lines that don't apply to the connection.
-
-    Candidates with mDNS names (`….local`) are removed: they could only be resolved by multicast, and the viewer
-    connects to our candidates. `a=end-of-candidates` is removed too, since the viewer's address may become known
-    only by its own connectivity checks (a peer-reflexive candidate).
+    """Validate an SDP offer, and rewrite its lines to the form that aiortc reads (`sdp_lines.tidied`).
 
     Raises:
         BadOfferError: The offer is invalid, has no video or exceeds a limit.
-        UnanswerableOfferError: The offer's video is not for receiving, or not in H.264.
+        UnanswerableOfferError: The offer's video is not for receiving, or not in H.264 with packetization mode 1.
     """
-    lines = [line for line in sdp.splitlines() if line and not _LEFT_OUT.fullmatch(line)]
+    lines = tidied(sdp)
     if sum(line.startswith("a=candidate:") for line in lines) > MAX_CANDIDATES:
         raise BadOfferError(f"more than {MAX_CANDIDATES} candidates")
     kept = "\r\n".join(lines) + "\r\n"
@@ -63,9 +58,17 @@ def checked_offer(sdp: str) -> str:
             raise BadOfferError("no ICE user, password, or DTLS fingerprint")
     if video[0].direction not in ("recvonly", "sendrecv"):
         raise UnanswerableOfferError("the video section must be recvonly or sendrecv")
-    if not any(codec.name.lower() == "h264" for codec in video[0].rtp.codecs):
+    h264 = [codec for codec in video[0].rtp.codecs if codec.name.lower() == "h264"]
+    if not h264:
         raise UnanswerableOfferError("no H.264 in the offer")
+    if not any(map(_is_fragmented, h264)):
+        raise UnanswerableOfferError("no H.264 with packetization-mode=1 in the offer")
     return kept
+
+
+def _is_fragmented(codec: RTCRtpCodecParameters) -> bool:
+    """True for packetization mode 1 (RFC 6184), which cuts a large picture into several packets."""
+    return str(codec.parameters.get("packetization-mode", "0")) == "1"
 
 
 def prefer_h264(transceiver: RTCRtpTransceiver) -> None:

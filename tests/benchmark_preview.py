@@ -26,6 +26,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from urllib.parse import urljoin
 
 import aiohttp
 import av
@@ -191,7 +192,7 @@ async def visit(http: aiohttp.ClientSession, endpoint: str) -> None:
         _, headers, answer = await post_offer(http, endpoint, await offer_of(peer))
         await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await one.frame(30)
-        async with http.delete(endpoint.partition("/whep")[0] + headers["Location"]) as response:
+        async with http.delete(urljoin(endpoint, headers["Location"])) as response:
             assert response.status == 200
     finally:
         await peer.close()

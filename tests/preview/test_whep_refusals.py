@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
@@ -245,7 +246,7 @@ def test_no_mangled_offer_is_an_error_of_ours() -> None:
                 status, headers, body = await post_offer(http, f"{shown.url}/whep/lobby", offer)
                 assert status in (201, 400, 406), (status, body, offer)
                 if status == 201:
-                    async with http.delete(shown.url + headers["Location"]) as response:
+                    async with http.delete(urljoin(f"{shown.url}/whep/lobby", headers["Location"])) as response:
                         assert response.status == 200
             assert shown.sessions.count == 0
 

@@ -76,6 +76,8 @@ class Access:
         origin = request.headers.get(hdrs.ORIGIN, "")
         if request.method in SAFE_METHODS or not origin or is_own_origin(origin, request.host):
             return
+        if request.headers.get("Sec-Fetch-Site") == "same-origin":  # a browser's word, whatever Host a proxy puts
+            return
         if canonical_origin(origin) not in self._origins:
             raise Refusal(403, "cross-origin request refused; add the origin to preview.allow_origins")
 
@@ -143,7 +145,7 @@ class Access:
             COOKIE,
             self._sessions.open(user),
             max_age=int(IDLE_S),
-            path="/",
+            path="",  # the browser's own path to `login`, which a proxy may have put under a sub-path
             httponly=True,
             samesite="Strict",
             secure=self._preview.tls_certificate is not None,
@@ -154,7 +156,7 @@ class Access:
         """End the session and delete its cookie."""
         self._sessions.close(request.cookies.get(COOKIE, ""))
         answer = web.Response(status=204)
-        answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        answer.del_cookie(COOKIE, path="", httponly=True, samesite="Strict")
         return answer
 
 

@@ -33,7 +33,7 @@ export class Board extends EventTarget {
   connect() {
     this.#source?.close();
     clearTimeout(this.#timer);
-    const source = (this.#source = new EventSource('/api/events'));
+    const source = (this.#source = new EventSource('api/events'));
     const on = (name, update) =>
       source.addEventListener(name, (event) => {
         this.#lastEventMs = performance.now();
@@ -74,7 +74,7 @@ export class Board extends EventTarget {
     }, LOST_AFTER_MS);
     if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
     try {
-      const answer = await fetch('/api/alerts?limit=1', { cache: 'no-store' });
+      const answer = await fetch('api/alerts?limit=1', { cache: 'no-store' });
       if (answer.status === 401) {
         this.disconnect();
         this.#emit('unauthorised');

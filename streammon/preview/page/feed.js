@@ -17,7 +17,7 @@ export function provisional(alert, asked_s) {
 }
 
 export function pictureAddress(alert, stream) {
-  return `/api/alerts/${encodeURIComponent(alert.id)}/picture.jpg?stream=${stream}&version=${alert.pictures}`;
+  return `api/alerts/${encodeURIComponent(alert.id)}/picture.jpg?stream=${stream}&version=${alert.pictures}`;
 }
 
 // Picture of an alert with its boxes; shows the newest version.
@@ -92,7 +92,7 @@ export class AlertActions {
     if (this.#alert.verdict === what) return;
     setText(this.#outcome, '');
     try {
-      const alert = await post(`/api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);
+      const alert = await post(`api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);
       onchange(alert);
       if (what === 'normal') setText(this.#outcome, `${alert.normal_frames} frames saved for the next fit`);
     } catch (error) {

@@ -27,7 +27,7 @@ export class Login {
 
   // True if the browser has a session or needs none; hides the log-in methods that are not available.
   async isIn() {
-    const ways = await fetch('/login', { cache: 'no-store' }).then((answer) => (answer.ok ? answer.json() : {}));
+    const ways = await fetch('login', { cache: 'no-store' }).then((answer) => (answer.ok ? answer.json() : {}));
     document.getElementById('logout').hidden = !ways.user;
     if (!ways.required) return true;
     this.#byPassword.hidden = !ways.users;
@@ -49,7 +49,7 @@ export class Login {
     setText(this.#error, '');
     this.#button.disabled = true;
     try {
-      await post('/login', body);
+      await post('login', body);
       this.#form.reset();
       this.#dialog.close();
       document.getElementById('logout').hidden = false;
@@ -64,7 +64,7 @@ export class Login {
 
   async #logOut() {
     await this.#onlogout();
-    await post('/logout').catch(() => {});
+    await post('logout').catch(() => {});
     location.reload();
   }
 }

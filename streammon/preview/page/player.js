@@ -122,14 +122,14 @@ export class Player {
     video.srcObject = new MediaStream([receiver.track]);
     await peer.setLocalDescription();
     await gathered(peer);
-    const answer = await fetch(`/whep/${this.#camera}?stream=${this.#stream}`, {
+    const answer = await fetch(`whep/${this.#camera}?stream=${this.#stream}`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/sdp', 'X-Streammon': '1' },
       body: peer.localDescription.sdp,
       signal,
     });
     if (answer.status !== 201) throw Object.assign(new Error('no session'), { status: answer.status });
-    this.#session = answer.headers.get('Location');
+    this.#session = new URL(answer.headers.get('Location'), answer.url).href;
     await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
     video.play().catch(() => {}); // #untilStalled detects it by the clock that stands still
     await firstPicture(video, peer, signal);
@@ -160,7 +160,7 @@ export class Player {
         };
         image.onerror = () => resolve(false);
         signal.addEventListener('abort', () => resolve(true), { once: true });
-        image.src = `/mjpeg/${this.#camera}?stream=${this.#stream}`;
+        image.src = `mjpeg/${this.#camera}?stream=${this.#stream}`;
       });
     } finally {
       mjpegPlaying -= 1;
@@ -171,7 +171,7 @@ export class Player {
     const image = this.#show('img');
     while (!signal.aborted) {
       const next = new Image();
-      next.src = `/snapshot/${this.#camera}.jpg?stream=${this.#stream}&at=${Date.now()}`;
+      next.src = `snapshot/${this.#camera}.jpg?stream=${this.#stream}&at=${Date.now()}`;
       try {
         await next.decode();
         if (signal.aborted) return;

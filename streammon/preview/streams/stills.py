@@ -76,6 +76,7 @@ def _unavailable(why: str) -> web.HTTPServiceUnavailable:
 
 async def _send(request: web.Request, viewer: Viewer[bytes]) -> web.StreamResponse:
     response = web.StreamResponse(headers=NO_STORE)
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would collect pictures before it passes them on
     response.headers["Content-Type"] = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     await response.prepare(request)
     border = f"--{BOUNDARY}\r\n".encode()

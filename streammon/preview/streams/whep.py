@@ -118,7 +118,7 @@ class WhepSession:
             await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             await peer.setLocalDescription(await peer.createAnswer())
         except (OperationError, InvalidAccessError) as error:
-            raise UnanswerableOfferError("no codec in common") from error
+            raise UnanswerableOfferError("no codec in common; offer H.264 of the baseline profile") from error
         except (InvalidStateError, *INVALID_SDP_ERRORS) as error:
             raise BadOfferError("not an SDP offer") from error
         return peer.localDescription.sdp
@@ -200,7 +200,9 @@ class WhepSessions:
         except UnanswerableOfferError as error:
             raise web.HTTPNotAcceptable(text=str(error)) from None
         response = web.Response(status=201, text=answer, content_type=SDP)
-        response.headers["Location"] = f"/whep/session/{session_id}"
+        # Relative to the endpoint, since a proxy may serve it under a sub-path. The detour over `..` also suits pages
+        # at the root that resolve the address against themselves.
+        response.headers["Location"] = f"../whep/session/{session_id}"
         for server in self.rtc_configuration.iceServers or []:
             if server.username is None:  # one relay serves both sides, so no password is sent
                 response.headers.add("Link", f'<{server.urls}>; rel="ice-server"')

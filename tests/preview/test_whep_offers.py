@@ -58,6 +58,10 @@ ANSWERED = {
         "a=recvonly", H264, FMTP, "a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on"
     ),
     "a source without its attribute": offer("a=sendrecv", H264, FMTP, "a=ssrc:1234", "a=ssrc:1234 msid"),
+    "parameters left empty, as some PBXes": offer("a=recvonly", H264, "a=fmtp:102"),
+    "retransmissions beside H.264 without parameters": offer(
+        "a=sendrecv", H264, "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=102", payloads="102 97"
+    ),
     "lines of a hand-made text": offer("a=recvonly", H264, FMTP).replace("\r\n", "\n    "),
 }
 REFUSED = {
@@ -97,7 +101,7 @@ def test_an_offer_is_answered_however_it_is_written(text: str) -> None:
     assert status == 201, answer
     (video,) = SessionDescription.parse(answer).media
     assert video.direction == "sendonly"
-    (codec,) = video.rtp.codecs
+    (codec,) = [each for each in video.rtp.codecs if each.name.lower() != "rtx"]
     assert codec.mimeType.lower() == "video/h264"
     assert codec.payloadType in (102, 126)
     assert codec.parameters["packetization-mode"] == "1"

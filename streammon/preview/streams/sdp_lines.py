@@ -14,7 +14,7 @@ ASSUMED_H264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=
 RFC 6184 would mean packetization mode 0, but who names no mode depacketises any.
 """
 
-_LEFT_OUT = re.compile(r"a=(?:end-of-candidates|candidate:.*\.local .*|ssrc(?:-group)?:.*)")
+_LEFT_OUT = re.compile(r"a=(?:end-of-candidates|candidate:.*\.local .*|ssrc(?:-group)?:.*|fmtp:\s*\d+)")
 _FMTP = re.compile(r"a=fmtp:\s*(\d+)\s+(.*)")
 _H264 = re.compile(r"a=rtpmap:(\d+) h264/90000.*", re.IGNORECASE)
 
@@ -24,7 +24,8 @@ def tidied(sdp: str) -> list[str]:
 
     Left out are lines that don't apply to the connection: candidates with mDNS names (`….local`), which could only
     be resolved by multicast, `a=end-of-candidates`, since the viewer's address may become known only by its own
-    connectivity checks (a peer-reflexive candidate), and `a=ssrc`, since a viewer sends nothing.
+    connectivity checks (a peer-reflexive candidate), `a=ssrc`, since a viewer sends nothing, and `a=fmtp` without
+    parameters.
     """
     lines = [_tidied_line(line.strip()) for line in sdp.splitlines()]
     lines = [line for line in lines if line and not _LEFT_OUT.fullmatch(line)]

@@ -16,6 +16,11 @@ Third-party errors are translated where the library is called: FFmpeg's in `inge
 `padim/scene_files.py` and `padim/weights.py`, Redis' in `alerting/link.py`.
 """
 
+from pathlib import Path
+from traceback import extract_tb
+
+MESSAGE_LENGTH = 200
+
 
 class StreammonError(Exception):
     """Base class of the expected errors, whose message is meant for the user."""
@@ -69,6 +74,23 @@ class RedisError(InputError):
 
 class StorageError(InputError):
     """A file or folder can't be written."""
+
+
+def bug_in_one_line(error: BaseException) -> str:
+    """An unexpected error as one line for the log: kind, place in this package, and message.
+
+    A message with an address is left out, since FFmpeg's contain passwords.
+
+    >>> bug_in_one_line(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError (division by zero)'
+    >>> bug_in_one_line(OSError("no answer from 'rtsp://admin:s3cret@10.0.0.7/'"))
+    'OSError'
+    """
+    package = str(Path(__file__).parent)
+    places = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    place = f" in {Path(places[-1].filename).relative_to(package)}, line {places[-1].lineno}" if places else ""
+    message = " ".join(str(error).split())[:MESSAGE_LENGTH]
+    return type(error).__name__ + place + (f" ({message})" if message and "://" not in str(error) else "")
 
 
 def system_reason(error: OSError) -> str:

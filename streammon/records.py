@@ -91,6 +91,20 @@ class Frame:
     detail: Detail | None = None
 
 
+def has_flow_size(width: int, height: int) -> bool:
+    """True if a detail of this size is large enough for optical flow, which needs at least 16 pixels a side.
+
+    OpenCV's DIS halves both sides as often as the sizes allow, for small pictures as often as the width alone allows,
+    and then reads 8 rows: on flatter pictures it raises, or ends the process. A picture less than 40 pixels wide is
+    not halved, so there 8 pixels a side are enough, and 12 on the longer side.
+
+    >>> [has_flow_size(*size) for size in ((480, 16), (480, 12), (12, 480), (32, 24), (40, 15), (8, 8))]
+    [True, False, True, True, False, False]
+    """
+    shorter, longer = min(width, height), max(width, height)
+    return shorter >= 16 or (width < 40 and shorter >= 8 and longer >= 12)
+
+
 class CameraState(StrEnum):
     """State of a camera."""
 
@@ -313,7 +327,7 @@ class SceneProgress:
     Attributes:
         scene: Name of the scene.
         progress: Fraction done; 1 when the bank is ready.
-        trouble: Why the bank couldn't be saved; empty when all is well.
+        trouble: Why the bank couldn't be saved, or why learning begins again; empty when all is well.
     """
 
     scene: str
@@ -324,6 +338,21 @@ class SceneProgress:
     def done(self) -> bool:
         """True if learning has ended and the scene is scored from now on."""
         return self.progress >= 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringStatus:
+    """Whether the frames of one camera can be scored or learned from.
+
+    Attributes:
+        camera: Name of the camera.
+        reason: Why they can't, in a few words; empty once they can again.
+        retry_in_s: Seconds until a frame is tried again; None once they can.
+    """
+
+    camera: str
+    reason: str = ""
+    retry_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,11 +378,12 @@ class CameraFigures:
         alert_open: True while an alert is open.
         decoded: Frames decoded.
         scored: Frames scored or learned from.
-        dropped: Frames replaced by a newer one before they were scored.
+        dropped: Frames not scored: replaced by a newer one, or left out after an error.
         corrupt: Frames dropped as damaged.
         fps_read: Frames decoded a second, over about 2 s.
         fps_scored: Frames scored a second, over about 2 s.
         connections: Connections that delivered at least one frame.
+        failures: Failed attempts to connect, lost connections, and frames that could not be scored by an error.
     """
 
     status: CameraStatus
@@ -368,6 +398,7 @@ class CameraFigures:
     fps_read: float = 0.0
     fps_scored: float = 0.0
     connections: int = 0
+    failures: int = 0
 
     def counters(self) -> dict[str, float]:
         """Counters that are published to Redis with the status."""
@@ -379,6 +410,7 @@ class CameraFigures:
             "fps_read": round(self.fps_read, 2),
             "fps_scored": round(self.fps_scored, 2),
             "connections": self.connections,
+            "failures": self.failures,
             "alerts": self.alerts,
         }
 

@@ -8,9 +8,9 @@ import cv2
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from streammon.ingest.faults import call_translated
+from streammon.ingest.faults import FaultKind, StreamFault, call_translated
 from streammon.ingest.images import Scaler
-from streammon.records import Detail, Grey, Picture
+from streammon.records import Detail, Grey, Picture, has_flow_size
 
 DETAIL_SIDE = 480
 """Largest side of a detail in pixels. Smaller sources, such as UCSD Ped2 (360x240), keep their size."""
@@ -54,7 +54,7 @@ class DetailBuffer:
         self._before: deque[_BufferedPicture] = deque()
         self._newest: _BufferedPicture | None = None
         self._source_size = (0, 0)
-        self._detail_scaler = DetailScaler((1, 1))
+        self._detail_scaler: DetailScaler | None = None
 
     @property
     def buffered(self) -> int:
@@ -68,6 +68,9 @@ class DetailBuffer:
             picture: The picture as decoded.
             time_s: Stream time of the picture in seconds. A step back, or another picture size, clears the buffer.
             afresh: Clear the buffer, since the time from the previous picture is unknown.
+
+        Raises:
+            StreamFault: The picture is too small or too flat for optical flow.
         """
         source_size = (picture.width, picture.height)
         if source_size != self._source_size:
@@ -87,6 +90,7 @@ class DetailBuffer:
         """
         newest = self._newest
         assert newest is not None
+        assert self._detail_scaler is not None
         assert isinstance(newest.picture, VideoFrame)
         picture = self._detail_scaler.scale(newest.picture)
         newest.picture = _grey(picture)
@@ -120,9 +124,13 @@ class DetailScaler:
 
     Args:
         source_size: Width and height of the source's pictures.
+
+    Raises:
+        StreamFault: The pictures are too small or too flat for optical flow.
     """
 
     def __init__(self, source_size: tuple[int, int]) -> None:
+        require_detail(source_size)
         self._source_size = source_size
         self.size = detail_size(source_size)
         self._reducer = VideoReformatter()
@@ -151,6 +159,23 @@ def detail_size(source_size: tuple[int, int]) -> tuple[int, int]:
     width, height = source_size
     longer = max(width, height, DETAIL_SIDE)
     return max(1, round(width * DETAIL_SIDE / longer)), max(1, round(height * DETAIL_SIDE / longer))
+
+
+def require_detail(source_size: tuple[int, int]) -> None:
+    """Refuse pictures whose detail would be too small for optical flow.
+
+    Raises:
+        StreamFault: They are too small, too flat or too narrow, of kind `FLAT`.
+
+    >>> require_detail((1281, 33))
+    Traceback (most recent call last):
+    streammon.ingest.faults.StreamFault: pictures of 1281x33 pixels are too flat to watch for motion
+    """
+    (width, height), detail = source_size, detail_size(source_size)
+    if has_flow_size(*detail):
+        return
+    shape = "small" if max(source_size) < 40 else "flat" if height < width else "narrow"
+    raise StreamFault(f"pictures of {width}x{height} pixels are too {shape} to watch for motion", FaultKind.FLAT)
 
 
 def _grey(picture: Picture) -> Grey:

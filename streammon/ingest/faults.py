@@ -24,6 +24,10 @@ class FaultKind(StrEnum):
     SILENT = "silent"  # no answer, or no data within the timeout
     WITHOUT_VIDEO = "without video"  # an answer, and something else in it than video
     UNAUTHORISED = "unauthorised"  # user or password refused
+    FLAT = "flat"  # pictures too small or too flat for optical flow
+
+
+FLAT_REMEDY = "give larger pictures of a usual shape, or set the method to padim, which judges looks alone"
 
 
 class StreamFault(Exception):  # noqa: N818 - a fault is expected, an error is a bug

@@ -24,7 +24,7 @@ from streammon.ingest.contents import (
     video_length,
 )
 from streammon.ingest.detail import DetailBuffer
-from streammon.ingest.faults import StreamFault, call_translated
+from streammon.ingest.faults import FLAT_REMEDY, FaultKind, StreamFault, call_translated
 from streammon.ingest.images import Scaler, Size, decode_image, mean_fps
 from streammon.ingest.opening import has_timestamps
 from streammon.ingest.stream import video_stream
@@ -234,4 +234,5 @@ def batched(frames: Iterable[Frame], size: int) -> Iterator[tuple[Frame, ...]]:
 
 def unreadable(path: Path, fault: StreamFault) -> FootageError:
     """The error for a file or folder that can't be read as footage."""
-    return FootageError(str(path), f"it can't be read as footage ({fault.reason})", REMEDY)
+    remedy = FLAT_REMEDY if fault.kind is FaultKind.FLAT else REMEDY
+    return FootageError(str(path), f"it can't be read as footage ({fault.reason})", remedy)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from streammon.config import CameraConfig
 from streammon.errors import FootageError
-from streammon.ingest.faults import FaultKind, StreamFault
+from streammon.ingest.detail import require_detail
+from streammon.ingest.faults import FLAT_REMEDY, FaultKind, StreamFault
 from streammon.ingest.stream import open_source, whole_pictures
 
 
@@ -26,17 +27,31 @@ class VideoFormat:
     fps: float | None
 
 
-def probe(camera: CameraConfig, name: str) -> VideoFormat:
+def probe(camera: CameraConfig, name: str, *, detail: bool = False) -> VideoFormat:
     """Open a camera as a reader does, and decode one picture.
 
+    Args:
+        camera: Address and timeouts of the camera.
+        name: Name of the camera.
+        detail: Also refuse a picture that is too small or too flat for motion analysis.
+
     Raises:
-        FootageError: The camera gave no picture; the message names the camera and contains no address.
+        FootageError: The camera gave no picture, or one too small or too flat; the message names the camera and
+            contains no address.
     """
     try:
-        return _format(camera)
+        found = _format(camera)
+        if detail:
+            require_detail((found.width, found.height))
+        return found
     except StreamFault as fault:
-        found = f"no video ({fault.reason})" if camera.is_live else f"its url can't be read as video ({fault.reason})"
-        raise FootageError(f"camera '{name}'", found, _remedy(camera, fault)) from None
+        raise FootageError(f"camera '{name}'", _found(camera, fault), _remedy(camera, fault)) from None
+
+
+def _found(camera: CameraConfig, fault: StreamFault) -> str:
+    if fault.kind is FaultKind.FLAT:
+        return fault.reason
+    return f"no video ({fault.reason})" if camera.is_live else f"its url can't be read as video ({fault.reason})"
 
 
 def _format(camera: CameraConfig) -> VideoFormat:
@@ -57,6 +72,8 @@ def _first_format(camera: CameraConfig, quick: bool) -> VideoFormat:
 
 
 def _remedy(camera: CameraConfig, fault: StreamFault) -> str:
+    if fault.kind is FaultKind.FLAT:
+        return FLAT_REMEDY
     if fault.kind is FaultKind.UNAUTHORISED:
         return "check the user and password in its url"
     if fault.kind is FaultKind.WITHOUT_VIDEO:

@@ -1,5 +1,6 @@
 """One reader thread per camera: connects, decodes, thins the frames, and reconnects with backoff."""
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from av.video.frame import VideoFrame
 from streammon.backoff import backoff_s
 from streammon.config import CameraConfig
 from streammon.ingest.clocks import LiveClock, Pacer, file_times
+from streammon.errors import bug_in_one_line
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
@@ -30,11 +32,14 @@ BACKOFF_RESET_S = 10.0
 REPEATED_READ_TIMEOUTS = 5
 """A camera that repeats one picture for so many read timeouts is frozen."""
 
+logger = logging.getLogger(__name__)
+
 
 class CameraReader(StoppableThread):
     """Reads one camera, reports its state, and reconnects for as long as it runs.
 
-    A camera that refuses, freezes or sends invalid data blocks no thread but its own. Once stopped, the thread ends
+    A camera that refuses, freezes or sends invalid data blocks no thread but its own. An unexpected error, too, makes
+    the camera offline until the next attempt, and is logged. Once stopped, the thread ends
     after the packet that it reads: usually at once, at worst within twice the camera's timeouts.
 
     Args:
@@ -50,7 +55,6 @@ class CameraReader(StoppableThread):
 
     Attributes:
         counts: Counters since the start.
-        crash: Unexpected error that ended the thread; None if there was none.
     """
 
     def __init__(
@@ -67,7 +71,6 @@ class CameraReader(StoppableThread):
         super().__init__(f"streammon-reader-{name}")
         self.name = name
         self.counts = ReaderCounts()
-        self.crash: BaseException | None = None
         self._camera = camera
         self._put = put
         self._report = report
@@ -80,6 +83,7 @@ class CameraReader(StoppableThread):
         self._footage_s = 0.0  # Unix time of the latest kept frame at the footage's own pace
         self._quick = True
         self._repeated = RepeatedPicture()
+        self._logged = ""  # latest unexpected error
 
     @property
     def status(self) -> CameraStatus:
@@ -92,20 +96,12 @@ class CameraReader(StoppableThread):
         return self._rate.fps(time.monotonic())
 
     def _run(self) -> None:
-        try:
-            self._report(self._status)
-            self._read_until_stopped()
-        except BaseException as error:
-            self.crash = error
-            self._announce(CameraState.OFFLINE, f"internal error ({type(error).__name__})")
-            raise  # to threading.excepthook, so that the bug is reported
-
-    def _read_until_stopped(self) -> None:
+        self._report(self._status)
         failures = 0  # in a row
         while not self._stopping.is_set():
             connections, connected_s = self.counts.connections, time.time()
             try:
-                self._connection()
+                self._guarded_connection()
             except StreamFault as fault:
                 if self._stopping.is_set():
                     return
@@ -134,6 +130,23 @@ class CameraReader(StoppableThread):
         else:
             self._announce(CameraState.OFFLINE, fault.reason, delay_s)
         return delay_s
+
+    def _guarded_connection(self) -> None:
+        """As `_connection`, with an unexpected error translated to a fault and logged once.
+
+        Raises:
+            StreamFault: As `_connection`, or after an unexpected error.
+        """
+        try:
+            return self._connection()
+        except StreamFault:
+            raise
+        except Exception as error:
+            bug, kind = bug_in_one_line(error), type(error).__name__
+        if bug != self._logged:
+            self._logged = bug
+            logger.error("camera '%s': %s", self.name, bug)
+        raise StreamFault(f"internal error ({kind})")  # outside the except clause: `__context__` may have the address
 
     def _connection(self) -> None:
         """Open the camera and read it to its end or until stopped.

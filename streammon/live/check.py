@@ -111,6 +111,6 @@ async def _redis(config: Config) -> str:
 
 def _camera(config: Config, name: str) -> str:
     camera = config.cameras[name]
-    found = probe(camera, name)
+    found = probe(camera, name, detail=config.model.method == "motion")
     rate = f" at {found.fps:g} frames/s" if found.fps else ""
     return f"{redacted(camera.address)}: {found.codec} {found.width}x{found.height}{rate}"

@@ -26,6 +26,7 @@ from streammon.records import (
     Notice,
     SceneProgress,
     ScoredFrame,
+    ScoringStatus,
     Verdict,
 )
 
@@ -70,7 +71,8 @@ class Monitor:
         now = time.time()
         connecting = {name: CameraStatus(name, CameraState.CONNECTING, now) for name in config.cameras}
         self.figures = {name: CameraFigures(status) for name, status in connecting.items()}
-        self._read_status = dict(connecting)  # as reported by the readers, without the learning state of the scene
+        self._read_status = dict(connecting)  # as reported by the readers, whatever the scorer does with the frames
+        self._scoring_faults: dict[str, ScoringStatus] = {}  # of the cameras whose frames can't be scored now
         self._latest = LatestFrames()
         self._preview = self._new_preview()
         require_footage_readable(config)
@@ -214,9 +216,7 @@ class Monitor:
             if time.monotonic() - saved_s >= SAVE_WATCHED_S:
                 saved_s = time.monotonic()
                 await self._save_watched()
-            for name, reader in self._readers.items():
-                if reader.crash is not None:
-                    raise reader.crash
+            for name in self._readers:
                 if self.figures[name].status.state is CameraState.LEARNING:
                     self._publish_status(name)
             if time.monotonic() - published_s >= PUBLISH_COUNTS_S:
@@ -229,11 +229,12 @@ class Monitor:
             self._on_event(Notice(str(failure)))
 
     def _all_ended(self) -> bool:
-        """True if every camera is footage that played to its end, and all kept frames are scored or lost."""
+        """True if every camera is footage that played to its end, and all kept frames are scored, failed or lost."""
         if any(status.state is not CameraState.ENDED for status in self._read_status.values()):
             return False
         kept = sum(reader.counts.kept for reader in self._readers.values())
-        return kept == self._scorer.scored.total() + sum(self._latest.lost.values())
+        taken = self._scorer.scored.total() + self._scorer.unscored.total()
+        return kept == taken + sum(self._latest.lost.values())
 
     def _publish_counts(self, publisher: RedisPublisher) -> None:
         for figures in self.figures.values():
@@ -281,11 +282,16 @@ class Monitor:
             self._publish_alerts(self._rules[status.camera].close_now(time.time()))
 
     def _publish_status(self, camera: str) -> None:
-        """Publish a camera's state if it changed; an online camera whose scene has no bank is `learning`."""
+        """Publish a camera's state if it changed.
+
+        An online camera is `offline` while its frames can't be scored, and `learning` if its scene has no bank.
+        """
         assert self._publisher is not None
         status, scene = self._read_status[camera], self._scorer.scenes[self.config.scene_of(camera)]
-        figures = self.figures[camera]
-        if scene.learning:
+        figures, fault = self.figures[camera], self._scoring_faults.get(camera)
+        if fault is not None and status.state is CameraState.ONLINE:
+            status = replace(status, state=CameraState.OFFLINE, reason=fault.reason, retry_in_s=fault.retry_in_s)
+        elif scene.learning:
             state = CameraState.LEARNING if status.state is CameraState.ONLINE else status.state
             status = replace(status, state=state, progress=round(scene.progress, 2))
         elif figures.status.state is CameraState.LEARNING and status.state is CameraState.ONLINE:
@@ -296,17 +302,32 @@ class Monitor:
             self._on_event(status)
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        if isinstance(outcome, SceneProgress):
-            self._on_progress(outcome)
+        match outcome:
+            case SceneProgress():
+                self._on_progress(outcome)
+            case ScoringStatus():
+                self._on_scoring(outcome)
+            case ScoredFrame():
+                self._on_score(outcome)
+
+    def _on_scoring(self, status: ScoringStatus) -> None:
+        """Note that a camera's frames can't be scored, or can again; its alert is closed while they can't."""
+        read, failed_before = self._read_status[status.camera], status.camera in self._scoring_faults
+        if status.reason:
+            self._scoring_faults[status.camera] = status
+            self._publish_alerts(self._rules[status.camera].close_now(time.time()))
         else:
-            self._on_score(outcome)
+            self._scoring_faults.pop(status.camera, None)
+        if read.state is CameraState.ONLINE and failed_before != bool(status.reason):  # another state begins
+            self._read_status[status.camera] = replace(read, since_s=time.time())
+        self._publish_status(status.camera)
 
     def _on_progress(self, progress: SceneProgress) -> None:
         if progress.done:
             threshold = self._scorer.scenes[progress.scene].threshold
             self._on_event(Notice(f"scene '{progress.scene}' is learned; alerts open at score {threshold:.1f}"))
         if progress.trouble:
-            self._on_event(Notice(f"{progress.trouble}; the bank is lost when the monitor ends"))
+            self._on_event(Notice(progress.trouble))
         for camera in self.config.cameras:
             if self.config.scene_of(camera) == progress.scene:
                 self._publish_status(camera)
@@ -342,8 +363,9 @@ class Monitor:
             reader = self._readers[name]
             figures.decoded, figures.corrupt = reader.counts.decoded, reader.counts.corrupt
             figures.connections = reader.counts.connections
+            figures.failures = reader.counts.failures + self._scorer.failures[name]
             figures.fps_read = reader.fps
-            figures.scored, figures.dropped = self._scorer.scored[name], lost[name]
+            figures.scored, figures.dropped = self._scorer.scored[name], lost[name] + self._scorer.unscored[name]
             then_s, then = self._rates.setdefault(name, (now, figures.scored))
             if now - then_s >= RATE_WINDOW_S:
                 figures.fps_scored = (figures.scored - then) / (now - then_s)

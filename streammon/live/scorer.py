@@ -3,17 +3,19 @@
 import queue
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from math import isnan
 from pathlib import Path
 
 from torch import Tensor
 
 from streammon.calibration import LEAST_FRAMES, OnlineCalibration, WatchedState
 from streammon.config import Config
-from streammon.errors import BankError, ConfigError, StorageError
+from streammon.errors import BankError, ConfigError, StorageError, StreammonError
 from streammon.ingest import LatestFrames
+from streammon.live.setbacks import Setbacks
 from streammon.motion import Observer
 from streammon.padim import BANK_FILE, Backbone, as_batch, format_rate
-from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, Verdict
+from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, ScoringStatus, Verdict
 from streammon.scene import (
     Scene,
     SceneLearner,
@@ -30,7 +32,7 @@ from streammon.threads import StoppableThread
 TAKE_TIMEOUT_S = 0.25  # longest time until an idle thread notices a stop request
 PROGRESS_STEP = 0.01
 
-Outcome = ScoredFrame | SceneProgress
+Outcome = ScoredFrame | SceneProgress | ScoringStatus
 
 
 class LiveScene:
@@ -56,6 +58,7 @@ class LiveScene:
         """
         self.name = name
         self.folder = config.scenes / name
+        self._config = config
         self._backbone = backbone
         self._observer = observer
         self._alerting = config.alerting
@@ -63,13 +66,13 @@ class LiveScene:
         self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
         self._learner: SceneLearner | None = None
-        cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
-        self._learn_for_s, score_fps = cameras[0].learn_for, cameras[0].score_fps
+        self._cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
+        self._learn_for_s = self._cameras[0].learn_for
         self._announced = -1.0
         if (self.folder / BANK_FILE).exists():
             detector = None if observer is None else observer.detector
             found = load_scene(self.folder, backbone, config.model, detector)
-            require_rate(found, score_fps)
+            require_rate(found, self._cameras[0].score_fps)
             self._watch(found)
             return
         if config.model.reduction == "pca":
@@ -78,14 +81,17 @@ class LiveScene:
                 "fit it first with `streammon fit`",
             )
             raise BankError(f"scene {name!r}", found_nothing, remedy)
-        self._learner = SceneLearner(
-            name,
-            backbone,
-            config.model,
-            observer,
+        self._learner = self._new_learner()
+
+    def _new_learner(self) -> SceneLearner:
+        return SceneLearner(
+            self.name,
+            self._backbone,
+            self._config.model,
+            self._observer,
             total_s=self._learn_for_s,
-            cameras=len(cameras),
-            score_fps=score_fps,
+            cameras=len(self._cameras),
+            score_fps=self._cameras[0].score_fps,
         )
 
     @property
@@ -127,14 +133,19 @@ class LiveScene:
         return [SceneProgress(self.name, self.progress)]
 
     def _finish(self, learner: SceneLearner, camera: str) -> SceneProgress:
-        learned, self._learner = learner.finish(), None
+        try:
+            learned = learner.finish()
+        except StreammonError as error:  # such pictures can't be learned; later ones perhaps can
+            self._learner, self._announced = self._new_learner(), -1.0
+            return SceneProgress(self.name, 0.0, f"{error}; learning begins again")
         trouble = ""
         try:
             save_scene(self.folder, learned, [f"camera {camera}"])
             save_statistics(self.folder, learner)
         except StorageError as error:  # watching goes on with the bank in memory
-            trouble = str(error)
+            trouble = f"{error}; the bank is lost when the monitor ends"
         self._watch(learned)
+        self._learner = None
         return SceneProgress(self.name, 1.0, trouble)
 
     def queue_feedback(self, message: Alert | Verdict) -> None:
@@ -158,12 +169,23 @@ class LiveScene:
     def _score(self, scorer: SceneScorer, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
         online = scorer.online
         if online is None:
-            return scorer.score(frames, maps)
+            return self._checked(scorer.score(frames, maps))
         while not self._feedback.empty():
             self._apply_feedback(online, self._feedback.get_nowait())
-        scored = scorer.score(frames, maps)
+        scored = self._checked(scorer.score(frames, maps))
         for each in scored:
             online.watch(each.camera, each.stream_time_s, each.score)
+        return scored
+
+    @staticmethod
+    def _checked(scored: list[ScoredFrame]) -> list[ScoredFrame]:
+        """The frames, if each has a score: one of nan would never alert, and its boxes can't be drawn.
+
+        Raises:
+            ValueError: A score is nan.
+        """
+        if any(isnan(each.score) for each in scored):
+            raise ValueError("the score is not a number")
         return scored
 
     @staticmethod
@@ -203,11 +225,14 @@ def require_rate(scene: Scene, score_fps: float) -> None:
 class ScorerThread(StoppableThread):
     """The thread that owns the device: batches the newest frames across cameras and scenes, delivers their scores.
 
-    Once stopped, the thread ends after the current batch.
+    An error in the scoring of one camera's frame leaves that camera out for a while; an error of the backbone, which
+    all cameras share, ends the thread. Once stopped, the thread ends after the current batch.
 
     Attributes:
         scenes: Live scenes by name.
         scored: Number of frames per camera that were scored or learned from, and delivered.
+        unscored: Number of frames per camera that failed, or were left out after a failure.
+        failures: Number of frames per camera that failed.
     """
 
     def __init__(
@@ -239,6 +264,9 @@ class ScorerThread(StoppableThread):
         self._failed = failed
         self.scenes = live_scenes(config, backbone)
         self.scored: Counter[str] = Counter()
+        self.unscored: Counter[str] = Counter()
+        self._setbacks = Setbacks()
+        self.failures = self._setbacks.counts
 
     def save_watched(self) -> list[StorageError]:
         """Save the online calibration of every scene, and return the failures. Callable from one thread at a time."""
@@ -255,10 +283,20 @@ class ScorerThread(StoppableThread):
             while not self._stopping.is_set():
                 frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
                 if frames:
-                    self._deliver(self._score(frames))
-                    self.scored.update(frame.camera for frame in frames)
+                    self._take_turn(frames)
         except BaseException as error:
             self._failed(error)
+
+    def _take_turn(self, frames: list[Frame]) -> None:
+        """Score frames of different cameras, except those of cameras that are left out, and deliver the outcomes."""
+        due = [frame for frame in frames if not self._setbacks.waits(frame.camera)]
+        outcomes = self._score(due) if due else []
+        failed = {each.camera for each in outcomes if isinstance(each, ScoringStatus) and each.reason}
+        if due:
+            self._deliver(outcomes)
+        scored = {frame.camera for frame in due} - failed
+        self.scored.update(scored)
+        self.unscored.update({frame.camera for frame in frames} - scored)
 
     def _score(self, frames: list[Frame]) -> list[Outcome]:
         maps = self._backbone.maps(as_batch([frame.picture for frame in frames]))
@@ -268,8 +306,20 @@ class ScorerThread(StoppableThread):
         outcomes: list[Outcome] = []
         for name, indices in by_scene.items():
             own = maps if len(by_scene) == 1 else [each[indices] for each in maps]
-            outcomes += self.scenes[name].score_or_learn([frames[index] for index in indices], own)
+            outcomes += self._score_scene(self.scenes[name], [frames[index] for index in indices], own)
         return outcomes
+
+    def _score_scene(self, scene: LiveScene, frames: list[Frame], maps: list[Tensor]) -> list[Outcome]:
+        """Outcomes of frames of one scene, one of each camera; after an error each is tried alone."""
+        try:
+            outcomes = scene.score_or_learn(frames, maps)
+        except Exception as error:
+            if len(frames) == 1:
+                return [self._setbacks.failed(frames[0].camera, error)]
+            alone = [([frame], [each[index : index + 1] for each in maps]) for index, frame in enumerate(frames)]
+            return [outcome for each in alone for outcome in self._score_scene(scene, *each)]
+        again = [status for frame in frames for status in self._setbacks.succeeded(frame.camera)]
+        return [*again, *outcomes]
 
 
 def live_scenes(config: Config, backbone: Backbone) -> dict[str, LiveScene]:

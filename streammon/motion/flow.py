@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.motion.settings import SETTINGS
-from streammon.records import Detail, Grey
+from streammon.records import Detail, Grey, has_flow_size
 
 GRID = SETTINGS.flow.grid
 
@@ -63,9 +63,16 @@ class FlowEstimator:
         return list(map(self.motion, details) if self._pool is None else self._pool.map(self.motion, details))
 
     def motion(self, detail: Detail | None) -> Motion | None:
-        """Motion of one frame; None without an earlier picture (the first frames, and the first after a gap)."""
+        """Motion of one frame; None without an earlier picture (the first frames, and the first after a gap).
+
+        Raises:
+            ValueError: The detail is too small or too flat for OpenCV, which would end the process.
+        """
         if detail is None or detail.earlier is None or detail.step_s <= 0:
             return None
+        height, width = detail.picture.shape[:2]
+        if not has_flow_size(width, height):
+            raise ValueError(f"a detail of {width}x{height} pixels is too small for optical flow")
         grey = np.asarray(cv2.cvtColor(detail.picture, cv2.COLOR_RGB2GRAY), np.uint8)
         differs = differing(detail.earlier, grey)
         shift = self._shift(detail.earlier, grey, differs)  # (H, W, 2) pixels

@@ -167,9 +167,9 @@ def test_any_stream_gets_a_lag_within_its_bounds_and_the_youngest_there_is(steps
         ((1080, 1920), (270, 480)),
         ((480, 360), (480, 360)),
         ((360, 240), (360, 240)),
-        ((640, 2), (480, 2)),
-        ((2, 640), (2, 480)),
-        ((1, 1), (1, 1)),
+        ((640, 24), (480, 18)),
+        ((12, 640), (9, 480)),
+        ((16, 12), (16, 12)),
     ],
 )
 @pytest.mark.parametrize("pixels", ["yuv420p", "rgb24", "gray"])

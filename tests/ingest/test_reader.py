@@ -295,21 +295,31 @@ def test_stopping_does_not_wait_for_the_next_retry(closed_port: int, monkeypatch
         assert watched.reader.join(DEADLINE_S)
 
 
-def test_a_bug_ends_the_thread_loudly(numbered_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loud: Recorder[threading.ExceptHookArgs] = Recorder()
-    monkeypatch.setattr(threading, "excepthook", loud)
+@pytest.mark.usefixtures("soon_again")
+def test_a_bug_makes_the_camera_offline_and_is_logged_once_and_tried_again(
+    numbered_clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     statuses: Recorder[CameraStatus] = Recorder()
+    frames: Recorder[Frame] = Recorder()
+    tries: list[Frame] = []
 
     def put(frame: Frame) -> None:
-        raise ZeroDivisionError("a bug downstream")
+        tries.append(frame)
+        if len(tries) <= 3:
+            raise ZeroDivisionError(f"a bug downstream of rtsp://admin:{PASSWORD}@10.0.0.7/")
+        frames(frame)
 
-    broken = CameraReader("lobby", CameraConfig(url=str(numbered_clip)), 64, put, statuses)
-    broken.start()
-    assert broken.join(DEADLINE_S)
-    assert isinstance(broken.crash, ZeroDivisionError)
-    assert (broken.status.state, broken.status.reason) == (CameraState.OFFLINE, "internal error (ZeroDivisionError)")
-    assert statuses.entries[-1] == broken.status
-    loud.wait_for(lambda args: args.exc_type is ZeroDivisionError)
+    mended = CameraReader("lobby", CameraConfig(url=str(numbered_clip), play="fast"), 64, put, statuses)
+    mended.start()
+    offline = statuses.wait_for(lambda status: status.state is CameraState.OFFLINE)
+    assert (offline.reason, offline.retry_in_s) == ("internal error (ZeroDivisionError)", 0.01)
+    statuses.wait_for(lambda status: status.state is CameraState.ENDED)
+    assert mended.join(DEADLINE_S)
+    assert len(frames.entries) == 15
+    assert mended.counts.failures == 3
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("camera 'lobby': ZeroDivisionError in ingest/reader.py, line ")
+    assert PASSWORD not in caplog.text
 
 
 def test_a_password_shows_nowhere_and_ffmpeg_says_nothing(closed_port: int) -> None:

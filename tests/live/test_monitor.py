@@ -3,24 +3,21 @@
 import asyncio
 import contextlib
 import shutil
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pytest
 
 from streammon.alerting import RedisPublisher, Spool, subscribe
 from streammon.config import Config, ModelConfig
-from streammon.errors import StorageError
 from streammon.live import monitor as monitor_module
 from streammon.live.monitor import Monitor
-from streammon.live.scorer import LiveScene
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -38,53 +35,16 @@ from support.cameras import RtspServer
 from support.courtyard import FPS, LASTING_S, courtyard, encode
 from support.deadlines import DEADLINE_S
 from support.loop_stalls import SLOW_S, Stalls, record_stalls, watch_loop
+from support.monitors import Events, running_until_cancelled, threads_left, watching
 from support.precision import PRECISION
 from support.redis_server import RedisServer
 from support.resources import require_no_more_than, resources
 
 SCENE = "courtyard"
 MODEL = {"method": "padim", "dimensions": 32, "precision": PRECISION}
-E = TypeVar("E", bound=Event)
 
 MOST_HELD_S = 2.0
 """By one callback, on a busy machine; waiting for a server's start or end in the loop took 3 to 10 s."""
-
-
-class Events:
-    """What a monitor tells, kept, and waited for under a deadline."""
-
-    def __init__(self) -> None:
-        self.told: list[Event] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, event: Event) -> None:
-        self.told.append(event)
-        self._more.set()
-
-    def of(self, kind: type[E]) -> list[E]:
-        """All of one kind so far."""
-        return [event for event in self.told if isinstance(event, kind)]
-
-    async def wait_for(self, kind: type[E], expected: Callable[[E], bool], start: int = 0) -> E:
-        """The first of its kind, from the `start`-th event on, that is as expected."""
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                while True:
-                    for event in self.told[start:]:
-                        if isinstance(event, kind) and expected(event):
-                            return event
-                    start = len(self.told)
-                    self._more.clear()
-                    await self._more.wait()
-        except TimeoutError:
-            rest = [event for event in self.told if not isinstance(event, ScoredFrame)]
-            raise AssertionError(f"not within {DEADLINE_S} s; the last events were {rest[-8:]}") from None
-
-    async def wait_for_state(self, camera: str, state: CameraState) -> CameraStatus:
-        return await self.wait_for(CameraStatus, lambda s: (s.camera, s.state) == (camera, state))
-
-    async def wait_for_alert(self, event: AlertEvent, start: int = 0) -> Alert:
-        return await self.wait_for(Alert, lambda alert: alert.event is event, start)
 
 
 @dataclass(frozen=True)
@@ -141,31 +101,6 @@ def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[...
         return Config.parse(values | sections, "test")
 
     return config
-
-
-@contextlib.asynccontextmanager
-async def watching(config: Config) -> AsyncIterator[tuple[Monitor, Events]]:
-    """A monitor that runs; cancelled at the end, as a signal does it."""
-    events = Events()
-    async with running_until_cancelled(Monitor(config, events)) as monitor:
-        yield monitor, events
-
-
-@contextlib.asynccontextmanager
-async def running_until_cancelled(monitor: Monitor) -> AsyncIterator[Monitor]:
-    """The same of a monitor that was made before the loop ran, as the command line makes it."""
-    running = asyncio.create_task(monitor.run(), name="monitor")
-    try:
-        yield monitor
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-
-
-def threads_left() -> list[str]:
-    """Names of the threads that a monitor started and that still run."""
-    return [each.name for each in threading.enumerate() if each.name.startswith("streammon-")]
 
 
 def names(alerts: list[Alert]) -> list[tuple[str, int]]:
@@ -364,23 +299,6 @@ def test_a_bug_in_the_scorer_ends_the_monitor_and_costs_no_alert(
     alerts = asyncio.run(scenario())
     assert [alert.event for alert in alerts if alert.event is not AlertEvent.UPDATE] == ["open", "close"]
     assert logged(redis) == names(alerts)
-
-
-def test_a_storage_error_in_the_scorer_ends_the_monitor_too(
-    configured: Callable[..., Config], clips: Clips, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A notice would leave the cameras online and unscored."""
-    failure = StorageError("scenes/courtyard", "it can't be written (no space left on device)", "free space")
-
-    def fail(*_: object) -> None:
-        raise failure
-
-    monkeypatch.setattr(LiveScene, "score_or_learn", fail)
-    events = Events()
-    with pytest.raises(BaseExceptionGroup) as crash:
-        asyncio.run(Monitor(configured({"yard": {"url": str(clips.calm)}}), events).run())
-    assert crash.group_contains(StorageError, match="no space left")
-    assert str(failure) not in [notice.text for notice in events.of(Notice)]
 
 
 def test_a_bug_in_what_hears_the_events_ends_the_monitor_and_costs_no_alert(

@@ -54,6 +54,7 @@ class Metrics:
         gauges: Further measurements of the monitor.
         viewers: Returns the number of viewers by camera and stream.
         login_failures: Returns the number of wrong passwords and tokens so far.
+        encoder_failures: Returns the number of pictures that couldn't be encoded, by camera and stream.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Metrics:
         gauges: Gauges,
         viewers: Callable[[], Mapping[tuple[str, str], int]],
         login_failures: Callable[[], int],
+        encoder_failures: Callable[[], Mapping[tuple[str, str], int]] = dict,
     ) -> None:
         self._figures = figures
         self._gauges = gauges
         self._viewers = viewers
         self._login_failures = login_failures
+        self._encoder_failures = encoder_failures
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             "streammon_latency_seconds",
@@ -113,9 +116,10 @@ class Metrics:
         rows: dict[str, tuple[str, Callable[[CameraFigures], int]]] = {
             "frames_read": ("Frames decoded", lambda f: f.decoded),
             "frames_scored": ("Frames scored or learned from", lambda f: f.scored),
-            "frames_dropped": ("Frames replaced by a newer one before they were scored", lambda f: f.dropped),
+            "frames_dropped": ("Frames replaced by a newer one, or left out after an error", lambda f: f.dropped),
             "frames_corrupt": ("Frames dropped as damaged", lambda f: f.corrupt),
             "camera_connections": ("Connections that delivered frames", lambda f: f.connections),
+            "camera_failures": ("Attempts, connections and frames that ended in an error", lambda f: f.failures),
             "alerts_opened": ("Alerts opened", lambda f: f.alerts),
         }
         for name, (words, value) in rows.items():
@@ -167,6 +171,11 @@ class Metrics:
         for (camera, stream), count in self._viewers().items():
             viewers.add_metric([camera, stream], count)
         yield viewers
+        words = "Pictures that couldn't be encoded"
+        unencoded = CounterMetricFamily("streammon_encoder_failures", words, labels=["camera", "stream"])
+        for (camera, stream), count in dict(self._encoder_failures()).items():
+            unencoded.add_metric([camera, stream], count)
+        yield unencoded
         failures = self._login_failures()
         yield CounterMetricFamily("streammon_login_failures", "Wrong passwords and tokens", failures)
         device_bytes = gauges.device_memory_bytes()

@@ -69,7 +69,12 @@ class Preview:
         self._whep = WhepSessions(self.pictures, self._preview)
         self._access = Access(self._preview)
         self._metrics = Metrics(
-            config, figures, gauges or Gauges(), self.pictures.viewers, lambda: self._access.failures
+            config,
+            figures,
+            gauges or Gauges(),
+            self.pictures.viewers,
+            lambda: self._access.failures,
+            lambda: self.pictures.failures,
         )
         self._health = Health(figures, self._metrics)
         self._runner = web.AppRunner(self._application(), shutdown_timeout=CLOSE_S / 2)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.config import PreviewConfig
+from streammon.preview.streams import fanout
 from streammon.preview.streams.compose import Composer, Moment
 from streammon.preview.streams.encoder import CLOCK_HZ, Coded, H264Encoder, H264Packet, JpegEncoder, RtpClock
 from streammon.preview.streams.fanout import SharedStream, Viewer
@@ -138,7 +139,7 @@ def test_pictures_wait_for_the_event_loop_in_no_number() -> None:
 
     async def check() -> None:
         newest = [Moment(picture_of(0), 0.0)]
-        shared = SharedStream("encoder", encoder(), lambda: newest[0], limit=100, on_end=lambda: None)
+        shared = SharedStream("encoder", encoder(), lambda: newest[0], limit=100, on_failure=lambda: None)
         viewer = shared.join()
         for number in range(1, 60):  # the loop gets no turn
             newest[0] = Moment(picture_of(number), number / 25)
@@ -180,24 +181,51 @@ def test_one_thread_serves_all_who_watch_the_same_and_ends_with_the_last() -> No
     asyncio.run(check())
 
 
-def test_an_encoder_that_fails_ends_its_viewers_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    reported: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", lambda crash: reported.append(crash.exc_type))
+def test_a_picture_that_cannot_be_encoded_is_logged_and_counted_and_the_next_ones_are_seen(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits: list[int] = []
 
-    class Broken(JpegEncoder):
+    def at_once(failures: int, *_: float) -> float:
+        waits.append(failures)
+        return 0.0
+
+    monkeypatch.setattr(fanout, "backoff_s", at_once)
+    failed: list[bool] = []
+
+    class Hiccup(JpegEncoder):
         def encode(self, moment: Moment, ticks: int, key: bool) -> list[Coded[bytes]]:
-            raise ZeroDivisionError
+            if len(failed) < 3:
+                raise ZeroDivisionError("no size")
+            return super().encode(moment, ticks, key)
 
     async def check() -> None:
-        ended = asyncio.Event()
-        broken = Broken(Composer("picture", 320), 10.0, 80)
-        shared = SharedStream("encoder", broken, lambda: Moment(picture_of(0), 0.0), limit=1, on_end=ended.set)
+        hiccup = Hiccup(Composer("picture", 320), 10.0, 80)
+        newest = Moment(picture_of(7), 0.0)
+        shared = SharedStream("encoder", hiccup, lambda: newest, 1, on_failure=lambda: failed.append(True))
         viewer = shared.join()
         async with asyncio.timeout(DEADLINE_S):
-            assert await viewer.get() is None
-            await ended.wait()
-        assert shared.count == 0
+            picture = await viewer.get()
+        assert picture is not None
+        assert picture.startswith(b"\xff\xd8")
+        shared.leave(viewer)
         assert await asyncio.to_thread(shared.wait_ended, DEADLINE_S)
-        assert reported == [ZeroDivisionError]
+
+    asyncio.run(check())
+    assert waits == [0, 1, 2]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("encoder: a picture can't be encoded: ZeroDivisionError in preview/streams/")
+    assert line.endswith(" (no size)")
+
+
+def test_a_picture_taller_than_h264_can_be_is_scaled_down_and_seen() -> None:
+    """x264 refuses more than 16384 rows."""
+
+    async def check() -> None:
+        pictures = LivePictures(("strip",), PreviewConfig())
+        pictures.put_picture("strip", picture_of(0, (33, 16400)), 0.0)
+        async with asyncio.timeout(DEADLINE_S), pictures.watching("strip", "picture", "h264") as viewer:
+            assert is_keyframe(await viewer.get())
+        assert pictures.failures == {}
 
     asyncio.run(check())

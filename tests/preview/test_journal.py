@@ -419,20 +419,30 @@ def test_alerts_name_their_channel_and_its_reason_and_are_as_the_api_describes_t
     in_a_site(tmp_path, scenario)
 
 
-def test_a_bug_while_taking_pictures_is_raised_where_the_monitor_sees_it(tmp_path: Path) -> None:
+def test_a_camera_whose_picture_cannot_be_drawn_costs_no_other_its_pictures(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drawn: list[str] = []
+
     class Broken:
-        def timed_still(self, *_: object) -> Still | None:
-            raise ZeroDivisionError
+        def timed_still(self, camera: str, stream: str = "picture", *_: object) -> Still | None:
+            if camera == "gate":
+                raise ZeroDivisionError
+            drawn.append(stream)
+            return Still(b"a picture", float(len(drawn)))
 
     async def scenario() -> None:
-        config = config_of("lobby", scenes=str(tmp_path))
+        config = config_of("gate", "lobby", scenes=str(tmp_path))
         board = Board(config, figures_of(config), Broken())
-        board.on_event(opened("lobby", "a"))
-        task = board.journal._task
-        assert task is not None
-        await asyncio.wait([task], timeout=DEADLINE_S)
-        with pytest.raises(ZeroDivisionError):
-            board.on_event(online("lobby"))
+        for camera in ("gate", "lobby"):
+            board.on_event(opened(camera, camera))
+        async with asyncio.timeout(DEADLINE_S):
+            while not board.journal.entries["lobby"].pictures:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert board.journal.entries["gate"].pictures == {}
+        board.on_event(online("lobby"))
         await board.close()
 
     asyncio.run(scenario())
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("camera 'gate': its picture can't be drawn: ZeroDivisionError in preview/board/journal.py")

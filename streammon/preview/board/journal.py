@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -10,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from streammon.errors import bug_in_one_line
 from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
 from streammon.preview.board.timeline import shown_level
 from streammon.preview.streams import Still
 from streammon.preview.tasks import Tasks
 from streammon.records import Alert, AlertEvent, Box, ScoredFrame, Verdict
+
+logger = logging.getLogger(__name__)
 
 ALERTS = 200
 SHOWN = ("picture", "blended")
@@ -132,6 +136,7 @@ class Journal:
         self._open: dict[str, Entry] = {}  # camera → its open alert
         self._before: dict[str, deque[Still]] = {}  # camera that sends pictures → its latest frames without alert
         self._wanted: dict[str, ScoredFrame | Alert] = {}  # camera → the frame or alert that requested a picture
+        self._logged: dict[str, str] = {}  # camera → latest error of its pictures
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, "streammon-journal")
@@ -318,8 +323,17 @@ class Journal:
             self._on_change(entry)
 
     async def _still(self, camera: str, stream: str, quality: int, width: int | None) -> Still | None:
+        """The newest picture of a camera; None without one, or if it can't be drawn, which is logged once."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._stills.timed_still, camera, stream, quality, width)
+        drawn = self._stills.timed_still
+        try:
+            return await loop.run_in_executor(self._worker, drawn, camera, stream, quality, width)
+        except Exception as error:  # the pictures of one camera must not cost those of the others
+            bug = bug_in_one_line(error)
+        if bug != self._logged.get(camera):
+            self._logged[camera] = bug
+            logger.error("camera '%s': its picture can't be drawn: %s", camera, bug)
+        return None
 
     def _keep_frame(self, entry: Entry, frame: Still) -> None:
         if entry.frames and _is_same(entry.frames[-1], frame):

@@ -18,6 +18,7 @@ NO_MAP_YUV = (48, 128, 128)
 
 Number = TypeVar("Number", np.uint8, np.uint16)
 
+MAX_HEIGHT = 4096  # of H.264 at level 5.2, the highest that browsers decode; x264 refuses more than 16384
 HD_HEIGHT = 720  # an unspecified matrix is BT.709 from this height on, as players assume
 
 
@@ -76,12 +77,12 @@ class Planes(NamedTuple):
 
 
 def shown_size(width: int, height: int, max_width: int) -> tuple[int, int]:
-    """Size of a picture scaled down to `max_width`, with even width and height.
+    """Size of a picture scaled down to `max_width` and `MAX_HEIGHT`, with even width and height.
 
-    >>> shown_size(1920, 1080, 960), shown_size(641, 361, 960), shown_size(100, 2000, 960)
-    ((960, 540), (640, 360), (100, 2000))
+    >>> shown_size(1920, 1080, 960), shown_size(641, 361, 960), shown_size(100, 2000, 960), shown_size(90, 9000, 960)
+    ((960, 540), (640, 360), (100, 2000), (40, 4096))
     """
-    shown = min(width, max_width)
+    shown = min(width, max_width, max(1, width * MAX_HEIGHT // height))
     return max(16, shown // 2 * 2), max(16, round(height * shown / width) // 2 * 2)
 
 

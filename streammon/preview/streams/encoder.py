@@ -107,7 +107,10 @@ class Encoder(Protocol[T]):
         """Largest number of pictures a second to encode."""
 
     def encode(self, moment: Moment, ticks: int, key: bool) -> list[Coded[T]]:
-        """Encode a moment; `key` requests a keyframe."""
+        """Encode a moment; `key` requests a keyframe.
+
+        Any error leaves the encoder usable for later moments.
+        """
 
 
 class H264Encoder:
@@ -139,7 +142,11 @@ class H264Encoder:
         key = key or ticks - self._key_ticks >= GOP_S * CLOCK_HZ
         frame.pts, frame.time_base = ticks, Fraction(1, CLOCK_HZ)
         frame.pict_type = PictureType.I if key else PictureType.NONE
-        packets = self._codec.encode(frame)
+        try:
+            packets = self._codec.encode(frame)
+        except av.FFmpegError:
+            self._codec = None  # the next picture begins a new sequence
+            raise
         if any(packet.is_keyframe for packet in packets):
             self._key_ticks = ticks
         return [Coded(packet, packet.is_keyframe) for packet in packets]

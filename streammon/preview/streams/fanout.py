@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
+import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from streammon.backoff import backoff_s
+from streammon.errors import bug_in_one_line
 from streammon.preview.streams.compose import Moment
 from streammon.preview.streams.encoder import Coded, Encoder, RtpClock, Thinning
 
@@ -19,6 +23,11 @@ Skipping before encoding keeps the stream decodable without a new keyframe.
 
 REPEAT_S = 1.0
 """Interval of repeating the last picture if no new one comes: players delay one picture, networks lose some."""
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -75,15 +84,16 @@ class Viewer(Generic[T]):
 class SharedStream(Generic[T]):
     """Encodes a camera's newest picture, once for all viewers of one stream, while there are any.
 
-    A thread encodes each new moment and passes the result to the event loop. All methods but `wake` and `wait_ended`
-    must be called on the event loop that the stream was created on.
+    A thread encodes each new moment and passes the result to the event loop. A picture that can't be encoded is
+    logged and counted, and a later one is tried after a while; the viewers stay. All methods but `wake` and
+    `wait_ended` must be called on the event loop that the stream was created on.
 
     Args:
         name: Name of the thread.
         encoder: Encoder that the thread calls.
         newest: Returns the camera's newest moment, or None.
         limit: Largest number of waiting pictures of each viewer.
-        on_end: Called on the event loop when the thread has ended by an error, which is a bug.
+        on_failure: Called in the thread with each picture that couldn't be encoded.
     """
 
     def __init__(
@@ -92,17 +102,19 @@ class SharedStream(Generic[T]):
         encoder: Encoder[T],
         newest: Callable[[], Moment | None],
         limit: int,
-        on_end: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> None:
         self._encoder = encoder
         self._newest = newest
         self._limit = limit
-        self._on_end = on_end
+        self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._viewers: list[Viewer[T]] = []
         self._wake = threading.Event()
         self._key_wanted = threading.Event()
         self._stopping = threading.Event()
+        self._failures = 0  # in a row
+        self._logged = ""  # latest error
         self._room = threading.BoundedSemaphore(MAX_UNREAD_PICTURES)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -145,13 +157,6 @@ class SharedStream(Generic[T]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        try:
-            self._encode_until_stopped()
-        finally:
-            if not self._stopping.is_set():
-                self._call(self._end)
-
-    def _encode_until_stopped(self) -> None:
         clock, thinning = RtpClock(), Thinning(self._encoder.fps)
         shown: Moment | None = None
         while True:
@@ -168,7 +173,24 @@ class SharedStream(Generic[T]):
                 continue
             self._key_wanted.clear()
             shown = moment
-            self._call(self._spread, self._encoder.encode(moment, ticks, key))
+            self._call(self._spread, self._encoded(moment, ticks, key))
+
+    def _encoded(self, moment: Moment, ticks: int, key: bool) -> list[Coded[T]]:
+        """The encoded moment; nothing, after a wait, if it can't be encoded."""
+        try:
+            coded = self._encoder.encode(moment, ticks, key)
+        except Exception as error:
+            self._on_failure()
+            bug = bug_in_one_line(error)
+            if bug != self._logged:
+                self._logged = bug
+                logger.error("%s: a picture can't be encoded: %s", self._thread.name, bug)
+            self._key_wanted.set()  # the pictures after a gap can't be predicted from those before
+            self._stopping.wait(backoff_s(self._failures, FIRST_RETRY_S, LONGEST_RETRY_S, random.random()))
+            self._failures += 1
+            return []
+        self._failures = 0
+        return coded
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop has closed
@@ -179,9 +201,3 @@ class SharedStream(Generic[T]):
         for coded in pictures:
             for viewer in self._viewers:
                 viewer.put_nowait(coded)
-
-    def _end(self) -> None:
-        for viewer in self._viewers:
-            viewer.end()
-        self._viewers.clear()
-        self._on_end()

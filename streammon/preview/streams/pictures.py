@@ -1,6 +1,7 @@
 """Newest picture and heatmap of each camera, and the streams shared by its viewers."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple
@@ -59,12 +60,16 @@ class LivePictures:
     Args:
         cameras: Names of all cameras.
         preview: Size, rate and bitrate of the streams.
+
+    Attributes:
+        failures: Number of pictures of each (camera, stream) that couldn't be encoded.
     """
 
     def __init__(self, cameras: Iterable[str], preview: PreviewConfig) -> None:
         self._preview = preview
         self._cameras = {name: _Camera() for name in cameras}
         self._shared: dict[tuple[str, str, Coding], SharedStream[Any]] = {}
+        self.failures: Counter[tuple[str, str]] = Counter()
 
     def __contains__(self, camera: object) -> bool:
         return camera in self._cameras
@@ -109,8 +114,12 @@ class LivePictures:
         moment = self._cameras[camera].newest()
         if moment is None or (stream == "heatmap" and moment.heat is None):
             return None
-        composed = Composer(stream, width or self._preview.width).compose(moment)
-        return Still(jpeg(composed, quality), moment.stream_time_s)
+        try:
+            composed = Composer(stream, width or self._preview.width).compose(moment)
+            return Still(jpeg(composed, quality), moment.stream_time_s)
+        except Exception:
+            self.failures[camera, stream] += 1
+            raise
 
     def viewers(self) -> dict[tuple[str, str], int]:
         """Number of viewers of each (camera, stream), by WebRTC or MJPEG. Call it on the event loop."""
@@ -131,12 +140,13 @@ class LivePictures:
         """Remove a viewer; returns the shared stream, whose thread ends, if the viewer was its last, else None."""
         key = (camera, stream, coding)
         shared = self._shared.get(key)
-        if shared is None:  # its thread has failed
+        if shared is None:
             return None
         shared.leave(viewer)
         if shared.count:
             return None
-        self._forget(key, shared)
+        del self._shared[key]
+        self._update_watched(camera)
         return shared
 
     @asynccontextmanager
@@ -168,14 +178,9 @@ class LivePictures:
             encoder,
             self._cameras[camera].newest,
             H264_QUEUE if coding == "h264" else JPEG_QUEUE,
-            on_end=lambda: self._forget(key, shared),
+            on_failure=lambda: self.failures.update([(camera, stream)]),
         )
         return shared
-
-    def _forget(self, key: tuple[str, str, Coding], shared: SharedStream[Any]) -> None:
-        if self._shared.get(key) is shared:
-            del self._shared[key]
-            self._update_watched(key[0])
 
     def _update_watched(self, camera: str) -> None:
         self._cameras[camera].watched = tuple(shared for key, shared in self._shared.items() if key[0] == camera)

@@ -56,7 +56,9 @@ def test_eval_refuses_it(command: Command, tmp_path: Path, size: tuple[int, int]
 
 def test_run_watches_the_other_camera(tmp_path: Path) -> None:
     """A process of its own, since such pictures ended it without a word."""
-    cameras = {f"strip{size[1]}": {"url": str(textured(tmp_path / f"{size[1]}.avi", size))} for size in SIZES}
+    cameras: dict[str, dict[str, object]] = {
+        f"strip{size[1]}": {"url": str(textured(tmp_path / f"{size[1]}.avi", size))} for size in SIZES
+    }
     yard = {"url": str(encode(tmp_path / "yard.mp4", courtyard(16))), "loop": True}
     cameras["yard"] = yard | {"score_fps": FPS, "learn_for": 6}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"cameras": cameras, "alerting": {"adapt": False}}))

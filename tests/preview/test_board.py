@@ -255,7 +255,7 @@ def test_the_page_needs_nothing_from_outside_and_nothing_inline() -> None:
         text = content.decode()
         outside = [url for url in re.findall(r"https?://[^\s\"')]+", text) if url != "http://www.w3.org/2000/svg"]
         assert not outside, name
-        linked = re.findall(r"(?:href|src)=\"/page/([^\"]+)\"", text) + re.findall(r"from '\./([^']+)'", text)
+        linked = re.findall(r"(?:href|src)=\"page/([^\"]+)\"", text) + re.findall(r"from '\./([^']+)'", text)
         assert set(linked) <= set(files), name
 
 

@@ -80,7 +80,7 @@ def shown_size(width: int, height: int, max_width: int) -> tuple[int, int]:
     """Size of a picture scaled down to `max_width` and `MAX_HEIGHT`, with even width and height.
 
     >>> shown_size(1920, 1080, 960), shown_size(641, 361, 960), shown_size(100, 2000, 960), shown_size(90, 9000, 960)
-    ((960, 540), (640, 360), (100, 2000), (40, 4096))
+    ((960, 540), (640, 360), (100, 2000), (40, 4000))
     """
     shown = min(width, max_width, max(1, width * MAX_HEIGHT // height))
     return max(16, shown // 2 * 2), max(16, round(height * shown / width) // 2 * 2)

@@ -25,6 +25,8 @@ SLOWEST_FIRST = (
     "evaluation/methods/test_motion.py",
     "live/test_scorer.py",
     "preview/test_live.py",
+    "ingest/test_http_cameras.py",
+    "alerting/test_cluster.py",
     "preview/test_page.py",
     "evaluation/test_paper.py",
     "ingest/test_cameras.py",

@@ -10,8 +10,8 @@ from av.video.frame import VideoFrame
 
 from streammon.backoff import backoff_s
 from streammon.config import CameraConfig
-from streammon.ingest.clocks import LiveClock, Pacer, file_times
 from streammon.errors import bug_in_one_line
+from streammon.ingest.clocks import LiveClock, Pacer, file_times
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size

@@ -165,7 +165,7 @@ def test_a_root_that_is_nowhere_is_told_in_one_line(command: Command, tmp_path: 
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(command: Command, tmp_path: Path) -> None:
-    root = folder_tree(tmp_path / "long", frames=150).root
+    root = folder_tree(tmp_path / "long", frames=60).root
     words = evaluate(root, "--cache", tmp_path / "cache")
     with RunningCommand(*words, folder=tmp_path) as running:
         running.wait_for_file(tmp_path / "cache", "*.fit.safetensors")

@@ -152,6 +152,13 @@ def test_an_mjpeg_stream_is_turned_by_the_exif_orientation_of_its_pictures(tmp_p
     require_upright(frames)
 
 
+def test_a_camera_of_single_pictures_is_turned_by_their_exif_orientation(tmp_path: Path) -> None:
+    with served(save_image(tmp_path / "0.jpg", stored_picture(6), 6), "image/jpeg") as url:
+        frames, shown = played(url, frames=2)
+    require_upright(frames)
+    assert shown == [(96, 64, UPRIGHT.tolist())] * 2
+
+
 @pytest.mark.parametrize(
     "content",
     [

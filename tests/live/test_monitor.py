@@ -157,8 +157,9 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     gone_s = [score.wall_time_s for score in scores if score.wall_time_s > seen_s[0] and score not in in_sight]
     assert alerts[-1].closed_s is not None
     assert seen_s[0] < alerts[-1].closed_s <= gone_s[3]
-    worst = alerts[0].boxes[0]  # it lies around the box's rows, in the camera's own pixels
-    assert worst.y < 125 < worst.y + worst.height
+    worst = alerts[0].boxes[0]  # on the box's rows, 70 to 180, in the camera's own pixels
+    assert worst.y < 180
+    assert worst.y + worst.height > 70
     heard = [(message["id"], message["part"]) for message in messages if message["kind"] == "alert"]
     assert heard == names(alerts) == logged(redis)
     seqs = [message["seq"] for message in messages if message["kind"] == "score"]

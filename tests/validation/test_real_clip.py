@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
@@ -17,7 +18,7 @@ from streammon.validation.catching import StagedOutcome, score_staged
 from streammon.validation.control import CONTROL, staged_segment
 from streammon.validation.footage import Piece, SampledPace, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
-from streammon.validation.staging import movers, traffic
+from streammon.validation.staging import Mover, movers, traffic
 from support.precision import PRECISION
 
 MODEL = ModelConfig.model_validate({"precision": PRECISION})
@@ -56,9 +57,24 @@ def segments(halves: tuple[Piece, Piece]) -> list[Segment]:
     return [read_segment(half, SELECTION, most=len(half)) for half in halves]
 
 
-def outcomes(kind: str, segments: list[Segment], bank: FoldBank, threshold: float) -> list[StagedOutcome]:
-    usual = np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
-    cast = [mover for each in segments[::-1] for mover in movers(each.pictures, each.times_s)]
+@pytest.fixture(scope="module")
+def usual(segments: list[Segment]) -> NDArray[np.float32]:
+    return np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def cast(segments: list[Segment]) -> list[Mover]:
+    return [mover for each in segments[::-1] for mover in movers(each.pictures, each.times_s)]
+
+
+def outcomes(
+    kind: str,
+    segments: list[Segment],
+    cast: list[Mover],
+    usual: NDArray[np.float32],
+    bank: FoldBank,
+    threshold: float,
+) -> list[StagedOutcome]:
     rng = np.random.default_rng(0)
     found = []
     for number in range(TIMES):
@@ -95,16 +111,25 @@ def test_people_as_they_were_learned_raise_no_alarm_at_thirty_an_hour(
     [("fast", Channel.SPEED, 1), ("standing", Channel.LOOKS, 2), ("wrong way", Channel.DIRECTION, 2)],
 )
 def test_people_who_do_what_nobody_did_are_told_by_the_right_channel(
-    kind: str, channel: Channel, least: int, segments: list[Segment], bank: FoldBank, threshold: float
+    kind: str,
+    channel: Channel,
+    least: int,
+    segments: list[Segment],
+    cast: list[Mover],
+    usual: NDArray[np.float32],
+    bank: FoldBank,
+    threshold: float,
 ) -> None:
     """Of three each; half a minute shows too few speeds to tell more of those who are twice as fast."""
-    told = [each.channel for each in outcomes(kind, segments, bank, threshold) if each.caught]
+    told = [each.channel for each in outcomes(kind, segments, cast, usual, bank, threshold) if each.caught]
     assert len(told) >= least
     assert set(told) == {channel}
 
 
-def test_people_pasted_in_unchanged_raise_no_alarm(segments: list[Segment], bank: FoldBank, threshold: float) -> None:
-    assert not any(each.caught for each in outcomes(CONTROL, segments, bank, threshold))
+def test_people_pasted_in_unchanged_raise_no_alarm(
+    segments: list[Segment], cast: list[Mover], usual: NDArray[np.float32], bank: FoldBank, threshold: float
+) -> None:
+    assert not any(each.caught for each in outcomes(CONTROL, segments, cast, usual, bank, threshold))
 
 
 @pytest.mark.parametrize("another", ["bottle-detection.mp4", "car-detection.mp4"])

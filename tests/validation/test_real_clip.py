@@ -59,7 +59,8 @@ def segments(halves: tuple[Piece, Piece]) -> list[Segment]:
 
 @pytest.fixture(scope="module")
 def usual(segments: list[Segment]) -> NDArray[np.float32]:
-    return np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
+    mean: NDArray[np.float32] = np.mean([traffic(each.pictures) for each in segments], axis=0).astype(np.float32)
+    return mean
 
 
 @pytest.fixture(scope="module")

@@ -73,14 +73,14 @@ class _ServerThread:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = _Server(self._folder)
+        server = _FilmServer(self._folder)
         port = await server.listen()
         self._caller.call_soon_threadsafe(self._port.set_result, port)
         await self._stop.wait()
         await server.end()
 
 
-class _Server(RtspServer):  # type: ignore[misc]  # untyped
+class _FilmServer(RtspServer):  # type: ignore[misc]  # untyped
     """RTSP server of the toolkit, extended: reports its port, cancels its sessions, and logs through `logging`."""
 
     def __init__(self, folder: Path) -> None:

@@ -60,7 +60,9 @@ class Board:
         preview = config.preview or PreviewConfig()
         self._config = config
         self._figures = figures
-        self._cameras = {name: _Camera(name, config, figures[name], preview.history_s) for name in config.cameras}
+        self._cameras = {
+            name: _ShownCamera(name, config, figures[name], preview.history_s) for name in config.cameras
+        }
         self._redis: RedisStatus | None = None
         self._spool: SpoolStatus | None = None
         self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES)
@@ -128,7 +130,7 @@ class Board:
         self.changes.publish_nowait("alert", entry.as_json())
 
 
-class _Camera:
+class _ShownCamera:
     """State of one camera on the page."""
 
     def __init__(self, name: str, config: Config, figures: CameraFigures, history_s: float) -> None:

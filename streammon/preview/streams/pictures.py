@@ -38,7 +38,7 @@ class Still(NamedTuple):
     stream_time_s: float
 
 
-class _Camera:
+class _CameraStreams:
     """Newest picture and heatmap of one camera. Assignments are atomic, so threads need no lock."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class LivePictures:
 
     def __init__(self, cameras: Iterable[str], preview: PreviewConfig) -> None:
         self._preview = preview
-        self._cameras = {name: _Camera() for name in cameras}
+        self._cameras = {name: _CameraStreams() for name in cameras}
         self._shared: dict[tuple[str, str, Coding], SharedStream[Any]] = {}
         self.failures: Counter[tuple[str, str]] = Counter()
 

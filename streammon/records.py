@@ -342,7 +342,7 @@ class SceneProgress:
 
 @dataclass(frozen=True, slots=True)
 class ScoringStatus:
-    """Whether the frames of one camera can be scored or learned from.
+    """State of a camera's scoring: its frames can be scored or learned from, or they can't.
 
     Attributes:
         camera: Name of the camera.

@@ -101,7 +101,7 @@ def parse_address(url: str) -> Address | None:
 
 
 def _is_host(host: str, behind_login: bool, before_port: bool) -> bool:
-    """Whether what seems to be the host is no part of a login, although an `@` follows it.
+    """True if the part taken for the host belongs to no login, although an `@` follows it.
 
     `viewer` in `rtsp://viewer:12/3@camera` is a user, and `b` in `rtsp://viewer:a@b/c@camera` is of the password.
     """

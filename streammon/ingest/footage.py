@@ -193,7 +193,7 @@ def _decoded(
 
 @dataclass
 class _Tally:
-    """What was read of a video file.
+    """Counts of a video file's reading.
 
     Attributes:
         frames: Frames decoded.
@@ -208,7 +208,7 @@ class _Tally:
     time_s: float = 0.0
 
     def damage(self, announced: int | None) -> str:
-        """What is missing of the frames that the file announces, if it lists them; empty if nothing is.
+        """Missing and damaged frames in words, by the number that the file lists, if any; empty without damage.
 
         >>> _Tally(frames=40, undecodable=1, time_s=1.56).damage(announced=None)
         '40 frames read to 1.56 s, 1 undecodable'

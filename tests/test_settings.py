@@ -34,7 +34,15 @@ each_room = pytest.mark.parametrize("room", ROOMS)
 BOUNDS = {
     "motion": {"MOST_THREADS"},
     "calibration": {"LARGEST_EXPONENT", "MOST_RECORDINGS", "RECALIBRATE_S", "SECONDS_PER_DAY"},
-    "scene": {"DRAW_BYTES", "LEAST_LEARNED", "LEAST_SCORE", "LEAST_SHARE_READ", "MOTION_FORMAT", "PCA_FRAMES"},
+    "scene": {
+        "DRAW_BYTES",
+        "LEAST_CONTRAST",
+        "LEAST_LEARNED",
+        "LEAST_SCORE",
+        "LEAST_SHARE_READ",
+        "MOTION_FORMAT",
+        "PCA_FRAMES",
+    },
 }
 """Numbers that are no settings: bounds that change no score, units, formats, and what a detector or pca is given."""
 

@@ -139,7 +139,9 @@ async def check_redis(redis: RedisConfig, cameras: Collection[str], *, reads_log
         found = f"{link.address}{cluster} answers and takes what is published"
         if reads_log:
             try:
-                await link.read(lambda client, keys: newest_alerts(client, keys, (), (), 1, CALL_TIMEOUT_S))
+                await link.read(
+                    lambda client, keys: newest_alerts(client, keys, (), (), 1, CALL_TIMEOUT_S), CALL_TIMEOUT_S
+                )
             except RedisError as error:
                 found += f"; the page starts without earlier alerts ({error.found})"
         return found
@@ -228,14 +230,15 @@ class RedisLink:
         self._accept(kind)
         return result
 
-    async def read(self, command: Callable[[Any, Keys], Awaitable[T]]) -> T:
-        """Execute a command whose failure says nothing about publishing.
+    async def read(self, command: Callable[[Any, Keys], Awaitable[T]], within_s: float) -> T:
+        """Execute a command whose failure says nothing about publishing, within so many seconds.
 
         Raises:
             RedisError: The call failed.
         """
         try:
-            return await self._server.call(command)
+            async with asyncio.timeout(within_s):
+                return await self._server.call(command)
         except (faults.RedisError, OSError) as error:
             raise RedisError("redis", *self._fault_of(error)) from None
 

@@ -111,7 +111,8 @@ class RedisPublisher:
         """
         waiting = self._spool.newest(PAGE)
         return await self._link.read(
-            lambda client, keys: newest_alerts(client, keys, cameras, waiting, limit, HISTORY_TIMEOUT_S)
+            lambda client, keys: newest_alerts(client, keys, cameras, waiting, limit, HISTORY_TIMEOUT_S),
+            within_s=2 * HISTORY_TIMEOUT_S,  # with the connection
         )
 
     async def run(self) -> None:

@@ -36,6 +36,8 @@ class RepeatedPicture:
 
 def luma_checksum(picture: VideoFrame) -> int:
     """CRC-32 of a picture's first plane (the brightness, or all of a packed format), without the rows' padding."""
+    if picture.planes[0].line_size < 0:  # rows from the bottom to the top, as in raw AVI
+        picture = picture.reformat(format="gray")
     plane = picture.planes[0]
     layout = picture.format
     bits = layout.components[0].bits if layout.is_planar else layout.padded_bits_per_pixel

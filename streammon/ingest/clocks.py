@@ -25,7 +25,7 @@ LOOK_AHEAD = 3
 T = TypeVar("T")
 
 
-class RateCheck:
+class RateComparison:
     """Compares the rate of a stream's timestamps with the wall clock's, by stretches of time.
 
     A network that is congested delivers too slowly for a while, and then catches up. So several stretches in a row
@@ -36,7 +36,7 @@ class RateCheck:
         tolerance: Largest relative deviation of a rate from the wall clock's that counts as equal.
         spread: Largest relative difference between the rates of successive stretches; None for any.
 
-    >>> check = RateCheck(stretch_s=1.0, tolerance=0.15, spread=0.1)
+    >>> check = RateComparison(stretch_s=1.0, tolerance=0.15, spread=0.1)
     >>> [check.add(stamped_s, elapsed_s=1.0) or check.differs for stamped_s in (0.2, 0.5, 0.5, 0.52)]
     [False, False, False, True]
     """
@@ -100,7 +100,7 @@ class LiveClock:
     def __init__(self, stamped: bool = True) -> None:
         self.broke = False
         self._stamped = stamped
-        self._checks = (RateCheck(1.0, tolerance=0.15, spread=0.1), RateCheck(8.0, tolerance=0.04))
+        self._checks = (RateComparison(1.0, tolerance=0.15, spread=0.1), RateComparison(8.0, tolerance=0.04))
         self._trust_after_s = TRUST_AFTER_S
         self._trusted = True
         self._time_s: float | None = None

@@ -17,7 +17,7 @@ STEM_CHANNELS = 32
 NORM_EPSILON = 1e-3
 
 
-class Level(NamedTuple):
+class NetworkLevel(NamedTuple):
     """A level of the network: consecutive blocks, of which the first may halve the grid.
 
     Attributes:
@@ -36,11 +36,11 @@ class Level(NamedTuple):
 
 
 LEVELS = (
-    Level(1, 3, 1, 16, 1),
-    Level(6, 3, 2, 24, 2),
-    Level(6, 5, 2, 40, 2),
-    Level(6, 3, 2, 80, 3),
-    Level(6, 5, 1, 112, 3),
+    NetworkLevel(1, 3, 1, 16, 1),
+    NetworkLevel(6, 3, 2, 24, 2),
+    NetworkLevel(6, 5, 2, 40, 2),
+    NetworkLevel(6, 3, 2, 80, 3),
+    NetworkLevel(6, 5, 1, 112, 3),
 )
 
 
@@ -65,7 +65,7 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups
 class Block(nn.Sequential):
     """Inverted residual: 1x1 expansion, depthwise convolution and 1x1 projection, each followed by batch norm."""
 
-    def __init__(self, inputs: int, level: Level, stride: int) -> None:
+    def __init__(self, inputs: int, level: NetworkLevel, stride: int) -> None:
         wide = inputs * level.expansion
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         if level.expansion > 1:

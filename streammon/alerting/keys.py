@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 
 HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
-"""What a key begins with if Redis hashes a part in braces instead of the whole key."""
+"""Beginning of a key of which Redis hashes a part in braces, not the whole."""
 
 
 @dataclass(frozen=True, slots=True)

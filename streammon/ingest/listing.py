@@ -78,6 +78,18 @@ class _Found:
     relative: PurePath
     created: str = ""
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Key of the natural order of paths."""
+        return tuple(map(natural_key, self.relative.parts))
+
+    @property
+    def date(self) -> tuple[object, ...] | None:
+        """Key of the order of dates: year, month, day and what follows them in the path; None without a date."""
+        path = self.relative.as_posix()
+        found = DATE.search(path)
+        return None if found is None else (found[1], found[3], found[4], natural_key(path[found.end() :]))
+
 
 @dataclass
 class _Listing:
@@ -140,19 +152,14 @@ class _Listing:
 
 
 def _in_order_of_time(found: list[_Found]) -> list[_Found]:
-    dates = [DATE.search(each.relative.as_posix()) for each in found]
-    natural = {id(each): tuple(map(natural_key, each.relative.parts)) for each in found}
-    if found and all(dates):
-        after = {
-            id(each): (date[1], date[3], date[4], natural_key(each.relative.as_posix()[date.end() :]))
-            for each, date in zip(found, dates, strict=True)
-            if date
-        }
-        return sorted(found, key=lambda each: (after[id(each)], natural[id(each)]))
+    found = sorted(found, key=lambda each: each.place)
+    dated = [each for each in found if each.date is not None]
+    if len(dated) == len(found):
+        return sorted(dated, key=lambda each: each.date or ())
     created = {each.created for each in found}
     if "" not in created and len(created) == len(found):
         return sorted(found, key=lambda each: each.created)
-    return sorted(found, key=lambda each: natural[id(each)])
+    return found
 
 
 def _named(found: list[_Found]) -> list[Clip]:

@@ -106,7 +106,8 @@ def test_the_steps_between_pictures_are_right_when_mjpeg_slows_down() -> None:
             before, number = number_in(np.dstack([frame.detail.earlier] * 3)), number_in(frame.picture)
             errors_s.append(frame.detail.step_s - (sent_s(number) - sent_s(before)))
     assert len(errors_s) > 20
-    assert np.median(np.abs(errors_s)) < 0.03  # single ones arrive late on a busy machine
+    assert np.median(np.abs(errors_s)) < 0.03
+    assert (np.abs(errors_s) < 0.06).mean() > 0.8  # single ones arrive late on a busy machine
 
 
 @pytest.mark.parametrize(("interval_s", "stamped_fps"), [(0.08, 25), (0.04, 12.5), (0.2, 25)])

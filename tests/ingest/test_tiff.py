@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from streammon.errors import FootageError
@@ -26,6 +27,13 @@ def test_a_tiff_has_its_picture_whatever_its_compression(tmp_path: Path, compres
     difference = np.abs(frame.picture.astype(int) - gradients())
     assert difference.max() <= 12
     assert difference.mean() < 3
+
+
+def test_a_tiff_with_tiles_has_its_picture(tmp_path: Path) -> None:
+    path = tmp_path / "frame.tif"
+    tifffile.imwrite(path, gradients(), tile=(48, 64), photometric="rgb")
+    (frame,) = clips(path)[0].frames((WIDTH, HEIGHT))
+    assert np.abs(frame.picture.astype(int) - gradients()).max() <= 6
 
 
 def test_a_tiff_cut_short_is_refused(tmp_path: Path) -> None:

@@ -98,8 +98,10 @@ def test_a_viewer_who_takes_no_packets_delays_nobody() -> None:
                 for _ in range(50):
                     numbers.append(number_in(rgb_of(await viewer.frame())))
                     delays.append(shown.newest("lobby") - numbers[-1])
-            assert numbers == sorted(set(numbers))  # a busy encoder leaves pictures out
-            assert np.median(delays) <= 5
+            steps = np.diff(numbers)
+            assert steps.min() == 1  # a busy encoder leaves single pictures out
+            assert (steps == 1).sum() >= 40
+            assert sorted(delays)[-5] <= 5
             assert stuck.skipped > 0  # and what waits for it stays bounded
             shown.pictures.leave("lobby", "picture", "h264", stuck)
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support.cameras import RtspServer, has_gstreamer
@@ -34,6 +35,11 @@ SLOWEST_FIRST = (
     "evaluation/methods/test_vae.py",
 )
 """Files that take 20 seconds and more: begun last, one would keep one worker busy and the other idle."""
+
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:

@@ -13,7 +13,7 @@ from streammon.calibration.drift import DISTANCES, Guess, shifted
 
 CHOSEN = SETTINGS.drift
 SEEDS = st.integers(0, 2**32 - 1)
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 STRETCHES = st.integers(1, 12)
 SPREADS = st.floats(0.05, 2)
 

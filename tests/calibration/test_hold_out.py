@@ -1,7 +1,7 @@
 """Which footage calibrates: the second half, in two steps, each scored by what was learned before it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.calibration import HOLD_OUT, HoldOut
@@ -24,7 +24,6 @@ def test_without_a_share_no_part_ever_begins() -> None:
 
 
 @given(st.floats(1, 1e6), st.floats(0.01, 0.9), st.lists(st.floats(0, 2), min_size=2, max_size=20))
-@settings(deadline=None)
 def test_steps_only_ever_go_on(total_s: float, share: float, times: list[float]) -> None:
     """Whatever the length: none at the beginning, all once the footage is over."""
     division = HoldOut(total_s, share)

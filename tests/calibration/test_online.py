@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.calibration import Calibration, OnlineCalibration, WatchedState, first_false_alarms
@@ -79,7 +79,6 @@ def test_over_the_long_run_no_more_alerts_come_than_were_asked_for() -> None:
 
 
 @given(st.lists(st.floats(0, 50), max_size=200), st.floats(0.5, 5000))
-@settings(deadline=None)
 def test_the_shift_stays_within_its_bounds(scores: list[float], per_day: float) -> None:
     online = OnlineCalibration(learned(), per_day)
     watch_all(online, scores, -math.log10(per_day))
@@ -94,7 +93,6 @@ def test_the_shift_stays_within_its_bounds(scores: list[float], per_day: float) 
     st.sampled_from([2.0, 6.0, math.inf]),
     st.sampled_from([0.7, 2.0, math.inf]),
 )
-@settings(deadline=None)
 def test_alerts_that_raise_the_threshold_by_a_step_are_as_few_as_asked_for_whatever_the_scores_do(
     scores: list[float], per_day: float, step: float, most: float, most_per_hour: float
 ) -> None:

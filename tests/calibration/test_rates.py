@@ -43,7 +43,6 @@ def test_little_footage_promises_less_than_much() -> None:
 
 
 @given(st.lists(st.floats(0, 100), min_size=10, max_size=200), st.floats(-4, 4))
-@settings(deadline=None)
 def test_thresholds_and_levels_are_inverse_and_rise_together(scores: list[float], level: float) -> None:
     calibration = calibrated(scores)
     grid = np.linspace(0, 200, 50)

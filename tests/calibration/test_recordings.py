@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streammon.calibration import Calibration, FootageClock, RecentRecordings, peaks_above, stretches, watched_s
@@ -76,7 +76,6 @@ recorded = st.lists(st.tuples(st.sampled_from(["one", "two", "three"]), st.float
 
 
 @given(recorded)
-@settings(deadline=None)
 def test_cameras_that_are_interleaved_are_as_those_that_come_one_after_the_other(
     frames: list[tuple[str, float]],
 ) -> None:
@@ -127,7 +126,6 @@ def parts_of(names: list[str], times_s: list[float]) -> list[list[int]]:
 
 
 @given(TIMED)
-@settings(deadline=None)
 def test_stretches_are_those_of_a_plain_loop(frames: list[tuple[str, int, int]]) -> None:
     names, times_s, _ = timed(frames)
     found = [part.tolist() for part in stretches(names, times_s)]
@@ -135,7 +133,6 @@ def test_stretches_are_those_of_a_plain_loop(frames: list[tuple[str, int, int]])
 
 
 @given(TIMED)
-@settings(deadline=None)
 def test_watched_are_the_steps_within_stretches_and_one_usual_step_for_each(
     frames: list[tuple[str, int, int]],
 ) -> None:
@@ -147,7 +144,6 @@ def test_watched_are_the_steps_within_stretches_and_one_usual_step_for_each(
 
 
 @given(TIMED, st.integers(1, 9))
-@settings(deadline=None)
 def test_peaks_are_the_highest_of_runs_of_a_plain_loop(frames: list[tuple[str, int, int]], threshold: int) -> None:
     """A frame at or above the threshold goes on a run whose last such frame is at most a second before."""
     names, times_s, scores = timed(frames)
@@ -166,7 +162,6 @@ def test_peaks_are_the_highest_of_runs_of_a_plain_loop(frames: list[tuple[str, i
 
 
 @given(TIMED)
-@settings(deadline=None)
 def test_the_clock_counts_the_steps_of_its_stretches(frames: list[tuple[str, int, int]]) -> None:
     names, times_s, _ = timed(frames)
     clock = FootageClock()
@@ -178,7 +173,6 @@ def test_the_clock_counts_the_steps_of_its_stretches(frames: list[tuple[str, int
 
 
 @given(TIMED, st.integers(-1000, 1000))
-@settings(deadline=None)
 def test_when_the_footage_began_does_not_matter(frames: list[tuple[str, int, int]], began_s: int) -> None:
     names, times_s, scores = timed(frames)
     later = [time_s + began_s for time_s in times_s]
@@ -211,7 +205,6 @@ def test_the_recording_that_was_used_least_recently_is_let_go() -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))
-@settings(deadline=None)
 def test_a_recording_that_is_kept_keeps_its_state_and_one_that_was_let_go_begins_again(
     uses: list[int], most: int
 ) -> None:

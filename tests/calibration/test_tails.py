@@ -13,7 +13,7 @@ from streammon.calibration.tails import EXPONENTIAL, Tail
 
 CHOSEN = SETTINGS.tails
 SEEDS = st.integers(0, 2**32 - 1)
-QUICK = settings(max_examples=50, deadline=None)
+QUICK = settings(max_examples=50)
 AT_START = -math.log10(CHOSEN.share)
 """Surprise where the tail begins: 1.699."""
 
@@ -170,7 +170,7 @@ class TestTail:
         tail = Tail.of(np.linspace(0, 1, 10_001))
         np.testing.assert_allclose(tail.surprise(np.array([0.0, 0.5, 0.9])), [0, 0.30103, 1.0], atol=1e-3)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.lists(st.floats(-1e3, 1e3), min_size=10, max_size=60), st.floats(-2e3, 2e3), st.floats(0, 1e3))
     def test_it_never_falls_and_never_ends(self, seen: list[float], value: float, more: float) -> None:
         tail = Tail.of(np.array(seen))

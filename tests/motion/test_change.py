@@ -121,7 +121,7 @@ class TestHistory:
         found = changes(times_s, [1.0] * 6)
         assert [each is not None for each in found] == [False, False, True, False, False, True]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(SEEDS, st.integers(2, 20), st.integers(-64, 64))
     def test_it_neither_depends_on_when_the_stream_began_nor_on_the_unit_of_the_features(
         self, seed: int, frames: int, began_s: int
@@ -209,7 +209,7 @@ class TestView:
 
 
 class TestChange:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.lists(st.floats(0.02, 0.4), min_size=12, max_size=30))
     def test_a_steady_change_has_its_rate_however_uneven_the_frames(self, steps: list[float]) -> None:
         history, time_s, said = EmbeddingHistory(), 0.0, 0

@@ -68,7 +68,7 @@ def measure_of(frames: list[Observation], turns: int) -> Measure:
 
 
 class TestPlace:
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.integers(1, 12), st.integers(0, 12), st.integers(0, 6))
     def test_presence_is_the_mean_of_its_posterior(self, frames: int, moving: int, turns: int) -> None:
         """Beta prior of p pseudo-frames each way: (m + p) / (F + 2 p), p = frames of a window, at least one."""
@@ -153,7 +153,7 @@ class TestDirection:
         found = measure_of(frames, 4).evidence(going(4, cells=inside)).direction
         assert found == pytest.approx(2 * math.log10(4 / usual + 1), rel=1e-4)
 
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=6)
     @given(SEEDS, st.floats(0.1, 10))
     def test_the_unit_of_speed_does_not_matter(self, seed: int, unit: float) -> None:
         rng = np.random.default_rng(seed)
@@ -196,7 +196,7 @@ class TestSpeed:
         (alone,) = self.speeds(motion_of({(30, 30): (0.6, 0.0)}))
         assert fast == pytest.approx((alone - 3) / 2, abs=0.02)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(SEEDS, st.floats(0.01, 0.6))
     def test_it_is_averaged_over_the_moving_cells_within_two_by_plain_loops(self, seed: int, share: float) -> None:
         """At the border the grid is reflected about its outermost cells."""

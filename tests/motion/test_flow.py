@@ -99,7 +99,7 @@ class TestMotion:
         assert FlowEstimator().motion(pair_of(picture, picture, step_s=0.0)) is None
         assert FlowEstimator().motion(pair_of(picture, picture, step_s=-0.1)) is None
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(SEEDS, st.integers(-5, 5), st.integers(-5, 5))
     def test_it_is_opencv_s_flow_smoothed_by_scipy_and_averaged_by_numpy(
         self, seed: int, right: int, down: int
@@ -142,7 +142,7 @@ class TestMotion:
         np.testing.assert_array_equal(one.moving, other.moving)
         assert one.cells.any()
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.integers(-5, 5), st.integers(-5, 5))
     def test_it_moves_with_the_picture(self, pairs_right: int, pairs_down: int) -> None:
         """By pairs of cells; the part that flow is computed for, 128 pixels a side, stays within the picture."""
@@ -156,7 +156,7 @@ class TestMotion:
         assert (np.roll(here.moving, (down, right), (0, 1)) != there.moving).sum() <= 5
         assert here.cells.sum() > 80
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.integers(-5, 5), st.integers(-5, 5))
     def test_in_a_mirror_it_goes_the_other_way(self, right: int, down: int) -> None:
         assume(abs(right) + abs(down) >= 3)
@@ -184,7 +184,7 @@ class TestMotion:
         for motion in (small, large):
             assert np.median(motion.speed[both]) == pytest.approx(3 / WIDTH / 0.1, rel=0.1)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(SEEDS)
     def test_a_cell_s_mean_speed_is_at_least_its_mean_velocity_s_length(self, seed: int) -> None:
         rng = np.random.default_rng(seed)

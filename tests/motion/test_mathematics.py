@@ -46,7 +46,7 @@ class TestSums:
         np.testing.assert_array_equal(whole.count.reshape(-1), np.bincount(places, minlength=16))
         np.testing.assert_array_equal(whole.products.sum((0, 1)), values.astype(np.float64).T @ values)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(SEEDS, st.permutations(range(3)))
     def test_parts_merged_in_any_order_are_what_was_learned_at_once(self, seed: int, order: list[int]) -> None:
         rng = np.random.default_rng(seed)
@@ -162,7 +162,7 @@ class TestDirections:
 
 
 class TestFlow:
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(st.integers(-6, 6), st.integers(-6, 6), st.sampled_from([0.05, 0.1, 0.25]), st.booleans())
     def test_a_piece_that_is_shifted_has_the_velocity_of_its_shift(
         self, right: int, down: int, step_s: float, upright: bool
@@ -224,7 +224,7 @@ class TestObjects:
 
 
 class TestChange:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(SEEDS, st.lists(st.floats(0.01, 0.9), min_size=2, max_size=40))
     def test_it_is_the_difference_to_numpy_s_interpolation_a_lag_ago(self, seed: int, steps: list[float]) -> None:
         rng = np.random.default_rng(seed)

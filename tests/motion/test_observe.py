@@ -75,7 +75,7 @@ def batches(frames: list[Frame], maps: list[Tensor], borders: Sequence[int]) -> 
 
 
 class TestObserver:
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     @given(st.lists(st.integers(1, 11), max_size=12))
     def test_it_does_not_see_batch_borders(self, borders: list[int]) -> None:
         frames, maps = some_frames(), maps_of(12)

@@ -120,7 +120,7 @@ class TestSums:
         for name, array in expected.items():
             np.testing.assert_allclose(found[name], array, rtol=1e-6, atol=1e-6, err_msg=name)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(SEEDS)
     def test_a_cell_s_directions_add_up_to_its_speeds(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ class TestSums:
         one.merge(other)
         assert (one.turns, one.frames) == (5, 1)
 
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=4)
     @given(SEEDS, st.integers(0, 6))
     def test_an_empty_fit_changes_nothing_and_merging_leaves_the_other_as_it_was(self, seed: int, cut: int) -> None:
         rng = np.random.default_rng(seed)

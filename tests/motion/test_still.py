@@ -46,7 +46,7 @@ def heights(
     return (still or StillPatches(rare())).heights(seen, np.stack(distances))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS, st.integers(2, 30))
 def test_distances_that_stay_as_they_are_have_no_height_whatever_they_are(seed: int, frames: int) -> None:
     distances = np.random.default_rng(seed).uniform(0, 50, (SIDE, SIDE)).astype(np.float32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -68,7 +68,6 @@ def test_a_stream_keeps_its_state_while_fewer_than_the_bound_came_since() -> Non
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 6))
-@settings(deadline=None)
 def test_the_streams_kept_are_the_most_recently_used(uses: list[int], most: int) -> None:
     states: RecentRecordings[list[int]] = RecentRecordings(list, most)
     for number in uses:

@@ -51,7 +51,7 @@ def test_mean_and_covariance_are_those_of_torch_cov() -> None:
 
 
 @given(borders=st.lists(st.integers(0, 40), max_size=8).map(sorted))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_fitting_does_not_see_batch_borders(borders: list[int]) -> None:
     embeddings = footage(40)
     whole, in_blocks = fitted(embeddings), fitted(embeddings, borders)
@@ -61,7 +61,7 @@ def test_fitting_does_not_see_batch_borders(borders: list[int]) -> None:
 
 
 @given(split=st.integers(0, 300))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_two_fits_merged_equal_one_fit_on_the_whole(split: int) -> None:
     embeddings = footage(300)
     joint = fitted(embeddings[:split], [10])

@@ -63,7 +63,7 @@ def test_a_stretch_is_kept_or_let_go_as_a_whole() -> None:
     assert all(stretch.recording == "lobby" for stretch in kept.stretches)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 120), min_size=2, max_size=8), st.integers(50, 300), st.data())
 def test_two_fits_that_are_merged_keep_what_one_fit_of_both_keeps(
     lengths: list[int], most: int, data: st.DataObject

@@ -18,7 +18,7 @@ from streammon.records import Detail, Frame
 
 DIMENSIONS = 3
 SEEDS = st.integers(0, 2**32 - 1)
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=25)
 
 Cell = tuple[int, int]
 Velocity = tuple[float, float]

@@ -149,7 +149,7 @@ def test_a_seeded_picture_is_resized_as_live_pictures_are(
     assert differences.max() <= worst
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**40), number=st.integers(0, 400))
 def test_angle_and_crop_stay_within_their_bounds(seed: int, number: int) -> None:
     angle, top, left = View(256, 224, seed)._draw(Clip("clip", Path("clip.avi")), number)

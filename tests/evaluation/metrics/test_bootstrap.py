@@ -26,7 +26,7 @@ NONE = PostProcessing()
 
 
 @given(seed=st.integers(0, 1000), weights=st.lists(st.integers(0, 3), min_size=5, max_size=5))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_weights_are_repetitions_of_clips(seed: int, weights: list[int]) -> None:
     clips = scored_clips(seed)
     repeated = [clip for clip, weight in zip(clips, weights, strict=True) for _ in range(weight)]
@@ -39,7 +39,7 @@ def test_weights_are_repetitions_of_clips(seed: int, weights: list[int]) -> None
 
 
 @given(seed=st.integers(0, 1000), draws=st.integers(0, 1000))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_weights_are_repetitions_of_still_images(seed: int, draws: int) -> None:
     clips = scored_clips(seed, fps=0.0)
     counts = [len(clip.labels) for clip in clips]

@@ -110,7 +110,7 @@ def plain_false_alarms(one: ClipScores, threshold: float) -> int:
     fps=st.sampled_from([0.5, 1.0, 2.0, 4.0, 24.0]),
     caught=st.sampled_from([0.5, 0.8, 0.95]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_all_equal_a_plain_computation(seed: int, frames: int, fps: float, caught: float) -> None:
     generator = np.random.default_rng(seed)
     clips = [

@@ -55,7 +55,7 @@ def test_padded_macro_auroc_counts_every_clip() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_padding_is_what_adding_the_two_frames_gives(seed: int) -> None:
     clips = scored_clips(seed, clips=6)
     padded = [
@@ -90,7 +90,7 @@ def test_equal_error_rate_is_interpolated_between_two_thresholds() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_figures_are_scikit_learns(seed: int) -> None:
     clips = scored_clips(seed, clips=6)
     scores, labels = np.concatenate([c.scores for c in clips]), np.concatenate([c.labels for c in clips])
@@ -112,7 +112,7 @@ def naive_equal_error_rate(scores: NDArray[np.float64], labels: NDArray[np.bool_
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 100), power=st.sampled_from([1, 3]))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_only_the_order_of_scores_matters(seed: int, scale: float, power: int) -> None:
     clips = scored_clips(seed, clips=6)
     other = [ClipScores(c.name, c.scene, (scale * c.scores) ** power - 7, c.labels, c.fps) for c in clips]

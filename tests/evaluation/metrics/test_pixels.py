@@ -169,7 +169,7 @@ def test_a_curve_is_cut_at_its_limit() -> None:
 
 
 @given(order=st.permutations(range(6)), split=st.integers(0, 6))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_neither_order_nor_merging_shows(order: list[int], split: int) -> None:
     shown = images(3, side=24)
     whole = measured(shown)
@@ -183,7 +183,7 @@ def test_neither_order_nor_merging_shows(order: list[int], split: int) -> None:
 
 
 @given(factor=st.integers(-8, 8), power=st.sampled_from([1, 2]))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_only_the_order_of_values_matters(factor: int, power: int) -> None:
     shown = images(4, side=24)
     other = [((anomaly_map * np.float32(2.0**factor)) ** power, mask) for anomaly_map, mask in shown]
@@ -192,7 +192,7 @@ def test_only_the_order_of_values_matters(factor: int, power: int) -> None:
 
 
 @given(values=st.lists(st.floats(0, 2.0**127, width=32), min_size=2, max_size=40))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_bins_ascend_with_their_values_and_are_narrow(values: list[float]) -> None:
     ascending = np.sort(np.array(values, dtype=np.float32))
     bins = bins_of(ascending)

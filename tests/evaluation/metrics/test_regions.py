@@ -73,7 +73,7 @@ def plain_criterion(points: list[tuple[float, float]]) -> float:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 def test_both_criteria_are_those_of_a_plain_computation(seed: int) -> None:
     clips = [volume(seed), volume(seed + 1, frames=5)]
     thresholds = np.linspace(9, 15, 13).astype(np.float32)
@@ -86,7 +86,7 @@ def test_both_criteria_are_those_of_a_plain_computation(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_tracks_are_the_components_of_the_masks_volume(seed: int) -> None:
     _, masks = volume(seed)
     links = TrackLinks()

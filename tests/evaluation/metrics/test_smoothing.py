@@ -35,7 +35,7 @@ def test_causal_is_the_mean_of_the_last_seconds() -> None:
 
 
 @given(frames=st.integers(1, 40), window_s=st.floats(0.1, 30), changed=st.integers(0, 39))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_causal_never_looks_ahead(frames: int, window_s: float, changed: int) -> None:
     scores = np.random.default_rng(frames).random(frames)
     later = scores.copy()
@@ -57,7 +57,7 @@ def test_offline_is_a_gaussian_with_repeated_edges() -> None:
 @pytest.mark.parametrize("text", ["none", "causal:0.7", "offline:3"])
 @pytest.mark.parametrize("minmax", [False, True])
 @given(value=st.floats(-1e6, 1e6), frames=st.integers(1, 50))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_constant_clip_stays_constant_to_the_last_bit(text: str, minmax: bool, value: float, frames: int) -> None:
     scores = parse_post_processing(text, minmax).apply(clip([value] * frames)).scores
     assert len(set(scores.tolist())) == 1

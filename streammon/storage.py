@@ -11,6 +11,11 @@ TIMES_HEADER = ("file", "stream_time_s")
 """Header of `times.csv`, the optional times of a folder's images: then one line per image, in the images' order."""
 
 
+def cache_folder() -> Path:
+    """The user's cache of streammon: `streammon` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streammon"
+
+
 def require_writable(folder: Path, remedy: str) -> None:
     """Create a folder if it is missing, and require that a file can be created in it.
 

@@ -26,7 +26,7 @@ from streammon.bench.stages import (
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
 from streammon.ingest import clips
-from streammon.padim import BANK_FILE, Backbone, load_backbone
+from streammon.padim import BANK_FILE, Backbone, Trial, engine_trials, fastest, load_backbone
 from streammon.scene import (
     MOTION_FILE,
     SceneLearner,
@@ -50,6 +50,7 @@ class BenchReport:
         torch: Version of torch.
         machine: Processor architecture and number of torch threads.
         device: Device of the backbone.
+        engine: Engine of the backbone.
         precision: Precision of the backbone.
         backbone: Name of the backbone.
         methods: Time of each method as a whole.
@@ -67,6 +68,7 @@ class BenchReport:
     torch: str
     machine: str
     device: str
+    engine: str
     precision: str
     backbone: str
     methods: Comparison
@@ -78,6 +80,67 @@ class BenchReport:
     bank_mb: float = 0.0
     peak_memory_mb: float = 0.0
     imports_memory_mb: float = 0.0
+
+    def tables(self) -> tuple[Table, Table, Table]:
+        """Tables of the stages, the cameras, and all other figures."""
+        stages = Table(
+            title=f"{self.backbone}, {self.device}, {self.engine} in {self.precision}", title_justify="left"
+        )
+        for name in ("stage", "ms a frame", "batch"):
+            stages.add_column(name, justify="left" if name == "stage" else "right")
+        for stage in self.stages:
+            stages.add_row(stage.stage, f"{stage.ms_per_frame:.2f}", str(stage.batch))
+        loads = Table(title="cameras", title_justify="left")
+        for name in ("method", "cameras", "frames/s", "frames/s each"):
+            loads.add_column(name, justify="left" if name == "method" else "right")
+        for load in self.loads:
+            loads.add_row(load.method, str(load.cameras), f"{load.frames_per_s:.1f}", f"{load.frames_per_s_each:.2f}")
+        rest = Table(show_header=False)
+        whole = self.methods
+        rest.add_row("padim, from file to score", f"{whole.padim_ms:.1f} ms a frame")
+        rest.add_row(
+            "motion, from file to score", f"{whole.motion_ms:.1f} ms a frame, {whole.ratio:.2f} times padim's"
+        )
+        rest.add_row("fit", f"{self.fit_fps:.1f} frames/s")
+        rest.add_row("bank", f"{self.bank_mb:.1f} MB, loads in {self.bank_load_s:.2f} s")
+        before = f"{self.imports_memory_mb:.0f} MB before the first measurement"
+        rest.add_row("memory", f"peak {self.peak_memory_mb:.0f} MB, of which {before}")
+        rest.add_row("machine", f"{self.machine}, torch {self.torch}, streammon {self.version}")
+        return stages, loads, rest
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """Comparison of the engines that can compute the backbone on this machine.
+
+    Attributes:
+        backbone: Name of the backbone.
+        engines: Result of each engine.
+    """
+
+    backbone: str
+    engines: list[Trial]
+
+    def tables(self) -> tuple[Table]:
+        """Table of the engines, which marks the one that `auto` takes."""
+        table = Table(title=f"{self.backbone}, ms a frame", title_justify="left")
+        for name in ("engine", "alone", "in a batch", "difference from torch in float32", ""):
+            table.add_column(name, justify="left" if name in ("engine", "") else "right")
+        chosen = fastest(self.engines)
+        for each in self.engines:
+            times = f"{each.ms_single:.2f}", f"{each.ms_batch:.2f}", f"{each.difference:.5f}"
+            remark = "chosen" if each.engine == chosen else "" if each.agrees else "its maps differ too much"
+            table.add_row(f"{each.engine} in {each.precision}", *times, remark)
+        return (table,)
+
+
+def compare_engines(model: ModelConfig) -> EngineReport:
+    """Compare the engines that can compute the backbone on this machine.
+
+    Raises:
+        InputError: The weights or the engine are wrong.
+    """
+    return EngineReport(model.backbone, engine_trials(model))
 
 
 def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[int]) -> BenchReport:
@@ -119,6 +182,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         torch=torch.__version__,
         machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
         device=str(backbone.device),
+        engine=backbone.engine.name,
         precision=backbone.precision,
         backbone=backbone.name,
         stages=stages,
@@ -131,30 +195,6 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         peak_memory_mb=round(peak.mb, 1),
         imports_memory_mb=round(imports_mb, 1),
     )
-
-
-def bench_tables(report: BenchReport) -> tuple[Table, Table, Table]:
-    """Tables of the report: stages, cameras, and all other figures."""
-    stages = Table(title=f"{report.backbone}, {report.device}, {report.precision}", title_justify="left")
-    for name in ("stage", "ms a frame", "batch"):
-        stages.add_column(name, justify="left" if name == "stage" else "right")
-    for stage in report.stages:
-        stages.add_row(stage.stage, f"{stage.ms_per_frame:.2f}", str(stage.batch))
-    loads = Table(title="cameras", title_justify="left")
-    for name in ("method", "cameras", "frames/s", "frames/s each"):
-        loads.add_column(name, justify="left" if name == "method" else "right")
-    for load in report.loads:
-        loads.add_row(load.method, str(load.cameras), f"{load.frames_per_s:.1f}", f"{load.frames_per_s_each:.2f}")
-    rest = Table(show_header=False)
-    whole = report.methods
-    rest.add_row("padim, from file to score", f"{whole.padim_ms:.1f} ms a frame")
-    rest.add_row("motion, from file to score", f"{whole.motion_ms:.1f} ms a frame, {whole.ratio:.2f} times padim's")
-    rest.add_row("fit", f"{report.fit_fps:.1f} frames/s")
-    rest.add_row("bank", f"{report.bank_mb:.1f} MB, loads in {report.bank_load_s:.2f} s")
-    before = f"{report.imports_memory_mb:.0f} MB before the first measurement"
-    rest.add_row("memory", f"peak {report.peak_memory_mb:.0f} MB, of which {before}")
-    rest.add_row("machine", f"{report.machine}, torch {report.torch}, streammon {report.version}")
-    return stages, loads, rest
 
 
 def _plaza(folder: Path) -> Path:

@@ -343,9 +343,12 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     "--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="Duration of each measurement."
 )
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
+@click.option("--engines", is_flag=True, help="Only compare the engines that can compute the backbone here.")
 @model_options
 @json_option
-def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None, **options: Any) -> None:
+def bench(
+    clip: Path | None, seconds: float, cameras: str, engines: bool, json_file: str | None, **options: Any
+) -> None:
     """Measure the time of each processing stage on this machine, and its throughput by number of cameras.
 
     Example: streammon bench --clip lobby.mp4 --json bench.json
@@ -354,12 +357,12 @@ def bench(clip: Path | None, seconds: float, cameras: str, json_file: str | None
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
     model = model_of(None, **options)
-    from streammon.bench import bench_tables, measure
+    from streammon.bench import compare_engines, measure
 
     console = _console(json_file)
     with console.status("measuring …"):
-        report = measure(clip, model, seconds, [int(count) for count in counts])
-    console.print(*bench_tables(report), sep="\n")
+        report = compare_engines(model) if engines else measure(clip, model, seconds, [int(each) for each in counts])
+    console.print(*report.tables(), sep="\n")
     _write_json(json_file, asdict(report))
 
 

@@ -126,6 +126,8 @@ class ModelConfig(Section):
         frame_score: Frame score of the method `padim`: maximum of the anomaly map (`max`, the paper's), or mean of
             its highest 1 % (`worst_percent`).
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        engine: Program that computes the backbone: `torch`, `openvino` (on CPUs), or `auto` for the faster one on
+            this machine, by a trial of seconds whose result is kept.
         precision: Number format of the backbone: `float32`, `bfloat16`, or `auto` for bfloat16 where the hardware
             computes in it.
         batch: Largest number of frames in one forward pass of the backbone.
@@ -141,6 +143,7 @@ class ModelConfig(Section):
     seed: int = Field(0, ge=0)
     frame_score: Literal["max", "worst_percent"] = "max"
     device: str = Field("auto", pattern=DEVICE)
+    engine: Literal["auto", "torch", "openvino"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     batch: int = Field(8, ge=1, le=256)
     threads: int | None = Field(None, ge=1)

@@ -41,7 +41,7 @@ def dataset_facts(dataset: Dataset, selection: FrameSelection) -> dict[str, str]
 def backbone_facts(backbone: Backbone) -> dict[str, str]:
     """Name, precision, device and weights of the backbone."""
     return {
-        "backbone": f"{backbone.name}, {backbone.precision}, on {backbone.device}",
+        "backbone": f"{backbone.name}, {backbone.engine.name} in {backbone.precision}, on {backbone.device}",
         "weights": f"SHA-256 {backbone.weights_sha256}",
     }
 

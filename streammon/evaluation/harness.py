@@ -384,6 +384,7 @@ def cache_context(
         view,
         backbone.name,
         backbone.weights_sha256,
+        backbone.engine.name,
         backbone.precision,
         selection,
     )

@@ -1,6 +1,5 @@
 """Options of `streammon eval` as the options of a study."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from streammon.config import OPTIONS, ModelConfig, parse_section
 from streammon.evaluation.harness import FrameSelection
 from streammon.evaluation.metrics import parse_post_processing
 from streammon.evaluation.study import StudyOptions
+from streammon.storage import cache_folder
 
 
 def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOptions:
@@ -41,4 +41,4 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
 
 def default_cache() -> Path:
     """Default folder of the cache: `streammon/eval` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streammon" / "eval"
+    return cache_folder() / "eval"

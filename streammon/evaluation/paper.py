@@ -167,7 +167,7 @@ class PaperTables:
         return PlainTable("Table VII: inference time", columns, tuple(rows), note)
 
     def _memory(self) -> PlainTable:
-        network = self._study.backbone.weights_bytes
+        network = self._study.backbone.engine.weights_bytes
         rows = []
         for name, (method, model) in self._models.items():
             reported = paper_figures.GIGABYTES.get(name, (None, None))

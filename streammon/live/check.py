@@ -76,7 +76,8 @@ def _checked(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _backbone_words(backbone: Backbone) -> str:
-    return f"{backbone.name}, weights {backbone.weights_sha256[:12]}, {backbone.device}, {backbone.precision}"
+    computed = f"{backbone.device}, {backbone.engine.name} in {backbone.precision}"
+    return f"{backbone.name}, weights {backbone.weights_sha256[:12]}, {computed}"
 
 
 def _scenes(config: Config, backbone: Backbone) -> Iterator[Finding]:

@@ -6,9 +6,11 @@ to the embeddings and measures distances, `anomaly_map` turns distances into an 
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
-from streammon.padim.backbones import ARCHITECTURES, Backbone, as_batch, load_backbone
+from streammon.padim.architectures import ARCHITECTURES
+from streammon.padim.backbones import Backbone, as_batch, engine_trials, load_backbone
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
 from streammon.padim.devices import device_memory_bytes
+from streammon.padim.engine_trial import Trial, fastest
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
@@ -40,9 +42,12 @@ __all__ = [
     "Reduction",
     "RunningGaussian",
     "Statistics",
+    "Trial",
     "as_batch",
     "device_memory_bytes",
+    "engine_trials",
     "facts_for",
+    "fastest",
     "format_rate",
     "frame_scores",
     "load_backbone",

@@ -7,6 +7,7 @@ from streammon.config import ModelConfig
 from streammon.errors import ConfigError
 from streammon.padim.backbones import Backbone
 from streammon.padim.gaussian import EPSILON
+from streammon.padim.probe import probes_agree
 from streammon.padim.reduction import Reduction
 
 FORMAT = 2
@@ -33,7 +34,10 @@ class BankFacts:
         frames: Number of frames fitted.
         calibration_frames: Number of the fitted frames that were scored for calibration before they were learned.
         score_fps: Frames a second the scene was learned at; None for the footage's own rate.
+        engine: Engine that computed the feature maps while fitting.
         precision: Precision of the backbone while fitting.
+        probe: Some values of the feature maps of a made-up picture (`Backbone.probe`), by which the maps of another
+            engine or precision are compared; empty in files of streammon 0.9 and older.
         version: Version of streammon that wrote the file.
         format: Format number of the file.
     """
@@ -53,7 +57,9 @@ class BankFacts:
     calibration_frames: int = 0
     score_fps: float | None = None
     epsilon: float = EPSILON
+    engine: str = "torch"
     precision: str = "float32"
+    probe: tuple[float, ...] = ()
     version: str = __version__
     format: int = FORMAT
 
@@ -65,7 +71,12 @@ class BankFacts:
                 detail = f", {name} {_short(getattr(self, name))}" if same_network else ""
                 other = f", {name} {_short(getattr(wanted, name))}" if same_network else ""
                 return f"{self._network()}{detail}", f"{wanted._network()}{other}"
+        if self.probe and wanted.probe and not probes_agree(self.probe, wanted.probe):
+            return self._computed(), f"{wanted._computed()}, whose feature maps differ"
         return None
+
+    def _computed(self) -> str:
+        return f"{self.backbone} computed by {self.engine} in {self.precision}"
 
     def _network(self) -> str:
         return f"{self.backbone} ({self.grid[0]}x{self.grid[1]} positions)"
@@ -110,7 +121,9 @@ def facts_for(
         seed=seed,
         frame_score=frame_score,
         score_fps=score_fps,
+        engine=backbone.engine.name,
         precision=backbone.precision,
+        probe=backbone.probe,
     )
 
 

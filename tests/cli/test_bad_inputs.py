@@ -25,7 +25,7 @@ from streammon.scene.settings import SETTINGS_HASH
 from support.cameras import RtspServer, has_gstreamer
 from support.commands import Command, command_apart, command_here
 from support.numbered_footage import encode
-from support.precision import PRECISION
+from support.precision import COMPUTED
 from support.redis_server import HOST, RedisServer, embedded
 
 PASSWORD = "s3cr3t-Pa55"
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lobby(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a scene that was learned: bank, statistics, scene.yaml."""
     folder = tmp_path_factory.mktemp("scenes") / "lobby"
-    model = ModelConfig.model_validate({"dimensions": 4, "precision": PRECISION})
+    model = ModelConfig.model_validate({"dimensions": 4, **COMPUTED})
     fit_scene("lobby", [clip], folder, model, FitOptions(hold_out=0.5), lambda _done, _total: None)
     return folder
 

@@ -372,6 +372,16 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     assert "times padim's" in ended.stderr
 
 
+def test_bench_compares_the_engines(command: Command) -> None:
+    ended = command("bench", "--engines", "--engine", "torch", "--precision", "float32", "--json", "-")
+    report = reported(ended)
+    assert report["backbone"] == "efficientnet_lite0"
+    (trial,) = report["engines"]
+    assert (trial["engine"], trial["precision"], trial["difference"]) == ("torch", "float32", 0.0)
+    assert "torch in float32" in ended.stderr
+    assert "chosen" in ended.stderr
+
+
 # --- run
 
 

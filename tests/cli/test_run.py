@@ -26,7 +26,7 @@ from support.alerting_samples import Name, logged, logged_at
 from support.cameras import Recorder, RtspServer
 from support.courtyard import FPS, LASTING_S, courtyard, encode
 from support.deadlines import DEADLINE_S
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 from support.redis_server import RedisServer, embedded
 
 GRACE_S = 5.0
@@ -35,7 +35,7 @@ GRACE_S = 5.0
 STOP_WITHIN_S = 40.0
 """On a busy machine; the opening of a frozen camera, which nothing may wait for, takes longer."""
 
-MODEL = {"method": "padim", "dimensions": 32, "precision": LIVE_PRECISION}
+MODEL = {"method": "padim", "dimensions": 32, **LIVE}
 
 Told = dict[str, Any]
 

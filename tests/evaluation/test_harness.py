@@ -19,9 +19,9 @@ from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import Batch, GridSmoother, Method, Model, Padim, Progress, Scored, padim_seeds
 from streammon.padim import Backbone, load_backbone
 from support.dataset_trees import Tree, folder_tree, mvtec_category, stc_tree
-from support.precision import PRECISION
+from support.precision import COMPUTED
 
-MODEL = ModelConfig.model_validate({"dimensions": 8, "precision": PRECISION})
+MODEL = ModelConfig.model_validate({"dimensions": 8, **COMPUTED})
 VIEW = View(64)
 
 

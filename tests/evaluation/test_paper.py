@@ -12,7 +12,7 @@ from streammon.evaluation.paper import PaperTables
 from streammon.evaluation.results import PlainTable
 from streammon.evaluation.study import Study, StudyOptions
 from support.dataset_trees import mvtec_category
-from support.precision import PRECISION
+from support.precision import COMPUTED
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
@@ -50,7 +50,7 @@ def test_the_paper_s_tables_say_what_its_text_says() -> None:
 
 
 def study(root: Path, cache: Path, dataset: str = "mvtec") -> Study:
-    model = ModelConfig.model_validate({"dimensions": 20, "precision": PRECISION})
+    model = ModelConfig.model_validate({"dimensions": 20, **COMPUTED})
     return Study(StudyOptions(dataset, root, model, cache, seeds=2, epochs=1, epoch_images=4), quiet)
 
 

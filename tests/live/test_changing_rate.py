@@ -15,7 +15,7 @@ from support.dataset_trees import encode_video
 from support.http_cameras import Answer, HttpCamera, jpegs, multipart
 from support.monitors import Events, watching
 from support.moving_square import street
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 from support.redis_server import RedisServer
 
 FAST_FPS, SLOW_FPS, SCORE_FPS = 12, 5, 5
@@ -23,9 +23,8 @@ SLOW_S = (4.0, 10.0)
 WATCHED_S = 12.0
 LEARNED_S = 60
 WAY_PX = 180
-RATE = 5000  # false alarms a day: a threshold that speeds reach where FFmpeg's 25 pictures a second are believed
 
-MODEL = {"method": "motion", "dimensions": 32, "precision": LIVE_PRECISION}
+MODEL = {"method": "motion", "dimensions": 32, **LIVE}
 
 
 def picture_at(time_s: float, number: int) -> NDArray[np.uint8]:
@@ -74,12 +73,7 @@ def test_no_alert_opens_when_mjpeg_slows_down_and_speeds_up(tmp_path: Path) -> N
                 "cameras": {"street": {"url": camera.url(), "score_fps": SCORE_FPS}},
                 "redis": redis.url,
                 "scenes": scenes,
-                "alerting": {
-                    "spool": tmp_path / "spool",
-                    "adapt": False,
-                    "false_alarms_per_day": RATE,
-                    "min_duration_s": 0.0,
-                },
+                "alerting": {"spool": tmp_path / "spool", "adapt": False, "false_alarms_per_day": 300},
                 "model": MODEL,
             },
             "test",
@@ -87,7 +81,8 @@ def test_no_alert_opens_when_mjpeg_slows_down_and_speeds_up(tmp_path: Path) -> N
         events = asyncio.run(scenario(config))
     states = [status.state for status in events.of(CameraStatus)]
     assert list(dict.fromkeys(states)) == [CameraState.CONNECTING, CameraState.ONLINE]
-    scored = events.of(ScoredFrame)
-    assert max(each.score for each in scored) < 0.7 * scored[0].threshold  # 1.2 times with made-up times
     assert not events.of(Alert)
+    scored = events.of(ScoredFrame)
     assert sum(SLOW_S[0] + 1 < each.stream_time_s < SLOW_S[1] for each in scored) > 10
+    # 0.06 of the threshold; with FFmpeg's made-up 25 pictures a second 0.24
+    assert np.quantile([each.score for each in scored], 0.8) < 0.15 * scored[0].threshold

@@ -22,7 +22,7 @@ from streammon.scene.fit import FitOptions, fit_scene
 from support.courtyard import FPS, courtyard, encode
 from support.flat_footage import textured
 from support.monitors import Events, watching
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 from support.redis_server import RedisServer
 
 LEARNED_S = 16
@@ -58,7 +58,7 @@ def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def model(method: str) -> ModelConfig:
-    return ModelConfig.model_validate({"method": method, "dimensions": 32, "precision": LIVE_PRECISION})
+    return ModelConfig.model_validate({"method": method, "dimensions": 32, **LIVE})
 
 
 @pytest.fixture

@@ -36,12 +36,12 @@ from support.courtyard import FPS, LASTING_S, courtyard, encode
 from support.deadlines import DEADLINE_S
 from support.loop_stalls import SLOW_S, Stalls, record_stalls, watch_loop
 from support.monitors import Events, running_until_cancelled, threads_left, watching
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 from support.redis_server import RedisServer
 from support.resources import require_no_more_than, resources
 
 SCENE = "courtyard"
-MODEL = {"method": "padim", "dimensions": 32, "precision": LIVE_PRECISION}
+MODEL = {"method": "padim", "dimensions": 32, **LIVE}
 
 MOST_HELD_S = 2.0
 """By one callback, on a busy machine; waiting for a server's start or end in the loop took 3 to 10 s."""

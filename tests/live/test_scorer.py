@@ -25,7 +25,7 @@ from streammon.padim import (
 from streammon.records import Alert, AlertEvent, Channel, Frame, SceneProgress, ScoredFrame, Verdict
 from streammon.scene import MOTION_FILE, SceneLearner, save_scene
 from streammon.scene.watched import WATCHED_FILE
-from support.precision import PRECISION
+from support.precision import COMPUTED
 from support.staging_street import WALK_Y, Walker
 from support.walking_frames import frames_of, walking
 
@@ -46,7 +46,7 @@ def configured(scenes: Path, method: str = "padim", cameras: Mapping[str, dict[s
         {
             "cameras": {name: each | camera for name, camera in known.items()},
             "scenes": scenes,
-            "model": {"dimensions": 8, "method": method, "precision": PRECISION},
+            "model": {"dimensions": 8, "method": method, **COMPUTED},
             "alerting": {"false_alarms_per_day": 10_000},  # seconds of footage can't promise fewer
         },
         "test",

@@ -45,7 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
+    return load_backbone(ModelConfig(engine="torch", precision="float32"))
 
 
 def frame() -> Frame:

@@ -23,7 +23,7 @@ from support.method_batches import SIDE, pictures
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
+    return load_backbone(ModelConfig(engine="torch", precision="float32"))
 
 
 def frames_of(taken: torch.Tensor, first: int = 0) -> list[Frame]:

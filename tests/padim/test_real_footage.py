@@ -25,7 +25,7 @@ def backbone(shared_data: Path) -> Backbone:
     weights = shared_data.parent / "weights" / "resnet18_imagenet_conv1-layer3.safetensors"
     if not weights.exists():
         pytest.skip(f"no ResNet18 weights at {weights}")
-    return load_backbone(ModelConfig(backbone="resnet18", weights=weights, precision="float32"))
+    return load_backbone(ModelConfig(backbone="resnet18", weights=weights, engine="torch", precision="float32"))
 
 
 Mapped = tuple[list[Frame], list[torch.Tensor]]

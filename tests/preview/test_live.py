@@ -18,9 +18,9 @@ from support.cameras import RtspServer
 from support.chromium import Chromium, Page, find_chromium
 from support.commands import RunningCommand
 from support.deadlines import DEADLINE_S
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 
-MODEL = {"dimensions": 40, "precision": LIVE_PRECISION}
+MODEL = {"dimensions": 40, **LIVE}
 TOKEN = "a-token-of-many-letters"
 CLIPS = {
     "people": "one-by-one-person-detection.mp4",

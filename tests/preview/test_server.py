@@ -29,7 +29,7 @@ from support.alerting_samples import open_files
 from support.commands import Command, command_here
 from support.courtyard import courtyard, encode
 from support.deadlines import DEADLINE_S
-from support.precision import LIVE_PRECISION
+from support.precision import LIVE
 from support.preview_site import new_figures, response_on_socket, routes_of, serving, site_config, watch_lobby
 
 
@@ -273,7 +273,7 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mp4", courtyard(4))
     values = {
         "cameras": {"yard": {"url": str(clip), "loop": True}},
-        "model": {"precision": LIVE_PRECISION},
+        "model": {**LIVE},
         "scenes": tmp_path / "scenes",
         "alerting": {"spool": tmp_path / "spool"},
         "preview": {"port": 0},

@@ -18,7 +18,7 @@ import pytest
 from streammon import cli
 from support.cameras import Recorder
 from support.deadlines import DEADLINE_S
-from support.precision import LIVE_PRECISION, PRECISION
+from support.precision import COMPUTED, LIVE
 
 PROMPT_S = 15.0  # of computing before a mistake is told; loading torch is most of it
 
@@ -52,11 +52,13 @@ def computed_s() -> float:
 
 
 def in_precision(words: tuple[str | Path, ...]) -> list[str]:
-    """The command's words, which ask for the tests' precision where features are computed."""
+    """The command's words, which ask for the tests' engine and precision where features are computed."""
     name, *others = map(str, words) if words else [""]
-    if name in ("fit", "run", "eval", "bench") and "--precision" not in others:
-        return [name, "--precision", LIVE_PRECISION if name in ("fit", "run") else PRECISION, *others]
-    return [str(word) for word in words]
+    if name not in ("fit", "run", "eval", "bench"):
+        return [str(word) for word in words]
+    asked = LIVE if name in ("fit", "run") else COMPUTED
+    added = [(f"--{option}", value) for option, value in asked.items() if f"--{option}" not in others]
+    return [name, *(word for pair in added for word in pair), *others]
 
 
 def command_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:

@@ -19,9 +19,9 @@ from streammon.validation.control import CONTROL, staged_segment
 from streammon.validation.footage import Piece, SampledPace, Segment, read_segment
 from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import Mover, movers, traffic
-from support.precision import PRECISION
+from support.precision import COMPUTED
 
-MODEL = ModelConfig.model_validate({"precision": PRECISION})
+MODEL = ModelConfig.model_validate({**COMPUTED})
 TIMES = 3  # each is staged
 FPS = 5.0
 PER_DAY = 720.0

@@ -18,4 +18,4 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return load_backbone(ModelConfig(precision="float32"))
+    return load_backbone(ModelConfig(engine="torch", precision="float32"))

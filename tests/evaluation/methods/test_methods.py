@@ -68,7 +68,9 @@ def learned(method: Method, backbone: Backbone, footage: list[Batch]) -> Model:
 def test_it_scores_as_a_bank_of_streammon_fit_does(
     backbone: Backbone, numbered_clip: Path, tmp_path: Path, reduction: str, frame_score: str
 ) -> None:
-    config = ModelConfig.model_validate({"reduction": reduction, "frame_score": frame_score, "precision": "float32"})
+    config = ModelConfig.model_validate(
+        {"reduction": reduction, "frame_score": frame_score, "engine": "torch", "precision": "float32"}
+    )
     options = FitOptions(score_fps=None, hold_out=0, max_frames=16)
     fit_scene("plaza", [numbered_clip], tmp_path, config, options, lambda *_: None)
     bank = Bank.load(tmp_path).prepare(backbone.device)
@@ -331,7 +333,7 @@ def test_kept_pictures_are_evenly_spread_and_bounded(frames: int, block: int, mo
 
 def test_resnet18_of_the_paper_gives_a_grid_for_each_layer(shared_data: Path) -> None:
     weights = shared_data.parent / "weights" / "resnet18_imagenet_conv1-layer3.safetensors"
-    network = load_backbone(ModelConfig(backbone="resnet18", weights=weights, precision="float32"))
+    network = load_backbone(ModelConfig(backbone="resnet18", weights=weights, engine="torch", precision="float32"))
     (clip, *_) = clips(shared_data / "ucsd_ped2" / "training" / "frames")
     taken = batches(network, as_batch([frame.picture for frame in islice(clip.frames(INPUT_SIZE), 8)]))
     model = SummedLayers("resnet18").model("ped2", network, INPUT_SIZE)

@@ -29,11 +29,11 @@ from streammon.padim import Backbone, as_batch, load_backbone
 from streammon.scene import Parts
 from support.commands import command_here
 from support.dataset_trees import mvtec_category, write_images, write_masks
-from support.precision import PRECISION
+from support.precision import COMPUTED
 from support.staging_street import FPS, HEIGHT, WALK_Y, WIDTH, Walker, street
 from support.walking_frames import frames_of, walking
 
-MODEL = ModelConfig.model_validate({"dimensions": 8, "precision": PRECISION})
+MODEL = ModelConfig.model_validate({"dimensions": 8, **COMPUTED})
 WALK, RUN = 4.0, 13.0  # pixels a frame
 TRAINING = (50, 50, 60)  # frames of each clip; the second half of them all is held out
 TEST_FRAMES, RUN_FROM, RUN_TO = 34, 8, 30

@@ -1,0 +1,108 @@
+"""Trial of engines on this machine, and the user's cache of its results, since it takes seconds."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from streammon import storage
+from streammon.errors import StorageError
+from streammon.padim.engines import Engine
+from streammon.padim.probe import MOST_DIFFERENCE, difference, probe_pictures
+
+ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Result of one engine.
+
+    Attributes:
+        engine: Name of the engine.
+        precision: `float32` or `bfloat16`.
+        ms_single: Milliseconds a frame in batches of one, the shortest of several rounds.
+        ms_batch: Milliseconds a frame in batches of the configured size.
+        difference: Largest relative difference of a map from torch's in float32, |a - b| / |b|.
+    """
+
+    engine: str
+    precision: str
+    ms_single: float
+    ms_batch: float
+    difference: float
+
+    @property
+    def agrees(self) -> bool:
+        """True if the maps agree with torch's in float32."""
+        return self.difference <= MOST_DIFFERENCE
+
+
+TRIALS = TypeAdapter(dict[str, list[Trial]])
+
+
+def compare(engines: Sequence[Engine], reference: Engine, batch: int) -> list[Trial]:
+    """Trial of engines on made-up pictures, in turn, so that a busy moment meets them all.
+
+    Args:
+        engines: The engines.
+        reference: torch in float32.
+        batch: Batch size beside 1.
+    """
+    pictures = probe_pictures(batch)
+    parts = pictures[:1], pictures
+    wanted = reference.maps(pictures[:1], 3)
+    differences = [difference(engine.maps(pictures[:1], 3), wanted) for engine in engines]
+    shortest_s = np.full((len(engines), len(parts)), np.inf)  # a frame
+    for _ in range(ROUNDS):
+        for number, engine in enumerate(engines):
+            for place, part in enumerate(parts):
+                began_s = time.perf_counter()
+                engine.maps(part, 3)
+                taken_s = (time.perf_counter() - began_s) / len(part)
+                shortest_s[number, place] = min(shortest_s[number, place], taken_s)
+    return [
+        Trial(engine.name, engine.precision, round(1000 * single_s, 3), round(1000 * batch_s, 3), round(differs, 5))
+        for engine, (single_s, batch_s), differs in zip(engines, shortest_s.tolist(), differences, strict=True)
+    ]
+
+
+def fastest(trials: Sequence[Trial]) -> str:
+    """Name of the fastest engine whose maps agree, by its times alone and in a batch; torch if none agrees."""
+    agreeing = [each for each in trials if each.agrees]
+    return min(agreeing, key=lambda each: each.ms_single + each.ms_batch).engine if agreeing else "torch"
+
+
+def kept_trials(file: Path, question: str, measure: Callable[[], list[Trial]]) -> list[Trial]:
+    """Trials of a question from a JSON file; if it has none, they are measured and added to the file.
+
+    A file that can't be read counts as empty. One that can't be written stays as it is.
+    """
+    kept = _read(file)
+    if question not in kept:
+        trials = measure()
+        kept = _read(file) | {question: trials}
+        with contextlib.suppress(StorageError):
+            storage.write_atomically(file, lambda beside: beside.write_bytes(TRIALS.dump_json(kept, indent=1)), "")
+    return kept[question]
+
+
+def _read(file: Path) -> dict[str, list[Trial]]:
+    try:
+        return TRIALS.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return {}
+
+
+def processor() -> str:
+    """The processor's name and kind as Linux tells them, and the number of torch threads."""
+    named = {}
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        named = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    known = [named[key] for key in ("model name", "cpu family", "model", "stepping") if key in named]
+    return f"{' '.join(known)}, {torch.get_num_threads()} threads"

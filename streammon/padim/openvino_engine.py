@@ -1,0 +1,133 @@
+"""The engine `openvino`: a network compiled for this processor, on the default backbone two to three times as fast.
+
+Networks are converted by way of `torch.export`. That takes seconds, so the result is kept in the user's cache.
+
+OpenVINO reports its use, and each import, to Google Analytics by the package `openvino_telemetry`. A program that
+watches cameras must not do that, so that package is kept from being loaded (written for OpenVINO 2026.4).
+"""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from streammon.padim.engines import StagedNetwork
+
+if TYPE_CHECKING:
+    from openvino import InferRequest, Model
+
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's names of the precisions."""
+
+ANY = -1
+"""Any batch size."""
+
+OWN_SIZE_BYTES = 64_000_000
+"""Memory for networks that are compiled for one batch size, about a sixth faster than one for any batch size."""
+
+EXAMPLE = (2, 256, 192)
+"""Batch size, height and width while a network is converted; all different, since all may be others later."""
+
+
+def openvino_module() -> Any:
+    """The package `openvino`, without its telemetry.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import then fails
+    import openvino
+
+    return openvino
+
+
+def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]) -> "Model":
+    """A network in OpenVINO's format, for pictures of any number and size, kept in a folder.
+
+    Args:
+        folder: Folder of the kept networks; may be shared by processes.
+        name: Name of the network, another one if its weights are others.
+        load: Builds the network in float32; called only if it isn't kept.
+    """
+    openvino = openvino_module()
+    version = openvino.get_version().split("-")[0]
+    kept = folder / f"{name}-openvino-{version}" / "network.xml"
+    if kept.exists():
+        try:
+            return openvino.Core().read_model(kept)
+        except RuntimeError:  # cut short, by a full disk for one
+            shutil.rmtree(kept.parent, ignore_errors=True)
+    free = dict.fromkeys(range(3), torch.export.Dim.AUTO)
+    pictures = torch.zeros(*EXAMPLE, 3, dtype=torch.uint8)
+    model = openvino.convert_model(torch.export.export(load(), (pictures,), dynamic_shapes={"pictures": free}))
+    with contextlib.suppress(OSError, RuntimeError):  # a network that can't be kept is converted again next time
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as beside:
+            openvino.save_model(model, Path(beside) / "new" / kept.name, compress_to_fp16=False)
+            (Path(beside) / "new").rename(kept.parent)
+    return model
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU.
+
+    Args:
+        network: The network, as `converted_network` returns it.
+        precision: `float32` or `bfloat16`.
+        threads: Number of CPU threads.
+
+    Attributes:
+        precision: `float32` or `bfloat16`.
+        weights_bytes: Memory of the compiled networks' weights, in bytes.
+    """
+
+    name = "openvino"
+
+    def __init__(self, network: "Model", precision: str, threads: int) -> None:
+        self.precision = precision
+        self.weights_bytes = 0
+        self._network = network
+        self._network_bytes = _constant_bytes(network)
+        self._core = openvino_module().Core()
+        self._options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._requests: dict[tuple[int, int, int, int], InferRequest] = {}  # by stages, batch size, height and width
+
+    def maps(self, pictures: Tensor, stages: int) -> list[Tensor]:
+        """See `Engine.maps`."""
+        outputs = self._request(stages, *pictures.shape[:3]).infer({0: pictures.numpy()}, share_inputs=True)
+        return [torch.from_numpy(output).permute(0, 3, 1, 2) for output in outputs.values()]
+
+    def _request(self, stages: int, batch: int, height: int, width: int) -> "InferRequest":
+        key = stages, batch, height, width
+        if key not in self._requests:
+            self._requests[key] = self._compiled(*key)
+        return self._requests[key]
+
+    def _compiled(self, stages: int, batch: int, height: int, width: int) -> "InferRequest":
+        """Network for one batch size; for any batch size once `OWN_SIZE_BYTES` are used, and for the first stages.
+
+        Crops of moving objects, of which the first stage is computed, come in batches of any size.
+        """
+        whole = stages == len(self._network.outputs)
+        if batch != ANY and not (whole and self.weights_bytes + self._network_bytes <= OWN_SIZE_BYTES):
+            return self._request(stages, ANY, height, width)
+        copied = self._network.clone()
+        cut = openvino_module().Model(copied.outputs[:stages], copied.get_parameters())
+        cut.reshape([batch, height, width, 3])
+        self.weights_bytes += _constant_bytes(cut)
+        return self._core.compile_model(cut, "CPU", self._options).create_infer_request()
+
+
+def _constant_bytes(model: "Model") -> int:
+    constants = (each for each in model.get_ordered_ops() if each.get_type_name() == "Constant")
+    return sum(each.get_byte_size() for each in constants)

@@ -1,0 +1,196 @@
+"""Engines compute the same feature maps, the fastest is chosen, and a bank is refused where maps are not its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from streammon.config import ModelConfig
+from streammon.errors import ConfigError
+from streammon.padim import Backbone, load_backbone
+from streammon.padim import backbones as backbones_module
+from streammon.padim.devices import pick_precision
+from streammon.padim.engine_trial import Trial, fastest, kept_trials
+from streammon.padim.facts import facts_for
+from streammon.padim.openvino_engine import OpenVinoEngine, converted_network
+from streammon.padim.probe import MOST_DIFFERENCE, difference, probe_pictures, probes_agree
+from streammon.padim.reduction import make_reduction
+
+pytest.importorskip("openvino")
+
+MULTIPLIES_BFLOAT16 = pick_precision("auto", torch.device("cpu")) == "bfloat16"
+
+
+def computed_by(engine: str, precision: str = "float32", **model: object) -> Backbone:
+    return load_backbone(ModelConfig.model_validate({"engine": engine, "precision": precision} | model))
+
+
+@pytest.fixture(scope="module")
+def lite0() -> Backbone:
+    return computed_by("torch")
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "efficientnet_b5"])
+def test_openvino_computes_torchs_maps_for_every_size_and_batch(name: str, tmp_path: Path) -> None:
+    weights = None
+    if name != "efficientnet_lite0":
+        torch.manual_seed(0)
+        weights = tmp_path / "weights.pth"
+        torch.save(getattr(torchvision.models, name)(weights=None).state_dict(), weights)
+    ours, reference = (computed_by(engine, backbone=name, weights=weights) for engine in ("openvino", "torch"))
+    for shape in ((3, 128, 128, 3), (1, 128, 128, 3), (2, 100, 75, 3)):
+        pictures = torch.randint(0, 256, shape, dtype=torch.uint8)
+        expected = reference.maps(pictures)
+        assert [each.shape for each in ours.maps(pictures)] == [each.shape for each in expected]
+        assert difference(ours.maps(pictures), expected) < 1e-5
+        assert difference(ours.maps(pictures, 1), expected[:1]) < 1e-5
+
+
+def test_maps_stay_what_they_were_when_others_are_computed() -> None:
+    backbone, pictures = computed_by("openvino"), probe_pictures(2)
+    first = backbone.maps(pictures[:1])
+    kept = [each.clone() for each in first]
+    backbone.maps(pictures[1:])
+    assert all(torch.equal(one, other) for one, other in zip(first, kept, strict=True))
+
+
+def test_beyond_its_memory_one_network_serves_every_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streammon.padim.openvino_engine.OWN_SIZE_BYTES", 0)
+    backbone, pictures = computed_by("openvino"), probe_pictures(3)
+    singly = [backbone.maps(pictures[number : number + 1]) for number in range(3)]
+    used = backbone.engine.weights_bytes
+    together = backbone.maps(pictures)
+    assert used == backbone.engine.weights_bytes > 0
+    assert difference(together, [torch.cat(each) for each in zip(*singly, strict=True)]) < 1e-5
+
+
+@pytest.mark.skipif(not MULTIPLIES_BFLOAT16, reason="the processor doesn't multiply in bfloat16")
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_agrees_with_float32(engine: str, lite0: Backbone) -> None:
+    backbone = computed_by(engine, "bfloat16")
+    pictures = probe_pictures(2)
+    assert 1e-4 < difference(backbone.maps(pictures), lite0.maps(pictures)) < MOST_DIFFERENCE
+    assert probes_agree(backbone.probe, lite0.probe)
+
+
+WATCHED = """
+import sys
+reached = []
+sys.addaudithook(lambda event, args: reached.append(args[1]) if event == "socket.connect" else None)
+from streammon.config import ModelConfig
+from streammon.padim import load_backbone
+load_backbone(ModelConfig(engine="openvino", precision="float32")).probe
+assert "openvino.tools.ovc" in sys.modules
+print(sys.modules.get("openvino_telemetry"), reached)
+"""
+
+
+def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
+    """Its telemetry would report each import and each conversion to Google Analytics."""
+    apart = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", WATCHED], env=apart, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "None []\n"), done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["streammon"]
+
+
+def convert(folder: Path, load: Callable[[], object]) -> OpenVinoEngine:
+    return OpenVinoEngine(converted_network(folder, "net", load), "float32", 1)  # type: ignore[arg-type]
+
+
+def never() -> object:
+    raise AssertionError("it was kept, and is built again")
+
+
+def test_a_converted_network_is_kept_and_converted_again_if_damaged(tmp_path: Path, lite0: Backbone) -> None:
+    network = lite0.engine._network  # type: ignore[attr-defined]
+    pictures = probe_pictures(1)
+    expected = convert(tmp_path, lambda: network).maps(pictures, 3)
+    assert difference(convert(tmp_path, never).maps(pictures, 3), expected) == 0.0
+    (kept,) = tmp_path.glob("*/*.xml")
+    assert list(tmp_path.iterdir()) == [kept.parent]  # nothing half made beside it
+    kept.write_text(kept.read_text()[:1000])
+    assert difference(convert(tmp_path, lambda: network).maps(pictures, 3), expected) == 0.0
+    assert difference(convert(tmp_path, never).maps(pictures, 3), expected) == 0.0
+
+
+def test_a_network_that_can_t_be_kept_is_used_all_the_same(tmp_path: Path, lite0: Backbone) -> None:
+    (tmp_path / "file").touch()
+    network = lite0.engine._network  # type: ignore[attr-defined]
+    engine = convert(tmp_path / "file", lambda: network)
+    pictures = probe_pictures(1)
+    assert difference(engine.maps(pictures, 3), lite0.maps(pictures)) < 1e-5
+
+
+def trial(engine: str, ms: float, differs: float = 0.0) -> Trial:
+    return Trial(engine, "float32", ms, ms, differs)
+
+
+def test_the_fastest_whose_maps_agree_is_chosen() -> None:
+    assert fastest([trial("torch", 5.0), trial("openvino", 2.0)]) == "openvino"
+    assert fastest([trial("torch", 5.0), trial("openvino", 2.0, MOST_DIFFERENCE + 0.01)]) == "torch"
+    assert fastest([trial("torch", 5.0, 1.0), trial("openvino", 2.0, 1.0)]) == "torch"
+
+
+def test_auto_tries_once_and_keeps_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tried = []
+
+    def slow_torch(*engines: object) -> list[Trial]:
+        tried.append(engines)
+        return [trial("torch", 5.0), trial("openvino", 2.0)]
+
+    monkeypatch.setattr(backbones_module, "compare", slow_torch)
+    for _ in range(2):
+        assert computed_by("auto").engine.name == "openvino"
+    assert len(tried) == 1
+    assert computed_by("auto", batch=3).engine.name == "openvino"  # another question
+    assert len(tried) == 2
+
+
+def test_a_kept_trial_that_can_t_be_read_is_made_again(tmp_path: Path) -> None:
+    file = tmp_path / "engines.json"
+    file.write_text("{")
+    assert kept_trials(file, "which?", lambda: [trial("torch", 5.0)]) == [trial("torch", 5.0)]
+    assert kept_trials(file, "which?", list) == [trial("torch", 5.0)]
+
+
+def test_a_trial_measures_both_and_their_agreement() -> None:
+    trials = backbones_module.engine_trials(ModelConfig(precision="float32", batch=2))
+    assert [each.engine for each in trials] == ["torch", "openvino"]
+    assert all(each.agrees and each.difference < 1e-5 for each in trials)
+    assert all(each.ms_batch > 0 and each.ms_single > 0 for each in trials)
+
+
+def test_openvino_is_refused_where_it_would_compute_in_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    with pytest.raises(ConfigError, match=r"openvino computes in bfloat16 only where the processor does; use auto"):
+        computed_by("openvino", "bfloat16")
+    assert computed_by("auto", "bfloat16").engine.name == "torch"
+
+
+def test_without_openvino_auto_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones_module, "find_spec", lambda name: None)
+    assert computed_by("auto").engine.name == "torch"
+    with pytest.raises(ConfigError, match="the package openvino is not installed"):
+        computed_by("openvino")
+
+
+def test_a_bank_knows_the_maps_it_was_fitted_with(lite0: Backbone) -> None:
+    reduction = make_reduction("random", 232, 8, seed=0)
+    wanted = facts_for("lobby", lite0, reduction, 64, 64)
+    assert wanted.mismatch(facts_for("lobby", computed_by("openvino"), reduction, 64, 64)) is None
+    noise = torch.randn(len(wanted.probe), generator=torch.Generator().manual_seed(0)) * 2 * MOST_DIFFERENCE + 1
+    others = tuple((torch.tensor(wanted.probe) * noise).tolist())
+    other = replace(wanted, engine="openvino", precision="bfloat16", probe=others)
+    assert other.mismatch(wanted) == (
+        "efficientnet_lite0 computed by openvino in bfloat16",
+        "efficientnet_lite0 computed by torch in float32, whose feature maps differ",
+    )
+    assert replace(other, probe=()).mismatch(wanted) is None  # of a file that has none

@@ -1,8 +1,10 @@
 """The thread that owns the device: reads the newest frames of all cameras, delivers scores and learned banks."""
 
 import queue
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from math import isnan
 from pathlib import Path
 
@@ -225,6 +227,8 @@ def require_rate(scene: Scene, score_fps: float) -> None:
 class ScorerThread(StoppableThread):
     """The thread that owns the device: batches the newest frames across cameras and scenes, delivers their scores.
 
+    A second thread computes the feature maps of the next batch meanwhile.
+
     An error in the scoring of one camera's frame leaves that camera out for a while; an error of the backbone, which
     all cameras share, ends the thread. Once stopped, the thread ends after the current batch.
 
@@ -279,34 +283,46 @@ class ScorerThread(StoppableThread):
         return failures
 
     def _run(self) -> None:
+        """Score batch after batch; the maps of each are computed while the one before is scored."""
         try:
-            while not self._stopping.is_set():
-                frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
-                if frames:
-                    self._take_turn(frames)
+            with ThreadPoolExecutor(1, "streammon-features") as features:
+                ahead = features.submit(self._take_with_maps)
+                while not self._stopping.is_set():
+                    frames, maps = ahead.result()
+                    ahead = features.submit(self._take_with_maps)
+                    if frames:
+                        self._take_turn(frames, maps)
         except BaseException as error:
             self._failed(error)
 
-    def _take_turn(self, frames: list[Frame]) -> None:
-        """Score frames of different cameras, except those of cameras that are left out, and deliver the outcomes."""
-        due = [frame for frame in frames if not self._setbacks.waits(frame.camera)]
-        outcomes = self._score(due) if due else []
-        failed = {each.camera for each in outcomes if isinstance(each, ScoringStatus) and each.reason}
-        if due:
-            self._deliver(outcomes)
-        scored = {frame.camera for frame in due} - failed
-        self.scored.update(scored)
-        self.unscored.update({frame.camera for frame in frames} - scored)
+    def _take_with_maps(self) -> tuple[list[Frame], list[Tensor]]:
+        """The newest frames of different cameras, ordered by scene, and their feature maps; none at a timeout."""
+        frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
+        frames.sort(key=lambda frame: self._config.scene_of(frame.camera))  # a slice of the maps for each scene
+        return frames, self._backbone.maps(as_batch([frame.picture for frame in frames])) if frames else []
 
-    def _score(self, frames: list[Frame]) -> list[Outcome]:
-        maps = self._backbone.maps(as_batch([frame.picture for frame in frames]))
-        by_scene: defaultdict[str, list[int]] = defaultdict(list)
-        for index, frame in enumerate(frames):
-            by_scene[self._config.scene_of(frame.camera)].append(index)
+    def _take_turn(self, frames: list[Frame], maps: list[Tensor]) -> None:
+        """Score frames, except those of cameras that are left out, and deliver the outcomes."""
+        due = [number for number, frame in enumerate(frames) if not self._setbacks.waits(frame.camera)]
+        left_out = {frame.camera for frame in frames}
+        if due:
+            if len(due) < len(frames):
+                maps = [each[due] for each in maps]
+            outcomes = self._score([frames[number] for number in due], maps)
+            failed = {each.camera for each in outcomes if isinstance(each, ScoringStatus) and each.reason}
+            self._deliver(outcomes)
+            scored = {frames[number].camera for number in due} - failed
+            self.scored.update(scored)
+            left_out -= scored
+        self.unscored.update(left_out)
+
+    def _score(self, frames: list[Frame], maps: list[Tensor]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        for name, indices in by_scene.items():
-            own = maps if len(by_scene) == 1 else [each[indices] for each in maps]
-            outcomes += self._score_scene(self.scenes[name], [frames[index] for index in indices], own)
+        first = 0
+        for name, of_scene in groupby(frames, lambda frame: self._config.scene_of(frame.camera)):
+            own = list(of_scene)
+            outcomes += self._score_scene(self.scenes[name], own, [each[first : first + len(own)] for each in maps])
+            first += len(own)
         return outcomes
 
     def _score_scene(self, scene: LiveScene, frames: list[Frame], maps: list[Tensor]) -> list[Outcome]:

@@ -17,7 +17,7 @@ class Measured:
     """Measurements of one frame against a learned scene.
 
     Attributes:
-        looks: PaDiM's frame score.
+        looks: PaDiM's frame score; 0 where it wasn't asked for.
         distances: (g, g) float32 Mahalanobis distances of its patches.
         still: Height of its patches where nothing moves (`motion.StillPatches`); 0 without motion.
         evidence: Evidence of motion; empty without motion.
@@ -37,10 +37,12 @@ class SceneMeasure:
     Args:
         bank: Gaussians of the patches, prepared for the device.
         motion: Measures motion; None for PaDiM alone.
+        looks: False to leave out PaDiM's frame score, which costs a whole anomaly map.
     """
 
-    def __init__(self, bank: Bank, motion: Measure | None) -> None:
+    def __init__(self, bank: Bank, motion: Measure | None, *, looks: bool = True) -> None:
         self.bank = bank
+        self._has_looks = looks
         self.motion = motion
         self._still = None if motion is None else StillPatches(motion.rarity)
 
@@ -52,7 +54,7 @@ class SceneMeasure:
             observations: Observed motion of each frame; empty for PaDiM alone.
         """
         distances = self.bank.distances(maps)
-        looks = self.bank.maps_and_scores(distances)[1].tolist()
+        looks = self.bank.maps_and_scores(distances)[1].tolist() if self._has_looks else [0.0] * len(distances)
         grids = distances.float().cpu().numpy()
         if self.motion is None or self._still is None:
             return [Measured(score, grid) for score, grid in zip(looks, grids, strict=True)]

@@ -63,7 +63,7 @@ class SceneScorer:
         self._open_level = open_level
         bank = scene.bank.prepare(backbone.device)
         measure = None if self.motion is None else Measure(self.motion.halves, self.motion.widths)
-        self.measure = SceneMeasure(bank, measure)
+        self.measure = SceneMeasure(bank, measure, looks=measure is None)
         self._smoothers: dict[int, MapSmoother] = {}
         self.online: OnlineCalibration | None = None
 
@@ -96,7 +96,7 @@ class SceneScorer:
             frames: Frames, with `detail` where motion is scored.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
-        fused = self.fuse(frames, self.measured(frames, maps))
+        fused, anomaly_maps = self._fused_and_maps(frames, self.measured(frames, maps))
         threshold, basis_s, levels = self.threshold, self.basis_s, self.online or self.calibration
         return [
             ScoredFrame(
@@ -113,7 +113,7 @@ class SceneScorer:
                 channel=each.channel,
                 basis_s=basis_s,
             )
-            for frame, each, anomaly_map in zip(frames, fused, self.anomaly_maps(fused), strict=True)
+            for frame, each, anomaly_map in zip(frames, fused, anomaly_maps, strict=True)
         ]
 
     def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:
@@ -128,15 +128,24 @@ class SceneScorer:
         stays zero): boxes and heatmaps of every camera then share one threshold. The score is averaged over time and
         calibrated, the surprise of each cell is not; a factor does not move the maximum.
         """
+        return self._fused_and_maps(frames, measured)[0]
+
+    def _fused_and_maps(
+        self, frames: Sequence[Frame], measured: Sequence[Measured]
+    ) -> tuple[list[Fused], list[AnomalyMap]]:
+        """One score for each measured frame, and its anomaly map."""
         if self.motion is None:
-            return [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
+            fused = [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
+            return fused, self.anomaly_maps(fused)
         fused = [self._fused(frame, each) for frame, each in zip(frames, measured, strict=True)]
-        peaks = self._summed([each.grids for each in fused]).max((1, 2)).tolist()
-        factors = (each.score / peak if peak > 0 else 1.0 for each, peak in zip(fused, peaks, strict=True))
-        return [
-            replace(each, grids=tuple(grid * np.float32(factor) for grid in each.grids))
-            for each, factor in zip(fused, factors, strict=True)
-        ]
+        summed = self._summed([each.grids for each in fused])
+        scaled = []
+        for each, total in zip(fused, summed, strict=True):
+            peak = float(total.max())
+            factor = np.float32(each.score / peak if peak > 0 else 1.0)
+            total *= factor
+            scaled.append(replace(each, grids=tuple(grid * factor for grid in each.grids)))
+        return scaled, list(summed)
 
     def _fused(self, frame: Frame, measured: Measured) -> Fused:
         motion, measure, seen = self.motion, self.measure.motion, measured.observation

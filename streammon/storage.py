@@ -12,8 +12,14 @@ TIMES_HEADER = ("file", "stream_time_s")
 
 
 def cache_folder() -> Path:
-    """The user's cache of streammon: `streammon` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streammon"
+    """The user's cache of streammon: `streammon` in `$XDG_CACHE_HOME` or `~/.cache`.
+
+    For a user without a home it is a folder that can't be made, so nothing is kept.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streammon"
+    except RuntimeError:
+        return Path(os.devnull) / "streammon"
 
 
 def require_writable(folder: Path, remedy: str) -> None:

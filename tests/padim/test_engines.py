@@ -127,6 +127,16 @@ def test_a_network_that_can_t_be_kept_is_used_all_the_same(tmp_path: Path, lite0
     assert difference(engine.maps(pictures, 3), lite0.maps(pictures)) < 1e-5
 
 
+def test_a_user_without_a_home_has_no_cache_and_every_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert computed_by("openvino").engine.name == "openvino"
+    assert computed_by("auto").engine.name in ("openvino", "torch")
+
+
 def trial(engine: str, ms: float, differs: float = 0.0) -> Trial:
     return Trial(engine, "float32", ms, ms, differs)
 

@@ -123,6 +123,7 @@ def test_what_takes_seconds_to_load_is_loaded_where_it_is_needed(
         load_backbone(ModelConfig(device="cpu"))
         print(*sys.modules)
     """
+    load_backbone(ModelConfig(device="cpu"))  # the first start converts the network and tries the engines
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())
     assert "torch" in loaded

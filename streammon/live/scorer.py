@@ -4,6 +4,7 @@ import queue
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from math import isnan
 from pathlib import Path
@@ -16,7 +17,7 @@ from streammon.errors import BankError, ConfigError, StorageError, StreammonErro
 from streammon.ingest import LatestFrames
 from streammon.live.setbacks import Setbacks
 from streammon.motion import Observer
-from streammon.padim import BANK_FILE, Backbone, as_batch, format_rate
+from streammon.padim import BANK_FILE, Backbone, as_batch, format_rate, one_cpu_thread
 from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, ScoringStatus, Verdict
 from streammon.scene import (
     Scene,
@@ -266,7 +267,8 @@ class ScorerThread(StoppableThread):
         self._latest = latest
         self._deliver = deliver
         self._failed = failed
-        self.scenes = live_scenes(config, backbone)
+        self._observer = configured_observer(config.model, backbone)
+        self.scenes = live_scenes(config, backbone, self._observer)
         self.scored: Counter[str] = Counter()
         self.unscored: Counter[str] = Counter()
         self._setbacks = Setbacks()
@@ -283,9 +285,9 @@ class ScorerThread(StoppableThread):
         return failures
 
     def _run(self) -> None:
-        """Score batch after batch; the maps of each are computed while the one before is scored."""
+        """Score batch after batch; maps and motion of each are computed while the one before is scored."""
         try:
-            with ThreadPoolExecutor(1, "streammon-features") as features:
+            with ThreadPoolExecutor(1, "streammon-features") as features, self._torch_threads():
                 ahead = features.submit(self._take_with_maps)
                 while not self._stopping.is_set():
                     frames, maps = ahead.result()
@@ -295,11 +297,22 @@ class ScorerThread(StoppableThread):
         except BaseException as error:
             self._failed(error)
 
+    def _torch_threads(self) -> AbstractContextManager[None]:
+        """One thread for torch where another engine computes the network.
+
+        Many small operations are left, after each of which two threads on busy cores would wait for each other.
+        """
+        return nullcontext() if self._backbone.engine.name == "torch" else one_cpu_thread()
+
     def _take_with_maps(self) -> tuple[list[Frame], list[Tensor]]:
         """The newest frames of different cameras, ordered by scene, and their feature maps; none at a timeout."""
         frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
+        if not frames:
+            return [], []
         frames.sort(key=lambda frame: self._config.scene_of(frame.camera))  # a slice of the maps for each scene
-        return frames, self._backbone.maps(as_batch([frame.picture for frame in frames])) if frames else []
+        if self._observer is not None:
+            self._observer.begin(frames)
+        return frames, self._backbone.maps(as_batch([frame.picture for frame in frames]))
 
     def _take_turn(self, frames: list[Frame], maps: list[Tensor]) -> None:
         """Score frames, except those of cameras that are left out, and deliver the outcomes."""
@@ -338,14 +351,18 @@ class ScorerThread(StoppableThread):
         return [*again, *outcomes]
 
 
-def live_scenes(config: Config, backbone: Backbone) -> dict[str, LiveScene]:
+def live_scenes(config: Config, backbone: Backbone, observer: Observer | None) -> dict[str, LiveScene]:
     """The scenes of all cameras, by name.
+
+    Args:
+        config: The cameras and their scenes.
+        backbone: Backbone that computes the feature maps of the frames.
+        observer: Motion analysis of the frames; None if `model.method` is padim.
 
     Raises:
         BankError: A scene's bank can't be used.
         ConfigError: Two cameras of one scene differ in `score_fps`, or in `learn_for` while it has no bank.
     """
-    observer = configured_observer(config.model, backbone)
     first: dict[str, str] = {}  # scene → its first camera
     for name, camera in config.cameras.items():
         other = first.setdefault(config.scene_of(name), name)

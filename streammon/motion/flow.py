@@ -11,9 +11,10 @@ also differ by more than compression, noise and changes of light cause. Flow is 
 such pixels, which is small or empty on a quiet camera.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import local
 
 import cv2
@@ -58,9 +59,9 @@ class FlowEstimator:
         self._own = local()  # one DIS object a thread
         self._pool = ThreadPoolExecutor(threads, "flow") if threads > 1 else None
 
-    def motions(self, details: Sequence[Detail | None]) -> list[Motion | None]:
-        """Motion of each frame, in the order of `details`."""
-        return list(map(self.motion, details) if self._pool is None else self._pool.map(self.motion, details))
+    def begin(self, detail: Detail | None) -> Callable[[], Motion | None]:
+        """Begin to compute the motion of one frame; the returned function waits for it, or raises as `motion`."""
+        return partial(self.motion, detail) if self._pool is None else self._pool.submit(self.motion, detail).result
 
     def motion(self, detail: Detail | None) -> Motion | None:
         """Motion of one frame; None without an earlier picture (the first frames, and the first after a gap).

@@ -3,7 +3,7 @@
 Observations are the input of both learning and scoring.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,9 @@ from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
 """Largest number of threads for flow, however many torch has: a batch rarely has more frames."""
+
+MOST_BEGUN = 1024
+"""Largest number of frames whose motion is computed before they are observed: several of the largest batches."""
 
 
 class Detector(Protocol):
@@ -78,6 +81,7 @@ class Observer:
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
         self._histories = RecentRecordings(EmbeddingHistory)
+        self._begun: dict[tuple[str, int], Callable[[], Motion | None]] = {}  # by camera and number of the frame
         self._detector = detector
         self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions
@@ -103,9 +107,21 @@ class Observer:
             for frame, motion, found, change, embedding in each
         ]
 
+    def begin(self, frames: Sequence[Frame]) -> None:
+        """Begin to compute the motion of frames that will be observed soon. Callable from another thread."""
+        for frame in frames:
+            self._begun[frame.camera, frame.seq] = self._flow.begin(frame.detail)
+        for key in list(self._begun)[:-MOST_BEGUN]:  # never observed: their cameras were left out
+            self._begun.pop(key, None)
+
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
         """Motion of each frame."""
-        return self._flow.motions([frame.detail for frame in frames])
+        keys = [(frame.camera, frame.seq) for frame in frames]
+        begun = [
+            self._begun.pop(key) if key in self._begun else self._flow.begin(frame.detail)
+            for key, frame in zip(keys, frames, strict=True)
+        ]
+        return [result() for result in begun]
 
     def objects_and_features(
         self, frames: Sequence[Frame], motions: Sequence[Motion | None]

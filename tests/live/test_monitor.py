@@ -229,7 +229,7 @@ def test_footage_that_ends_in_the_middle_of_an_alert_closes_it(
 def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_camera(
     configured: Callable[..., Config], clips: Clips, tmp_path: Path
 ) -> None:
-    hurried = encode(tmp_path / "hurried.mp4", courtyard(16), fps=60)
+    hurried = encode(tmp_path / "hurried.mp4", courtyard(32), fps=200)  # more than any scorer takes
     model = ModelConfig.model_validate(MODEL)
     for scene, footage, fps in (("fast", hurried, 240.0), ("slow", clips.normal, 2.0)):
         options = FitOptions(score_fps=fps, hold_out=0.75, max_frames=40, keep_statistics=False)
@@ -250,7 +250,7 @@ def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_ca
         assert row.scored == len(seqs)
         if camera != "slow":
             assert row.dropped > 10
-            assert 0 <= row.decoded - row.scored - row.dropped <= 3  # unread, or decoded as they were counted
+            assert 0 <= row.decoded - row.scored - row.dropped <= 4  # unread, in work, or just decoded
     shares = [row.scored for camera, row in figures.items() if camera != "slow"]
     assert min(shares) >= min(0.8 * max(shares), max(shares) - 2)
     slow = figures["slow"]  # its place in line comes round: it loses little, or has as many turns as the fast

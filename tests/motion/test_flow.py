@@ -234,7 +234,9 @@ class TestFlow:
 
     def test_several_read_at_once_are_what_each_is_alone(self) -> None:
         details = [detail_of(street(100), street(100 + shift), 0.1) for shift in range(-4, 5)]
-        together = FlowEstimator(threads=3).motions([*details, None])
+        estimator = FlowEstimator(threads=3)
+        begun = [estimator.begin(detail) for detail in (*details, None)]
+        together = [result() for result in begun]
         assert together[-1] is None
         for one, detail in zip(together[:-1], details, strict=True):
             alone = FlowEstimator().motion(detail)

@@ -171,3 +171,30 @@ class TestDetector:
         assert [len(each.objects) for each in found] == [0, 0, 2]
         assert len(detector.shown) == 1
         assert detector.shown[0] is detail.picture
+
+
+def test_motion_that_was_begun_before_is_that_of_its_frame() -> None:
+    observer = Observer(MeanColours())
+    frames = [frame_of(passing(RED, step=step), number=step) for step in range(1, 4)]
+    expected = observer.motions(frames)
+    observer.begin(frames)
+    for found, motion in zip(observer.motions(frames[::-1])[::-1], expected, strict=True):
+        assert found is not None
+        assert motion is not None
+        np.testing.assert_array_equal(found.velocity, motion.velocity)
+
+
+def test_motion_that_fails_fails_where_it_is_observed() -> None:
+    observer = Observer(MeanColours())
+    flat = np.zeros((4, 480, 3), np.uint8)
+    frame = frame_of(pair_of(flat, flat))
+    observer.begin([frame])
+    with pytest.raises(ValueError, match="too small for optical flow"):
+        observer.motions([frame])
+
+
+def test_motion_that_is_never_observed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streammon.motion.observe.MOST_BEGUN", 3)
+    observer = Observer(MeanColours())
+    observer.begin([frame_of(None, number=number) for number in range(10)])
+    assert len(observer._begun) == 3

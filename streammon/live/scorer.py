@@ -1,4 +1,4 @@
-"""The thread that owns the device: reads the newest frames of all cameras, delivers scores and learned banks."""
+"""The threads that share the device: read the newest frames of all cameras, deliver scores and learned banks."""
 
 import queue
 from collections import Counter

@@ -1,5 +1,6 @@
 """The backbone: a pretrained network, with its weights, on a device and computed by an engine."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from streammon.config import ModelConfig
-from streammon.errors import ConfigError
+from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
 from streammon.padim.devices import pick_device, pick_precision
 from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials, processor
@@ -20,6 +21,8 @@ from streammon.padim.probe import probe_pictures, probe_values
 from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
 from streammon.storage import cache_folder
+
+logger = logging.getLogger(__name__)
 
 
 def as_batch(pictures: Sequence[Picture], crop: int | None = None) -> Tensor:
@@ -85,11 +88,8 @@ def load_backbone(model: ModelConfig) -> Backbone:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
         ConfigError: The device or the engine is not available on this machine.
     """
-    if model.threads:
-        torch.set_num_threads(model.threads)
-    device = pick_device(model.device)
-    source = _Source(model, device)
-    return Backbone(model.backbone, source.weights_sha256, device, source.engine())
+    source = _Source(model)
+    return Backbone(model.backbone, source.weights_sha256, source.device, source.engine())
 
 
 def engine_trials(model: ModelConfig) -> list[Trial]:
@@ -99,24 +99,26 @@ def engine_trials(model: ModelConfig) -> list[Trial]:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
         ConfigError: The device or the engine is not available on this machine.
     """
-    return _Source(model, pick_device(model.device)).trials()
+    return _Source(model).trials()
 
 
 class _Source:
     """Engines that compute the configured network.
 
     Args:
-        model: The network, and the wanted engine and precision.
-        device: Device of the feature maps.
+        model: The network, and the wanted engine, device and precision.
 
     Attributes:
+        device: Device of the feature maps.
         weights_sha256: SHA-256 of the weights file.
     """
 
-    def __init__(self, model: ModelConfig, device: torch.device) -> None:
+    def __init__(self, model: ModelConfig) -> None:
+        if model.threads:
+            torch.set_num_threads(model.threads)
         self._model = model
-        self._device = device
-        self._precision = pick_precision(model.precision, device)
+        self.device = pick_device(model.device)
+        self._precision = pick_precision(model.precision, self.device)
         self._weights = model.weights or default_weights(model.backbone)
         self._state = load_state(self._weights)
         self.weights_sha256 = sha256(self._weights)
@@ -131,8 +133,16 @@ class _Source:
 
     def trials(self) -> list[Trial]:
         """A new trial of the engines that may be chosen."""
-        reference = TorchEngine(self._network("float32"), self._device, "float32")
-        return compare([self._built(name) for name in self._names()], reference, self._model.batch)
+        reference = TorchEngine(self._network("float32"), self.device, "float32")
+        engines = []
+        for name in self._names():
+            try:
+                engines.append(self._built(name))
+            except RuntimeError as error:  # of OpenVINO or torch.export, as other versions of them may raise
+                if self._model.engine != "auto":
+                    raise
+                logger.warning("the engine %s can't be used: %s", name, bug_in_one_line(error))
+        return compare(engines, reference, self._model.batch)
 
     def _names(self) -> list[str]:
         """Names of the engines that may be chosen.
@@ -151,9 +161,9 @@ class _Source:
         """Why OpenVINO can't be used; empty if it can."""
         if find_spec("openvino") is None:
             return "the package openvino is not installed"
-        if self._device.type != "cpu":
-            return f"openvino doesn't compute on {self._device.type}"
-        if self._precision == "bfloat16" != pick_precision("auto", self._device):
+        if self.device.type != "cpu":
+            return f"openvino doesn't compute on {self.device.type}"
+        if self._precision == "bfloat16" and pick_precision("auto", self.device) != "bfloat16":
             return "openvino computes in bfloat16 only where the processor does"
         return ""
 
@@ -167,7 +177,7 @@ class _Source:
 
     def _built(self, engine: str) -> Engine:
         if engine == "torch":
-            return TorchEngine(self._network(self._precision), self._device, self._precision)
+            return TorchEngine(self._network(self._precision), self.device, self._precision)
         name = f"{self._model.backbone}-{self.weights_sha256[:16]}"
         network = converted_network(cache_folder() / "networks", name, partial(self._network, "float32"))
         return OpenVinoEngine(network, self._precision, torch.get_num_threads())

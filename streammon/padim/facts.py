@@ -37,7 +37,7 @@ class BankFacts:
         engine: Engine that computed the feature maps while fitting.
         precision: Precision of the backbone while fitting.
         probe: Some values of the feature maps of a made-up picture (`Backbone.probe`), by which the maps of another
-            engine or precision are compared; empty in files of streammon 0.9 and older.
+            engine or precision are compared; empty in older files.
         version: Version of streammon that wrote the file.
         format: Format number of the file.
     """

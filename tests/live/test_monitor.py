@@ -156,7 +156,8 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     assert alerts[0].opened_s in seen_s[:4]
     gone_s = [score.wall_time_s for score in scores if score.wall_time_s > seen_s[0] and score not in in_sight]
     assert alerts[-1].closed_s is not None
-    assert seen_s[0] < alerts[-1].closed_s <= gone_s[3]
+    assert seen_s[0] < alerts[-1].closed_s
+    assert sum(gone < alerts[-1].closed_s for gone in gone_s) <= 3
     worst = [alert.boxes[0] for alert in alerts if alert.boxes]  # in the camera's own pixels
     assert worst[0] == alerts[0].boxes[0]
     assert 70 - worst[0].height < worst[0].y < 180  # on the box's rows

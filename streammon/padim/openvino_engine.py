@@ -84,16 +84,16 @@ class OpenVinoEngine:
 
     Attributes:
         precision: `float32` or `bfloat16`.
-        weights_bytes: Memory of the compiled networks' weights, in bytes.
+        weights_bytes: Memory of the network's weights, in bytes; some batch sizes have a copy of their own.
     """
 
     name = "openvino"
 
     def __init__(self, network: "Model", precision: str, threads: int) -> None:
         self.precision = precision
-        self.weights_bytes = 0
+        self.weights_bytes = _constant_bytes(network)
         self._network = network
-        self._network_bytes = _constant_bytes(network)
+        self._compiled_bytes = 0
         self._core = openvino_module().Core()
         self._options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -119,12 +119,12 @@ class OpenVinoEngine:
         Crops of moving objects, of which the first stage is computed, come in batches of any size.
         """
         whole = stages == len(self._network.outputs)
-        if batch != ANY and not (whole and self.weights_bytes + self._network_bytes <= OWN_SIZE_BYTES):
+        if batch != ANY and not (whole and self._compiled_bytes + self.weights_bytes <= OWN_SIZE_BYTES):
             return self._request(stages, ANY, height, width)
         copied = self._network.clone()
         cut = openvino_module().Model(copied.outputs[:stages], copied.get_parameters())
         cut.reshape([batch, height, width, 3])
-        self.weights_bytes += _constant_bytes(cut)
+        self._compiled_bytes += _constant_bytes(cut)
         return self._core.compile_model(cut, "CPU", self._options).create_infer_request()
 
 

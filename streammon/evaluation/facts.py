@@ -4,14 +4,13 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
 from streammon import __version__
 from streammon.evaluation.harness import FrameSelection, plan_banks
 from streammon.evaluation.labelled import Dataset
-from streammon.padim import Backbone
+from streammon.padim import Backbone, processor_name
 
 LIBRARIES = ("torch", "torchvision", "av", "opencv-python", "numpy", "scipy", "scikit-learn")
 
@@ -53,7 +52,7 @@ def machine_facts() -> dict[str, str]:
     accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return {
         "versions": f"streammon {__version__}, Python {platform.python_version()}, {libraries}",
-        "hardware": f"{_processor()}, {cores} cores, {torch.get_num_threads()} threads{accelerator}",
+        "hardware": f"{processor_name()}, {cores} cores, {torch.get_num_threads()} threads{accelerator}",
         "system": platform.platform(),
     }
 
@@ -61,12 +60,3 @@ def machine_facts() -> dict[str, str]:
 def joined(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Merge several groups of facts into one."""
     return {name: value for part in parts for name, value in part.items()}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

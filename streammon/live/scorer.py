@@ -228,7 +228,7 @@ def require_rate(scene: Scene, score_fps: float) -> None:
 class ScorerThread(StoppableThread):
     """The thread that owns the device: batches the newest frames across cameras and scenes, delivers their scores.
 
-    A second thread computes the feature maps of the next batch meanwhile.
+    A second thread computes the feature maps and the motion of the next batch meanwhile.
 
     An error in the scoring of one camera's frame leaves that camera out for a while; an error of the backbone, which
     all cameras share, ends the thread. Once stopped, the thread ends after the current batch.
@@ -317,17 +317,14 @@ class ScorerThread(StoppableThread):
     def _take_turn(self, frames: list[Frame], maps: list[Tensor]) -> None:
         """Score frames, except those of cameras that are left out, and deliver the outcomes."""
         due = [number for number, frame in enumerate(frames) if not self._setbacks.waits(frame.camera)]
-        left_out = {frame.camera for frame in frames}
+        own = maps if len(due) == len(frames) else [each[due] for each in maps]
+        outcomes = self._score([frames[number] for number in due], own)
         if due:
-            if len(due) < len(frames):
-                maps = [each[due] for each in maps]
-            outcomes = self._score([frames[number] for number in due], maps)
-            failed = {each.camera for each in outcomes if isinstance(each, ScoringStatus) and each.reason}
             self._deliver(outcomes)
-            scored = {frames[number].camera for number in due} - failed
-            self.scored.update(scored)
-            left_out -= scored
-        self.unscored.update(left_out)
+        failed = {each.camera for each in outcomes if isinstance(each, ScoringStatus) and each.reason}
+        scored = {frames[number].camera for number in due} - failed
+        self.scored.update(scored)
+        self.unscored.update({frame.camera for frame in frames} - scored)
 
     def _score(self, frames: list[Frame], maps: list[Tensor]) -> list[Outcome]:
         outcomes: list[Outcome] = []

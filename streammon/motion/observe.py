@@ -21,8 +21,9 @@ from streammon.records import Frame, Picture
 MOST_THREADS = 8
 """Largest number of threads for flow, however many torch has: a batch rarely has more frames."""
 
-MOST_BEGUN = 1024
-"""Largest number of frames whose motion is computed before they are observed: several of the largest batches."""
+
+BegunMotions = dict[tuple[str, int], Callable[[], Motion | None]]
+"""Motions under way, by camera and number of the frame; each function waits for its motion."""
 
 
 class Detector(Protocol):
@@ -81,7 +82,7 @@ class Observer:
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
         self._histories = RecentRecordings(EmbeddingHistory)
-        self._begun: dict[tuple[str, int], Callable[[], Motion | None]] = {}  # by camera and number of the frame
+        self._begun: tuple[BegunMotions, ...] = ()  # of the latest two batches: one is observed, one comes next
         self._detector = detector
         self.detector = "" if detector is None else detector.fingerprint
         self.dimensions = self._features.dimensions
@@ -108,20 +109,15 @@ class Observer:
         ]
 
     def begin(self, frames: Sequence[Frame]) -> None:
-        """Begin to compute the motion of frames that will be observed soon. Callable from another thread."""
-        for frame in frames:
-            self._begun[frame.camera, frame.seq] = self._flow.begin(frame.detail)
-        for key in list(self._begun)[:-MOST_BEGUN]:  # never observed: their cameras were left out
-            self._begun.pop(key, None)
+        """Begin to compute the motion of the next batch, while one is observed. Callable from another thread."""
+        begun = {(frame.camera, frame.seq): self._flow.begin(frame.detail) for frame in frames}
+        self._begun = (*self._begun[-1:], begun)
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
         """Motion of each frame."""
-        keys = [(frame.camera, frame.seq) for frame in frames]
-        begun = [
-            self._begun.pop(key) if key in self._begun else self._flow.begin(frame.detail)
-            for key, frame in zip(keys, frames, strict=True)
-        ]
-        return [result() for result in begun]
+        begun = {key: motion for batch in self._begun for key, motion in batch.items()}
+        motions = [begun.get((each.camera, each.seq)) or self._flow.begin(each.detail) for each in frames]
+        return [motion() for motion in motions]
 
     def objects_and_features(
         self, frames: Sequence[Frame], motions: Sequence[Motion | None]

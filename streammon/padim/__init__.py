@@ -9,7 +9,7 @@ from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.architectures import ARCHITECTURES
 from streammon.padim.backbones import Backbone, as_batch, engine_trials, load_backbone
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
-from streammon.padim.devices import device_memory_bytes, one_cpu_thread
+from streammon.padim.devices import device_memory_bytes, one_cpu_thread, processor_name
 from streammon.padim.engine_trial import Trial, fastest
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
@@ -56,6 +56,7 @@ __all__ = [
     "make_reduction",
     "one_cpu_thread",
     "pack_lower",
+    "processor_name",
     "read_tensors",
     "reduced_dimensions",
     "require_writable",

@@ -13,14 +13,17 @@ from torch import Tensor, nn
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
-from streammon.padim.devices import pick_device, pick_precision
-from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials, processor
+from streammon.padim.devices import pick_device, pick_precision, processor_name
+from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials
 from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
 from streammon.padim.openvino_engine import OpenVinoEngine, converted_network, openvino_module
 from streammon.padim.probe import probe_pictures, probe_values
 from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
 from streammon.storage import cache_folder
+
+NETWORK_FILES = ("architectures.py", "engines.py", "lite0.py")
+"""Modules that define the networks: one converted by other versions of them is not used."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,21 +91,21 @@ def load_backbone(model: ModelConfig) -> Backbone:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
         ConfigError: The device or the engine is not available on this machine.
     """
-    source = _Source(model)
+    source = _Engines(model)
     return Backbone(model.backbone, source.weights_sha256, source.device, source.engine())
 
 
 def engine_trials(model: ModelConfig) -> list[Trial]:
-    """A new trial of the engines that the configuration allows on this machine.
+    """New trials of the engines that the configuration allows on this machine.
 
     Raises:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
         ConfigError: The device or the engine is not available on this machine.
     """
-    return _Source(model).trials()
+    return _Engines(model).trials()
 
 
-class _Source:
+class _Engines:
     """Engines that compute the configured network.
 
     Args:
@@ -128,11 +131,11 @@ class _Source:
         names = self._names()
         if len(names) == 1:
             return self._built(names[0])
-        trials = kept_trials(cache_folder() / "engines.json", self._question(), self.trials)
+        trials = kept_trials(cache_folder() / "engines.json", self._key(), self.trials)
         return self._built(fastest(trials))
 
     def trials(self) -> list[Trial]:
-        """A new trial of the engines that may be chosen."""
+        """New trials of the engines that may be chosen."""
         reference = TorchEngine(self._network("float32"), self.device, "float32")
         engines = []
         for name in self._names():
@@ -158,7 +161,7 @@ class _Source:
         return [wanted]
 
     def _obstacle(self) -> str:
-        """Why OpenVINO can't be used; empty if it can."""
+        """Reason against OpenVINO; empty if it can be used."""
         if find_spec("openvino") is None:
             return "the package openvino is not installed"
         if self.device.type != "cpu":
@@ -167,18 +170,19 @@ class _Source:
             return "openvino computes in bfloat16 only where the processor does"
         return ""
 
-    def _question(self) -> str:
-        """What a trial depends on."""
+    def _key(self) -> str:
+        """Key of the kept trials: processor, versions, network, precision and batch size, which they hold for."""
+        processor = f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}"
         versions = f"torch {torch.__version__}, openvino {openvino_module().get_version()}"
-        network = (
-            f"{self._model.backbone} {self.weights_sha256[:12]}, {self._precision}, batches of {self._model.batch}"
-        )
-        return f"{processor()}, {versions}, {network}"
+        network = f"{self._model.backbone} {self.weights_sha256[:12]} in {self._precision}"
+        sizes = f"batches of {self._model.batch}, {torch.get_num_threads()} threads"
+        return f"{processor}, {versions}, {network}, {sizes}"
 
     def _built(self, engine: str) -> Engine:
         if engine == "torch":
             return TorchEngine(self._network(self._precision), self.device, self._precision)
-        name = f"{self._model.backbone}-{self.weights_sha256[:16]}"
+        written = "-".join(sha256(Path(__file__).with_name(name))[:6] for name in NETWORK_FILES)
+        name = f"{self._model.backbone}-{self.weights_sha256[:16]}-{written}"
         network = converted_network(cache_folder() / "networks", name, partial(self._network, "float32"))
         return OpenVinoEngine(network, self._precision, torch.get_num_threads())
 

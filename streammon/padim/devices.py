@@ -1,7 +1,9 @@
-"""Choice of the device, the precision and the number of CPU threads that torch computes with."""
+"""The device, the precision and the number of CPU threads that torch computes with, and the processor's name."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -58,6 +60,16 @@ def one_cpu_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def processor_name() -> str:
+    """Name of the CPU: Linux's model name, elsewhere as Python's `platform` has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def device_memory_bytes(device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""Trial of engines on this machine, and the user's cache of its results, since it takes seconds."""
+"""Trials of engines on this machine, and the file that keeps them, since they take seconds."""
 
 import contextlib
 import time
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from streammon import storage
@@ -20,7 +19,7 @@ ROUNDS = 8
 
 @dataclass(frozen=True)
 class Trial:
-    """Result of one engine.
+    """Speed of one engine, and its agreement with torch.
 
     Attributes:
         engine: Name of the engine.
@@ -46,7 +45,7 @@ TRIALS = TypeAdapter(dict[str, list[Trial]])
 
 
 def compare(engines: Sequence[Engine], reference: Engine, batch: int) -> list[Trial]:
-    """Trial of engines on made-up pictures, in turn, so that a busy moment meets them all.
+    """Trials of engines on made-up pictures, in turn, so that a busy moment meets them all.
 
     Args:
         engines: The engines.
@@ -77,18 +76,18 @@ def fastest(trials: Sequence[Trial]) -> str:
     return min(agreeing, key=lambda each: each.ms_single + each.ms_batch).engine if agreeing else "torch"
 
 
-def kept_trials(file: Path, question: str, measure: Callable[[], list[Trial]]) -> list[Trial]:
-    """Trials of a question from a JSON file; if it has none, they are measured and added to the file.
+def kept_trials(file: Path, key: str, measure: Callable[[], list[Trial]]) -> list[Trial]:
+    """Trials from a JSON file, by key; if it has none, they are measured and added to the file.
 
     A file that can't be read counts as empty. One that can't be written stays as it is.
     """
     kept = _read(file)
-    if question not in kept:
+    if key not in kept:
         trials = measure()
-        kept = _read(file) | {question: trials}
+        kept = _read(file) | {key: trials}
         with contextlib.suppress(StorageError):
             storage.write_atomically(file, lambda beside: beside.write_bytes(TRIALS.dump_json(kept, indent=1)), "")
-    return kept[question]
+    return kept[key]
 
 
 def _read(file: Path) -> dict[str, list[Trial]]:
@@ -96,13 +95,3 @@ def _read(file: Path) -> dict[str, list[Trial]]:
         return TRIALS.validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return {}
-
-
-def processor() -> str:
-    """The processor's name and kind as Linux tells them, and the number of torch threads."""
-    named = {}
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        named = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    known = [named[key] for key in ("model name", "cpu family", "model", "stepping") if key in named]
-    return f"{' '.join(known)}, {torch.get_num_threads()} threads"

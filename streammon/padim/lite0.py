@@ -51,9 +51,9 @@ class SameConv2d(nn.Conv2d):
         """Convolve (B, C, H, W)."""
         pads: list[int] = []
         for side, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = (
-                kernel - side + (side - 1) // stride * stride
-            )  # never below 0: kernels are at least as long as strides
+            total = (side - 1) // stride * stride + kernel - side
+            if kernel < stride:  # else it is never below 0, and OpenVINO converts no maximum of sides
+                total = max(total, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
 

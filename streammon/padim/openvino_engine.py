@@ -1,4 +1,4 @@
-"""The engine `openvino`: a network compiled for this processor, on the default backbone two to three times as fast.
+"""The engine `openvino`: a network compiled for this processor.
 
 Networks are converted by way of `torch.export`. That takes seconds, so the result is kept in the user's cache.
 

@@ -35,12 +35,14 @@ def probe_values(maps: Sequence[Tensor]) -> tuple[float, ...]:
 
 
 def probes_agree(one: Sequence[float], other: Sequence[float]) -> bool:
-    """True if the values of each map agree; so do the maps then."""
+    """True if the values of each map agree, so that the maps do; False for another number of values."""
+    if len(one) != len(other):
+        return False
     values, others = (torch.tensor(each).view(-1, PROBE_VALUES).unbind() for each in (one, other))
     return difference(values, others) <= MOST_DIFFERENCE
 
 
 def difference(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Largest relative difference of a map from the reference's, |a - b| / |b|."""
-    pairs = zip(maps, reference, strict=True)
-    return max(float((one.cpu() - other.cpu()).norm() / other.cpu().norm()) for one, other in pairs)
+    pairs = [(one.cpu(), other.cpu()) for one, other in zip(maps, reference, strict=True)]
+    return float(torch.stack([(one - other).norm() / other.norm() for one, other in pairs]).max())  # nan stays nan

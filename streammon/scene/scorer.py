@@ -96,7 +96,12 @@ class SceneScorer:
             frames: Frames, with `detail` where motion is scored.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
-        fused, anomaly_maps = self._fused_and_maps(frames, self.measured(frames, maps))
+        measured = self.measured(frames, maps)
+        if self.motion is None:
+            fused = self.fuse(frames, measured)
+            anomaly_maps = self.anomaly_maps(fused)
+        else:
+            fused, anomaly_maps = self._fused_and_maps(frames, measured)
         threshold, basis_s, levels = self.threshold, self.basis_s, self.online or self.calibration
         return [
             ScoredFrame(
@@ -128,15 +133,14 @@ class SceneScorer:
         stays zero): boxes and heatmaps of every camera then share one threshold. The score is averaged over time and
         calibrated, the surprise of each cell is not; a factor does not move the maximum.
         """
+        if self.motion is None:
+            return [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
         return self._fused_and_maps(frames, measured)[0]
 
     def _fused_and_maps(
         self, frames: Sequence[Frame], measured: Sequence[Measured]
     ) -> tuple[list[Fused], list[AnomalyMap]]:
-        """One score for each measured frame, and its anomaly map."""
-        if self.motion is None:
-            fused = [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
-            return fused, self.anomaly_maps(fused)
+        """Fused score and anomaly map of each frame with motion: the map is the sum that its scale is computed of."""
         fused = [self._fused(frame, each) for frame, each in zip(frames, measured, strict=True)]
         summed = self._summed([each.grids for each in fused])
         scaled = []

@@ -36,9 +36,7 @@ SLOWEST_FIRST = (
 )
 """Files that take 20 seconds and more: begun last, one would keep one worker busy and the other idle."""
 
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 

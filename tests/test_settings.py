@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[ModuleType, Any]] = {
 each_room = pytest.mark.parametrize("room", ROOMS)
 
 BOUNDS = {
-    "motion": {"MOST_BEGUN", "MOST_THREADS"},
+    "motion": {"MOST_THREADS"},
     "calibration": {"LARGEST_EXPONENT", "MOST_RECORDINGS", "RECALIBRATE_S", "SECONDS_PER_DAY"},
     "scene": {
         "DRAW_BYTES",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import av
 import numpy as np
 import pytest
 
@@ -36,11 +37,15 @@ class Watched:
     def __init__(self, url: str, **settings: object) -> None:
         self.arrivals: Recorder[Arrival] = Recorder()
         self.statuses: Recorder[CameraStatus] = Recorder()
+        self.decoded: list[int] = []  # numbers of all pictures, kept or not
         camera = CameraConfig.model_validate({"url": url} | settings)
-        self.reader = CameraReader("lobby", camera, 96, self._put, self.statuses, detail=True)
+        self.reader = CameraReader("lobby", camera, 96, self._put, self.statuses, self._show, detail=True)
 
     def _put(self, frame: Frame) -> None:
         self.arrivals(Arrival(frame, time.monotonic()))
+
+    def _show(self, picture: av.VideoFrame, _: float) -> None:
+        self.decoded.append(number_in(picture.to_ndarray(format="rgb24").astype(np.uint8)))
 
     def wait_for(self, frames: int) -> list[Arrival]:
         self.arrivals.wait_for(lambda _: True, count=frames)
@@ -86,10 +91,9 @@ def test_mjpeg_has_the_time_at_which_its_pictures_come() -> None:
         with watching(camera.url()) as watched:
             arrivals = watched.wait_for(20)
     assert stream_seconds_per_second(arrivals) == pytest.approx(1.0, abs=0.05)
-    numbers = [number_in(arrival.frame.picture) for arrival in arrivals]
-    steps = np.diff(numbers[1:])  # the first waited for the opening to end
-    assert set(steps.tolist()) <= {1, 2}  # a busy machine sends two at once, of which one is kept
-    assert steps.mean() < 1.2
+    numbers = watched.decoded[1:]  # the first waited for the opening to end
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) >= 19
     assert kept_per_second(arrivals) == pytest.approx(5.0, abs=0.25)
 
 
@@ -99,17 +103,23 @@ def test_the_steps_between_pictures_are_right_when_mjpeg_slows_down() -> None:
     def sent_s(number: int) -> float:
         return number * fast_s if number <= fast else fast * fast_s + (number - fast) * slow_s
 
-    answer = MULTIPART, ((sent_s(number), part) for number, part in enumerate(multipart(jpegs(numbered()))))
-    with HttpCamera(lambda _: answer) as camera, watching(camera.url(), score_fps=25) as watched:
+    sent_at_s: list[float] = []  # when the server had sent each picture: late, on a busy machine
+
+    def parts() -> Iterator[tuple[float, bytes]]:
+        for number, part in enumerate(multipart(jpegs(numbered()))):
+            yield sent_s(number), part
+            sent_at_s.append(time.monotonic())
+
+    with HttpCamera(lambda _: (MULTIPART, parts())) as camera, watching(camera.url(), score_fps=25) as watched:
         arrivals = watched.wait_for(fast + 10)
     errors_s = []
     for frame in (arrival.frame for arrival in arrivals[5:]):  # the first waited for the opening to end
         if frame.detail is not None and frame.detail.earlier is not None:
             before, number = number_in(np.dstack([frame.detail.earlier] * 3)), number_in(frame.picture)
-            errors_s.append(frame.detail.step_s - (sent_s(number) - sent_s(before)))
+            errors_s.append(frame.detail.step_s - (sent_at_s[number] - sent_at_s[before]))
     assert len(errors_s) > 20
     assert np.median(np.abs(errors_s)) < 0.03
-    assert (np.abs(errors_s) < 0.06).mean() > 0.6  # single ones arrive late on a busy machine
+    assert (np.abs(errors_s) < 0.06).mean() > 0.8  # single ones arrive late on a busy machine
 
 
 @pytest.mark.parametrize(("interval_s", "stamped_fps"), [(0.08, 25), (0.04, 12.5), (0.2, 25)])
@@ -280,10 +290,10 @@ def test_parts_that_are_not_as_the_standard_has_them_are_read(part: str) -> None
     with HttpCamera(answer) as camera:
         assert probe(CameraConfig(url=camera.url()), "lobby") == VideoFormat("mjpeg", 320, 240, None)
         with watching(camera.url()) as watched:
-            numbers = [number_in(arrival.frame.picture) for arrival in watched.wait_for(8)]
-    steps = np.diff(numbers[1:])  # every second picture, give or take one that came late
-    assert set(steps.tolist()) <= {1, 2, 3}
-    assert abs(steps.sum() - 2 * len(steps)) <= 1
+            watched.wait_for(8)
+    numbers = watched.decoded[1:]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) >= 13
 
 
 def reset(n: int) -> float:

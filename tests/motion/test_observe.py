@@ -193,8 +193,8 @@ def test_motion_that_fails_fails_where_it_is_observed() -> None:
         observer.motions([frame])
 
 
-def test_motion_that_is_never_observed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streammon.motion.observe.MOST_BEGUN", 3)
+def test_motion_that_is_never_observed_is_forgotten_after_the_next_batch() -> None:
     observer = Observer(MeanColours())
-    observer.begin([frame_of(None, number=number) for number in range(10)])
-    assert len(observer._begun) == 3
+    for number in range(10):
+        observer.begin([frame_of(None, number=number)])
+    assert [list(batch) for batch in observer._begun] == [[("yard", 8)], [("yard", 9)]]

@@ -273,7 +273,7 @@ def test_the_monitor_shows_its_cameras_and_says_where(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mp4", courtyard(4))
     values = {
         "cameras": {"yard": {"url": str(clip), "loop": True}},
-        "model": {**LIVE},
+        "model": LIVE,
         "scenes": tmp_path / "scenes",
         "alerting": {"spool": tmp_path / "spool"},
         "preview": {"port": 0},

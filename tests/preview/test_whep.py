@@ -13,7 +13,18 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from streammon.preview.streams import encoder, whep
 from support.deadlines import DEADLINE_S
 from support.numbered_footage import number_in
-from support.preview_peers import Preview, hot_left, offer_of, player, playing, post_offer, preview, rgb_of, score_of
+from support.preview_peers import (
+    Player,
+    Preview,
+    hot_left,
+    offer_of,
+    player,
+    playing,
+    post_offer,
+    preview,
+    rgb_of,
+    score_of,
+)
 
 
 async def until_idle(shown: Preview) -> None:
@@ -25,6 +36,15 @@ async def until_idle(shown: Preview) -> None:
 
 def encoder_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("streammon-h264")]
+
+
+async def watched(viewer: Player, shown: Preview, count: int) -> tuple[list[int], list[int]]:
+    """Delays of so many pictures, in pictures and ascending, and the pictures' numbers."""
+    numbers, delays = [], []
+    for _ in range(count):
+        numbers.append(number_in(rgb_of(await viewer.frame())))
+        delays.append(shown.newest("lobby") - numbers[-1])
+    return sorted(delays), numbers
 
 
 async def encoders_end() -> None:
@@ -99,17 +119,17 @@ def test_a_camera_that_froze_still_shows_its_last_picture_to_who_comes() -> None
 def test_a_viewer_who_takes_no_packets_delays_nobody() -> None:
     async def check() -> None:
         async with preview() as shown, playing(shown):
+            async with player(f"{shown.url}/whep/lobby") as viewer:
+                await viewer.frame()
+                alone, _ = await watched(viewer, shown, 50)
             stuck = shown.pictures.join("lobby", "picture", "h264")  # and never calls get()
             async with player(f"{shown.url}/whep/lobby") as viewer:
                 await viewer.frame()
-                numbers, delays = [], []
-                for _ in range(50):
-                    numbers.append(number_in(rgb_of(await viewer.frame())))
-                    delays.append(shown.newest("lobby") - numbers[-1])
+                delays, numbers = await watched(viewer, shown, 50)
             steps = np.diff(numbers)
             assert steps.min() == 1  # a busy encoder leaves single pictures out
             assert (steps == 1).sum() >= 40
-            assert min(delays[25:]) <= 5  # no delay that grows; a busy machine is late now and then
+            assert delays[-5] <= max(5, 2 * alone[-5])  # a busy machine is late without it too
             assert stuck.skipped > 0  # and what waits for it stays bounded
             shown.pictures.leave("lobby", "picture", "h264", stuck)
 

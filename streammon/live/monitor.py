@@ -5,12 +5,12 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from streammon.alerting import AlertRule, RedisPublisher, Spool, embedded_valkey
+from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
 from streammon.ingest import CameraReader, LatestFrames, probe
@@ -370,20 +370,6 @@ class Monitor:
             if now - then_s >= RATE_WINDOW_S:
                 figures.fps_scored = (figures.scored - then) / (now - then_s)
                 self._rates[name] = now, figures.scored
-
-
-@contextlib.asynccontextmanager
-async def redis_for(redis: RedisConfig) -> AsyncIterator[RedisConfig]:
-    """The configured Redis; for `embedded`, a Valkey server that runs as long as the context.
-
-    Raises:
-        RedisError: The embedded server can't be started, or its folder can't be used.
-    """
-    if redis.address != "embedded":
-        yield redis
-        return
-    async with embedded_valkey(redis.folder, redis.port) as url:
-        yield RedisConfig.model_validate({**redis.model_dump(), "url": url})
 
 
 def require_footage_readable(config: Config) -> None:

@@ -11,8 +11,9 @@ from streammon.calibration import Calibration
 from streammon.errors import BankError
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.backbones import Backbone
+from streammon.padim.distance_kernel import distance_kernel
 from streammon.padim.facts import BankFacts, facts_for
-from streammon.padim.gaussian import pack_lower, unpack_lower, whitened_distance, whitening
+from streammon.padim.gaussian import unpack_lower
 from streammon.padim.reduction import Reduction
 from streammon.padim.scene_files import (
     BANK_FILE,
@@ -23,6 +24,7 @@ from streammon.padim.scene_files import (
     stored_reduction,
     write_tensors,
 )
+from streammon.padim.whitening import Whitening
 
 
 class Bank:
@@ -32,8 +34,7 @@ class Bank:
         facts: Facts of the fit.
         reduction: Reduction of the backbone's channels.
         mean: (P, D) float32 mean of each position.
-        cholesky: (P, D, D) float32 lower-triangular L of each covariance; emptied by `prepare`, which keeps L^-1.
-        whitening: (P, D, D) float32 W = L^-1; None before `prepare`, unless passed to the constructor.
+        whitening: Packed whitening matrix of each position.
         calibration: False alarms a day as a function of the frame score; None without held-out frames.
     """
 
@@ -42,33 +43,29 @@ class Bank:
         facts: BankFacts,
         reduction: Reduction,
         mean: Tensor,
-        cholesky: Tensor,
+        whitening: Whitening,
         calibration: Calibration | None,
-        whitening: Tensor | None = None,
     ) -> None:
         self.facts = facts
         self.reduction = reduction
         self.mean = mean
-        self.cholesky = cholesky
-        self.calibration = calibration
         self.whitening = whitening
+        self.calibration = calibration
         self._smoother: MapSmoother | None = None
 
     def prepare(self, device: torch.device) -> Self:
-        """Move the bank to the scoring device, and compute the whitening matrices and the map smoother."""
+        """Move the bank to the scoring device, and make the map smoother and the compiled distances ready."""
         self.reduction = self.reduction.to(device)
         self.mean = self.mean.to(device)
-        solved = whitening(self.cholesky.to(device)) if self.whitening is None else self.whitening
-        self.whitening = solved.to(device)
-        self.cholesky = torch.empty(0)
+        self.whitening = self.whitening.to(device)
+        distance_kernel()
         self._smoother = MapSmoother(self.facts.grid, (self.facts.crop, self.facts.crop), device)
         return self
 
     @torch.inference_mode()
     def distances(self, maps: Sequence[Tensor]) -> Tensor:
         """Mahalanobis distances (B, h, w) on the patch grid, from a backbone's three maps (B, C, h, w)."""
-        assert self.whitening is not None, "prepare() comes first"
-        distances = whitened_distance(self.reduction.embed(maps), self.mean, self.whitening)  # (B, P)
+        distances = self.whitening.distances(self.reduction.embed(maps), self.mean)  # (B, P)
         return distances.view(-1, *self.facts.grid)
 
     @torch.inference_mode()
@@ -96,19 +93,19 @@ class Bank:
         return anomaly_maps, scores
 
     def scoring_bytes(self) -> int:
-        """Memory of the means, the whitening matrices and the reduction, in bytes; only after `prepare`."""
-        assert self.whitening is not None, "prepare() comes first"
-        tensors = (self.mean, self.whitening, *reduction_tensors(self.reduction).values())
-        return sum(tensor.nbytes for tensor in tensors)
+        """Memory of the means, the whitening matrices and the reduction, in bytes."""
+        return sum(tensor.nbytes for tensor in self._tensors().values())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return scoring_tensors(self) | reduction_tensors(self.reduction)
 
     def save(self, folder: Path) -> None:
-        """Write `bank.safetensors` into a scene's folder; only before `prepare`.
+        """Write `bank.safetensors` into a scene's folder.
 
         Raises:
             StorageError: The file can't be written.
         """
-        assert self.cholesky.numel(), "a prepared bank no longer holds what is saved"
-        tensors = {"mean": self.mean, "cholesky": pack_lower(self.cholesky)} | reduction_tensors(self.reduction)
+        tensors = self._tensors()
         arrays = {} if self.calibration is None else self.calibration.arrays()
         tensors |= {f"calibration.{name}": torch.from_numpy(array) for name, array in arrays.items()}
         write_tensors(folder / BANK_FILE, tensors, self.facts)
@@ -122,9 +119,7 @@ class Bank:
         """
         path = folder / BANK_FILE
         facts, tensors = read_tensors(path)
-        positions, dimensions = facts.grid[0] * facts.grid[1], facts.dimensions
-        triangle = dimensions * (dimensions + 1) // 2
-        require_shapes(path, tensors, {"mean": (positions, dimensions), "cholesky": (positions, triangle)})
+        mean, whitening = _stored_gaussians(path, facts, tensors)
         prefix = "calibration."
         kept = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
         try:
@@ -133,8 +128,7 @@ class Bank:
         except (KeyError, ValueError, TypeError):
             raise BankError(str(path), "its calibration is not valid", FIT_AGAIN) from None
         reduction = stored_reduction(path, facts, tensors)
-        mean = tensors["mean"].clone()  # a view would keep the whole mapped file in memory
-        return cls(facts, reduction, mean, unpack_lower(tensors["cholesky"], dimensions), calibration)
+        return cls(facts, reduction, mean, whitening, calibration)
 
     def require_fit(self, backbone: Backbone, size: int, crop: int) -> None:
         """Require that the bank was fitted with this backbone, input size and crop.
@@ -152,12 +146,28 @@ class Bank:
 
 
 def scoring_tensors(bank: Bank) -> dict[str, Tensor]:
-    """Means and packed whitening matrices of a prepared bank, for a checkpoint of a running fit."""
-    assert bank.whitening is not None, "prepare() comes first"
-    return {"mean": bank.mean.clone(), "whitening": pack_lower(bank.whitening)}
+    """Means and packed whitening matrices of a bank, by their names in a file."""
+    return {"mean": bank.mean, "whitening": bank.whitening.steps, "whitening_scales": bank.whitening.scales}
 
 
 def restored_bank(facts: BankFacts, reduction: Reduction, kept: Mapping[str, Tensor], device: torch.device) -> Bank:
     """Prepared bank from the tensors that `scoring_tensors` returned; it has no calibration."""
-    factor = unpack_lower(kept["whitening"].to(device), facts.dimensions)
-    return Bank(facts, reduction, kept["mean"].clone(), torch.empty(0), None, whitening=factor).prepare(device)
+    whitening = Whitening(kept["whitening"].clone(), kept["whitening_scales"].clone())
+    return Bank(facts, reduction, kept["mean"].clone(), whitening, None).prepare(device)
+
+
+def _stored_gaussians(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) -> tuple[Tensor, Whitening]:
+    """Means and whitening matrices of a bank's file; a file of format 2 has Cholesky factors, which are inverted.
+
+    Raises:
+        BankError: A tensor is missing or has another shape than the header says.
+    """
+    positions, dimensions = facts.grid[0] * facts.grid[1], facts.dimensions
+    triangle = (positions, dimensions * (dimensions + 1) // 2)
+    require_shapes(path, tensors, {"mean": (positions, dimensions)})
+    # copies: a view would keep the whole mapped file in memory
+    if "cholesky" in tensors:
+        require_shapes(path, tensors, {"cholesky": triangle})
+        return tensors["mean"].clone(), Whitening.of(unpack_lower(tensors["cholesky"], dimensions))
+    require_shapes(path, tensors, {"whitening": triangle, "whitening_scales": (positions, dimensions)})
+    return tensors["mean"].clone(), Whitening(tensors["whitening"].clone(), tensors["whitening_scales"].clone())

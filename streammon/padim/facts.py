@@ -10,7 +10,10 @@ from streammon.padim.gaussian import EPSILON
 from streammon.padim.probe import probes_agree
 from streammon.padim.reduction import Reduction
 
-FORMAT = 2
+FORMAT = 3
+FORMATS_READ = (2, 3)
+"""Formats that can be read. In format 2 a bank's file has Cholesky factors instead of packed whitening matrices."""
+
 INPUT_SIZE = 256  # side of the model's input, in pixels (PaDiM, section IV-B, and its video setting)
 
 

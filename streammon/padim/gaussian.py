@@ -1,4 +1,4 @@
-"""One multivariate Gaussian per patch position: fitted in one pass, merged exactly, distances by Cholesky factors.
+"""One multivariate Gaussian per patch position: fitted in one pass, merged exactly.
 
 Shapes: B frames, P positions, D channels.
 """
@@ -112,28 +112,6 @@ def mahalanobis(embeddings: Tensor, mean: Tensor, cholesky: Tensor) -> Tensor:
     centred = (embeddings - mean).permute(1, 2, 0)  # (P, D, B)
     whitened = torch.linalg.solve_triangular(cholesky, centred, upper=False)
     distances: Tensor = torch.linalg.vector_norm(whitened, dim=1).T  # (B, P)
-    return distances
-
-
-def whitening(cholesky: Tensor) -> Tensor:
-    """Whitening matrices W = L^-1, (P, D, D): solved once a bank, so that a batch takes a product, not a solve.
-
-    The condition number of L is the square root of Sigma's (about sqrt(largest variance / epsilon) at most), so W
-    keeps the digits that inverting Sigma would lose.
-    """
-    identity = torch.eye(cholesky.shape[-1], device=cholesky.device)
-    factors = torch.empty_like(cholesky)
-    with one_cpu_thread():
-        for start in range(0, len(cholesky), CHOLESKY_POSITIONS):
-            part = slice(start, start + CHOLESKY_POSITIONS)
-            factors[part] = torch.linalg.solve_triangular(cholesky[part], identity, upper=False)
-    return factors
-
-
-def whitened_distance(embeddings: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """Mahalanobis distances (B, P) as lengths of W (x - mu), with W = L^-1: one batched product."""
-    centred = (embeddings - mean).permute(1, 0, 2)  # (P, B, D)
-    distances: Tensor = torch.linalg.vector_norm(torch.bmm(centred, whitening.mT), dim=2).T
     return distances
 
 

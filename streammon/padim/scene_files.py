@@ -6,7 +6,7 @@ This module translates safetensors' errors into streammon's.
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from streammon import storage
 from streammon.errors import BankError, system_reason
-from streammon.padim.facts import FORMAT, BankFacts
+from streammon.padim.facts import FORMAT, FORMATS_READ, BankFacts
 from streammon.padim.reduction import Reduction
 
 BANK_FILE = "bank.safetensors"
@@ -68,7 +68,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
 
 
 def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor]]:
-    """Facts and tensors of a safetensors file of a scene.
+    """Facts and tensors of a safetensors file of a scene; the facts of an older format get the current one.
 
     Raises:
         BankError: The file is missing, broken, or of another format.
@@ -78,10 +78,11 @@ def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             raw = json.loads((file.metadata() or {})["streammon"])
-            if raw.get("format") != FORMAT:
-                found = f"{path} is of format {raw.get('format')}, this streammon reads {FORMAT}"
+            if raw.get("format") not in FORMATS_READ:
+                read = " and ".join(map(str, FORMATS_READ))
+                found = f"{path} is of format {raw.get('format')}, this streammon reads {read}"
                 raise BankError(where, found, FIT_AGAIN)
-            facts = TypeAdapter(BankFacts).validate_python(raw)
+            facts = replace(TypeAdapter(BankFacts).validate_python(raw), format=FORMAT)
             return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError:
         raise BankError(where, f"it has no {what} ({path})", "learn it with `streammon fit`") from None

@@ -23,6 +23,7 @@ from streammon.padim.scene_files import (
     stored_reduction,
     write_tensors,
 )
+from streammon.padim.whitening import Whitening
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class Statistics:
             self.facts, frames=self.gaussian.count, calibration_frames=calibration_frames, version=__version__
         )
         mean = self.gaussian.mean.to(torch.float32, copy=True)  # a copy: later updates change the mean in place
-        return Bank(facts, self.reduction, mean, self.gaussian.cholesky(), calibration)
+        return Bank(facts, self.reduction, mean, Whitening.of(self.gaussian.cholesky()), calibration)
 
     def tensors(self) -> dict[str, Tensor]:
         """Tensors of the Gaussians and the reduction by name, for a file."""

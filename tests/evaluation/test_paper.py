@@ -112,5 +112,5 @@ def test_tables_7_and_8_measure_the_same_models(nuts: Path, cache: Path) -> None
     names = ["VAE", "SPADE", "MahalanobisAD", "PaDiM efficientnet_lite0 Rd20"]
     assert [row[0] for row in seconds.rows] == [row[0] for row in memory.rows] == names
     assert all(share > 0 for share in shares(seconds, 1))
-    padim_bytes = 28 * 28 * (20 + 20 * 20) * 4  # mean and whitening of each of the 28x28 positions
+    padim_bytes = 28 * 28 * (2 * 20 * 4 + 210 * 2)  # mean, scales and triangle of each of the 28x28 positions
     assert shares(memory, 1)[3] == pytest.approx(padim_bytes / 1e9, abs=1e-3)

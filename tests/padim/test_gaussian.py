@@ -13,8 +13,6 @@ from streammon.padim.gaussian import (
     mahalanobis,
     pack_lower,
     unpack_lower,
-    whitened_distance,
-    whitening,
 )
 
 POSITIONS, DIMENSIONS = 7, 5
@@ -96,14 +94,6 @@ def test_distance_is_scipys_with_numpys_covariance() -> None:
         for b in range(4):
             expected = scipy_mahalanobis(samples[b], samples.mean(0), inverse)
             assert float(ours[b, p]) == pytest.approx(expected, rel=1e-4)
-
-
-def test_the_fast_distance_is_the_plain_one() -> None:
-    embeddings = footage(50)
-    gaussian = fitted(embeddings)
-    mean, cholesky = gaussian.mean.float(), gaussian.cholesky()
-    fast = whitened_distance(embeddings, mean, whitening(cholesky))
-    torch.testing.assert_close(fast, mahalanobis(embeddings, mean, cholesky), rtol=1e-4, atol=1e-5)
 
 
 def test_squared_distances_of_the_fitted_frames_average_to_the_dimensions() -> None:

@@ -164,7 +164,7 @@ def test_what_calibrates_is_scored_before_it_is_learned(backbone: Backbone, foot
     assert model.calibration.score_at_rate(1) == expected.score_at_rate(1)
     plain = learned(Padim(ModelConfig()), backbone, footage)
     # learned in other batches, since one is cut where the held-out footage begins
-    np.testing.assert_allclose(model.score(footage[0]).scores, plain.score(footage[0]).scores, rtol=1e-6)
+    np.testing.assert_allclose(model.score(footage[0]).scores, plain.score(footage[0]).scores, rtol=1e-4)
     assert plain.calibration is None  # type: ignore[attr-defined]
 
 
@@ -252,12 +252,16 @@ def test_too_few_frames_are_refused(backbone: Backbone, footage: list[Batch], re
 def test_the_memory_of_scoring_is_that_of_means_whitening_and_reduction(
     backbone: Backbone, footage: list[Batch]
 ) -> None:
+    def gaussian_bytes(positions: int, dimensions: int) -> int:
+        """Means and scales of rows in 4 bytes, triangles in 2."""
+        return positions * (2 * dimensions * 4 + dimensions * (dimensions + 1) // 2 * 2)
+
     model = learned(Padim(ModelConfig(dimensions=20)), backbone, footage)
-    assert model.scoring_bytes() == 64 * 20 * 4 + 64 * 20 * 20 * 4 + 20 * 8
+    assert model.scoring_bytes() == gaussian_bytes(64, 20) + 20 * 8
     model = learned(Padim(ModelConfig(reduction="pca", dimensions=20)), backbone, footage)
-    assert model.scoring_bytes() == 64 * 20 * 4 + 64 * 20 * 20 * 4 + 232 * 20 * 4
+    assert model.scoring_bytes() == gaussian_bytes(64, 20) + 232 * 20 * 4
     layer2 = learned(SingleLayer(2, "efficientnet_lite0"), backbone, footage)
-    assert layer2.scoring_bytes() == 16 * 80 * 4 + 16 * 80 * 80 * 4 + 80 * 8
+    assert layer2.scoring_bytes() == gaussian_bytes(16, 80) + 80 * 8
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])

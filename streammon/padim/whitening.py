@@ -1,0 +1,98 @@
+"""Whitening matrices of a bank, packed, and the Mahalanobis distances computed from them.
+
+Memory bandwidth bounds the distances: a batch reads every matrix of the bank once. So only lower triangles are kept,
+as 16-bit integers with one float32 scale a row: a quarter of what whole float32 matrices take. A value is rounded by
+at most 1 / 65534 of the largest of its row. Products and sums are float32, so distinct distances stay distinct.
+
+Shapes: B frames, P positions, D channels, T = D (D + 1) / 2.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streammon.padim.devices import one_cpu_thread
+from streammon.padim.distance_kernel import distance_kernel
+from streammon.padim.gaussian import CHOLESKY_POSITIONS, pack_lower, unpack_lower
+
+STEPS = 32767  # of a 16-bit integer: the largest value of a row
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """Packed whitening matrices W = L^-1 of covariances Sigma = L L^T, one of each position.
+
+    The condition number of L is the square root of Sigma's (about sqrt(largest variance / epsilon) at most), so W
+    keeps the digits that inverting Sigma would lose.
+
+    Attributes:
+        steps: (P, T) int16 lower triangles of W / scale, row by row.
+        scales: (P, D) float32 scale of each row of W.
+    """
+
+    steps: Tensor
+    scales: Tensor
+
+    @classmethod
+    def of(cls, cholesky: Tensor) -> "Whitening":
+        """Invert and pack the Cholesky factors L, (P, D, D) lower-triangular."""
+        positions, dimensions = cholesky.shape[:2]
+        device = cholesky.device
+        steps = torch.empty(positions, dimensions * (dimensions + 1) // 2, dtype=torch.int16, device=device)
+        scales = torch.empty(positions, dimensions, device=device)
+        identity = torch.eye(dimensions, device=device)
+        with one_cpu_thread():
+            for start in range(0, positions, CHOLESKY_POSITIONS):
+                part = slice(start, start + CHOLESKY_POSITIONS)
+                matrices = torch.linalg.solve_triangular(cholesky[part], identity, upper=False)
+                scales[part] = matrices.abs().amax(2) / STEPS
+                steps[part] = pack_lower((matrices / scales[part, :, None]).round().to(torch.int16))
+        return cls(steps, scales)
+
+    def to(self, device: torch.device) -> "Whitening":
+        """The same matrices on another device."""
+        return Whitening(self.steps.to(device), self.scales.to(device))
+
+    def matrices(self) -> Tensor:
+        """W as (P, D, D) float32."""
+        return unpack_lower(self.steps, self.scales.shape[1]) * self.scales[:, :, None]
+
+    def distances(self, embeddings: Tensor, mean: Tensor) -> Tensor:
+        """Mahalanobis distances (B, P): lengths of W (x - mu).
+
+        On the CPU a compiled loop reads the packed matrices, in as many threads as torch has; other devices unpack
+        them into a batched product.
+
+        Args:
+            embeddings: (B, P, D) float32.
+            mean: (P, D) float32.
+        """
+        if embeddings.device.type != "cpu":
+            return whitened_distance(embeddings, mean, self.matrices())
+        distances = np.empty(embeddings.shape[:2], np.float32)
+        x, mu, steps, scales = (each.contiguous().numpy() for each in (embeddings, mean, self.steps, self.scales))
+        compute: Callable[[int, int], None] = partial(distance_kernel(), x, mu, steps, scales, distances)
+        threads = torch.get_num_threads()
+        if threads == 1:
+            compute(0, len(mean))
+        else:
+            borders = np.linspace(0, len(mean), threads + 1).astype(int).tolist()
+            list(_pool(threads).map(compute, borders, borders[1:]))  # list: raises what a thread raised
+        return torch.from_numpy(distances)
+
+
+def whitened_distance(embeddings: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Mahalanobis distances (B, P) as lengths of W (x - mu), with W (P, D, D): one batched product."""
+    centred = (embeddings - mean).permute(1, 0, 2)  # (P, B, D)
+    distances: Tensor = torch.linalg.vector_norm(torch.bmm(centred, whitening.mT), dim=2).T
+    return distances
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "distances")

@@ -3,7 +3,9 @@
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,6 +25,7 @@ from streammon.bench.stages import (
     pictures_of,
     spread_frames,
 )
+from streammon.bench.sustain import SustainReport, search_sustained
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
 from streammon.ingest import clips
@@ -37,8 +40,11 @@ from streammon.scene import (
     save_scene,
 )
 
+__all__ = ["BenchReport", "EngineReport", "SustainReport", "compare_engines", "measure", "measure_sustained"]
+
 METHODS = ("padim", "motion")
-LEARNED_STEP_S = 0.2  # between learned frames: 5 a second
+LEARNED_FPS = 5.0
+SCENES_HELD = 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class BenchReport:
         fit_fps: Frames a second of a fit with motion, decoding included.
         bank_load_s: Seconds to load and prepare one scene's bank and motion.
         bank_mb: Size of the scene's bank and motion files.
+        scene_mb: Resident memory that each further scene takes.
         peak_memory_mb: Largest resident memory of the process.
         imports_memory_mb: Resident memory before the first measurement.
     """
@@ -78,6 +85,7 @@ class BenchReport:
     fit_fps: float = 0.0
     bank_load_s: float = 0.0
     bank_mb: float = 0.0
+    scene_mb: float = 0.0
     peak_memory_mb: float = 0.0
     imports_memory_mb: float = 0.0
 
@@ -102,7 +110,8 @@ class BenchReport:
             "motion, from file to score", f"{whole.motion_ms:.1f} ms a frame, {whole.ratio:.2f} times padim's"
         )
         rest.add_row("fit", f"{self.fit_fps:.1f} frames/s")
-        rest.add_row("bank", f"{self.bank_mb:.1f} MB, loads in {self.bank_load_s:.2f} s")
+        bank = f"{self.bank_mb:.1f} MB, loads in {self.bank_load_s:.2f} s, takes {self.scene_mb:.1f} MB of memory"
+        rest.add_row("scene", bank)
         before = f"{self.imports_memory_mb:.0f} MB before the first measurement"
         rest.add_row("memory", f"peak {self.peak_memory_mb:.0f} MB, of which {before}")
         rest.add_row("machine", f"{self.machine}, torch {self.torch}, streammon {self.version}")
@@ -143,6 +152,22 @@ def compare_engines(model: ModelConfig) -> EngineReport:
     return EngineReport(model.backbone, engine_trials(model))
 
 
+def measure_sustained(clip: Path | None, model: ModelConfig, seconds: float) -> SustainReport:
+    """Search the largest number of cameras that this machine scores without falling behind.
+
+    Args:
+        clip: Footage that every camera plays; None renders the demo's plaza.
+        model: Method and backbone.
+        seconds: Seconds of each measurement.
+
+    Raises:
+        InputError: The clip or the weights are wrong.
+    """
+    with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
+        footage, backbone = clip or _plaza(Path(folder)), load_backbone(model)
+        return search_sustained(footage, model, backbone, partial(_fit, footage, backbone, model), seconds)
+
+
 def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[int]) -> BenchReport:
     """Measure the stages and both methods, and the live scorer with each number of cameras.
 
@@ -163,10 +188,11 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scenes = Path(folder) / "scenes"
         scene = scenes / "camera0"
         detector = configured_detector(model, backbone)
-        fit_fps = _fit(footage, scene, backbone, model)
+        fit_fps = _fit(footage, backbone, model, scene, LEARNED_FPS)
         began = time.perf_counter()
         motion = _scorer(scene, backbone, model)
         bank_load_s = time.perf_counter() - began
+        scene_mb = _memory_mb(lambda: _scorer(scene, backbone, model))
         padim = _scorer(scene, backbone, model.model_copy(update={"method": "padim"}))
         frames = spread_frames(pieces[0])
         stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
@@ -192,6 +218,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         fit_fps=round(fit_fps, 2),
         bank_load_s=round(bank_load_s, 3),
         bank_mb=round(bank_mb, 1),
+        scene_mb=round(scene_mb, 1),
         peak_memory_mb=round(peak.mb, 1),
         imports_memory_mb=round(imports_mb, 1),
     )
@@ -209,11 +236,17 @@ def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer
     return SceneScorer(load_scene(folder, backbone, model, detector), backbone, observer)
 
 
-def _fit(footage: Path, folder: Path, backbone: Backbone, model: ModelConfig) -> float:
+def _memory_mb(load: Callable[[], object]) -> float:
+    """Resident memory that a loaded scene takes, in megabytes: mean over several that are held at once."""
+    before, held = psutil.Process().memory_info().rss, [load() for _ in range(SCENES_HELD)]
+    return (psutil.Process().memory_info().rss - before) / 1e6 / len(held)
+
+
+def _fit(footage: Path, backbone: Backbone, model: ModelConfig, folder: Path, score_fps: float) -> float:
     """Learn at least 128 frames with motion, half of them held out, save the scene, and return frames a second."""
-    total_s, step_s = 2 * STAGE_FRAMES * LEARNED_STEP_S, LEARNED_STEP_S
+    total_s, step_s = 2 * STAGE_FRAMES / score_fps, 1 / score_fps
     observer = configured_observer(model.model_copy(update={"method": "motion"}), backbone)
-    learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=1 / step_s)
+    learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=score_fps)
     batches = decoded(footage, model.batch, detail=True)
     began, done = time.perf_counter(), 0
     while done < 2 * STAGE_FRAMES + model.batch:

@@ -344,10 +344,19 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 )
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @click.option("--engines", is_flag=True, help="Only compare the engines that can compute the backbone here.")
+@click.option(
+    "--sustain", is_flag=True, help="Only search the largest number of cameras at 1, 5 and 25 scored frames a second."
+)
 @model_options
 @json_option
 def bench(
-    clip: Path | None, seconds: float, cameras: str, engines: bool, json_file: str | None, **options: Any
+    clip: Path | None,
+    seconds: float,
+    cameras: str,
+    engines: bool,
+    sustain: bool,
+    json_file: str | None,
+    **options: Any,
 ) -> None:
     """Measure the time of each processing stage on this machine, and its throughput by number of cameras.
 
@@ -357,11 +366,24 @@ def bench(
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
     model = model_of(None, **options)
-    from streammon.bench import compare_engines, measure
+    from streammon.bench import (
+        BenchReport,
+        EngineReport,
+        SustainReport,
+        compare_engines,
+        measure,
+        measure_sustained,
+    )
 
     console = _console(json_file)
+    report: EngineReport | SustainReport | BenchReport
     with console.status("measuring …"):
-        report = compare_engines(model) if engines else measure(clip, model, seconds, [int(each) for each in counts])
+        if engines:
+            report = compare_engines(model)
+        elif sustain:
+            report = measure_sustained(clip, model, seconds)
+        else:
+            report = measure(clip, model, seconds, [int(each) for each in counts])
     console.print(*report.tables(), sep="\n")
     _write_json(json_file, asdict(report))
 

@@ -365,7 +365,7 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     assert whole["ratio"] == pytest.approx(whole["motion_ms"] / whole["padim_ms"], abs=0.02)
     measured = [stage["ms_per_frame"] for stage in report["stages"]]
     measured += [load[rate] for load in report["loads"] for rate in ("frames_per_s", "frames_per_s_each")]
-    measured += [report[f"{name}"] for name in ("end_to_end_fps", "fit_fps", "bank_load_s", "bank_mb")]
+    measured += [report[f"{name}"] for name in ("end_to_end_fps", "fit_fps", "bank_load_s", "bank_mb", "scene_mb")]
     assert min(measured) > 0
     assert report["peak_memory_mb"] >= report["imports_memory_mb"] > 0
     assert (report["version"], report["backbone"]) == (__version__, "efficientnet_lite0")
@@ -381,6 +381,22 @@ def test_bench_compares_the_engines(command: Command) -> None:
     assert (trial["engine"], trial["precision"], trial["difference"]) == ("torch", "float32", 0.0)
     assert "torch in float32" in ended.stderr
     assert "chosen" in ended.stderr
+
+
+def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Footage of 2 frames a second leaves one rate to search."""
+    monkeypatch.setattr("streammon.bench.sustain.MOST_CAMERAS", 2)
+    encode(Path("slow.mp4"), frames=16, fps=2)
+    ended = command("bench", "--sustain", "--clip", "slow.mp4", "--seconds", "1", "--json", "-")
+    report = reported(ended)
+    assert list(report["largest"]) == ["1"]
+    loads = {load["cameras"]: load["dropped_share"] <= 0.01 for load in report["loads"]}
+    largest = report["largest"]["1"]
+    assert largest == max((cameras for cameras, sustained in loads.items() if sustained), default=0)
+    assert loads[1] == (largest >= 1)
+    assert f"at 1 frames a second: {largest} cameras" in ended.stderr
 
 
 # --- run

@@ -30,6 +30,8 @@ class CameraConfig(Section):
     Attributes:
         url: URL (`rtsp://`, `rtsps://`, `http://`, `https://`), video file, folder of images, or device
             (`/dev/video0`).
+        score_url: The same for the camera's low-resolution sub-stream, which is then the one that is scored; `url` is
+            its main stream, opened only while somebody watches it. Default: `url` is scored and watched.
         scene: Name of the scene whose bank scores the camera; default: the camera's own name.
         score_fps: Largest number of frames scored a second.
         transport: Transport of RTSP, `tcp` or `udp`.
@@ -46,6 +48,7 @@ class CameraConfig(Section):
     """
 
     url: SecretStr
+    score_url: SecretStr | None = None
     scene: Name | None = None
     score_fps: float = Field(5.0, ge=0.2, le=240)  # at most 5 s apart: calibration doesn't count steps above 10 s
     transport: Literal["tcp", "udp"] = "tcp"
@@ -57,9 +60,11 @@ class CameraConfig(Section):
     image_fps: float = Field(25.0, gt=0, le=240)
     learn_for: Duration = 600.0
 
-    @field_validator("url")
+    @field_validator("url", "score_url")
     @classmethod
-    def _url_names_a_source(cls, url: SecretStr) -> SecretStr:
+    def _url_names_a_source(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
         address = url.get_secret_value()
         if not address.strip():
             raise ValueError("it must not be empty")
@@ -75,6 +80,17 @@ class CameraConfig(Section):
     def is_live(self) -> bool:
         """True for a network stream or device, False for footage on disk."""
         return "://" in self.address or self.address.startswith("/dev/")
+
+    @property
+    def scored(self) -> "CameraConfig":
+        """The camera as it is scored: with `score_url`, if there is one, in the place of `url`."""
+        if self.score_url is None:
+            return self
+        return self.model_copy(update={"url": self.score_url, "score_url": None})
+
+    def streams(self) -> dict[str, "CameraConfig"]:
+        """The camera's streams by the setting that names them, each as a camera of its own."""
+        return {"url": self} if self.score_url is None else {"url": self, "score_url": self.scored}
 
 
 class RedisConfig(Section):
@@ -284,6 +300,8 @@ class Config(Section):
         values["redis"]["url"] = self.redis.address
         for name, camera in self.cameras.items():
             values["cameras"][name]["url"] = camera.address
+            if camera.score_url is not None:
+                values["cameras"][name]["score_url"] = camera.score_url.get_secret_value()
         return values
 
     @classmethod

@@ -17,6 +17,7 @@ OPTIONS = "--"
 REFERENCE = "see the configuration reference, streammon/config/README.md"
 
 LONGEST_SHOWN = 40
+URLS = {"url", "score_url"}  # values below these keys are never shown: they may contain a password
 SECRETS = {"token", "users"}  # values below these keys are never shown: they may be the password itself
 
 
@@ -59,7 +60,7 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
             yield ConfigError(where, f"{key} is no known key", REFERENCE)
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
-        elif "url" in problem["loc"]:  # may contain a password: never show it
+        elif not URLS.isdisjoint(problem["loc"]):
             yield ConfigError(*_named(where, key, "can't be used"), str(context.get("error", "it must be text")))
         elif problem["loc"][-1:] == ("[key]",):
             found = f"{joined(problem['loc'][:-2])} has the key {_shown(problem['input'])}"

@@ -230,4 +230,30 @@ def test_an_error_without_a_password_stays_as_it_is() -> None:
 
 
 def test_the_model_keeps_a_password_out_of_its_own_text() -> None:
-    assert "s3cret" not in repr(CameraConfig.model_validate({"url": "rtsp://u:s3cret@h/"}))
+    camera = CameraConfig.model_validate({"url": "rtsp://u:s3cret@h/", "score_url": "rtsp://u:s3cret@h/sub"})
+    assert "s3cret" not in repr(camera)
+    assert "s3cret" not in repr(camera.scored)
+
+
+def test_a_score_url_has_the_form_and_the_rules_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "pa#ss")
+    cameras = {"lobby": {"url": "rtsp://10.0.0.7/main", "score_url": "RTSP://viewer:${PASSWORD}@10.0.0.7/sub"}}
+    config = Config.parse({"cameras": cameras}, "config.yaml")
+    again = Config.parse(config.dump_with_secrets(), "again")
+    for lobby in (config.cameras["lobby"], again.cameras["lobby"]):
+        assert lobby.address == "rtsp://10.0.0.7/main"
+        assert lobby.scored.address == "rtsp://viewer:pa%23ss@10.0.0.7/sub"
+    assert again.cameras["lobby"].scored.scored == again.cameras["lobby"].scored
+
+
+@pytest.mark.parametrize("score_url", ["rtmp://u:s3cret@h/a", "rtsp://u:s3#cret@h/a", "", 5, ["rtsp://u:s3cret@h/"]])
+def test_a_score_url_that_can_t_be_used_is_refused_without_being_shown(score_url: object) -> None:
+    with pytest.raises(ConfigError, match=r"cameras\.lobby\.score_url can't be used; ") as refused:
+        Config.parse({"cameras": {"lobby": {"url": "clip.mp4", "score_url": score_url}}}, "config.yaml")
+    assert "cret" not in str(refused.value)
+
+
+def test_a_camera_without_a_score_url_is_scored_as_it_is_watched() -> None:
+    lobby = CameraConfig.model_validate({"url": "clip.mp4"})
+    assert lobby.scored is lobby
+    assert lobby.streams() == {"url": lobby}

@@ -1,6 +1,7 @@
 """Frames from a stream, device, file or folder: the only package that opens video.
 
-Live, a `CameraReader` per camera puts frames into `LatestFrames`. Offline, `clips` lists the clips at a path, and
+Live, a `CameraReader` per camera puts frames into `LatestFrames`, and a `MainStreamReader` reads the main stream of a
+camera whose sub-stream is scored. Offline, `clips` lists the clips at a path, and
 `Clip.frames` reads their frames.
 """
 
@@ -9,6 +10,7 @@ from streammon.ingest.footage import Clip, batched
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.listing import clips
+from streammon.ingest.main_stream import MainStreamReader
 from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
 
@@ -17,6 +19,7 @@ __all__ = [
     "Clip",
     "LatestFrames",
     "Length",
+    "MainStreamReader",
     "Pace",
     "Size",
     "VideoFormat",

@@ -27,12 +27,13 @@ class VideoFormat:
     fps: float | None
 
 
-def probe(camera: CameraConfig, name: str, *, detail: bool = False) -> VideoFormat:
+def probe(camera: CameraConfig, name: str, *, key: str = "url", detail: bool = False) -> VideoFormat:
     """Open a camera as a reader does, and decode one picture.
 
     Args:
         camera: Address and timeouts of the camera.
         name: Name of the camera.
+        key: Setting that the address is from, for the message.
         detail: Also refuse a picture that is too small or too flat for motion analysis.
 
     Raises:
@@ -45,13 +46,15 @@ def probe(camera: CameraConfig, name: str, *, detail: bool = False) -> VideoForm
             require_detail((found.width, found.height))
         return found
     except StreamFault as fault:
-        raise FootageError(f"camera '{name}'", _found(camera, fault), _remedy(camera, fault)) from None
+        raise FootageError(f"camera '{name}'", _found(camera, key, fault), _remedy(camera, key, fault)) from None
 
 
-def _found(camera: CameraConfig, fault: StreamFault) -> str:
+def _found(camera: CameraConfig, key: str, fault: StreamFault) -> str:
     if fault.kind is FaultKind.FLAT:
         return fault.reason
-    return f"no video ({fault.reason})" if camera.is_live else f"its url can't be read as video ({fault.reason})"
+    if not camera.is_live:
+        return f"its {key} can't be read as video ({fault.reason})"
+    return f"no video ({fault.reason})" if key == "url" else f"no video from its {key} ({fault.reason})"
 
 
 def _format(camera: CameraConfig) -> VideoFormat:
@@ -71,13 +74,13 @@ def _first_format(camera: CameraConfig, quick: bool) -> VideoFormat:
     raise StreamFault("no picture in it")
 
 
-def _remedy(camera: CameraConfig, fault: StreamFault) -> str:
+def _remedy(camera: CameraConfig, key: str, fault: StreamFault) -> str:
     if fault.kind is FaultKind.FLAT:
         return FLAT_REMEDY
     if fault.kind is FaultKind.UNAUTHORISED:
-        return "check the user and password in its url"
+        return f"check the user and password in its {key}"
     if fault.kind is FaultKind.WITHOUT_VIDEO:
-        return "give the url of a stream with video"
+        return f"give the {key} of a stream with video"
     if not camera.is_live:
         return "give a video file or a folder of images"
-    return "check that it is switched on, and its url"
+    return f"check that it is switched on, and its {key}"

@@ -29,6 +29,8 @@ UNAUTHORISED_RETRY_S = 60.0
 BACKOFF_RESET_S = 10.0
 """Duration after which a connection that delivers pictures resets the retry backoff."""
 
+WANTED_CHECK_S = 0.2
+
 REPEATED_READ_TIMEOUTS = 5
 """A camera that repeats one picture for so many read timeouts is frozen."""
 
@@ -47,6 +49,7 @@ class CameraReader(StoppableThread):
         camera: Address of the camera and how it is read.
         size: Size that frames are scaled to.
         put: Receives each kept frame, in the reader's thread. It may block (back-pressure for `play: fast`).
+            None keeps no frames.
         report: Receives the camera's status at each change of state or reason and with each planned retry,
             in the reader's thread.
         show: Receives every decoded picture with its stream time in seconds, at the pace it is played, in the
@@ -55,6 +58,7 @@ class CameraReader(StoppableThread):
 
     Attributes:
         counts: Counters since the start.
+        source_size: Width and height of the latest connection's pictures in pixels; None before the first picture.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class CameraReader(StoppableThread):
         name: str,
         camera: CameraConfig,
         size: Size,
-        put: Callable[[Frame], None],
+        put: Callable[[Frame], None] | None,
         report: Callable[[CameraStatus], None],
         show: Callable[[VideoFrame, float], None] | None = None,
         *,
@@ -71,6 +75,7 @@ class CameraReader(StoppableThread):
         super().__init__(f"streammon-reader-{name}")
         self.name = name
         self.counts = ReaderCounts()
+        self.source_size: tuple[int, int] | None = None
         self._camera = camera
         self._put = put
         self._report = report
@@ -98,26 +103,43 @@ class CameraReader(StoppableThread):
     def _run(self) -> None:
         self._report(self._status)
         failures = 0  # in a row
-        while not self._stopping.is_set():
+        while self._wait_until_wanted():
             connections, connected_s = self.counts.connections, time.time()
+            fault: StreamFault | None = None
             try:
                 self._guarded_connection()
-            except StreamFault as fault:
-                if self._stopping.is_set():
-                    return
+            except StreamFault as raised:
+                fault = raised
+            if self._stopping.is_set():
+                return
+            if self._last_frame_s - connected_s >= BACKOFF_RESET_S:
+                failures = 0
+            if fault is not None:
                 gave_frames = self.counts.connections > connections
                 if not gave_frames:  # next time with probing instead of without, or the reverse
                     self._quick = not self._quick
-                elif self._last_frame_s - connected_s >= BACKOFF_RESET_S:
-                    failures = 0
                 self.counts.failures += 1
                 delay_s = self._announce_fault(fault, gave_frames, failures)
                 failures += 1
                 self._stopping.wait(delay_s)
-            else:
-                if not self._camera.loop and not self._stopping.is_set():
-                    self._announce(CameraState.ENDED)
-                    return
+            elif not self._is_wanted():
+                self._announce(CameraState.CONNECTING)
+            elif not self._camera.loop:
+                self._announce(CameraState.ENDED)
+                return
+
+    def _is_wanted(self) -> bool:
+        """False while the connection must be closed."""
+        return True
+
+    def _wait_until_wanted(self) -> bool:
+        """Wait until a connection is wanted; False if the reader was stopped first."""
+        while not self._is_wanted() and not self._stopping.wait(WANTED_CHECK_S):
+            pass
+        return not self._stopping.is_set()
+
+    def _is_closing(self) -> bool:
+        return self._stopping.is_set() or not self._is_wanted()
 
     def _announce_fault(self, fault: StreamFault, gave_frames: bool, failures: int) -> float:
         """Report the camera's state after a fault, and return the seconds to wait before the next attempt."""
@@ -169,6 +191,7 @@ class CameraReader(StoppableThread):
                     began_s = time.monotonic()
                     footage_began_s = max(time.time(), self._footage_s)
                     self.counts.connections += 1
+                    self.source_size = picture.width, picture.height
                     self._announce(CameraState.ONLINE)
                 if self._show is not None:
                     self._wait_until(began_s + time_s)
@@ -177,7 +200,7 @@ class CameraReader(StoppableThread):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
                     self._keep(picture, time_s, buffer.detail() if self._detail else None)
-        if began_s is None and not self._stopping.is_set():
+        if began_s is None and not self._is_closing():
             raise StreamFault("no picture in it")
 
     def _timed_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float, bool]]:
@@ -188,7 +211,7 @@ class CameraReader(StoppableThread):
     def _whole_pictures(self, source: Source) -> Iterator[tuple[VideoFrame, float | None]]:
         damaged_before = self.counts.corrupt
         try:
-            for picture, pts_s in whole_pictures(source, self._camera, self._stopping.is_set):
+            for picture, pts_s in whole_pictures(source, self._camera, self._is_closing):
                 self.counts.corrupt = damaged_before + source.damaged
                 yield picture, pts_s
         finally:
@@ -222,6 +245,8 @@ class CameraReader(StoppableThread):
             self._stopping.wait(max(0.0, due_s - time.monotonic()))
 
     def _keep(self, picture: VideoFrame, time_s: float, detail: Detail | None) -> None:
+        if self._put is None:
+            return
         frame = Frame(
             camera=self.name,
             seq=self.counts.kept,

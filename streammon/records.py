@@ -159,7 +159,7 @@ class ReaderCounts:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One abnormal region, in pixels of the camera's own picture.
+    """One abnormal region, in pixels of the picture of the stream that was scored.
 
     Attributes:
         x: Left edge.
@@ -192,7 +192,7 @@ class ScoredFrame:
             0 is once a day, 1 once in ten days, -2 a hundred times a day.
         threshold: The score at which an alert opens, for heatmaps and boxes.
         anomaly_map: (H, W) float32, on the scale of `score`.
-        source_size: Width and height of the camera's own picture.
+        source_size: Width and height of the pictures of the stream that was scored.
         channel: Main channel of evidence for the score.
         basis_s: Seconds of normal footage that the level is calibrated on.
     """
@@ -356,6 +356,20 @@ class ScoringStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MainStreamStatus:
+    """State of the main stream of a camera whose sub-stream is scored.
+
+    Attributes:
+        camera: Name of the camera.
+        reason: Why viewers see the sub-stream, in a few words, without any URL; empty once the main stream is shown
+            again.
+    """
+
+    camera: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A log line for the operator.
 
@@ -415,5 +429,5 @@ class CameraFigures:
         }
 
 
-Event = CameraStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | Notice
+Event = CameraStatus | MainStreamStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | Notice
 """Event that a monitor reports."""

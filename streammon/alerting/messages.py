@@ -23,7 +23,7 @@ monitor stopped; `closed_s`, time of the last abnormal frame, null while the ale
 far; `false_alarms_per_day` at the peak; `channel` of the peak frame so far; `reason`, the channel in words for
 people, such as "moves too fast here"; `basis_s` of the peak's level; `provisional`, true where the configured rate of
 false alarms is rarer than once in `basis_s`, so that the footage can't confirm it; `boxes`, abnormal regions as
-`{x, y, width, height, peak}` in pixels of the camera's own picture, the highest peak first (of the latest frame; of
+`{x, y, width, height, peak}` in pixels of the stream that is scored, the highest peak first (of the latest frame; of
 the peak frame on close); `heatmap`, the key of the camera's latest heatmap, which expires.
 
 **status**:

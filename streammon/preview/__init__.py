@@ -8,5 +8,6 @@ files.
 from streammon.preview.guard import hash_password
 from streammon.preview.operations import Gauges
 from streammon.preview.server import Preview
+from streammon.preview.streams import LivePictures
 
-__all__ = ["Gauges", "Preview", "hash_password"]
+__all__ = ["Gauges", "LivePictures", "Preview", "hash_password"]

@@ -120,6 +120,18 @@ def test_a_camera_that_begins_anew_goes_on_after_the_time_that_passed() -> None:
     assert clock.ticks(0.04, 12.05) == 2 * CLOCK_HZ + 3600
 
 
+def test_main_stream_and_sub_stream_follow_each_other_after_the_time_that_passed() -> None:
+    """Their stream times differ by less than a set clock, either way."""
+    clock = RtpClock()
+    assert clock.ticks(10.0, 50.0) == 0
+    assert clock.ticks(10.04, 50.04) == 3600
+    assert clock.ticks(12.0, 50.08, of_main=True) == 7200
+    assert clock.ticks(12.04, 50.12, of_main=True) == 10800
+    assert clock.ticks(12.04, 50.16) == 14400
+    assert clock.ticks(10.2, 50.2, of_main=True) == 18000
+    assert clock.ticks(12.12, 50.24) == 21600
+
+
 def test_a_viewer_who_takes_nothing_skips_to_the_next_keyframe() -> None:
     async def check() -> None:
         viewer = Viewer[int](limit=4)

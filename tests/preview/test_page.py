@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from streammon.cli.display import rarity
 from streammon.durations import in_words
 from streammon.preview.server import Preview
-from streammon.records import CameraState, Channel, Verdict
+from streammon.records import CameraState, Channel, MainStreamStatus, Verdict
 from support.chromium import Chromium, Page, find_chromium
 from support.deadlines import DEADLINE_S
 from support.preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
@@ -141,6 +141,27 @@ def test_four_cameras_play_and_the_heatmap_shows_where_it_is_abnormal(tmp_path: 
         room.preview.on_event(online("dock", CameraState.LEARNING, progress=0.34))
         await room.page.until(f"{dock}.querySelector('.state').textContent === 'learning 34 %'")
         await room.page.until(f"{dock}.querySelector('video')?.currentTime > 0.1")
+        room.assert_clean()
+
+    in_a_room(tmp_path, scenario)
+
+
+def test_the_large_view_opens_a_main_stream_and_the_grid_opens_none(tmp_path: Path) -> None:
+    async def scenario(room: Room) -> None:
+        watched = room.preview.pictures.is_main_watched
+        await room.page.open(room.preview.url)
+        await assert_playing(room)
+        assert [name for name in NAMES if watched(name)] == []
+        await room.page.evaluate("location.hash = '#camera=gate'")
+        async with asyncio.timeout(DEADLINE_S):
+            while not watched("gate"):  # noqa: ASYNC110  -- a viewer who comes sets no event
+                await asyncio.sleep(0.02)
+        assert [name for name in NAMES if watched(name)] == ["gate"]
+        room.preview.on_event(MainStreamStatus("gate", "connection refused"))
+        state = "document.querySelector('#large .state').textContent"
+        await room.page.until(f"{state} === 'online (sub-stream shown, no main stream: connection refused)'")
+        room.preview.on_event(MainStreamStatus("gate"))
+        await room.page.until(f"!{state}.includes('sub-stream')")
         room.assert_clean()
 
     in_a_room(tmp_path, scenario)

@@ -1,5 +1,6 @@
 """What a viewer sees: sizes, colours that mean the same everywhere, and pictures nobody else's work disturbs."""
 
+import asyncio
 import threading
 
 import av
@@ -10,6 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from streammon.config import PreviewConfig
+from streammon.preview.streams import pictures as pictures_module
 from streammon.preview.streams.colours import heat_opacity, heat_rgb, heat_yuv
 from streammon.preview.streams.compose import Composer, Heat, Moment, jpeg, matrix_of
 from streammon.preview.streams.pictures import STREAMS, LivePictures
@@ -57,6 +59,46 @@ def test_a_wide_picture_is_scaled_to_the_configured_width_and_a_still_to_the_ask
     assert decoded(pictures.still("lobby")).shape == (180, 320, 3)
     assert decoded(pictures.still("lobby", width=160)).shape == (90, 160, 3)
     assert decoded(pictures.still("lobby", width=4000)).shape == (540, 960, 3)  # never larger than it is
+
+
+def test_a_main_stream_is_shown_while_there_is_one_but_alerts_keep_what_was_scored() -> None:
+    pictures = live()
+    pictures.put_picture("lobby", picture_of(7), 0.0)
+    pictures.put_score(score_of("lobby", hot_left()))
+    pictures.put_main_picture("lobby", picture_of(8, (640, 480)), 5.0)
+    pictures.put_picture("lobby", picture_of(9), 0.1)
+    shown, kept = decoded(pictures.still("lobby")), pictures.timed_still("lobby")
+    assert (shown.shape, number_in(shown)) == ((480, 640, 3), 8)
+    assert kept is not None
+    assert (decoded(kept.jpeg).shape, number_in(decoded(kept.jpeg))) == ((240, 320, 3), 9)
+    blended = decoded(pictures.still("lobby", "blended", quality=95)).astype(int)
+    difference = np.abs(blended - decoded(pictures.still("lobby", quality=95))).mean(axis=2)
+    assert difference[130:, :300].mean() > 40  # the map of the sub-stream, over the same half
+    assert difference[130:, 340:].mean() < 5
+    pictures.clear_main("lobby")
+    assert number_in(decoded(pictures.still("lobby"))) == 9
+
+
+def test_a_main_stream_is_watched_by_whom_it_is_opened_for_and_a_little_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check() -> None:
+        pictures = live()
+        pictures.put_picture("lobby", picture_of(0), 0.0)
+        async with (
+            pictures.watching("lobby", "picture", "h264", main=False),
+            pictures.watching("lobby", "heatmap", "h264"),
+        ):
+            assert not pictures.is_main_watched("lobby")
+            async with pictures.watching("lobby", "picture", "h264"):
+                async with pictures.watching("lobby", "blended", "jpeg"):
+                    assert pictures.is_main_watched("lobby")
+                assert pictures.is_main_watched("lobby")
+            assert pictures.is_main_watched("lobby")  # whoever left may have reloaded the page
+            monkeypatch.setattr(pictures_module, "MAIN_LINGER_S", 0.0)
+            assert not pictures.is_main_watched("lobby")
+
+    asyncio.run(check())
 
 
 def test_nobody_pays_for_what_nobody_watches() -> None:

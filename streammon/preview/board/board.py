@@ -21,6 +21,7 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
+    MainStreamStatus,
     Notice,
     RedisStatus,
     ScoredFrame,
@@ -92,6 +93,8 @@ class Board:
             case CameraStatus():
                 self.journal.watch(event.camera, event.state in SENDING)
                 self.changes.publish_nowait("camera", self._cameras[event.camera].update_status(event))
+            case MainStreamStatus():
+                self.changes.publish_nowait("camera", self._cameras[event.camera].update_main_stream(event))
             case Alert():
                 camera = self._cameras[event.camera]
                 camera.timeline.add_alert(event)
@@ -137,6 +140,7 @@ class _ShownCamera:
         self.name = name
         self.scene = config.scene_of(name)
         self.status = figures.status
+        self.main_fault = ""
         self.size: tuple[int, int] | None = None
         self.timeline = Timeline(history_s)
         self._figures = figures
@@ -151,6 +155,11 @@ class _ShownCamera:
         if status.state not in SENDING:
             self._level = self._ratio = None
         self.status = status
+        return {"name": self.name, **self._status()}
+
+    def update_main_stream(self, status: MainStreamStatus) -> dict[str, Any]:
+        """Update the state of the main stream; returns the change to publish."""
+        self.main_fault = status.reason
         return {"name": self.name, **self._status()}
 
     def update_score(self, score: ScoredFrame, now_s: float) -> dict[str, Any] | None:
@@ -201,4 +210,5 @@ class _ShownCamera:
             "reason": status.reason,
             "retry_in_s": status.retry_in_s,
             "progress": status.progress,
+            "main_fault": self.main_fault,
         }

@@ -48,7 +48,7 @@ class Entry:
 
     Attributes:
         alert: Latest message of the alert.
-        size: Width and height of the camera's own picture; None before its first scored frame.
+        size: Width and height of the stream that is scored; None before its first scored frame.
         boxes: Abnormal regions at the alert's peak.
         pictures: JPEG at the alert's peak, by stream.
         version: Number of changes of `pictures`; 0 while there are none.
@@ -78,7 +78,7 @@ class Entry:
         return self.alert.event is not AlertEvent.CLOSE
 
     def as_json(self) -> dict[str, Any]:
-        """The entry for the page; boxes are [x, y, width, height] in pixels of the camera's own picture."""
+        """The entry for the page; boxes are [x, y, width, height] in pixels of the stream that is scored."""
         alert = self.alert
         return {
             "id": alert.id,
@@ -184,7 +184,7 @@ class Journal:
 
         Args:
             alert: Message about the alert.
-            size: Width and height of the camera's own picture; None if unknown.
+            size: Width and height of the stream that is scored; None if unknown.
         """
         entry = self.entries.get(alert.id)
         if entry is None:

@@ -80,7 +80,8 @@ class Metrics:
             registry=self._registry,
         )
         # Frames of footage played fast have no wall-clock times, so no latency.
-        self._timed = {name for name, camera in config.cameras.items() if camera.is_live or camera.play == "realtime"}
+        scored = {name: camera.scored for name, camera in config.cameras.items()}
+        self._timed = {name for name, camera in scored.items() if camera.is_live or camera.play == "realtime"}
         self._closed: Counter[tuple[str, Channel]] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)

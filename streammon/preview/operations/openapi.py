@@ -12,6 +12,7 @@ _TEXT = {"type": "string"}
 _CAMERA = {"name": "camera", "in": "path", "required": True, "schema": _TEXT}
 _ID = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
 _STREAM = {"name": "stream", "in": "query", "schema": {"type": "string", "enum": list(STREAMS), "default": "picture"}}
+_MAIN = {"name": "main", "in": "query", "schema": {"type": "integer", "enum": [0, 1], "default": 1}}
 _LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}}
 _OWN_PAGE = {"name": "X-Streammon", "in": "header", "required": True, "schema": {"type": "string", "const": "1"}}
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
@@ -35,7 +36,11 @@ _ALERT_FIELDS: dict[str, Operation] = {
     "reason": _TEXT | {"enum": [each.reason for each in Channel], "description": "the channel in words"},
     "basis_s": _NUMBER | {"description": "seconds of normal footage behind peak_level; 0 if unknown"},
     "provisional": {"type": "boolean", "description": "the configured rate is rarer than once in basis_s"},
-    "size": {"type": ["array", "null"], "items": _COUNT, "description": "width and height of the camera's picture"},
+    "size": {
+        "type": ["array", "null"],
+        "items": _COUNT,
+        "description": "width and height of the stream that is scored",
+    },
     "boxes": _BOXES | {"description": "x, y, width, height of each abnormal region at the alert's peak"},
     "boxes_now": _BOXES | {"description": "the same for the latest frame; empty once the alert is closed"},
     "pictures": _COUNT | {"description": "version of the alert's pictures; 0 while there are none"},
@@ -55,6 +60,7 @@ _CAMERA_FIELDS: dict[str, Operation] = {
     "state": {"type": "string", "enum": list(CameraState)},
     "level": _MAYBE_NUMBER | {"description": "of the newest scored frame"},
     "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage behind the level; 0 if unknown"},
+    "main_fault": _TEXT | {"description": "why viewers see the sub-stream in place of the main stream, or empty"},
 }
 _CAMERAS = {
     "type": "object",
@@ -158,7 +164,7 @@ def _streams() -> dict[str, Any]:
     allowed = {"204": _response("allowed methods and headers")}
     return {
         "/whep/{camera}": {
-            "post": _guarded(answer | _errors(400, 404, 406, 408, 413, 415, 503), _CAMERA, _STREAM) | offer,
+            "post": _guarded(answer | _errors(400, 404, 406, 408, 413, 415, 503), _CAMERA, _STREAM, _MAIN) | offer,
             "options": _guarded(allowed, _CAMERA),
         },
         "/whep/session/{id}": {
@@ -171,7 +177,7 @@ def _streams() -> dict[str, Any]:
         },
         "/mjpeg/{camera}": {
             "get": _guarded(
-                _answers("picture after picture", "multipart/x-mixed-replace", 404, 503), _CAMERA, _STREAM
+                _answers("picture after picture", "multipart/x-mixed-replace", 404, 503), _CAMERA, _STREAM, _MAIN
             )
         },
     }

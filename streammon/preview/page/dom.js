@@ -29,7 +29,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Draws boxes, given in pixels of the camera's own picture; the overlay scales with the picture.
+// Draws boxes, given in pixels of the stream that is scored; the overlay scales with the picture.
 export function drawBoxes(overlay, boxes, size) {
   const key = JSON.stringify([boxes, size]);
   if (overlay.dataset.key === key) return;

@@ -27,7 +27,7 @@ class Tile {
 
   constructor(camera, onopen, onchange) {
     this.name = camera.name;
-    this.#screen = new Screen(camera.name);
+    this.#screen = new Screen(camera.name, false);
     setText(this.#name, camera.name);
     const open = element('button', { class: 'open', type: 'button', 'aria-label': `Show ${camera.name} large` });
     open.addEventListener('click', () => onopen(camera.name));

@@ -39,7 +39,7 @@ class CameraView {
     this.name = name;
     this.board = board;
     this.title = name;
-    this.#screen = new Screen(name);
+    this.#screen = new Screen(name, true);
     this.words = [this.#state, this.#level, this.#basis];
     this.controls = this.#heat.nodes;
     this.body = element('div', { class: 'camera-view' }, this.#screen.node, this.#canvas, this.#scale, this.#recent);

@@ -48,6 +48,7 @@ export class Player {
   #box;
   #camera;
   #stream;
+  #query;
   #label;
   #run = null; // AbortController of the current playback
   #node = null;
@@ -55,11 +56,12 @@ export class Player {
   #peer = null;
   #isRefused = false;
 
-  // onsize is called with the aspect ratio of the picture.
-  constructor(box, camera, stream, label, onsize = () => {}) {
+  // onsize is called with the aspect ratio of the picture. With `main`, a main stream is opened for this player.
+  constructor(box, camera, stream, label, onsize = () => {}, main = false) {
     this.#box = box;
     this.#camera = camera;
     this.#stream = stream;
+    this.#query = `stream=${stream}${main ? '' : '&main=0'}`;
     this.#label = label;
     this.onsize = onsize;
   }
@@ -122,7 +124,7 @@ export class Player {
     video.srcObject = new MediaStream([receiver.track]);
     await peer.setLocalDescription();
     await gathered(peer);
-    const answer = await fetch(`whep/${this.#camera}?stream=${this.#stream}`, {
+    const answer = await fetch(`whep/${this.#camera}?${this.#query}`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/sdp', 'X-Streammon': '1' },
       body: peer.localDescription.sdp,
@@ -160,7 +162,7 @@ export class Player {
         };
         image.onerror = () => resolve(false);
         signal.addEventListener('abort', () => resolve(true), { once: true });
-        image.src = `mjpeg/${this.#camera}?stream=${this.#stream}`;
+        image.src = `mjpeg/${this.#camera}?${this.#query}`;
       });
     } finally {
       mjpegPlaying -= 1;

@@ -1,4 +1,4 @@
-// Live picture of a camera with heatmap and boxes, in a tile or in the large view.
+// Live picture of a camera with heatmap and boxes, in a tile or, with the main stream (`main`), in the large view.
 
 import { boxOverlay, drawBoxes, element, setText } from './dom.js';
 import { Player } from './player.js';
@@ -14,9 +14,9 @@ export class Screen {
   #heat;
   #wanted = false;
 
-  constructor(name) {
+  constructor(name, main) {
     const sized = (aspect) => this.#setAspect(aspect);
-    this.#base = new Player(this.#picture, name, 'picture', `Live picture of ${name}`, sized);
+    this.#base = new Player(this.#picture, name, 'picture', `Live picture of ${name}`, sized, main);
     this.#heat = new Player(this.#picture, name, 'heatmap', '');
     this.#picture.append(this.#boxes);
     this.node = element('div', { class: 'screen' }, this.#picture, this.#veil);

@@ -86,7 +86,8 @@ export function stateWords(camera) {
 
 export function stateDetail(camera) {
   const retry = camera.retry_in_s == null ? '' : 'trying again';
-  return [camera.reason, retry].filter(Boolean).join(', ');
+  const main = camera.main_fault ? `sub-stream shown, no main stream: ${camera.main_fault}` : '';
+  return [camera.reason, retry, main].filter(Boolean).join(', ');
 }
 
 export function counted(number, one, many = `${one}s`) {

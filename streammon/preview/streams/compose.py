@@ -51,11 +51,13 @@ class Moment:
         picture: The picture as decoded; shared between threads, so it must not be modified.
         stream_time_s: Seconds since the first picture of its connection.
         heat: The newest anomaly map, of this picture or an earlier one; None if there is none.
+        of_main: The picture is of the main stream, and the anomaly map of the sub-stream.
     """
 
     picture: av.VideoFrame
     stream_time_s: float
     heat: Heat | None = field(default=None)
+    of_main: bool = False
 
 
 class Planes(NamedTuple):

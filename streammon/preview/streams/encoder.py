@@ -29,8 +29,9 @@ else:
 class RtpClock:
     """Timestamps of one stream: they follow the camera's stream time and increase strictly.
 
-    The stream time of a reconnected camera starts at 0 again, and a camera's clock may be set. The timestamps then
-    continue from the last one by the monotonic time that has passed.
+    The stream time of a reconnected camera starts at 0 again, a camera's clock may be set, and main stream and
+    sub-stream have times of their own. The timestamps then continue from the last one by the monotonic time that has
+    passed.
     """
 
     def __init__(self) -> None:
@@ -38,13 +39,15 @@ class RtpClock:
         self._ticks: int | None = None
         self._stream_time_s = 0.0
         self._monotonic_s = 0.0
+        self._of_main = False
 
-    def ticks(self, stream_time_s: float, now_s: float) -> int:
+    def ticks(self, stream_time_s: float, now_s: float, of_main: bool = False) -> int:
         """Timestamp of a picture on the 90 kHz clock.
 
         Args:
             stream_time_s: Seconds since the first picture of its connection; the same again for a repeated picture.
             now_s: Monotonic time.
+            of_main: The picture is of the main stream, beside a sub-stream that is scored.
 
         >>> clock = RtpClock()
         >>> [clock.ticks(*at) for at in ((7.0, 100.0), (7.04, 100.05), (0.0, 103.05), (0.04, 103.1))]
@@ -57,13 +60,15 @@ class RtpClock:
             passed_s = now_s - self._monotonic_s
             step_s = stream_time_s - self._stream_time_s
             passed = self._ticks + max(1, round(passed_s * CLOCK_HZ))
-            if step_s == 0:  # a repeated picture: the offset stays, so that later pictures keep their time
+            if of_main != self._of_main:
+                self._offset, ticks = passed - camera_ticks, passed
+            elif step_s == 0:  # a repeated picture: the offset stays, so that later pictures keep their time
                 ticks = passed
             else:
                 if step_s < 0 or step_s > passed_s + LEAP_S:
                     self._offset = passed - camera_ticks
                 ticks = max(self._ticks + 1, self._offset + camera_ticks)
-        self._ticks, self._stream_time_s, self._monotonic_s = ticks, stream_time_s, now_s
+        self._ticks, self._stream_time_s, self._monotonic_s, self._of_main = ticks, stream_time_s, now_s, of_main
         return ticks
 
 

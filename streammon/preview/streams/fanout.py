@@ -168,7 +168,7 @@ class SharedStream(Generic[T]):
             is_new = moment is not None and (shown is None or moment.picture is not shown.picture)
             if moment is None or not (is_new or key or repeat):
                 continue
-            ticks = clock.ticks(moment.stream_time_s, time.monotonic())
+            ticks = clock.ticks(moment.stream_time_s, time.monotonic(), moment.of_main)
             if not (thinning.keeps(ticks) or key) or not self._room.acquire(blocking=False):
                 continue
             self._key_wanted.clear()

@@ -1,6 +1,7 @@
 """Newest picture and heatmap of each camera, and the streams shared by its viewers."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ JPEG_QUEUE = 1  # the newest wins
 JPEG_FPS = 10.0
 JPEG_QUALITY = 75
 THREAD_END_S = 2.0
+MAIN_LINGER_S = 5.0  # a main stream counts as watched for so long after its last viewer, who may only have reloaded
 
 Coding = Literal["h264", "jpeg"]
 
@@ -39,23 +41,37 @@ class Still(NamedTuple):
 
 
 class _CameraStreams:
-    """Newest picture and heatmap of one camera. Assignments are atomic, so threads need no lock."""
+    """Newest pictures and heatmap of one camera. Assignments are atomic, so threads need no lock."""
 
     def __init__(self) -> None:
-        self.picture: tuple[av.VideoFrame, float] | None = None
+        self.picture: tuple[av.VideoFrame, float] | None = None  # of the stream that is scored
+        self.main_picture: tuple[av.VideoFrame, float] | None = None
         self.heat: Heat | None = None
         self.watched: tuple[SharedStream[Any], ...] = ()
+        self.main_viewers: set[Viewer[Any]] = set()
+        self.main_left_s = float("-inf")  # monotonic time at which the latest of them left
 
     def newest(self) -> Moment | None:
-        """The newest picture with the newest heatmap; None without a picture."""
+        """The newest picture, of the main stream if it has one, with the newest heatmap; None without a picture."""
+        picture = self.main_picture
+        return self.newest_scored() if picture is None else Moment(*picture, self.heat, of_main=True)
+
+    def newest_scored(self) -> Moment | None:
+        """The newest picture of the stream that is scored with the newest heatmap; None without a picture."""
         picture = self.picture
         return None if picture is None else Moment(*picture, self.heat)
+
+    def wake(self) -> None:
+        """Wake the encoders for a new picture."""
+        for shared in self.watched:
+            shared.wake()
 
 
 class LivePictures:
     """The newest picture and the newest heatmap of each camera.
 
     The pictures of a stream are scaled, coloured and encoded only while it has viewers, and once for all of them.
+    Where a camera's sub-stream is scored, viewers see the pictures of its main stream while there are any.
 
     Args:
         cameras: Names of all cameras.
@@ -75,18 +91,36 @@ class LivePictures:
         return camera in self._cameras
 
     def put_picture(self, camera: str, picture: av.VideoFrame, stream_time_s: float) -> None:
-        """Show a decoded picture, which must not be modified. Called in reader threads; never blocks."""
+        """Show a decoded picture of the stream that is scored, unless the main stream's are shown.
+
+        The picture must not be modified. Called in reader threads; never blocks.
+        """
         view = self._cameras[camera]
         view.picture = picture, stream_time_s
-        for shared in view.watched:
-            shared.wake()
+        if view.main_picture is None:
+            view.wake()
+
+    def put_main_picture(self, camera: str, picture: av.VideoFrame, stream_time_s: float) -> None:
+        """Show a decoded picture of the main stream; otherwise as `put_picture`."""
+        view = self._cameras[camera]
+        view.main_picture = picture, stream_time_s
+        view.wake()
+
+    def clear_main(self, camera: str) -> None:
+        """Remove the picture of a main stream that is closed or lost. Callable from any thread."""
+        self._cameras[camera].main_picture = None
+
+    def is_main_watched(self, camera: str) -> bool:
+        """True while the main stream has a viewer, and for `MAIN_LINGER_S` afterwards. Callable from any thread."""
+        view = self._cameras[camera]
+        return bool(view.main_viewers) or time.monotonic() - view.main_left_s < MAIN_LINGER_S
 
     def put_score(self, score: ScoredFrame) -> None:
         """Show a scored frame's anomaly map over the pictures that follow."""
         self._cameras[score.camera].heat = Heat(score.anomaly_map, score.threshold)
 
     def clear(self, camera: str) -> None:
-        """Remove the picture and heatmap of a lost stream, so that no old picture looks live."""
+        """Remove the picture and heatmap of a lost stream that was scored, so that no old picture looks live."""
         view = self._cameras[camera]
         view.picture = view.heat = None
 
@@ -104,14 +138,21 @@ class LivePictures:
         Returns:
             The JPEG; None if there is no picture, or no heatmap for the stream `heatmap`.
         """
-        still = self.timed_still(camera, stream, quality, width)
+        still = self._drawn(self._cameras[camera].newest(), camera, stream, quality, width)
         return None if still is None else still.jpeg
 
     def timed_still(
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
     ) -> Still | None:
-        """As `still`, with the time of the picture."""
-        moment = self._cameras[camera].newest()
+        """As `still`, of the stream that is scored, with the time of the picture.
+
+        Evidence of an alert, and footage to learn from, must be the pictures that were scored.
+        """
+        return self._drawn(self._cameras[camera].newest_scored(), camera, stream, quality, width)
+
+    def _drawn(
+        self, moment: Moment | None, camera: str, stream: str, quality: int, width: int | None
+    ) -> Still | None:
         if moment is None or (stream == "heatmap" and moment.heat is None):
             return None
         try:
@@ -128,16 +169,31 @@ class LivePictures:
             counts[camera, stream] = counts.get((camera, stream), 0) + shared.count
         return counts
 
-    def join(self, camera: str, stream: str, coding: Coding) -> Viewer[Any]:
-        """Add a viewer to a stream; `leave` must follow. Call it on the event loop."""
+    def join(self, camera: str, stream: str, coding: Coding, main: bool = True) -> Viewer[Any]:
+        """Add a viewer to a stream; `leave` must follow. Call it on the event loop.
+
+        Args:
+            camera: Name of the camera.
+            stream: One of `STREAMS`.
+            coding: Coding of the pictures.
+            main: Count as a viewer of the main stream, whose pictures come as soon as it is open; a viewer of the
+                heatmap alone never counts.
+        """
         key = (camera, stream, coding)
         if key not in self._shared:
             self._shared[key] = self._new_shared(key)
             self._update_watched(camera)
-        return self._shared[key].join()
+        viewer = self._shared[key].join()
+        if main and stream != "heatmap":
+            self._cameras[camera].main_viewers.add(viewer)
+        return viewer
 
     def leave(self, camera: str, stream: str, coding: Coding, viewer: Viewer[Any]) -> SharedStream[Any] | None:
         """Remove a viewer; returns the shared stream, whose thread ends, if the viewer was its last, else None."""
+        view = self._cameras[camera]
+        if viewer in view.main_viewers:
+            view.main_left_s = time.monotonic()
+            view.main_viewers.remove(viewer)
         key = (camera, stream, coding)
         shared = self._shared.get(key)
         if shared is None:
@@ -150,9 +206,11 @@ class LivePictures:
         return shared
 
     @asynccontextmanager
-    async def watching(self, camera: str, stream: str, coding: Coding) -> AsyncIterator[Viewer[Any]]:
+    async def watching(
+        self, camera: str, stream: str, coding: Coding, main: bool = True
+    ) -> AsyncIterator[Viewer[Any]]:
         """Context manager of one viewer; the last viewer to leave waits for the end of the encoder's thread."""
-        viewer = self.join(camera, stream, coding)
+        viewer = self.join(camera, stream, coding, main)
         try:
             yield viewer
         finally:

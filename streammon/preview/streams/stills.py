@@ -52,7 +52,7 @@ class Stills:
             raise _unavailable("too many viewers")
         self._viewers += 1
         try:
-            async with self._pictures.watching(camera, stream, "jpeg") as viewer:
+            async with self._pictures.watching(camera, stream, "jpeg", wants_main(request)) as viewer:
                 return await _send(request, viewer)
         finally:
             self._viewers -= 1
@@ -68,6 +68,11 @@ def require_stream(request: web.Request, pictures: LivePictures) -> tuple[str, s
     if camera not in pictures or stream not in STREAMS:
         raise web.HTTPNotFound(text="no such camera or stream")
     return camera, stream
+
+
+def wants_main(request: web.Request) -> bool:
+    """False for a viewer with `?main=0`, for whom no main stream need be opened: one of many small pictures."""
+    return request.query.get("main") != "0"
 
 
 def _unavailable(why: str) -> web.HTTPServiceUnavailable:

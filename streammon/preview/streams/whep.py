@@ -23,7 +23,7 @@ from streammon.preview.streams.offers import (
     prefer_h264,
 )
 from streammon.preview.streams.pictures import LivePictures
-from streammon.preview.streams.stills import require_stream
+from streammon.preview.streams.stills import require_stream, wants_main
 from streammon.preview.tasks import Tasks
 
 MAX_SESSIONS = 64
@@ -66,15 +66,16 @@ class WhepSession:
         pictures: Source of the streams.
         camera: Name of the camera.
         stream: One of `STREAMS`.
+        main: Count as a viewer of the main stream.
     """
 
-    def __init__(self, pictures: LivePictures, camera: str, stream: str) -> None:
+    def __init__(self, pictures: LivePictures, camera: str, stream: str, main: bool) -> None:
         self.id = secrets.token_urlsafe(18)
         self.gone = asyncio.Event()
         self._connected = asyncio.Event()
         self._pictures = pictures
         self._camera_stream = camera, stream
-        self._track = ViewerTrack(lambda: pictures.join(camera, stream, "h264"))
+        self._track = ViewerTrack(lambda: pictures.join(camera, stream, "h264", main))
         self._track.on("ended", self.gone.set)
 
     async def serve(self, preview: "WhepSessions", offer: str, answer: asyncio.Future[str]) -> None:
@@ -194,7 +195,8 @@ class WhepSessions:
             offer = checked_offer(await read_offer(request))
             if self._closing or self.count >= MAX_SESSIONS:
                 raise web.HTTPServiceUnavailable(text="too many viewers", headers={"Retry-After": str(RETRY_AFTER_S)})
-            session_id, answer = await self._begin(WhepSession(self._pictures, camera, stream), offer)
+            session = WhepSession(self._pictures, camera, stream, wants_main(request))
+            session_id, answer = await self._begin(session, offer)
         except BadOfferError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except UnanswerableOfferError as error:

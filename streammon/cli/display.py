@@ -23,6 +23,7 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
+    MainStreamStatus,
     Notice,
     RedisStatus,
     ScoredFrame,
@@ -69,6 +70,10 @@ def event_text(event: Event) -> str:
     match event:
         case CameraStatus():
             return f"camera '{event.camera}': {state_text(event)}"
+        case MainStreamStatus(reason=""):
+            return f"camera '{event.camera}': main stream is back; viewers see it again"
+        case MainStreamStatus():
+            return f"camera '{event.camera}': no main stream ({event.reason}); viewers see the sub-stream"
         case Alert():
             return alert_text(event)
         case RedisStatus(online=True):
@@ -219,6 +224,7 @@ class JsonDisplay(LineDisplay):
 
     NAMES = {  # noqa: RUF012 (a constant)
         CameraStatus: "status",
+        MainStreamStatus: "main_stream",
         Alert: "alert",
         RedisStatus: "redis",
         SpoolStatus: "spool",
@@ -264,7 +270,7 @@ class TableDisplay:
             return
         if isinstance(event, Alert):
             self.add_line(brief_alert_text(event))
-        elif isinstance(event, RedisStatus | SpoolStatus | Notice):
+        elif isinstance(event, MainStreamStatus | RedisStatus | SpoolStatus | Notice):
             self.add_line(event_text(event))
 
     def add_line(self, text: str) -> None:

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from streammon.alerting import Spool, check_redis, redis_for
-from streammon.config import Config, redacted
+from streammon.config import CameraConfig, Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
-from streammon.ingest import probe
+from streammon.ingest import VideoFormat, probe
+from streammon.live.main_streams import other_proportions
 from streammon.live.monitor import require_banks_writable
 from streammon.live.scorer import LiveScene
 from streammon.padim import Backbone, load_backbone
@@ -52,7 +53,8 @@ def check_all(config: Config) -> list[Finding]:
     findings.append(_checked("alert spool", lambda: _spool(config)))
     findings.append(_checked("redis", lambda: asyncio.run(_redis(config))))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        findings += pool.map(lambda name: _checked(f"camera {name}", lambda: _camera(config, name)), config.cameras)
+        for found in pool.map(lambda name: _camera(config, name), config.cameras):
+            findings += found
     return findings
 
 
@@ -110,8 +112,25 @@ async def _redis(config: Config) -> str:
     return f"the embedded server at {found}" if config.redis.address == "embedded" else found
 
 
-def _camera(config: Config, name: str) -> str:
+def _camera(config: Config, name: str) -> list[Finding]:
+    """A finding for each stream of a camera: its sub-stream first, if it has one, then its main stream."""
     camera = config.cameras[name]
-    found = probe(camera, name, detail=config.model.method == "motion")
+    motion = config.model.method == "motion"
+    if camera.score_url is None:
+        return [_checked(f"camera {name}", lambda: _stream_words(camera, probe(camera, name, detail=motion)))]
+    sizes: dict[str, tuple[int, int]] = {}
+
+    def words(key: str, detail: bool) -> str:
+        stream = camera.streams()[key]
+        found = probe(stream, name, key=key, detail=detail)
+        sizes[key] = found.width, found.height
+        differ = other_proportions(sizes["url"], sizes["score_url"]) if len(sizes) == 2 else ""
+        return _stream_words(stream, found) + (f"; {differ}" if differ else "")
+
+    scored = _checked(f"camera {name}, scored", lambda: words("score_url", motion))
+    return [scored, _checked(f"camera {name}, main", lambda: words("url", False))]
+
+
+def _stream_words(stream: CameraConfig, found: VideoFormat) -> str:
     rate = f" at {found.fps:g} frames/s" if found.fps else ""
-    return f"{redacted(camera.address)}: {found.codec} {found.width}x{found.height}{rate}"
+    return f"{redacted(stream.address)}: {found.codec} {found.width}x{found.height}{rate}"

@@ -14,6 +14,7 @@ from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
 from streammon.ingest import CameraReader, LatestFrames, probe
+from streammon.live.main_streams import MainStreams
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone, require_writable
 from streammon.records import (
@@ -23,6 +24,7 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
+    MainStreamStatus,
     Notice,
     SceneProgress,
     ScoredFrame,
@@ -43,7 +45,7 @@ DRAIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
 
-Report = CameraStatus | list[Outcome] | BaseException
+Report = CameraStatus | MainStreamStatus | Notice | list[Outcome] | BaseException
 """Report of a thread to the event loop; an error ends the monitor."""
 
 
@@ -81,6 +83,7 @@ class Monitor:
         self._device = backbone.device
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}
+        self._main_streams = self._new_main_streams()
         self._rules = {
             name: AlertRule(name, config.scene_of(name), config.alerting, frame_interval_s=1 / camera.score_fps)
             for name, camera in config.cameras.items()
@@ -163,7 +166,7 @@ class Monitor:
 
     async def _watch(self, publisher: RedisPublisher) -> None:
         self._scorer.start()
-        for reader in self._readers.values():
+        for reader in self._all_readers():
             reader.start()
         async with asyncio.TaskGroup() as group:
             endless = [
@@ -177,7 +180,7 @@ class Monitor:
     async def _wind_down(self, publisher: RedisPublisher) -> None:
         """Stop the threads, close all alerts, deliver them under a deadline; undelivered ones stay in the spool."""
         self._stopping.set()
-        for reader in self._readers.values():
+        for reader in self._all_readers():
             reader.stop()
         self._scorer.stop()
         self._latest.close()
@@ -204,7 +207,7 @@ class Monitor:
 
     def _join_readers(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        for reader in self._readers.values():
+        for reader in self._all_readers():
             reader.join(max(0.0, deadline - time.monotonic()))
 
     async def _housekeep(self, publisher: RedisPublisher) -> None:
@@ -241,12 +244,21 @@ class Monitor:
             publisher.publish_status_nowait(figures.status, figures.counters())
 
     def _reader(self, name: str) -> CameraReader:
-        camera = self.config.cameras[name]
+        camera = self.config.cameras[name].scored
         waits = camera.play == "fast" and not camera.is_live
         put = partial(self._latest.put, stopping=self._is_stopping) if waits else self._latest.put_nowait
         show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
         detail = self.config.model.method == "motion"
         return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail)
+
+    def _new_main_streams(self) -> MainStreams | None:
+        if self._preview is None:
+            return None
+        return MainStreams(self.config, self._preview.pictures, self._readers, self._hand_over)
+
+    def _all_readers(self) -> list[CameraReader]:
+        main_streams = [] if self._main_streams is None else self._main_streams.readers.values()
+        return [*self._readers.values(), *main_streams]
 
     def _is_stopping(self) -> bool:
         return self._stopping.is_set()
@@ -269,6 +281,8 @@ class Monitor:
         match report:
             case CameraStatus():
                 self._on_camera(report)
+            case MainStreamStatus() | Notice():
+                self._on_event(report)
             case list():
                 for outcome in report:
                     self._on_outcome(outcome)
@@ -376,11 +390,12 @@ def require_footage_readable(config: Config) -> None:
     """Refuse a file or folder without video at the start: unlike for a lost camera, retrying would not help.
 
     Raises:
-        FootageError: A camera's url names a file or folder from which no picture can be decoded.
+        FootageError: A camera's url or score_url names a file or folder from which no picture can be decoded.
     """
     for name, camera in config.cameras.items():
-        if not camera.is_live:
-            probe(camera, name)
+        for key, stream in camera.streams().items():
+            if not stream.is_live:
+                probe(stream, name, key=key)
 
 
 def require_banks_writable(config: Config) -> None:

@@ -328,6 +328,29 @@ def test_check_finds_all_well(command: Command, fitted: tuple[Ended, Path]) -> N
     assert "clip.mp4: h264 320x240 at 5 frames/s" in ended.stdout
 
 
+def test_check_reports_both_streams_of_a_camera_with_a_sub_stream(
+    command: Command, fitted: tuple[Ended, Path], closed_port: int
+) -> None:
+    encode(Path("main.mp4"), frames=5, size=(640, 360), fps=5)
+    sub_stream = Path("clip.mp4").resolve()
+    configure(fitted[1], f"main.mp4', score_url: '{sub_stream}")
+    ended = command("check", "--json", "-")
+    found = {each["what"]: each["detail"] for each in reported(ended)}
+    assert found["camera lobby, scored"] == f"{sub_stream}: h264 320x240 at 5 frames/s"
+    differ = "url gives 640x360, score_url 320x240: set the camera to one aspect ratio"
+    assert found["camera lobby, main"].startswith(f"main.mp4: h264 640x360 at 5 frames/s; {differ}")
+
+    configure(fitted[1], f"main.mp4', score_url: 'rtsp://joe:{PASSWORD}@{HOST}:{closed_port}/a")
+    ended = command("check", "--json", "-")
+    wrong = [finding for finding in json.loads(ended.stdout) if not finding["ok"]]
+    assert [finding["what"] for finding in wrong] == ["camera lobby, scored"]
+    assert wrong[0]["detail"] == (
+        "camera 'lobby': no video from its score_url (connection refused);"
+        " check that it is switched on, and its score_url"
+    )
+    assert PASSWORD not in ended.stdout + ended.stderr
+
+
 def test_check_names_each_thing_that_is_wrong(command: Command, fitted: tuple[Ended, Path], closed_port: int) -> None:
     configure(fitted[1], f"rtsp://joe:{PASSWORD}@{HOST}:{closed_port}/a", f"redis: 'redis://{HOST}:{closed_port}'")
     ended = command("check", "--json", "-")

@@ -21,6 +21,7 @@ SLOWEST_FIRST = (
     "demo/test_run.py",
     "cli/test_bad_inputs.py",
     "cli/test_eval.py",
+    "live/test_main_streams.py",
     "evaluation/test_stc.py",
     "validation/test_real_clip.py",
     "evaluation/methods/test_motion.py",

@@ -118,6 +118,11 @@ class Measure:
         prior_frames = max(chosen.prior_turns * whole.frames / turns, chosen.prior_frames)
         self._places = _surprise_of_motion(moves, whole.frames, prior_frames)
 
+    def scoring_bytes(self) -> int:
+        """Memory of the Gaussians and of the rates of directions, in bytes."""
+        gaussians = [each for each in self._gaussians.values() if each is not None]
+        return int(sum(each.mean.nbytes + each.whitening.nbytes for each in gaussians) + self._directions.nbytes)
+
     def evidence(self, seen: Observation) -> Evidence:
         """Evidence of one frame."""
         likeness = 1.0 if seen.embedding is None else self._view.likeness(seen.embedding)

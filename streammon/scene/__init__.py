@@ -9,7 +9,7 @@
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
 from streammon.scene.files import MOTION_FILE, load_scene, merge_folders, save_scene, save_statistics
 from streammon.scene.fusion import Parts
-from streammon.scene.learned import Scene, motion_of
+from streammon.scene.learned import Scene, motion_tails
 from streammon.scene.learner import SceneLearner
 from streammon.scene.measure import Measured
 from streammon.scene.scorer import Fused, SceneScorer
@@ -35,7 +35,7 @@ __all__ = [
     "load_scene",
     "load_watched",
     "merge_folders",
-    "motion_of",
+    "motion_tails",
     "restore_learner",
     "save_scene",
     "save_statistics",

@@ -38,7 +38,7 @@ from streammon.padim import (
 )
 from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
-from streammon.scene.learned import HalfSums, Scene, SceneMotion, looks_calibration, motion_of
+from streammon.scene.learned import HalfSums, MotionTails, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
 from streammon.scene.settings import SETTINGS_HASH
 from streammon.scene.watched import forget_watched
@@ -186,10 +186,10 @@ def _motion_arrays(motion: SceneMotion) -> Arrays:
     arrays["format"] = np.array([MOTION_FORMAT], np.int64)
     arrays["settings"] = np.frombuffer(SETTINGS_HASH.encode(), np.uint8)
     arrays |= {f"width.{name}": np.array([width]) for name, width in chosen_widths(motion.halves).items()}
-    if motion.fusion is not None and motion.patches is not None and motion.calibration is not None:
-        arrays |= {f"tails.{name}": array for name, array in motion.fusion.arrays().items()}
-        arrays |= {f"calibration.{name}": array for name, array in motion.calibration.arrays().items()}
-        arrays["patches"] = motion.patches.array()
+    if motion.tails is not None:
+        arrays |= {f"tails.{name}": array for name, array in motion.tails.fusion.arrays().items()}
+        arrays |= {f"calibration.{name}": array for name, array in motion.tails.calibration.arrays().items()}
+        arrays["patches"] = motion.tails.patches.array()
     return arrays
 
 
@@ -224,7 +224,8 @@ def _load_motion(folder: Path, facts: BankFacts, *, any_length: bool = False) ->
             return SceneMotion(halves, detector, widths=widths)
         fusion = Fusion.of_arrays(strip_prefix(arrays, "tails."))
         calibration = Calibration.of_arrays(strip_prefix(arrays, "calibration."))
-        return SceneMotion(halves, detector, fusion, Tail.of_array(arrays["patches"]), calibration, widths)
+        patches = Tail.of_array(arrays["patches"])
+        return SceneMotion(halves, detector, MotionTails(fusion, patches, calibration), widths)
     except (KeyError, ValueError, IndexError, TypeError):
         raise BankError(str(path), "it is not valid", fit_again) from None
 

@@ -21,6 +21,21 @@ BLOCKS = SETTINGS.held_out.blocks
 HalfSums = tuple[MotionSums, MotionSums]
 
 
+@dataclass(frozen=True, eq=False)
+class MotionTails:
+    """Tails of motion evidence in held-out frames, and their calibration: all that scoring needs beside `Measure`.
+
+    Attributes:
+        fusion: Fusion of a frame's evidence into its score.
+        patches: Tail of patch distances, for the anomaly map.
+        calibration: False alarms a day as a function of that score.
+    """
+
+    fusion: Fusion
+    patches: Tail
+    calibration: Calibration
+
+
 @dataclass(eq=False)
 class SceneMotion:
     """Statistics of motion in a scene, with their calibration.
@@ -28,18 +43,14 @@ class SceneMotion:
     Attributes:
         halves: Sums over each of the two cross-validation halves of the footage.
         detector: Fingerprint of the object detector; empty for regions of motion.
-        fusion: Fusion of a frame's evidence into its score; None without held-out frames.
-        patches: Tail of patch distances, for the anomaly map; None without held-out frames.
-        calibration: False alarms a day as a function of that score; None without held-out frames.
+        tails: Tails of held-out frames; None without any.
         widths: Widths of the pooling kernels (`motion.chosen_widths`) as the motion file has them; None if not chosen
             yet.
     """
 
     halves: HalfSums
     detector: str
-    fusion: Fusion | None = None
-    patches: Tail | None = None
-    calibration: Calibration | None = None
+    tails: MotionTails | None = None
     widths: Mapping[str, float] | None = None
 
 
@@ -63,7 +74,9 @@ class Scene:
     @property
     def calibration(self) -> Calibration | None:
         """False alarms a day as a function of the method's score; None without held-out frames."""
-        return self.bank.calibration if self.motion is None else self.motion.calibration
+        if self.motion is None:
+            return self.bank.calibration
+        return None if self.motion.tails is None else self.motion.tails.calibration
 
 
 def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None:
@@ -77,22 +90,27 @@ def looks_calibration(scene: str, held_out: HeldOutFrames) -> Calibration | None
     return _calibration(scene, held_out.stretches, np.array([frame.looks for frame in held_out], np.float64))
 
 
-def motion_of(
-    scene: str, halves: HalfSums, detector: str, held_out: HeldOutFrames, parts: Parts | None = None
-) -> SceneMotion:
-    """Statistics of motion with tails and calibration fitted on held-out frames, if there are any.
+def motion_of(scene: str, halves: HalfSums, detector: str, held_out: HeldOutFrames) -> SceneMotion:
+    """Statistics of motion with tails fitted on held-out frames, if there are any.
 
     Raises:
         FootageError: Too few frames are held out, or they carry no time.
     """
-    if not len(held_out):
-        return SceneMotion(halves, detector)
+    return SceneMotion(halves, detector, motion_tails(scene, held_out) if len(held_out) else None)
+
+
+def motion_tails(scene: str, held_out: HeldOutFrames, parts: Parts | None = None) -> MotionTails:
+    """Tails of held-out frames with some kinds of evidence in use, by default all.
+
+    Raises:
+        FootageError: Too few frames are held out, or they carry no time.
+    """
     require_held_out(scene, len(held_out))
     stretches = held_out.stretches
     fusion = Fusion.of(stretches, parts)
     calibration = _calibration(scene, stretches, cross_fitted_scores(stretches, parts), decades=True)
     patches = Tail.of(np.concatenate([frame.sample for frame in held_out]))
-    return SceneMotion(halves, detector, fusion, patches, calibration)
+    return MotionTails(fusion, patches, calibration)
 
 
 def require_held_out(scene: str, frames: int) -> None:

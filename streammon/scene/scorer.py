@@ -16,7 +16,7 @@ from streammon.motion import Measure, Observer
 from streammon.motion.evidence import OBJECT_CHANNELS
 from streammon.padim import Backbone, MapSmoother
 from streammon.records import AnomalyMap, Channel, Frame, ScoredFrame
-from streammon.scene.learned import Scene, SceneMotion
+from streammon.scene.learned import MotionTails, Scene
 from streammon.scene.measure import Measured, SceneMeasure
 
 Grids = tuple[NDArray[np.float32], ...]
@@ -49,7 +49,7 @@ class SceneScorer:
 
     Attributes:
         name: Name of the scene.
-        motion: Statistics of motion; None for PaDiM alone.
+        tails: Tails of motion evidence; None for PaDiM alone, or without held-out frames.
         known_calibration: False alarms a day as a function of the score; None without held-out frames.
         measure: Measures frames against the scene.
         online: Calibration that goes on while the scene is watched; None for that of held-out footage alone.
@@ -57,12 +57,13 @@ class SceneScorer:
 
     def __init__(self, scene: Scene, backbone: Backbone, observer: Observer | None, open_level: float = 0.0) -> None:
         self.name = scene.bank.facts.scene
-        self.motion: SceneMotion | None = None if observer is None else scene.motion
-        self.known_calibration = scene.bank.calibration if self.motion is None else self.motion.calibration
+        motion = None if observer is None else scene.motion
+        self.tails = None if motion is None else motion.tails
+        self.known_calibration = scene.bank.calibration if motion is None else scene.calibration
         self._observer = observer
         self._open_level = open_level
         bank = scene.bank.prepare(backbone.device)
-        measure = None if self.motion is None else Measure(self.motion.halves, self.motion.widths)
+        measure = None if motion is None else Measure(motion.halves, motion.widths)
         self.measure = SceneMeasure(bank, measure, looks=measure is None)
         self._smoothers: dict[int, MapSmoother] = {}
         self.online: OnlineCalibration | None = None
@@ -97,7 +98,7 @@ class SceneScorer:
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
         measured = self.measured(frames, maps)
-        if self.motion is None:
+        if self.measure.motion is None:
             fused = self.fuse(frames, measured)
             anomaly_maps = self.anomaly_maps(fused)
         else:
@@ -133,7 +134,7 @@ class SceneScorer:
         stays zero): boxes and heatmaps of every camera then share one threshold. The score is averaged over time and
         calibrated, the surprise of each cell is not; a factor does not move the maximum.
         """
-        if self.motion is None:
+        if self.measure.motion is None:
             return [Fused(each.looks, Channel.LOOKS, (each.distances,)) for each in measured]
         return self._fused_and_maps(frames, measured)[0]
 
@@ -152,25 +153,23 @@ class SceneScorer:
         return scaled, list(summed)
 
     def _fused(self, frame: Frame, measured: Measured) -> Fused:
-        motion, measure, seen = self.motion, self.measure.motion, measured.observation
-        assert motion is not None
-        assert motion.fusion is not None
-        assert motion.patches is not None
+        tails, measure, seen = self.tails, self.measure.motion, measured.observation
+        assert tails is not None
         assert measure is not None
         assert seen is not None
-        score, channel, moving = motion.fusion.fuse(
+        score, channel, moving = tails.fusion.fuse(
             measured.evidence, measured.still, frame.camera, frame.stream_time_s
         )
         if channel in OBJECT_CHANNELS:  # the cells of the object that caused it may be usual, one by one
             moving.reshape(-1)[measure.most_unusual_object_cells(seen, channel)] += score
-        patches = motion.patches.surprise(measured.distances).astype(np.float32)
-        if Channel.LOOKS not in motion.fusion.parts.witnesses:
+        patches = tails.patches.surprise(measured.distances).astype(np.float32)
+        if Channel.LOOKS not in tails.fusion.parts.witnesses:
             patches = np.zeros_like(patches)
         return Fused(score, channel, (patches, moving))
 
     def anomaly_maps(self, fused: Sequence[Fused]) -> list[AnomalyMap]:
         """Anomaly maps, (S, S) float32 each, in the unit of the scores."""
-        if self.motion is None:
+        if self.measure.motion is None:
             bank, distances = self.measure.bank, torch.from_numpy(np.stack([each.grids[0] for each in fused]))
             return list(bank.maps_and_scores(distances.to(bank.mean.device))[0].cpu().numpy())
         return list(self._summed([each.grids for each in fused]))
@@ -187,17 +186,13 @@ class SceneScorer:
             total += self._smoothers[cells](torch.from_numpy(np.stack(kind))).numpy()
         return total
 
-    def variant(self, motion: SceneMotion) -> Self:
+    def variant(self, tails: MotionTails) -> Self:
         """The same scorer with other tails and another calibration."""
         other = copy(self)
-        other.motion, other.known_calibration = motion, motion.calibration
+        other.tails, other.known_calibration = tails, tails.calibration
         return other
 
     def scoring_bytes(self) -> int:
         """Bytes of memory of the bank, and of the Gaussians and rates of motion."""
-        patches = self.measure.bank.scoring_bytes()
-        if self.motion is None:
-            return patches
-        whole = self.motion.halves[0]
-        gaussians = sum(sums.total.size + sums.products.size for sums in whole.placed.values()) * 4
-        return patches + gaussians + whole.directions.nbytes
+        motion = self.measure.motion
+        return self.measure.bank.scoring_bytes() + (0 if motion is None else motion.scoring_bytes())

@@ -223,8 +223,8 @@ def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_allclose(found[name], array, rtol=1e-6, atol=1e-6 * np.abs(array).max())
-        assert motion.calibration is not None
-        assert motion.calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
+        assert motion.tails is not None
+        assert motion.tails.calibration.score_at_rate(1) == pytest.approx(thresholds["1"], abs=1e-3)
 
 
 def test_patches_alone_go_on_from_a_fit_with_motion_and_leave_it_out(command: Command) -> None:

@@ -63,8 +63,8 @@ class TestOneWay:
                     halves[half].turns += begins
                     halves[half].update(seen)
         motion = motion_of("lane", halves, "", kept)
-        assert motion.calibration is not None
-        threshold = motion.calibration.score_at_rate(1.0)
+        assert motion.tails is not None
+        threshold = motion.tails.calibration.score_at_rate(1.0)
         scorer = lane_scorer(motion)
         worst = {}
         for way, start_s in ((1, 3000.0), (-1, 4000.0)):

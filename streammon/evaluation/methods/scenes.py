@@ -21,7 +21,7 @@ from streammon.scene import (
     SceneLearner,
     SceneScorer,
     learner_tensors,
-    motion_of,
+    motion_tails,
     restore_learner,
 )
 from streammon.scene.held_out import HeldOutFrames
@@ -144,10 +144,7 @@ class SceneModel:
 
     def with_parts(self, parts: Parts) -> SceneScorer:
         """Scorer with only some parts of motion, tails and calibration computed anew."""
-        scorer = self._finished()
-        motion = scorer.motion
-        assert motion is not None
-        return scorer.variant(motion_of(self._scene, motion.halves, motion.detector, self._held_out, parts))
+        return self._finished().variant(motion_tails(self._scene, self._held_out, parts))
 
     def state(self) -> dict[str, Tensor]:
         """Learned state, to be saved between two clips; in the first pass of `pca` the collected pictures."""

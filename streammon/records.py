@@ -144,7 +144,7 @@ class ReaderCounts:
 
     Attributes:
         decoded: Undamaged frames decoded.
-        kept: Frames passed on for scoring (those beyond `score_fps` are skipped).
+        kept: Frames passed on for scoring (those beyond `score_fps`, or the planned rate below it, are skipped).
         corrupt: Frames dropped as damaged or as predicted from a damaged one.
         connections: Connections that delivered at least one frame.
         failures: Attempts and connections that ended in an error or a lost stream.
@@ -155,6 +155,19 @@ class ReaderCounts:
     corrupt: int = 0
     connections: int = 0
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRate:
+    """How often a camera is scored, and by what.
+
+    Attributes:
+        fps: Largest number of frames scored a second.
+        looks_only: True if frames are scored by their looks alone, without motion.
+    """
+
+    fps: float
+    looks_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,7 @@ class ScoredFrame:
         source_size: Width and height of the pictures of the stream that was scored.
         channel: Main channel of evidence for the score.
         basis_s: Seconds of normal footage that the level is calibrated on.
+        moves: True if something moves in the frame; False too where motion wasn't measured.
     """
 
     camera: str
@@ -209,6 +223,7 @@ class ScoredFrame:
     source_size: tuple[int, int]
     channel: Channel = Channel.LOOKS
     basis_s: float = 0.0
+    moves: bool = False
 
 
 class AlertEvent(StrEnum):
@@ -398,6 +413,8 @@ class CameraFigures:
         fps_scored: Frames scored a second, over about 2 s.
         connections: Connections that delivered at least one frame.
         failures: Failed attempts to connect, lost connections, and frames that could not be scored by an error.
+        fps_planned: Largest number of frames scored a second: `score_fps`, or less while the machine is overloaded.
+        looks_only: True while frames are scored by their looks alone, since the machine is overloaded.
     """
 
     status: CameraStatus
@@ -413,6 +430,8 @@ class CameraFigures:
     fps_scored: float = 0.0
     connections: int = 0
     failures: int = 0
+    fps_planned: float = 0.0
+    looks_only: bool = False
 
     def counters(self) -> dict[str, float]:
         """Counters that are published to Redis with the status."""
@@ -426,6 +445,8 @@ class CameraFigures:
             "connections": self.connections,
             "failures": self.failures,
             "alerts": self.alerts,
+            "fps_planned": round(self.fps_planned, 2),
+            "looks_only": self.looks_only,
         }
 
 

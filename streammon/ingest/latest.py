@@ -1,6 +1,7 @@
 """Hand-off of frames from the readers to the scorer: newest wins, and losses are counted."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ class LatestFrames:
     def __init__(self) -> None:
         self._unread: dict[str, Frame] = {}  # in queue order: a dict keeps a key's place when its value is replaced
         self._lost: Counter[str] = Counter()
+        self._waited_s = 0.0
         self._changed = threading.Condition()
         self._closed = False
 
@@ -59,7 +61,9 @@ class LatestFrames:
         if max_frames < 1:
             raise ValueError(f"max_frames is {max_frames}; it must be at least 1")
         with self._changed:
+            began_s = time.monotonic()
             self._changed.wait_for(lambda: self._unread or self._closed, timeout_s)
+            self._waited_s += time.monotonic() - began_s
             if self._closed:
                 return []
             first_in_line = list(self._unread)[:max_frames]
@@ -78,6 +82,12 @@ class LatestFrames:
         """Number of frames per camera that were replaced before they were taken, for cameras with a loss."""
         with self._changed:
             return dict(self._lost)
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that `take` has waited for frames so far: the idle time of the one thread that takes them."""
+        with self._changed:
+            return self._waited_s
 
     def __len__(self) -> int:
         with self._changed:

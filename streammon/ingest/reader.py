@@ -18,7 +18,7 @@ from streammon.ingest.images import Scaler, Size
 from streammon.ingest.repeated import RepeatedPicture
 from streammon.ingest.stream import Source, open_source, whole_pictures
 from streammon.ingest.timing import FrameRate, FrameThinning
-from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts
+from streammon.records import CameraState, CameraStatus, Detail, Frame, ReaderCounts, ScoringRate
 from streammon.threads import StoppableThread
 
 FIRST_RETRY_S = 2.0
@@ -59,6 +59,8 @@ class CameraReader(StoppableThread):
     Attributes:
         counts: Counters since the start.
         source_size: Width and height of the latest connection's pictures in pixels; None before the first picture.
+        rate: How often frames are kept, and whether by looks alone, without a `Detail`. Any thread may set it; it
+            holds from the next picture on.
     """
 
     def __init__(
@@ -76,13 +78,14 @@ class CameraReader(StoppableThread):
         self.name = name
         self.counts = ReaderCounts()
         self.source_size: tuple[int, int] | None = None
+        self.rate = ScoringRate(camera.score_fps)
         self._camera = camera
         self._put = put
         self._report = report
         self._show = show
         self._detail = detail
         self._scaler = Scaler(size)
-        self._rate = FrameRate()
+        self._decoded = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
         self._last_frame_s = 0.0  # Unix time
         self._footage_s = 0.0  # Unix time of the latest kept frame at the footage's own pace
@@ -98,7 +101,7 @@ class CameraReader(StoppableThread):
     @property
     def fps(self) -> float:
         """Frames decoded a second over the last seconds."""
-        return self._rate.fps(time.monotonic())
+        return self._decoded.fps(time.monotonic())
 
     def _run(self) -> None:
         self._report(self._status)
@@ -176,7 +179,7 @@ class CameraReader(StoppableThread):
         Raises:
             StreamFault: The camera can't be opened, or was lost; a live stream that ends counts as lost.
         """
-        thinning = FrameThinning(self._camera.score_fps)
+        thinning = FrameThinning(self.rate.fps)
         began_s: float | None = None
         footage_began_s = 0.0
         self._repeated = RepeatedPicture()
@@ -184,7 +187,7 @@ class CameraReader(StoppableThread):
             for picture, time_s, broke in self._timed_pictures(source):
                 self.counts.decoded += 1
                 self._last_frame_s = time.time()
-                self._rate.count(time.monotonic())
+                self._decoded.count(time.monotonic())
                 if self._detail:
                     buffer.add(picture, time_s, broke)
                 if began_s is None:
@@ -196,10 +199,12 @@ class CameraReader(StoppableThread):
                 if self._show is not None:
                     self._wait_until(began_s + time_s)
                     self._show(picture, time_s)
+                rate = self.rate
+                thinning.fps = rate.fps
                 if thinning.keeps(time_s) and not self._is_repeated(picture):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
-                    self._keep(picture, time_s, buffer.detail() if self._detail else None)
+                    self._keep(picture, time_s, buffer.detail() if self._detail and not rate.looks_only else None)
         if began_s is None and not self._is_closing():
             raise StreamFault("no picture in it")
 

@@ -9,26 +9,31 @@ class FrameThinning:
 
     The frame nearest to each due time is kept, so a stream at exactly `fps` loses no frame by jitter.
 
+    Attributes:
+        fps: Largest number of frames a second; may be changed at any time, and holds from the last kept frame on.
+
     >>> thinning = FrameThinning(fps=5.0)
     >>> [n for n in range(13) if thinning.keeps(n / 12.5)]  # 12.5 frames a second
     [0, 2, 5, 7, 10, 12]
     """
 
     def __init__(self, fps: float) -> None:
-        self._interval_s = 1.0 / fps
-        self._due_s: float | None = None
+        self.fps = fps
+        self._was_due_s: float | None = None  # due time of the last kept frame
         self._last_s = 0.0
 
     def keeps(self, time_s: float) -> bool:
         """True if the frame at this stream time is kept; times must not run backwards."""
+        interval_s = 1.0 / self.fps
         step_s, self._last_s = time_s - self._last_s, time_s
-        if self._due_s is None:
-            self._due_s = time_s + self._interval_s
+        if self._was_due_s is None:
+            self._was_due_s = time_s
             return True
-        if time_s + min(step_s, self._interval_s) / 2 < self._due_s:
+        due_s = self._was_due_s + interval_s
+        if time_s + min(step_s, interval_s) / 2 < due_s:
             return False
         # After a gap the due time restarts here, so that a burst can't make up for missed frames.
-        self._due_s = max(self._due_s, time_s - self._interval_s / 2) + self._interval_s
+        self._was_due_s = max(due_s, time_s - interval_s / 2)
         return True
 
 

@@ -68,6 +68,16 @@ def test_take_waits_for_a_frame_and_gives_up_in_time() -> None:
     assert [one.camera for one in frames.take(1, timeout_s=DEADLINE_S)] == ["a"]
 
 
+def test_the_time_waited_for_frames_is_counted_and_none_while_one_is_unread() -> None:
+    frames = LatestFrames()
+    frames.take(1, timeout_s=0.05)
+    waited_s = frames.waited_s
+    assert waited_s >= 0.05
+    frames.put_nowait(frame("a"))
+    frames.take(1, timeout_s=DEADLINE_S)
+    assert frames.waited_s - waited_s < 0.05
+
+
 def test_closing_wakes_who_waits_and_lets_nothing_out_any_more() -> None:
     frames = LatestFrames()
     threading.Timer(0.05, frames.close).start()

@@ -18,7 +18,7 @@ import pytest
 
 from streammon.config import CameraConfig
 from streammon.ingest import CameraReader, clips, reader
-from streammon.records import CameraState, CameraStatus, Frame
+from streammon.records import CameraState, CameraStatus, Frame, ScoringRate
 from support.cameras import Recorder
 from support.deadlines import DEADLINE_S
 from support.numbered_footage import encode, number_in
@@ -100,6 +100,27 @@ def test_a_file_plays_fast_to_its_end_with_every_frame(numbered_clip: Path) -> N
     assert watched.reader.status.state is CameraState.ENDED
     counts = watched.reader.counts
     assert (counts.decoded, counts.kept, counts.corrupt, counts.connections, counts.failures) == (75, 75, 0, 1, 0)
+
+
+def test_a_lower_rate_holds_from_the_next_picture_on_and_looks_alone_need_no_detail(numbered_clip: Path) -> None:
+    frames: Recorder[Frame] = Recorder()
+
+    def put(frame: Frame) -> None:
+        frames(frame)
+        if frame.seq == 2:
+            camera.rate = ScoringRate(2.5, looks_only=True)
+        if frame.seq == 4:
+            camera.rate = ScoringRate(5.0)
+
+    config = CameraConfig(url=str(numbered_clip), play="fast", score_fps=5)
+    camera = CameraReader("lobby", config, 120, put, Recorder[CameraStatus](), detail=True)
+    camera.start()
+    assert camera.join(DEADLINE_S)
+    assert [number_in(frame.picture) for frame in frames.entries][:8] == [0, 5, 10, 20, 30, 35, 40, 45]
+    assert [frame.detail is None for frame in frames.entries][:6] == [False, False, False, True, True, False]
+    detail = frames.entries[5].detail
+    assert detail is not None
+    assert detail.earlier is not None
 
 
 def test_score_fps_thins_by_stream_time(numbered_clip: Path) -> None:

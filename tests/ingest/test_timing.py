@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,20 @@ def test_thinning_to_the_streams_own_rate_loses_nothing_to_jitter() -> None:
     jitter = random.Random(7)
     thinning = FrameThinning(25.0)
     assert all(thinning.keeps((n + jitter.uniform(0, 0.4)) / 25) for n in range(1000))
+
+
+@given(st.floats(0.5, 30), st.floats(0.5, 30), st.integers(0, 200))
+def test_a_changed_rate_holds_from_the_last_kept_frame_on(before: float, after: float, changed_at: int) -> None:
+    thinning, stream_fps = FrameThinning(before), 60
+    kept_s = []
+    for n in range(600):
+        if n == changed_at:
+            thinning.fps = after
+        if thinning.keeps(n / stream_fps):
+            kept_s.append(n / stream_fps)
+    later = [time_s for time_s in kept_s if time_s >= changed_at / stream_fps]
+    assert later[0] <= changed_at / stream_fps + 1 / after + 1 / stream_fps
+    assert len(later) == pytest.approx((600 - changed_at) / stream_fps * after, abs=2)
 
 
 def test_a_stream_without_keyframes_is_believed_again_after_a_while() -> None:

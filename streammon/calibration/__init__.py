@@ -8,13 +8,21 @@ watched. `settings` has every number that was chosen; `README.md` lists them.
 from streammon.calibration.hold_out import HOLD_OUT, HoldOut
 from streammon.calibration.online import OnlineCalibration, WatchedState, first_false_alarms
 from streammon.calibration.rates import LEAST_FRAMES, Calibration
-from streammon.calibration.recordings import FootageClock, RecentRecordings, peaks_above, stretches, watched_s
+from streammon.calibration.recordings import (
+    LONGEST_STEP_S,
+    FootageClock,
+    RecentRecordings,
+    peaks_above,
+    stretches,
+    watched_s,
+)
 from streammon.calibration.settings import SETTINGS
 from streammon.calibration.tails import Tail
 
 __all__ = [
     "HOLD_OUT",
     "LEAST_FRAMES",
+    "LONGEST_STEP_S",
     "SETTINGS",
     "Calibration",
     "FootageClock",

@@ -176,8 +176,9 @@ class LiveScene:
         while not self._feedback.empty():
             self._apply_feedback(online, self._feedback.get_nowait())
         scored = self._checked(scorer.score(frames, maps))
-        for each in scored:
-            online.watch(each.camera, each.stream_time_s, each.score)
+        for frame, each in zip(frames, scored, strict=True):
+            if not scorer.scores_looks_only(frame):  # the calibration is of frames with motion
+                online.watch(each.camera, each.stream_time_s, each.score)
         return scored
 
     @staticmethod

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.calibration import RecentRecordings
+from streammon.calibration import LONGEST_STEP_S, RecentRecordings
 from streammon.motion.observe import Observation
 from streammon.motion.settings import SETTINGS
 
@@ -96,6 +96,7 @@ class _Places:
         that becomes plainer hides nothing, so it raises no place). With r = distance - ambient * before:
         dwelling += (1 - exp(-dt / dwell_s)) (r - dwelling), at most r, so that it ends with what caused it. With
         s = distance - before: before += (1 - exp(-dt / tau)) s, where tau = rise_s for s > 0 and fall_s otherwise.
+        Over a pause nothing dwells: nobody saw whether what is there now stayed.
 
         Args:
             distances: (g, g) smoothed distances of the frame.
@@ -104,9 +105,10 @@ class _Places:
         """
         chosen = SETTINGS.still
         elapsed_s = time_s - self.time_s
+        dwelt_s = elapsed_s if elapsed_s <= LONGEST_STEP_S else 0.0
         comparable = still & ~np.isnan(self.before)
         local = np.where(comparable, distances - self._ambient(distances, comparable) * self.before, 0)
-        grown = self.dwelling + (1 - np.exp(-elapsed_s / chosen.dwell_s)) * (local - self.dwelling)
+        grown = self.dwelling + (1 - np.exp(-dwelt_s / chosen.dwell_s)) * (local - self.dwelling)
         self.dwelling = np.where(still, np.minimum(local, grown), self.dwelling).astype(np.float32)
         rise = np.where(comparable, distances - self.before, 0)
         share = 1 - np.exp(-elapsed_s / np.where(rise > 0, chosen.rise_s, chosen.fall_s))

@@ -91,36 +91,75 @@ class SceneScorer:
         return (self.calibration if self.online is None else self.online.calibration).watched_s
 
     def score(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
-        """Score B frames.
+        """Score B frames: by the scene's method, but those without the `detail` that motion needs by looks alone.
 
         Args:
             frames: Frames, with `detail` where motion is scored.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
+        fallen = [number for number, frame in enumerate(frames) if self.scores_looks_only(frame)]
+        if not fallen:
+            return self._score(frames, maps)
+        rest = sorted(set(range(len(frames))) - set(fallen))
+        scored = dict(zip(fallen, self._score_looks(*_chosen(fallen, frames, maps)), strict=True))
+        if rest:
+            scored |= zip(rest, self._score(*_chosen(rest, frames, maps)), strict=True)
+        return [scored[number] for number in range(len(frames))]
+
+    def scores_looks_only(self, frame: Frame) -> bool:
+        """True if the scene has motion and the frame has none: the bank and its own calibration then score it."""
+        return self.measure.motion is not None and frame.detail is None
+
+    def _score(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
         measured = self.measured(frames, maps)
         if self.measure.motion is None:
             fused = self.fuse(frames, measured)
             anomaly_maps = self.anomaly_maps(fused)
         else:
             fused, anomaly_maps = self._fused_and_maps(frames, measured)
-        threshold, basis_s, levels = self.threshold, self.basis_s, self.online or self.calibration
+        basis_s, levels = self.basis_s, self.online or self.calibration
         return [
-            ScoredFrame(
-                camera=frame.camera,
-                scene=self.name,
-                seq=frame.seq,
-                wall_time_s=frame.wall_time_s,
-                stream_time_s=frame.stream_time_s,
-                score=each.score,
-                level=levels.level(each.score),
-                threshold=threshold,
-                anomaly_map=anomaly_map,
-                source_size=frame.source_size,
-                channel=each.channel,
-                basis_s=basis_s,
-            )
-            for frame, each, anomaly_map in zip(frames, fused, anomaly_maps, strict=True)
+            self._scored(frame, each, anomaly_map, levels.level(each.score), basis_s, len(seen.evidence.cells) > 0)
+            for frame, each, anomaly_map, seen in zip(frames, fused, anomaly_maps, measured, strict=True)
         ]
+
+    def _score_looks(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[ScoredFrame]:
+        """Frames scored by the bank, with its own calibration.
+
+        Levels are those of PaDiM's frame scores on held-out footage, less the threshold's shift. Scores and maps are
+        given on the scale of the scene's method, as the score of the same level, so that alerts and their peaks
+        compare with those of other frames.
+        """
+        bank, levels = self.measure.bank, self.online or self.calibration
+        shift = 0.0 if self.online is None else self.online.shift
+        assert bank.calibration is not None, "made of the same held-out frames as the calibration of motion"
+        anomaly_maps, distances = bank.score(maps)
+        scored = []
+        for frame, anomaly_map, distance in zip(frames, anomaly_maps.cpu().numpy(), distances.tolist(), strict=True):
+            level, peak = bank.calibration.level(distance) - shift, float(anomaly_map.max())
+            fallen = Fused(levels.score_at(level), Channel.LOOKS, ())
+            scaled = anomaly_map * np.float32(fallen.score / peak if peak > 0 else 1.0)
+            scored.append(self._scored(frame, fallen, scaled, level, bank.calibration.watched_s))
+        return scored
+
+    def _scored(
+        self, frame: Frame, fused: Fused, anomaly_map: AnomalyMap, level: float, basis_s: float, moves: bool = False
+    ) -> ScoredFrame:
+        return ScoredFrame(
+            camera=frame.camera,
+            scene=self.name,
+            seq=frame.seq,
+            wall_time_s=frame.wall_time_s,
+            stream_time_s=frame.stream_time_s,
+            score=fused.score,
+            level=level,
+            threshold=self.threshold,
+            anomaly_map=anomaly_map,
+            source_size=frame.source_size,
+            channel=fused.channel,
+            basis_s=basis_s,
+            moves=moves,
+        )
 
     def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:
         """Measurements of B frames against the scene."""
@@ -196,3 +235,8 @@ class SceneScorer:
         """Bytes of memory of the bank, and of the Gaussians and rates of motion."""
         motion = self.measure.motion
         return self.measure.bank.scoring_bytes() + (0 if motion is None else motion.scoring_bytes())
+
+
+def _chosen(numbers: list[int], frames: Sequence[Frame], maps: list[Tensor]) -> tuple[list[Frame], list[Tensor]]:
+    """Some of the frames, and their maps."""
+    return [frames[number] for number in numbers], [each[numbers] for each in maps]

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,6 +247,27 @@ def test_a_scene_that_only_a_slow_camera_shows_is_learned_and_watched(tmp_path: 
     assert not scene.learning
     assert len(scores_of(outcomes)) == 24
     assert all(np.isfinite(score.score) for score in scores_of(outcomes))
+
+
+def test_frames_without_detail_are_scored_by_looks_with_the_calibration_of_looks(
+    street: Path, backbone: Backbone
+) -> None:
+    scene, alone = street_scene(street, backbone), LiveScene("yard", configured(street), backbone, None)
+    before_s = scene.basis_s
+    frames = frames_of(walking(LEARNED, LEARNED + 8, [Walker(LEARNED, 0, WALK_Y, 12)]), "east")
+    mixed = [replace(frame, detail=None) if frame.seq % 2 else frame for frame in frames]
+    scores = scores_of(take_all(scene, mixed, backbone))
+    by_looks = scores_of(take_all(alone, frames, backbone))
+    assert [score.seq for score in scores] == list(range(8))
+    for score, looks in list(zip(scores, by_looks, strict=True))[1::2]:
+        assert (score.channel, score.moves) == (Channel.LOOKS, False)
+        assert score.level == pytest.approx(looks.level)
+        assert (score.score >= score.threshold) == (looks.score >= looks.threshold)
+        assert score.anomaly_map.max() == pytest.approx(score.score, rel=1e-5)
+    assert all(score.moves for score in scores[2::2])
+    scene.save_watched()
+    watched_s = street_scene(street, backbone).basis_s - before_s
+    assert watched_s == pytest.approx(0.6)  # from the first frame with motion to the last
 
 
 def test_a_scene_learned_without_motion_is_refused_where_motion_is_asked_for(

@@ -187,6 +187,14 @@ class TestStillPatches:
         assert self.heights(still, motion, [bag] * 30, start_s=1e4)[29] < 0.1 * came[100]
         assert max(self.heights(StillPatches(self.EVERYWHERE), motion, [bag] * 50)) == 0
 
+    def test_what_came_in_a_pause_is_conspicuous_only_after_it_stayed(self) -> None:
+        empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
+        still, motion = StillPatches(self.EVERYWHERE), moving(30.0)
+        self.heights(still, motion, [empty] * 50)
+        after = self.heights(still, motion, [bag] * 100, start_s=35.0)
+        assert max(after[:6]) < 0.2 * max(after)
+        assert after[99] > 15
+
     def test_where_things_seldom_move_what_stays_counts_for_more(self) -> None:
         empty, bag = self.distances(self.CORNER, 5), self.distances(self.CORNER)
         came, rarity = [empty, *[bag] * 100], self.EVERYWHERE.copy()

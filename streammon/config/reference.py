@@ -43,7 +43,7 @@ def reference_table() -> str:
     """Table of all settings in Markdown, in the order of the sections.
 
     >>> print(reference_table().splitlines()[5])
-    | `cameras.<name>.score_fps` | number, 0.2 to 240 | `5` | Largest number of frames scored a second. |
+    | `cameras.<name>.score_fps` | number, 0.2 to 240 | `5` | Largest number of frames scored a second; ... |
     """
     rows: list[tuple[str, ...]] = [("key", "allowed", "default", "what it is"), ("---",) * 4]
     rows += [(f"`{each.key}`", each.allowed, each.default, each.description) for each in setting_entries()]

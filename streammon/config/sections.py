@@ -33,7 +33,7 @@ class CameraConfig(Section):
         score_url: The same for the camera's low-resolution sub-stream, which is then the one that is scored; `url` is
             its main stream, opened only while somebody watches it. Default: `url` is scored and watched.
         scene: Name of the scene whose bank scores the camera; default: the camera's own name.
-        score_fps: Largest number of frames scored a second.
+        score_fps: Largest number of frames scored a second; fewer while the machine is overloaded.
         transport: Transport of RTSP, `tcp` or `udp`.
         open_timeout_s: Seconds within which the camera must answer.
         read_timeout_s: Seconds without a picture after which the camera counts as frozen, and a fifth of the time for
@@ -87,6 +87,11 @@ class CameraConfig(Section):
         if self.score_url is None:
             return self
         return self.model_copy(update={"url": self.score_url, "score_url": None})
+
+    @property
+    def waits(self) -> bool:
+        """True for footage that plays as fast as it is scored: it waits for the scorer, and no frame is left out."""
+        return self.play == "fast" and not self.is_live
 
     def streams(self) -> dict[str, "CameraConfig"]:
         """The camera's streams by the setting that names them, each as a camera of its own."""

@@ -15,6 +15,7 @@ from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
 from streammon.ingest import CameraReader, LatestFrames, probe
 from streammon.live.main_streams import MainStreams
+from streammon.live.overload import Overload
 from streammon.live.scorer import Outcome, ScorerThread, missing_banks
 from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone, require_writable
 from streammon.records import (
@@ -84,6 +85,7 @@ class Monitor:
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}
         self._main_streams = self._new_main_streams()
+        self._overload = Overload(config, self._readers, self._latest, self._scorer, self.figures)
         self._rules = {
             name: AlertRule(name, config.scene_of(name), config.alerting, frame_interval_s=1 / camera.score_fps)
             for name, camera in config.cameras.items()
@@ -216,6 +218,8 @@ class Monitor:
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
+            if overload := self._overload.step(time.monotonic()):
+                self._on_event(Notice(overload))
             if time.monotonic() - saved_s >= SAVE_WATCHED_S:
                 saved_s = time.monotonic()
                 await self._save_watched()
@@ -245,8 +249,7 @@ class Monitor:
 
     def _reader(self, name: str) -> CameraReader:
         camera = self.config.cameras[name].scored
-        waits = camera.play == "fast" and not camera.is_live
-        put = partial(self._latest.put, stopping=self._is_stopping) if waits else self._latest.put_nowait
+        put = partial(self._latest.put, stopping=self._is_stopping) if camera.waits else self._latest.put_nowait
         show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
         detail = self.config.model.method == "motion"
         return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail)
@@ -350,6 +353,7 @@ class Monitor:
         assert self._publisher is not None
         figures = self.figures[score.camera]
         figures.score, figures.level = score.score, score.level
+        self._overload.watch(score, time.monotonic())
         self._publisher.publish_score_nowait(score)
         self._on_event(score)
         rule = self._rules[score.camera]

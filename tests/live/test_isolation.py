@@ -13,6 +13,7 @@ from streammon.config import Config, ModelConfig
 from streammon.errors import FootageError
 from streammon.ingest import CameraReader
 from streammon.live import setbacks
+from streammon.live.capacity import CapacityEstimate
 from streammon.motion.observe import Observer
 from streammon.padim import BANK_FILE
 from streammon.preview.operations.metrics import Gauges, Metrics
@@ -55,6 +56,12 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera that can't be scored is tried again soon."""
     monkeypatch.setattr(setbacks, "backoff_s", lambda *_: SOON_S)
+
+
+@pytest.fixture(autouse=True)
+def unplanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine loses frames here, it doesn't fall back to looks alone: these tests are about motion."""
+    monkeypatch.setattr(CapacityEstimate, "update", lambda *_: None)
 
 
 def model(method: str) -> ModelConfig:

@@ -17,6 +17,7 @@ import pytest
 from streammon.alerting import RedisPublisher, Spool, subscribe
 from streammon.config import Config, ModelConfig
 from streammon.live import monitor as monitor_module
+from streammon.live.capacity import CapacityEstimate
 from streammon.live.monitor import Monitor
 from streammon.records import (
     Alert,
@@ -228,8 +229,9 @@ def test_footage_that_ends_in_the_middle_of_an_alert_closes_it(
 
 
 def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_camera(
-    configured: Callable[..., Config], clips: Clips, tmp_path: Path
+    configured: Callable[..., Config], clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(CapacityEstimate, "update", lambda *_: None)  # so for the seconds before rates are planned
     hurried = encode(tmp_path / "hurried.mp4", courtyard(32), fps=200)  # more than any scorer takes
     model = ModelConfig.model_validate(MODEL)
     for scene, footage, fps in (("fast", hurried, 240.0), ("slow", clips.normal, 2.0)):

@@ -39,6 +39,7 @@ def test_every_figure_is_exposed_under_its_name(tmp_path: Path) -> None:
         ),
         "gate": CameraFigures(frozen),
     }
+    figures["lobby"].fps_planned, figures["lobby"].looks_only = 1.0, True
     metrics = metrics_of(config, figures, Gauges(lambda: 2, lambda: 5, lambda: True, lambda: 1 << 30))
     text, content_type = metrics.exposition("")
     assert content_type.startswith("text/plain; version=")
@@ -60,6 +61,9 @@ def test_every_figure_is_exposed_under_its_name(tmp_path: Path) -> None:
         ("streammon_camera_level", "lobby"): -0.5,
         ("streammon_camera_read_fps", "lobby"): 25,
         ("streammon_camera_scored_fps", "lobby"): 5,
+        ("streammon_camera_planned_fps", "lobby"): 1,
+        ("streammon_camera_looks_only", "lobby"): 1,
+        ("streammon_camera_looks_only", "gate"): 0,
         ("streammon_unread_frames",): 2,
         ("streammon_spool_waiting",): 5,
         ("streammon_redis_online",): 1,

@@ -144,6 +144,7 @@ class _ShownCamera:
         self.size: tuple[int, int] | None = None
         self.timeline = Timeline(history_s)
         self._figures = figures
+        self._score_fps = config.cameras[name].score_fps
         self._level: float | None = None
         self._ratio: float | None = None
         self._basis_s: float | None = None
@@ -183,6 +184,7 @@ class _ShownCamera:
             "peak": peak,
             "basis_s": self._basis_s,
             "fps": round(self._figures.fps_read, 1),
+            **self._planned(),
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -193,6 +195,8 @@ class _ShownCamera:
             **self._status(),
             "fps": round(self._figures.fps_read, 1),
             "fps_scored": round(self._figures.fps_scored, 1),
+            "score_fps": self._score_fps,
+            **self._planned(),
             "level": self._level,
             "ratio": self._ratio,
             "basis_s": self._basis_s,
@@ -201,6 +205,9 @@ class _ShownCamera:
             "timeline": self.timeline.points(),
             "spans": self.timeline.spans(),
         }
+
+    def _planned(self) -> dict[str, Any]:
+        return {"fps_planned": round(self._figures.fps_planned, 2), "looks_only": self._figures.looks_only}
 
     def _status(self) -> dict[str, Any]:
         status = self.status

@@ -150,6 +150,11 @@ class Metrics:
             "camera_learning_ratio": ("Share of the scene that is learned", lambda f: f.status.progress),
             "camera_read_fps": ("Frames decoded a second, lately", lambda f: f.fps_read),
             "camera_scored_fps": ("Frames scored a second, lately", lambda f: f.fps_scored),
+            "camera_planned_fps": (
+                "Most frames scored a second: score_fps, or less under overload",
+                lambda f: f.fps_planned,
+            ),
+            "camera_looks_only": ("1 while scored by looks alone, under overload", lambda f: float(f.looks_only)),
             "camera_score": ("Latest frame score", lambda f: f.score),
             "camera_level": ("Latest level: -log10 of the false alarms a day", lambda f: f.level),
             "alert_open": ("1 while an alert is open", lambda f: float(f.alert_open)),

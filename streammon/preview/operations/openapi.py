@@ -61,6 +61,8 @@ _CAMERA_FIELDS: dict[str, Operation] = {
     "level": _MAYBE_NUMBER | {"description": "of the newest scored frame"},
     "basis_s": _MAYBE_NUMBER | {"description": "seconds of normal footage behind the level; 0 if unknown"},
     "main_fault": _TEXT | {"description": "why viewers see the sub-stream in place of the main stream, or empty"},
+    "fps_planned": _NUMBER | {"description": "most frames scored a second; below score_fps under overload"},
+    "looks_only": {"type": "boolean", "description": "scored by looks alone, under overload"},
 }
 _CAMERAS = {
     "type": "object",

@@ -137,6 +137,8 @@ export class Board extends EventTarget {
     camera.level = score.level;
     camera.ratio = score.ratio;
     camera.fps = score.fps;
+    camera.fps_planned = score.fps_planned;
+    camera.looks_only = score.looks_only;
     camera.basis_s = score.basis_s;
     camera.peaks = [...camera.peaks.filter(([time_s]) => time_s > score.time_s - 3), [score.time_s, score.level]];
     this.#addPoint(camera, score);

@@ -5,7 +5,9 @@ import { shownLevel } from './board.js';
 import { Screen } from './screen.js';
 import { settings } from './settings.js';
 import { drawTimeline, timelineWords } from './timeline.js';
-import { basisWords, levelExplained, levelWords, provisionalWords, stateDetail, stateWords } from './words.js';
+import {
+  basisWords, levelExplained, levelWords, overloadWords, provisionalWords, stateDetail, stateWords,
+} from './words.js';
 
 const DRAW_MS = 250;
 const LINGER_MS = 2500; // a tile that leaves the view stops after this delay, so that scrolling back does not restart it
@@ -76,7 +78,8 @@ class Tile {
     this.#toggle.setAttribute('aria-pressed', String(this.heat));
     this.#toggle.hidden = camera.state !== 'online';
     setText(this.#state, stateWords(camera));
-    this.#state.title = stateDetail(camera) || (camera.fps ? `${camera.fps} pictures a second` : '');
+    const fps = camera.fps ? `${camera.fps} pictures a second` : '';
+    this.#state.title = stateDetail(camera) || [fps, overloadWords(camera)].filter(Boolean).join(', ');
     const level = camera.state === 'online' ? shownLevel(camera) : null;
     setText(this.#level, levelWords(level, camera.basis_s));
     this.#level.title = levelExplained(level, camera.basis_s);

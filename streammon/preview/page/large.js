@@ -7,7 +7,7 @@ import { showBasis } from './grid.js';
 import { Screen } from './screen.js';
 import { settings } from './settings.js';
 import { drawTimeline, timelineWords } from './timeline.js';
-import { counted, levelExplained, levelWords, rarity, stateDetail, stateWords, timeOfDay } from './words.js';
+import { counted, levelExplained, levelWords, overloadWords, rarity, stateDetail, stateWords, timeOfDay } from './words.js';
 
 const DRAW_MS = 250;
 const RECENT = 6;
@@ -60,8 +60,9 @@ class CameraView {
     this.#state.dataset.state = camera.state;
     this.#showRecent(board);
     this.#screen.update(camera, alert, !document.hidden, settings.get('heat'));
-    const fps = camera.state === 'online' && camera.fps ? ` · ${camera.fps} fps` : '';
-    setText(this.#state, stateWords(camera) + (stateDetail(camera) ? ` (${stateDetail(camera)})` : fps));
+    const rates = camera.state === 'online' && camera.fps ? [`${camera.fps} fps`, overloadWords(camera)].filter(Boolean) : [];
+    const words = stateDetail(camera) ? [`${stateWords(camera)} (${stateDetail(camera)})`] : [stateWords(camera), ...rates];
+    setText(this.#state, words.join(' · '));
     const level = camera.state === 'online' ? shownLevel(camera) : null;
     setText(this.#level, levelWords(level, camera.basis_s));
     this.#level.title = levelExplained(level, camera.basis_s);

@@ -90,6 +90,12 @@ export function stateDetail(camera) {
   return [camera.reason, retry, main].filter(Boolean).join(', ');
 }
 
+// How often a camera is scored while the machine can't score all that is asked; else empty.
+export function overloadWords(camera) {
+  if (!camera.looks_only && !(camera.fps_planned < camera.score_fps)) return '';
+  return `overload: scored ${camera.fps_planned} times a second${camera.looks_only ? ' by looks alone' : ''}`;
+}
+
 export function counted(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
 }

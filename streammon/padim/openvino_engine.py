@@ -31,6 +31,12 @@ ANY = -1
 OWN_SIZE_BYTES = 64_000_000
 """Memory for networks that are compiled for one batch size, about a sixth faster than one for any batch size."""
 
+OWN_SIZE_CROPS = 12
+"""Largest batch of crops, of which the first stage alone is computed, with a network compiled for its size.
+
+So many moving objects a frame has at most. A crop costs little beside the work of a network for any batch size.
+"""
+
 EXAMPLE = (2, 256, 192)
 """Batch size, height and width while a network is converted; all different, since all may be others later."""
 
@@ -114,12 +120,12 @@ class OpenVinoEngine:
         return self._requests[key]
 
     def _compiled(self, stages: int, batch: int, height: int, width: int) -> "InferRequest":
-        """Network for one batch size; for any batch size once `OWN_SIZE_BYTES` are used, and for the first stages.
-
-        Crops of moving objects, of which the first stage is computed, come in batches of any size.
-        """
-        whole = stages == len(self._network.outputs)
-        if batch != ANY and not (whole and self._compiled_bytes + self.weights_bytes <= OWN_SIZE_BYTES):
+        """Network for one batch size; for any batch size beyond `OWN_SIZE_BYTES` or, of crops, `OWN_SIZE_CROPS`."""
+        if stages == len(self._network.outputs):
+            own = self._compiled_bytes + self.weights_bytes <= OWN_SIZE_BYTES
+        else:
+            own = batch <= OWN_SIZE_CROPS
+        if batch != ANY and not own:
             return self._request(stages, ANY, height, width)
         copied = self._network.clone()
         cut = openvino_module().Model(copied.outputs[:stages], copied.get_parameters())

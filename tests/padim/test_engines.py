@@ -55,6 +55,14 @@ def test_both_engines_have_the_same_weights(lite0: Backbone) -> None:
     assert computed_by("openvino").engine.weights_bytes == pytest.approx(lite0.engine.weights_bytes, rel=0.01)
 
 
+@pytest.mark.parametrize("count", [1, 5, 12, 21])
+def test_first_stages_of_a_batch_are_those_of_each_picture(count: int) -> None:
+    backbone = computed_by("openvino")
+    crops = torch.randint(0, 256, (count, 64, 64, 3), dtype=torch.uint8)
+    singly = torch.cat([backbone.maps(crops[number : number + 1], 1)[0] for number in range(count)])
+    assert difference(backbone.maps(crops, 1), [singly]) < 1e-5
+
+
 def test_maps_stay_what_they_were_when_others_are_computed() -> None:
     backbone, pictures = computed_by("openvino"), probe_pictures(2)
     first = backbone.maps(pictures[:1])

@@ -51,25 +51,32 @@ def moving_objects(motion: Motion, boxes: Sequence[PixelBox] | None = None) -> l
         motion: Motion of the frame.
         boxes: A detector's boxes, in place of the connected regions; None for the regions.
     """
-    height, width = motion.moving.shape
+    size = height, width = motion.moving.shape
     least = SETTINGS.objects.least_area * height * width
-    found = []
-    for box, mask in _regions(motion.moving) if boxes is None else _clipped_boxes(motion.moving, boxes):
-        if mask.sum() >= least:
-            found.append(_object(box, mask, (height, width)))
-    found.sort(key=lambda each: -int(each.mask.sum()))
-    return found[: SETTINGS.objects.most_objects]
+    pieces = _regions(motion.moving, least) if boxes is None else _clipped_boxes(motion.moving, boxes)
+    found = [(np.count_nonzero(mask), box, mask) for box, mask in pieces]
+    found = sorted((each for each in found if each[0] >= least), key=lambda each: -each[0])
+    return [_object(box, mask, size) for _, box, mask in found[: SETTINGS.objects.most_objects]]
 
 
-def _regions(moving: NDArray[np.bool_]) -> list[tuple[PixelBox, NDArray[np.bool_]]]:
-    """Bounding boxes and masks of the connected regions; wide and high regions are cut into windows."""
+def _regions(moving: NDArray[np.bool_], least: float) -> list[tuple[PixelBox, NDArray[np.bool_]]]:
+    """Bounding boxes and masks of the connected regions; wide and high regions are cut into windows.
+
+    Only the part of the picture that moves is searched.
+
+    Args:
+        moving: (H, W).
+        least: Least area of a region, in pixels.
+    """
     chosen = SETTINGS.objects
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        moving.view(np.uint8), connectivity=chosen.connectivity
-    )
+    first_x, first_y, wide, high = cv2.boundingRect(moving.view(np.uint8))
+    if not wide:
+        return []
+    part = np.ascontiguousarray(moving[first_y : first_y + high, first_x : first_x + wide])
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(part.view(np.uint8), connectivity=chosen.connectivity)
     pieces = []
-    for label in range(1, count):
-        x, y, width, height, _ = (int(number) for number in stats[label])
+    for label in (1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= least)).tolist():
+        x, y, width, height, _ = stats[label].tolist()
         columns = max(1, round(width / height)) if width > chosen.widest * height else 1
         rows = max(1, round(height / (chosen.window_height * width))) if height > chosen.highest * width else 1
         for row in range(rows):
@@ -77,7 +84,7 @@ def _regions(moving: NDArray[np.bool_]) -> list[tuple[PixelBox, NDArray[np.bool_
                 left, right = x + column * width // columns, x + (column + 1) * width // columns
                 top, bottom = y + row * height // rows, y + (row + 1) * height // rows
                 window = labels[top:bottom, left:right] == label
-                pieces.append(((left, top, right - left, bottom - top), window))
+                pieces.append(((first_x + left, first_y + top, right - left, bottom - top), window))
     return pieces
 
 
@@ -96,9 +103,11 @@ def _clipped_boxes(moving: NDArray[np.bool_], boxes: Sequence[PixelBox]) -> list
 def _object(box: PixelBox, mask: NDArray[np.bool_], size: tuple[int, int]) -> MovingObject:
     """Object of a box and its mask in a picture of `size` (rows, columns)."""
     (x, y, width, height), (rows, columns) = box, size
-    inside_y, inside_x = np.nonzero(mask)
-    row, column = (inside_y + y) * GRID // rows, (inside_x + x) * GRID // columns
-    cells = np.unique(row * GRID + column)
+    cell_rows, tops = np.unique(np.arange(y, y + height) * GRID // rows, return_index=True)
+    cell_columns, lefts = np.unique(np.arange(x, x + width) * GRID // columns, return_index=True)
+    touched = np.logical_or.reduceat(np.logical_or.reduceat(mask, tops, axis=0), lefts, axis=1)
+    inside_y, inside_x = np.nonzero(touched)
+    cells = cell_rows[inside_y] * GRID + cell_columns[inside_x]
     return MovingObject(box, mask, cells, ((y + height / 2) / rows, (x + width / 2) / columns))
 
 

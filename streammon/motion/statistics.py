@@ -60,7 +60,7 @@ def object_places(objects: list[MovingObject]) -> NDArray[np.int64]:
 
 def object_shapes(objects: list[MovingObject]) -> NDArray[np.float32]:
     """Natural logarithms (N, 3) of width, height and area, in pixels of the detail."""
-    shapes = [(each.box[2], each.box[3], each.mask.sum()) for each in objects]
+    shapes = [(each.box[2], each.box[3], np.count_nonzero(each.mask)) for each in objects]
     return np.log(np.array(shapes, np.float32).reshape(-1, 3))
 
 

@@ -59,6 +59,11 @@ class TestRegions:
         assert found.cells.tolist() == sorted(inside - corner)
         assert found.place == ((10 + 20 / 2) / HEIGHT, (30 + 30 / 2) / WIDTH)
 
+    def test_in_a_picture_smaller_than_the_grid_a_pixel_touches_the_cell_of_its_corner(self) -> None:
+        """A pixel of 32 x 48 is 2 cells high and 4 / 3 wide: row r is row 2 r, column c is column 4 c // 3."""
+        (found,) = moving_objects(moving_at((9, 5, 3, 2), size=(32, 48)))
+        assert found.cells.tolist() == [row * GRID + column for row in (10, 12) for column in (12, 13, 14)]
+
     def test_pixels_that_touch_at_a_corner_are_one_region_and_a_gap_of_one_makes_two(self) -> None:
         assert boxes_of(moving_objects(moving_at((20, 20, 10, 10), (30, 30, 10, 10)))) == [(20, 20, 20, 20)]
         apart = moving_objects(moving_at((20, 20, 10, 10), (31, 31, 10, 11)))

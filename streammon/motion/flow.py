@@ -76,6 +76,8 @@ class FlowEstimator:
             raise ValueError(f"a detail of {width}x{height} pixels is too small for optical flow")
         grey = np.asarray(cv2.cvtColor(detail.picture, cv2.COLOR_RGB2GRAY), np.uint8)
         differs = differing(detail.earlier, grey)
+        if not differs.any():
+            return _no_motion(grey.shape)
         shift = self._shift(detail.earlier, grey, differs)  # (H, W, 2) pixels
         length = np.asarray(cv2.magnitude(shift[..., 0], shift[..., 1]), np.float32)
         mean_length = _by_cell(length)
@@ -91,11 +93,10 @@ class FlowEstimator:
     def _shift(self, earlier: Grey, grey: Grey, differs: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Optical flow in pixels, (H, W, 2), smoothed; 0 outside the rectangle around all differing pixels."""
         shift = np.zeros((*grey.shape, 2), np.float32)
-        if differs.any():
-            part = _flow_range(np.any(differs, axis=1)), _flow_range(np.any(differs, axis=0))
-            pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
-            flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no initial flow
-            shift[part] = cv2.GaussianBlur(flow, (0, 0), SETTINGS.flow.blur * max(grey.shape))
+        part = _flow_range(np.any(differs, axis=1)), _flow_range(np.any(differs, axis=0))
+        pair = np.ascontiguousarray(earlier[part]), np.ascontiguousarray(grey[part])
+        flow = self._dis.calc(*pair, None)  # type: ignore[call-overload]  # None: no initial flow
+        shift[part] = cv2.GaussianBlur(flow, (0, 0), SETTINGS.flow.blur * max(grey.shape))
         return shift
 
     @property
@@ -106,6 +107,17 @@ class FlowEstimator:
             self._own.flow.setGradientDescentIterations(SETTINGS.flow.descents)
         flow: cv2.DISOpticalFlow = self._own.flow
         return flow
+
+
+def _no_motion(size: tuple[int, ...]) -> Motion:
+    """Motion of a frame without differing pixels."""
+    grid = (GRID, GRID)
+    return Motion(
+        moving=np.zeros(size, bool),
+        velocity=np.zeros((*grid, 2), np.float32),
+        speed=np.zeros(grid, np.float32),
+        cells=np.zeros(grid, bool),
+    )
 
 
 def differing(earlier: Grey, later: Grey) -> NDArray[np.bool_]:

@@ -1,6 +1,5 @@
 """Evidence of a frame: distances of its motion from the learned statistics, not yet tail probabilities."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -126,15 +125,15 @@ class Measure:
     def evidence(self, seen: Observation) -> Evidence:
         """Evidence of one frame."""
         likeness = 1.0 if seen.embedding is None else self._view.likeness(seen.embedding)
-        if seen.motion is None:
+        if seen.motion is None or not (seen.objects or seen.motion.cells.any()):
             nothing = np.zeros(0, np.float16)
             return Evidence(np.zeros(0, np.int16), nothing, nothing, nothing, likeness=likeness)
         cells, speeds = cell_speeds(seen.motion)
         looks = np.zeros(GRID * GRID, np.float32)
         if seen.objects:
             distances = self._distances("looks", object_places(seen.objects), seen.features)
-            for each, distance in zip(seen.objects, distances, strict=True):
-                looks[each.cells] = np.maximum(looks[each.cells], distance)
+            touched, owners = _touched(seen.objects)
+            np.maximum.at(looks, touched, distances[owners])
         strangest = {
             channel: float(each.max(initial=0)) for channel, each in self._of_objects(seen, cells, speeds).items()
         }
@@ -142,7 +141,7 @@ class Measure:
             cells=cells.astype(np.int16),
             speed=self._speed(cells, speeds).astype(np.float16),
             looks=looks[cells].astype(np.float16),
-            change=self._change(seen, seen.motion).reshape(-1)[cells].astype(np.float16),
+            change=self._change(seen, seen.motion, cells).astype(np.float16),
             direction=strangest[Channel.DIRECTION],
             place=strangest[Channel.PLACE],
             shape=strangest[Channel.SHAPE],
@@ -171,9 +170,10 @@ class Measure:
             return dict.fromkeys(OBJECT_CHANNELS, np.zeros(0, np.float32))
         rarity = self._direction_rarity(direction_positions(seen.motion, cells), cells)
         against = rarity * speeds[:, 0] / self._usual_speed
+        direction, place = _means(objects, cells, np.stack([against, self._places.reshape(-1)[cells]]))
         return {
-            Channel.DIRECTION: _means(objects, cells, against),
-            Channel.PLACE: _means(objects, cells, self._places.reshape(-1)[cells]),
+            Channel.DIRECTION: direction,
+            Channel.PLACE: place,
             Channel.SHAPE: self._distances("shape", object_places(objects), object_shapes(objects)),
         }
 
@@ -211,14 +211,15 @@ class Measure:
         lengths: NDArray[np.float32] = np.linalg.norm(gaussians.whitened(places, values), axis=1)
         return lengths
 
-    def _change(self, seen: Observation, motion: Motion) -> NDArray[np.float32]:
-        """Mahalanobis distances (GRID, GRID) of the embedding's rate of change at moving places; 0 elsewhere."""
+    def _change(self, seen: Observation, motion: Motion, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Mahalanobis distances (N,) of the embedding's rate of change at the places of moving cells (N,)."""
         distances = np.zeros(CHANGE_GRID * CHANGE_GRID, np.float32)
         if seen.change is not None and self._gaussians["change"] is not None:
             places = moving_places(motion)
             distances[places] = self._distances("change", places, seen.change.reshape(-1, CHANGE_CHANNELS)[places])
         per = SETTINGS.cells_per_place
-        return np.kron(distances.reshape(CHANGE_GRID, CHANGE_GRID), np.ones((per, per), np.float32))
+        of_cells: NDArray[np.float32] = distances[cells // GRID // per * CHANGE_GRID + cells % GRID // per]
+        return of_cells
 
 
 def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -242,17 +243,27 @@ def _surprise_of_motion(moves: NDArray[np.float64], frames: int, prior: float) -
     return np.asarray(-np.log10(share.clip(max=1.0)), np.float32)
 
 
+def _touched(objects: list[MovingObject]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Flat indices (M,) of the cells that N objects touch, object by object, and the object (M,) of each cell."""
+    counts = [len(each.cells) for each in objects]
+    return np.concatenate([each.cells for each in objects]), np.repeat(np.arange(len(objects)), counts)
+
+
 def _means(
-    objects: list[MovingObject], cells: NDArray[np.int64], surprise: NDArray[np.float32]
+    objects: list[MovingObject], cells: NDArray[np.int64], surprises: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Mean surprise (N,) of N objects over their moving cells; 0 for an object without moving cells.
+    """Mean surprises (K, N) of N objects over their moving cells; 0 for an object without moving cells.
 
     Args:
         objects: N objects.
         cells: (M,) flat indices of the moving cells.
-        surprise: (M,) surprise of each moving cell.
+        surprises: (K, M) K kinds of surprise of each moving cell.
     """
-    grid = np.full(GRID * GRID, math.nan, np.float32)
-    grid[cells] = surprise
-    known = (inside[~np.isnan(inside)] for inside in (grid[each.cells] for each in objects))
-    return np.array([inside.mean() if len(inside) else 0.0 for inside in known], np.float32)
+    numbers = np.full(GRID * GRID, -1)
+    numbers[cells] = np.arange(len(cells))
+    touched, owners = _touched(objects)
+    moving = numbers[touched]
+    moving, owners = moving[moving >= 0], owners[moving >= 0]
+    counts = np.maximum(np.bincount(owners, minlength=len(objects)), 1)
+    totals = [np.bincount(owners, each[moving], len(objects)) for each in surprises]
+    return np.asarray(np.stack(totals) / counts, np.float32)

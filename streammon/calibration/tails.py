@@ -92,6 +92,14 @@ class Tail:
         surprise: NDArray[np.float64] = -np.log10(1 - below) + slowed / math.log(10)
         return surprise
 
+    def surprise_of(self, value: float) -> float:
+        """`surprise` of one value, in a tenth of the time that an array of one value takes."""
+        last = float(self.knots[-1])
+        below = 1 - CHOSEN.share if value > last else float(np.interp(value, *self._below))
+        excess = max(value - last, 0.0) / self.scale
+        slowed = excess if math.isinf(self.weight) else self.weight * math.log1p(excess / self.weight)
+        return slowed / math.log(10) - math.log10(1 - below)
+
     @cached_property
     def _below(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The knots, each once, and the share of normal footage below it: what many frames showed, all they reach."""

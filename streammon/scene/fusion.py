@@ -97,6 +97,8 @@ class CellTails:
     def surprise(self, evidence: Evidence) -> NDArray[np.float64]:
         """(3, N) of the speed, the looks and the change in each moving cell."""
         nothing = np.zeros(len(evidence.cells))
+        if not len(nothing):
+            return np.zeros((len(self.tails), 0))
         each = zip(self.tails, (evidence.speed, evidence.looks, evidence.change), strict=True)
         kinds = np.stack([nothing if tail is None else tail.surprise(values) for tail, values in each])
         kinds[1:] = np.maximum(kinds[1:] - CHOSEN.unremarkable, 0)
@@ -150,9 +152,11 @@ class Averages:
             self._past.popleft()
         recent = [each for past_s, each in self._past if time_s - past_s < self._window_s - 1e-6] or [shown]
         windows = {Channel.VIEW: [each for _, each in self._past]}
-        return {
-            channel: float(np.mean([each[channel] for each in windows.get(channel, recent)])) for channel in shown
-        }
+        means = {}
+        for channel in shown:
+            values = [each[channel] for each in windows.get(channel, recent)]
+            means[channel] = sum(values) / len(values)
+        return means
 
 
 class Fusion:
@@ -243,7 +247,7 @@ class Fusion:
     def _fused(self, means: dict[Channel, float]) -> tuple[float, Channel]:
         """The score, and the channel that contributes most."""
         paid = {
-            channel: float(tail.surprise(np.array(_height(means, channel)))) + float(np.log10(SHARES[channel]))
+            channel: tail.surprise_of(_height(means, channel)) + math.log10(SHARES[channel])
             for channel, tail in self.tails.items()
         }
         loudest = max(paid, key=lambda each: paid[each])

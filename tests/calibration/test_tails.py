@@ -44,6 +44,13 @@ class TestWithin:
         assert surprise(tail, values.min() - less) == 0
 
     @QUICK
+    @given(SEEDS, st.floats(-5, 50), st.sampled_from([CHOSEN.weight, EXPONENTIAL]))
+    def test_of_one_value_it_is_that_of_an_array(self, seed: int, value: float, weight: float) -> None:
+        tail, values = some_tail(seed, weight)
+        for each in (value, float(values[0]), float(tail.knots[-1])):
+            assert tail.surprise_of(each) == pytest.approx(surprise(tail, each), rel=1e-12, abs=1e-12)
+
+    @QUICK
     @given(SEEDS, st.floats(0, 1))
     def test_it_is_the_share_of_the_values_that_reach_it(self, seed: int, quantile: float) -> None:
         """Up to the tail, to within a knot and a value of it."""

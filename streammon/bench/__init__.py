@@ -13,6 +13,7 @@ import torch
 from rich.table import Table
 
 from streammon import __version__
+from streammon.bench.limit import LimitReport, measure_limits
 from streammon.bench.loads import CameraLoad, PeakMemory, camera_load
 from streammon.bench.stages import (
     STAGE_FRAMES,
@@ -40,7 +41,16 @@ from streammon.scene import (
     save_scene,
 )
 
-__all__ = ["BenchReport", "EngineReport", "SustainReport", "compare_engines", "measure", "measure_sustained"]
+__all__ = [
+    "BenchReport",
+    "EngineReport",
+    "LimitReport",
+    "SustainReport",
+    "compare_engines",
+    "compare_with_limits",
+    "measure",
+    "measure_sustained",
+]
 
 METHODS = ("padim", "motion")
 LEARNED_FPS = 5.0
@@ -224,6 +234,27 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
     )
 
 
+def compare_with_limits(clip: Path | None, model: ModelConfig, seconds: float) -> LimitReport:
+    """Measure PaDiM's stages and this machine's peaks, which limit them.
+
+    Args:
+        clip: Footage; None renders the demo's plaza.
+        model: Backbone and reduction.
+        seconds: Seconds of each measurement.
+
+    Raises:
+        InputError: The clip or the weights are wrong.
+    """
+    padim = model.model_copy(update={"method": "padim"})
+    with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
+        footage = clip or _plaza(Path(folder))
+        frames = spread_frames(clips(footage)[0])
+        backbone, scene = load_backbone(model), Path(folder) / "scene"
+        _fit(footage, backbone, padim, scene, LEARNED_FPS)
+        bank = _scorer(scene, backbone, padim).measure.bank
+        return measure_limits(footage, frames, backbone, bank, model.batch, seconds)
+
+
 def _plaza(folder: Path) -> Path:
     film = folder / "plaza.mp4"
     render_plaza(film, seconds=20, anomaly_at_s=None)
@@ -243,11 +274,11 @@ def _memory_mb(load: Callable[[], object]) -> float:
 
 
 def _fit(footage: Path, backbone: Backbone, model: ModelConfig, folder: Path, score_fps: float) -> float:
-    """Learn at least 128 frames with motion, half of them held out, save the scene, and return frames a second."""
+    """Learn at least 128 frames, half of them held out, save the scene, and return frames a second."""
     total_s, step_s = 2 * STAGE_FRAMES / score_fps, 1 / score_fps
-    observer = configured_observer(model.model_copy(update={"method": "motion"}), backbone)
+    observer = configured_observer(model, backbone)
     learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=score_fps)
-    batches = decoded(footage, model.batch, detail=True)
+    batches = decoded(footage, model.batch, detail=observer is not None)
     began, done = time.perf_counter(), 0
     while done < 2 * STAGE_FRAMES + model.batch:
         frames = [replace(f, stream_time_s=(done + n) * step_s) for n, f in enumerate(next(batches))]

@@ -344,6 +344,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
 )
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @click.option("--engines", is_flag=True, help="Only compare the engines that can compute the backbone here.")
+@click.option("--limit", is_flag=True, help="Only compare PaDiM's stages with this machine's peaks.")
 @click.option(
     "--sustain", is_flag=True, help="Only search the largest number of cameras at 1, 5 and 25 scored frames a second."
 )
@@ -354,6 +355,7 @@ def bench(
     seconds: float,
     cameras: str,
     engines: bool,
+    limit: bool,
     sustain: bool,
     json_file: str | None,
     **options: Any,
@@ -362,6 +364,9 @@ def bench(
 
     Example: streammon bench --clip lobby.mp4 --json bench.json
     """
+    only = [name for name, given in (("engines", engines), ("limit", limit), ("sustain", sustain)) if given]
+    if len(only) > 1:
+        raise ConfigError(f"--{only[1]}", f"--{only[0]} is given too", "give one of them")
     counts = cameras.split(",")
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
@@ -369,17 +374,21 @@ def bench(
     from streammon.bench import (
         BenchReport,
         EngineReport,
+        LimitReport,
         SustainReport,
         compare_engines,
+        compare_with_limits,
         measure,
         measure_sustained,
     )
 
     console = _console(json_file)
-    report: EngineReport | SustainReport | BenchReport
+    report: EngineReport | LimitReport | SustainReport | BenchReport
     with console.status("measuring …"):
         if engines:
             report = compare_engines(model)
+        elif limit:
+            report = compare_with_limits(clip, model, seconds)
         elif sustain:
             report = measure_sustained(clip, model, seconds)
         else:

@@ -6,10 +6,10 @@ to the embeddings and measures distances, `anomaly_map` turns distances into an 
 """
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
-from streammon.padim.architectures import ARCHITECTURES
+from streammon.padim.architectures import ARCHITECTURES, Architecture
 from streammon.padim.backbones import Backbone, as_batch, engine_trials, load_backbone
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
-from streammon.padim.devices import device_memory_bytes, one_cpu_thread, processor_name
+from streammon.padim.devices import device_memory_bytes, one_cpu_thread, pick_precision, processor_name
 from streammon.padim.engine_trial import Trial, fastest
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
@@ -34,6 +34,7 @@ __all__ = [
     "INPUT_SIZE",
     "SCENE_FILE",
     "STATISTICS_FILE",
+    "Architecture",
     "Backbone",
     "Bank",
     "BankFacts",
@@ -56,6 +57,7 @@ __all__ = [
     "make_reduction",
     "one_cpu_thread",
     "pack_lower",
+    "pick_precision",
     "processor_name",
     "read_tensors",
     "reduced_dimensions",

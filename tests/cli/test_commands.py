@@ -422,6 +422,30 @@ def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
     assert f"at 1 frames a second: {largest} cameras" in ended.stderr
 
 
+def test_bench_gives_each_stage_its_share_of_the_limit(command: Command) -> None:
+    encode(Path("short.mp4"), frames=5)
+    ended = command("bench", "--limit", "--clip", "short.mp4", "--seconds", "1", "--json", "-")
+    report = reported(ended)
+    peaks = {peak["name"]: peak["per_s"] for peak in report["peaks"]}
+    assert {"float32", "memory"} <= peaks.keys()
+    stages = {(stage["stage"], stage["batch"]): stage for stage in report["stages"]}
+    names = ("backbone", "embedding and Mahalanobis", "from picture to score", "from file to score")
+    assert stages.keys() == {(name, size) for name in names for size in (1, 5)}
+    for (name, size), stage in stages.items():
+        computing_ms = 1000 * report["backbone_flop"] / peaks[report["precision"]]
+        reading_ms = 1000 * report["bank_bytes"] / peaks["memory"] / size
+        limit_ms = {names[0]: computing_ms, names[1]: reading_ms}.get(name, computing_ms + reading_ms)
+        assert stage["limit_ms"] == pytest.approx(limit_ms)
+        assert stage["share"] == pytest.approx(limit_ms / stage["ms_per_frame"])
+    assert "matrix product in float32" in ended.stderr
+    assert "from picture to score" in ended.stderr
+
+
+def test_bench_measures_one_thing_at_a_time(command: Command) -> None:
+    complaint = command("bench", "--limit", "--engines").complaint
+    assert complaint == "--limit: --engines is given too; give one of them"
+
+
 # --- run
 
 

@@ -1,7 +1,13 @@
-"""A thread that ends when it is asked to."""
+"""A thread that ends when it is asked to, and the number of cores for threads."""
 
+import os
 import threading
 from abc import ABC, abstractmethod
+
+
+def available_cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class StoppableThread(ABC):

@@ -1,6 +1,5 @@
 """Facts needed to reproduce a figure: data set, backbone, versions and hardware."""
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from streammon import __version__
 from streammon.evaluation.harness import FrameSelection, plan_banks
 from streammon.evaluation.labelled import Dataset
 from streammon.padim import Backbone, processor_name
+from streammon.threads import available_cores
 
 LIBRARIES = ("torch", "torchvision", "av", "opencv-python", "numpy", "scipy", "scikit-learn")
 
@@ -48,11 +48,10 @@ def backbone_facts(backbone: Backbone) -> dict[str, str]:
 def machine_facts() -> dict[str, str]:
     """Versions of the software, and the hardware."""
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return {
         "versions": f"streammon {__version__}, Python {platform.python_version()}, {libraries}",
-        "hardware": f"{processor_name()}, {cores} cores, {torch.get_num_threads()} threads{accelerator}",
+        "hardware": f"{processor_name()}, {available_cores()} cores, {torch.get_num_threads()} threads{accelerator}",
         "system": platform.platform(),
     }
 

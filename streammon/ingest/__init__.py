@@ -1,10 +1,11 @@
 """Frames from a stream, device, file or folder: the only package that opens video.
 
 Live, a `CameraReader` per camera puts frames into `LatestFrames`, and a `MainStreamReader` reads the main stream of a
-camera whose sub-stream is scored. Offline, `clips` lists the clips at a path, and
-`Clip.frames` reads their frames.
+camera whose sub-stream is scored. Offline, `clips` lists the clips at a path, `Clip.frames` reads their frames, and
+`frames_ahead` those of several clips at once.
 """
 
+from streammon.ingest.ahead import default_jobs, frames_ahead
 from streammon.ingest.contents import Length, Pace
 from streammon.ingest.footage import Clip, batched
 from streammon.ingest.images import Size
@@ -25,5 +26,7 @@ __all__ = [
     "VideoFormat",
     "batched",
     "clips",
+    "default_jobs",
+    "frames_ahead",
     "probe",
 ]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -106,12 +106,19 @@ class Clip:
         """
         return self.length().seconds
 
-    def frames(self, size: Size, every: int = 1, detail: bool = False, fps: float | None = None) -> Iterator[Frame]:
+    def frames(
+        self,
+        size: Size,
+        every: int = 1,
+        detail: bool = False,
+        fps: float | None = None,
+        warn: Callable[[str], None] = logger.warning,
+    ) -> Iterator[Frame]:
         """Every frame in order, or the first of each `every`, scaled to `size` without crop.
 
         With `fps`, at most that many of them a second, thinned as a live camera's frames are. `Frame.seq` is the
         index among the frames that `every` selects, before thinning. With `detail`, each frame has a `Detail`, whose
-        earlier picture may be that of a frame left out.
+        earlier picture may be that of a frame left out. `warn` is called with what is missing of a damaged file.
 
         Raises:
             FootageError: A file can't be read as video or picture.
@@ -121,7 +128,7 @@ class Clip:
             raise ValueError(f"every is {every}; it must be at least 1")
         scaler = Scaler(size)
         buffer = DetailBuffer() if detail else None
-        pictures = self._image_pictures(every, buffer) if self.images else self._video_pictures(every, buffer)
+        pictures = self._image_pictures(every, buffer) if self.images else self._video_pictures(every, buffer, warn)
         thinning = None if fps is None else FrameThinning(fps)
         try:
             for seq, (picture, time_s) in enumerate(pictures):
@@ -156,7 +163,9 @@ class Clip:
             if index % every == 0:
                 yield picture, time_s
 
-    def _video_pictures(self, every: int, buffer: DetailBuffer | None) -> Iterator[tuple[VideoFrame, float]]:
+    def _video_pictures(
+        self, every: int, buffer: DetailBuffer | None, warn: Callable[[str], None]
+    ) -> Iterator[tuple[VideoFrame, float]]:
         with call_translated(av.open, str(self.path.absolute())) as container:
             stream, tally = video_stream(container), _Tally()
             timed = file_times(_decoded(container, stream, tally), nominal_interval_s(container, stream))
@@ -167,7 +176,7 @@ class Clip:
                 if index % every == 0:
                     yield picture, time_s
             if damage := tally.damage(listed_frames(container, stream)):
-                logger.warning("clip '%s': %s; it is damaged or cut short", self.name, damage)
+                warn(f"clip '{self.name}': {damage}; it is damaged or cut short")
 
 
 def _decoded(

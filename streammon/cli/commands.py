@@ -106,6 +106,7 @@ def _console(json_file: str | None) -> Console:
 @every_option
 @click.option("--max-frames", type=click.IntRange(2), help="Take no more frames than this.")
 @click.option("--crop", type=click.IntRange(32, 256), help="Centre crop of the 256x256 input, with --method padim.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Clips decoded at once. Default: the cores, at most 4.")
 @click.option("--add", is_flag=True, help="Continue from the scene's saved statistics, with the same channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
 @click.option(
@@ -132,6 +133,8 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
     asked = {name: options.pop(name) for name in ("false_alarms_per_day", "folds", "staged")}
     validation = validation_of(config, reading, options.pop("validate"), asked)
     reading["keep_statistics"] = not options.pop("no_statistics")
+    if (jobs := options.pop("jobs")) is not None:
+        reading["jobs"] = jobs
     model = model_of(config.model if config else None, **options)
     from streammon.calibration import first_false_alarms
     from streammon.cli.display import WorkBar, expectation, print_report

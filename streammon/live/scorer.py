@@ -2,9 +2,8 @@
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from math import isnan
 from pathlib import Path
@@ -17,7 +16,7 @@ from streammon.errors import BankError, ConfigError, StorageError, StreammonErro
 from streammon.ingest import LatestFrames
 from streammon.live.setbacks import Setbacks
 from streammon.motion import Observer
-from streammon.padim import BANK_FILE, Backbone, as_batch, format_rate, one_cpu_thread
+from streammon.padim import BANK_FILE, Backbone, format_rate
 from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, ScoringStatus, Verdict
 from streammon.scene import (
     Scene,
@@ -29,6 +28,8 @@ from streammon.scene import (
     save_scene,
     save_statistics,
     save_watched,
+    torch_threads,
+    with_maps,
 )
 from streammon.threads import StoppableThread
 
@@ -288,34 +289,23 @@ class ScorerThread(StoppableThread):
     def _run(self) -> None:
         """Score batch after batch; maps and motion of each are computed while the one before is scored."""
         try:
-            with ThreadPoolExecutor(1, "streammon-features") as features, self._torch_threads():
-                ahead = features.submit(self._take_with_maps)
-                while not self._stopping.is_set():
-                    frames, maps = ahead.result()
-                    ahead = features.submit(self._take_with_maps)
+            batches = with_maps(self._batches(), self._backbone, self._observer)
+            with torch_threads(self._backbone), closing(batches):
+                for frames, maps in batches:
+                    if self._stopping.is_set():
+                        break
                     if frames:
                         self._take_turn(frames, maps)
         except BaseException as error:
             self._failed(error)
 
-    def _torch_threads(self) -> AbstractContextManager[None]:
-        """One thread for torch where another engine computes the network.
+    def _batches(self) -> Iterator[list[Frame]]:
+        """The newest frames of different cameras, ordered by scene, so that each has a slice of the maps."""
+        while not self._stopping.is_set():
+            frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
+            yield sorted(frames, key=lambda frame: self._config.scene_of(frame.camera))
 
-        Many small operations are left, after each of which two threads on busy cores would wait for each other.
-        """
-        return nullcontext() if self._backbone.engine.name == "torch" else one_cpu_thread()
-
-    def _take_with_maps(self) -> tuple[list[Frame], list[Tensor]]:
-        """The newest frames of different cameras, ordered by scene, and their feature maps; none at a timeout."""
-        frames = self._latest.take(self._config.model.batch, TAKE_TIMEOUT_S)
-        if not frames:
-            return [], []
-        frames.sort(key=lambda frame: self._config.scene_of(frame.camera))  # a slice of the maps for each scene
-        if self._observer is not None:
-            self._observer.begin(frames)
-        return frames, self._backbone.maps(as_batch([frame.picture for frame in frames]))
-
-    def _take_turn(self, frames: list[Frame], maps: list[Tensor]) -> None:
+    def _take_turn(self, frames: Sequence[Frame], maps: list[Tensor]) -> None:
         """Score frames, except those of cameras that are left out, and deliver the outcomes."""
         due = [number for number, frame in enumerate(frames) if not self._setbacks.waits(frame.camera)]
         own = maps if len(due) == len(frames) else [each[due] for each in maps]

@@ -22,8 +22,8 @@ MOST_THREADS = 8
 """Largest number of threads for flow, however many torch has: a batch rarely has more frames."""
 
 
-BegunMotions = dict[tuple[str, int], Callable[[], Motion | None]]
-"""Motions under way, by camera and number of the frame; each function waits for its motion."""
+BegunMotions = dict[Frame, Callable[[], Motion | None]]
+"""Motions under way, by frame (the object, since two clips may have one name); each function waits for its motion."""
 
 
 class Detector(Protocol):
@@ -110,13 +110,13 @@ class Observer:
 
     def begin(self, frames: Sequence[Frame]) -> None:
         """Begin to compute the motion of the next batch, while one is observed. Callable from another thread."""
-        begun = {(frame.camera, frame.seq): self._flow.begin(frame.detail) for frame in frames}
+        begun = {frame: self._flow.begin(frame.detail) for frame in frames}
         self._begun = (*self._begun[-1:], begun)
 
     def motions(self, frames: Sequence[Frame]) -> list[Motion | None]:
         """Motion of each frame."""
-        begun = {key: motion for batch in self._begun for key, motion in batch.items()}
-        motions = [begun.get((each.camera, each.seq)) or self._flow.begin(each.detail) for each in frames]
+        begun = {frame: motion for batch in self._begun for frame, motion in batch.items()}
+        motions = [begun.get(each) or self._flow.begin(each.detail) for each in frames]
         return [motion() for motion in motions]
 
     def objects_and_features(

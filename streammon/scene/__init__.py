@@ -3,10 +3,12 @@
 `SceneLearner` learns one and `SceneScorer` scores its frames, with what moves or without, for every command.
 `measure` compares frames with what was learned, `held_out` keeps what normal frames showed before they were learned,
 `fusion` makes one score of it, `learned` calibrates it; `files` are a scene's folder, `fit` learns from footage.
+`features` computes the network ahead of both.
 `settings` has every number that was chosen; `README.md` lists them.
 """
 
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
+from streammon.scene.features import torch_threads, with_maps
 from streammon.scene.files import MOTION_FILE, load_scene, merge_folders, save_scene, save_statistics
 from streammon.scene.fusion import Parts
 from streammon.scene.learned import Scene, motion_tails
@@ -40,4 +42,6 @@ __all__ = [
     "save_scene",
     "save_statistics",
     "save_watched",
+    "torch_threads",
+    "with_maps",
 ]

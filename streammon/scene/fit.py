@@ -1,17 +1,17 @@
 """Learning a scene from footage on disk, and its folder written."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-
-import torch
 
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
-from streammon.ingest import Clip, Pace, batched, clips
+from streammon.ingest import Clip, Pace, batched, clips, default_jobs, frames_ahead
+from streammon.motion import Observer
 from streammon.padim import (
     BANK_FILE,
     INPUT_SIZE,
@@ -26,6 +26,7 @@ from streammon.padim import (
 )
 from streammon.records import Frame
 from streammon.scene.detector import configured_observer
+from streammon.scene.features import torch_threads, with_maps
 from streammon.scene.files import earlier_reduction, go_on, merge_folders, save_scene, save_statistics
 from streammon.scene.learned import Scene
 from streammon.scene.learner import SceneLearner
@@ -83,6 +84,7 @@ class FitOptions:
         add: Go on from the scene's running statistics.
         keep_statistics: Keep the running statistics beside the bank, for `--add` and `merge`.
         image_fps: Pace of folders of images.
+        jobs: Number of clips that are decoded at once; what is learned doesn't depend on it.
     """
 
     score_fps: float | None = 5.0
@@ -93,6 +95,7 @@ class FitOptions:
     add: bool = False
     keep_statistics: bool = True
     image_fps: float = 25.0
+    jobs: int = field(default_factory=default_jobs)
 
     @property
     def pace(self) -> Pace:
@@ -129,11 +132,12 @@ def fit_scene(
         reduction = earlier_reduction(folder, model)
     elif model.reduction == "pca":
         reduction = _principal_reduction(pieces, total, backbone, model, options)
+    observer = configured_observer(model, backbone)
     learner = SceneLearner(
         scene,
         backbone,
         model,
-        configured_observer(model, backbone),
+        observer,
         total_s=total_s,
         hold_out=options.hold_out,
         score_fps=options.score_fps,
@@ -143,10 +147,9 @@ def fit_scene(
     if options.add:
         go_on(learner, folder)
     done = 0
-    for batch in batched(_frames(pieces, options, detail=model.method == "motion"), model.batch):
-        learner.learn(batch, backbone.maps(_as_tensor(batch, options.crop)))
-        done += len(batch)
-        progress(min(done, total), total)
+    with closing(_frames(pieces, options, detail=observer is not None)) as frames:
+        for done in learn_frames(learner, frames, backbone, observer, model.batch, options.crop):
+            progress(min(done, total), total)
     if done < listed * LEAST_SHARE_READ:
         short = f"it announces {listed} frames to learn from and has {done}"
         raise FootageError(str(footage[0]), short, "cut off the damaged end")
@@ -156,6 +159,35 @@ def fit_scene(
     if options.keep_statistics:
         save_statistics(folder, learner)
     return _report(found, folder, len(pieces), done, seconds)
+
+
+def learn_frames(
+    learner: SceneLearner,
+    frames: Iterator[Frame],
+    backbone: Backbone,
+    observer: Observer | None,
+    batch: int,
+    crop: int | None = None,
+) -> Iterator[int]:
+    """Learn frames batch by batch, while a second thread computes maps and motion of the next batch.
+
+    Args:
+        learner: Learner of the scene.
+        frames: Frames in order.
+        backbone: Network that computes the maps.
+        observer: The learner's observer; None for PaDiM alone.
+        batch: Largest number of frames of a batch.
+        crop: Side of a centre crop of the pictures, in pixels; None for no crop.
+
+    Yields:
+        Number of frames learned so far, after each batch.
+    """
+    done = 0
+    with torch_threads(backbone), closing(with_maps(batched(frames, batch), backbone, observer, crop)) as batches:
+        for taken, maps in batches:
+            learner.learn(taken, maps)
+            done += len(taken)
+            yield done
 
 
 def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
@@ -205,15 +237,10 @@ def _length(pieces: list[Clip], options: FitOptions) -> tuple[int, float, int]:
     return options.max_frames, total_s * options.max_frames / total, min(round(listed), options.max_frames)
 
 
-def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) -> Iterator[Frame]:
+def _frames(pieces: list[Clip], options: FitOptions, *, detail: bool = False) -> Generator[Frame]:
     """Frames of all clips in order."""
-    taken = (options.every, detail, options.score_fps)
-    frames = (frame for clip in pieces for frame in clip.frames(INPUT_SIZE, *taken))
-    return islice(frames, options.max_frames)
-
-
-def _as_tensor(frames: tuple[Frame, ...], crop: int | None) -> torch.Tensor:
-    return as_batch([frame.picture for frame in frames], crop)
+    with closing(frames_ahead(pieces, options.jobs, INPUT_SIZE, options.pace, detail=detail)) as frames:
+        yield from islice(frames, options.max_frames)
 
 
 def _principal_reduction(
@@ -224,5 +251,5 @@ def _principal_reduction(
     components = PrincipalComponents(channels)
     for index, frame in enumerate(_frames(pieces, options)):
         if index % max(1, total // PCA_FRAMES) == 0:
-            components.update(backbone.maps(_as_tensor((frame,), options.crop)))
+            components.update(backbone.maps(as_batch([frame.picture], options.crop)))
     return components.reduction(kept)

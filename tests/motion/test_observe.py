@@ -184,6 +184,18 @@ def test_motion_that_was_begun_before_is_that_of_its_frame() -> None:
         np.testing.assert_array_equal(found.velocity, motion.velocity)
 
 
+def test_frames_of_two_clips_of_one_name_have_their_own_motion() -> None:
+    observer = Observer(MeanColours())
+    frames = [frame_of(passing(RED, step=step), number=7) for step in (1, 3)]
+    expected = observer.motions(frames)
+    for frame in frames:
+        observer.begin([frame])
+    for found, motion in zip(observer.motions(frames), expected, strict=True):
+        assert found is not None
+        assert motion is not None
+        np.testing.assert_array_equal(found.velocity, motion.velocity)
+
+
 def test_motion_that_fails_fails_where_it_is_observed() -> None:
     observer = Observer(MeanColours())
     flat = np.zeros((4, 480, 3), np.uint8)
@@ -195,6 +207,7 @@ def test_motion_that_fails_fails_where_it_is_observed() -> None:
 
 def test_motion_that_is_never_observed_is_forgotten_after_the_next_batch() -> None:
     observer = Observer(MeanColours())
-    for number in range(10):
-        observer.begin([frame_of(None, number=number)])
-    assert [list(batch) for batch in observer._begun] == [[("yard", 8)], [("yard", 9)]]
+    frames = [frame_of(None, number=number) for number in range(10)]
+    for frame in frames:
+        observer.begin([frame])
+    assert [list(batch) for batch in observer._begun] == [frames[8:9], frames[9:]]

@@ -13,7 +13,7 @@ from streammon.calibration import Calibration
 from streammon.errors import BankError
 from streammon.padim.bank import Bank
 from streammon.padim.facts import BankFacts, format_rate
-from streammon.padim.gaussian import RunningGaussian, pack_lower, unpack_lower
+from streammon.padim.gaussian import RunningGaussian
 from streammon.padim.reduction import Reduction
 from streammon.padim.scene_files import (
     STATISTICS_FILE,
@@ -102,21 +102,12 @@ class Statistics:
         return Bank(facts, self.reduction, mean, Whitening.of(self.gaussian.cholesky()), calibration)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Tensors of the Gaussians and the reduction by name, for a file."""
-        return {
-            "mean": self.gaussian.mean.clone(),
-            "scatter": pack_lower(self.gaussian.scatter),
-            "count": torch.tensor(self.gaussian.count),
-        } | reduction_tensors(self.reduction)
+        """Exact state of the Gaussians, and the reduction, as tensors by name."""
+        return self.gaussian.tensors() | reduction_tensors(self.reduction)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace count, means and scatters by those in `tensors`.
-
-        Scatters get lower triangles only. That is exact, since their upper triangles are never read.
-        """
-        self.gaussian.count = int(tensors["count"])
-        self.gaussian.mean = tensors["mean"].to(self.gaussian.mean, copy=True)
-        self.gaussian.scatter = unpack_lower(tensors["scatter"].to(self.gaussian.scatter), self.facts.dimensions)
+        """Replace the Gaussians by those in `tensors`."""
+        self.gaussian.restore(tensors)
 
     def save(self, folder: Path, more: Mapping[str, Tensor]) -> None:
         """Write `statistics.safetensors` into a scene's folder, with further tensors.
@@ -124,6 +115,7 @@ class Statistics:
         Raises:
             StorageError: The file can't be written.
         """
+        self.gaussian.add_waiting()
         write_tensors(folder / STATISTICS_FILE, self.tensors() | dict(more), self.facts)
 
     @classmethod

@@ -120,7 +120,7 @@ def go_on(learner: SceneLearner, folder: Path) -> None:
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
     """
-    device = learner.statistics.gaussian.mean.device
+    device = learner.statistics.gaussian.device
     statistics, tensors = Statistics.load(folder, device)
     learner.statistics.require_alike(statistics.facts, f"scene {folder.name!r}")
     statistics.reduction = statistics.reduction.to(device)

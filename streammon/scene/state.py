@@ -45,7 +45,7 @@ def restore_learner(learner: SceneLearner, state: Mapping[str, Tensor]) -> None:
     if "measure.mean" in state:
         statistics = learner.statistics
         kept = {name.removeprefix("measure."): each for name, each in state.items() if name.startswith("measure.")}
-        bank = restored_bank(statistics.facts, statistics.reduction, kept, statistics.gaussian.mean.device)
+        bank = restored_bank(statistics.facts, statistics.reduction, kept, statistics.gaussian.device)
         motion = None
         if learner.halves is not None:
             learner.measured_halves = restored_halves("before", arrays, dimensions)

@@ -82,7 +82,7 @@ def test_map_equals_scipys_mahalanobis_with_numpys_covariance(backbone: Backbone
 def test_what_calibrates_is_measured_by_what_was_learned_before_it_and_then_learned(backbone: Backbone) -> None:
     learner = learned(backbone, pictures(30), 0)
     gaussian = learner.statistics.gaussian
-    gaussian.mean = gaussian.mean.float()  # as where a device has no float64
+    gaussian._mean = gaussian.mean.float()  # as where a device has no float64
     learner.begin_hold_out()
     taken = pictures(8, seed=5)
     maps, mean = backbone.maps(taken), gaussian.mean.clone()

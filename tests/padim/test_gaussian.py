@@ -48,14 +48,26 @@ def test_mean_and_covariance_are_those_of_torch_cov() -> None:
         assert relative_difference(gaussian.mean[p], embeddings[:, p].double().mean(0)) < 1e-6
 
 
-@given(borders=st.lists(st.integers(0, 40), max_size=8).map(sorted))
+@given(borders=st.lists(st.integers(0, 80), max_size=8).map(sorted))
 @settings(max_examples=50)
 def test_fitting_does_not_see_batch_borders(borders: list[int]) -> None:
-    embeddings = footage(40)
-    whole, in_blocks = fitted(embeddings), fitted(embeddings, borders)
-    assert in_blocks.count == whole.count
-    assert relative_difference(in_blocks.mean, whole.mean) < 1e-6
-    assert relative_difference(in_blocks.scatter, whole.scatter) < 1e-5
+    embeddings = footage(80)
+    whole, in_batches = fitted(embeddings), fitted(embeddings, borders)
+    assert in_batches.count == whole.count == 80
+    assert torch.equal(in_batches.mean, whole.mean)
+    assert torch.equal(in_batches.scatter, whole.scatter)
+
+
+@pytest.mark.parametrize("frames", [0, 20, 32, 50])
+def test_a_fit_that_is_saved_and_restored_goes_on_as_if_it_had_not_been(frames: int) -> None:
+    embeddings = footage(80)
+    whole, begun, restored = fitted(embeddings), fitted(embeddings[:frames]), RunningGaussian(POSITIONS, DIMENSIONS)
+    restored.restore(begun.tensors())
+    for gaussian in (begun, restored):
+        assert gaussian.count == frames
+        gaussian.update(embeddings[frames:])
+        assert torch.equal(gaussian.mean, whole.mean)
+        assert torch.equal(gaussian.cholesky(), whole.cholesky())
 
 
 @given(split=st.integers(0, 300))

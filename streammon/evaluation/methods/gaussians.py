@@ -16,8 +16,6 @@ from streammon.padim import (
     Reduction,
     RunningGaussian,
     Statistics,
-    pack_lower,
-    unpack_lower,
 )
 
 
@@ -68,19 +66,14 @@ class BankFit:
         """Counts, means, and the lower triangles of the scatters; empty before the first frame."""
         if self._statistics is None:
             return {}
-        gaussian = self._statistics.gaussian
-        scatter = pack_lower(gaussian.scatter)
-        return {"count": torch.tensor(gaussian.count), "mean": gaussian.mean.clone(), "scatter": scatter}
+        return self._statistics.gaussian.tensors()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Resume from the `state` of a fit with the same settings: exactly, since upper triangles are never read."""
         if "count" not in state:
             return
         self._statistics = self._fresh(*_square(len(state["mean"])))
-        gaussian = self._statistics.gaussian
-        gaussian.count = int(state["count"])
-        gaussian.mean = state["mean"].to(gaussian.mean, copy=True)
-        gaussian.scatter = unpack_lower(state["scatter"].to(gaussian.scatter), self._facts.dimensions)
+        self._statistics.gaussian.restore(state)
 
     def _fresh(self, rows: int, columns: int) -> Statistics:
         facts = replace(self._facts, grid=(rows, columns))

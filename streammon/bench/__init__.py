@@ -4,8 +4,10 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
@@ -19,18 +21,16 @@ from streammon.bench.stages import (
     STAGE_FRAMES,
     Comparison,
     StageTime,
-    decoded,
     method_times,
     motion_stages,
     padim_stages,
-    pictures_of,
     spread_frames,
 )
 from streammon.bench.sustain import SustainReport, search_sustained
 from streammon.config import ModelConfig
 from streammon.demo.plaza import render_plaza
-from streammon.ingest import clips
-from streammon.padim import BANK_FILE, Backbone, Trial, engine_trials, fastest, load_backbone
+from streammon.ingest import Clip, Pace, clips, default_jobs, frames_ahead
+from streammon.padim import BANK_FILE, INPUT_SIZE, Backbone, Trial, engine_trials, fastest, load_backbone
 from streammon.scene import (
     MOTION_FILE,
     SceneLearner,
@@ -40,6 +40,7 @@ from streammon.scene import (
     load_scene,
     save_scene,
 )
+from streammon.scene.fit import learn_frames
 
 __all__ = [
     "BenchReport",
@@ -54,6 +55,7 @@ __all__ = [
 
 METHODS = ("padim", "motion")
 LEARNED_FPS = 5.0
+LEARNED_PER_S = 100  # frames learned for each second of a measurement: solving the scene is then a small part
 SCENES_HELD = 16
 
 
@@ -73,7 +75,7 @@ class BenchReport:
         stages: Time of each stage.
         loads: Throughput for each method and number of cameras.
         end_to_end_fps: Frames a second of one file, decoded, resized and scored with motion.
-        fit_fps: Frames a second of a fit with motion, decoding included.
+        fit_fps: Frames learned a second by a fit with motion at 5 frames a second of footage, decoding included.
         bank_load_s: Seconds to load and prepare one scene's bank and motion.
         bank_mb: Size of the scene's bank and motion files.
         scene_mb: Resident memory that each further scene takes.
@@ -175,7 +177,7 @@ def measure_sustained(clip: Path | None, model: ModelConfig, seconds: float) -> 
     """
     with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
         footage, backbone = clip or _plaza(Path(folder)), load_backbone(model)
-        return search_sustained(footage, model, backbone, partial(_fit, footage, backbone, model), seconds)
+        return search_sustained(footage, model, backbone, partial(_fit, clips(footage), backbone, model), seconds)
 
 
 def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[int]) -> BenchReport:
@@ -198,7 +200,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scenes = Path(folder) / "scenes"
         scene = scenes / "camera0"
         detector = configured_detector(model, backbone)
-        fit_fps = _fit(footage, backbone, model, scene, LEARNED_FPS)
+        fit_fps = _fit(pieces, backbone, model, scene, LEARNED_FPS, round(LEARNED_PER_S * seconds))
         began = time.perf_counter()
         motion = _scorer(scene, backbone, model)
         bank_load_s = time.perf_counter() - began
@@ -250,7 +252,7 @@ def compare_with_limits(clip: Path | None, model: ModelConfig, seconds: float) -
         footage = clip or _plaza(Path(folder))
         frames = spread_frames(clips(footage)[0])
         backbone, scene = load_backbone(model), Path(folder) / "scene"
-        _fit(footage, backbone, padim, scene, LEARNED_FPS)
+        _fit(clips(footage), backbone, padim, scene, LEARNED_FPS)
         bank = _scorer(scene, backbone, padim).measure.bank
         return measure_limits(footage, frames, backbone, bank, model.batch, seconds)
 
@@ -273,17 +275,23 @@ def _memory_mb(load: Callable[[], object]) -> float:
     return (psutil.Process().memory_info().rss - before) / 1e6 / len(held)
 
 
-def _fit(footage: Path, backbone: Backbone, model: ModelConfig, folder: Path, score_fps: float) -> float:
-    """Learn at least 128 frames, half of them held out, save the scene, and return frames a second."""
-    total_s, step_s = 2 * STAGE_FRAMES / score_fps, 1 / score_fps
-    observer = configured_observer(model, backbone)
-    learner = SceneLearner(folder.name, backbone, model, observer, total_s=total_s, score_fps=score_fps)
-    batches = decoded(footage, model.batch, detail=observer is not None)
-    began, done = time.perf_counter(), 0
-    while done < 2 * STAGE_FRAMES + model.batch:
-        frames = [replace(f, stream_time_s=(done + n) * step_s) for n, f in enumerate(next(batches))]
-        learner.learn(frames, backbone.maps(pictures_of(frames)))
-        done += len(frames)
+def _fit(
+    pieces: list[Clip], backbone: Backbone, model: ModelConfig, folder: Path, score_fps: float, least: int = 0
+) -> float:
+    """Learn at least 128 frames as `fit` does, half of them held out, save the scene, and return frames a second.
+
+    The clips are repeated, at `score_fps` frames a second, as one long recording.
+    """
+    count, observer = max(2 * STAGE_FRAMES, least), configured_observer(model, backbone)
+    learner = SceneLearner(folder.name, backbone, model, observer, total_s=count / score_fps, score_fps=score_fps)
+    pace, detail = Pace(fps=score_fps), observer is not None
+    began = time.perf_counter()
+    with closing(frames_ahead(cycle(pieces), default_jobs(), INPUT_SIZE, pace, detail=detail)) as frames:
+        timed = (
+            replace(frame, camera=folder.name, stream_time_s=number / score_fps)
+            for number, frame in enumerate(islice(frames, count))
+        )
+        *_, done = learn_frames(learner, timed, backbone, observer, model.batch)
     fps = done / (time.perf_counter() - began)
     save_scene(folder, learner.finish(), ["the benchmark"])
     return fps

@@ -126,7 +126,7 @@ def listed_at_start(container: InputContainer, stream: VideoStream) -> int | Non
 def packet_times(container: InputContainer, stream: VideoStream) -> Iterator[float | None]:
     """Time of each packet that is shown, in seconds in decoding order; None for packets without one."""
     time_base = stream.time_base or Fraction(1)
-    if container.format.name.startswith("mov") and stream.frames:
+    if _has_whole_index(container, stream):
         for entry in stream.index_entries:
             if entry.size and not entry.is_discard:
                 yield float(entry.timestamp * time_base)
@@ -137,6 +137,14 @@ def packet_times(container: InputContainer, stream: VideoStream) -> Iterator[flo
         if packet.size and not packet.is_discard:
             stamp = packet.pts if packet.dts is None else packet.dts
             yield float(stamp * time_base) if stamped and stamp is not None else None
+
+
+def _has_whole_index(container: InputContainer, stream: VideoStream) -> bool:
+    """True if an open container's index has every frame: that of an MP4 or MOV, and of an AVI to its last frame."""
+    kind, last = container.format.name, -1
+    if kind.startswith("avi"):
+        last = max((entry.timestamp for entry in stream.index_entries), default=-1)  # in frames
+    return bool(stream.frames) and (kind.startswith("mov") or last >= stream.frames - 1)
 
 
 def nominal_interval_s(container: InputContainer, stream: VideoStream) -> float:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import av
 import cv2
 import pytest
 
 from streammon.config import CameraConfig
 from streammon.ingest import Pace, clips, probe
+from streammon.ingest.contents import packet_times
 from support.numbered_footage import encode, number_in, numbered_picture
 from support.odd_containers import (
     fragmented,
@@ -42,6 +44,26 @@ def test_a_length_tells_how_many_frames_a_pace_takes(tmp_path: Path, pace: Pace)
     path, _ = variable_rate(tmp_path, "mkv")
     [clip] = clips(path)
     assert clip.length(pace).taken == len(list(clip.frames(8, pace.every, fps=pace.fps)))
+
+
+@pytest.mark.parametrize("pace", [Pace(), Pace(fps=5.0)])
+def test_the_length_of_an_avi_is_that_of_its_packets_and_read_from_its_index(tmp_path: Path, pace: Pace) -> None:
+    for path in (with_repeated_frames(tmp_path), encode(tmp_path / "even.avi", codec="mpeg4")):
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            times_s = list(packet_times(container, stream))
+            packets = [packet for packet in container.demux(stream) if packet.size]  # not read by `packet_times`
+            assert times_s == [pytest.approx(float((packet.dts or 0) * packet.time_base)) for packet in packets]
+        [clip] = clips(path)
+        assert clip.length(pace).taken == len(list(clip.frames(8, pace.every, fps=pace.fps)))
+
+
+def test_the_packets_of_an_avi_without_its_index_are_counted(tmp_path: Path) -> None:
+    """A file cut short has lost the index at its end."""
+    path = encode(tmp_path / "cut.avi", codec="mpeg4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    [clip] = clips(path)
+    assert clip.length().frames == len(list(clip.frames(8)))
 
 
 @pytest.mark.parametrize("pace", [Pace(), Pace(fps=5.0), Pace(every=2, fps=4.0)])

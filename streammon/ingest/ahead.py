@@ -69,7 +69,7 @@ def _in_order(sources: Iterable[Generator[T]], jobs: int) -> Generator[T]:
     try:
         while begun:
             yield from begun[0].values()
-            begun.popleft()
+            begun.popleft().join()
             begun.extend(map(_Source, islice(following, 1)))
     finally:
         for source in begun:

@@ -147,8 +147,11 @@ def fit_scene(
     if options.add:
         go_on(learner, folder)
     done = 0
-    with closing(_frames(pieces, options, detail=observer is not None)) as frames:
-        for done in learn_frames(learner, frames, backbone, observer, model.batch, options.crop):
+    with (
+        closing(_frames(pieces, options, detail=observer is not None)) as frames,
+        closing(learn_frames(learner, frames, backbone, observer, model.batch, options.crop)) as learned,
+    ):
+        for done in learned:
             progress(min(done, total), total)
     if done < listed * LEAST_SHARE_READ:
         short = f"it announces {listed} frames to learn from and has {done}"
@@ -168,7 +171,7 @@ def learn_frames(
     observer: Observer | None,
     batch: int,
     crop: int | None = None,
-) -> Iterator[int]:
+) -> Generator[int]:
     """Learn frames batch by batch, while a second thread computes maps and motion of the next batch.
 
     Args:

@@ -287,8 +287,9 @@ def test_thresholds_come_from_footage_that_was_held_out(backbone: Backbone, tmp_
     calibrated, plain = Padim(MODEL, calibrate=True), Padim(MODEL)
     run = harness(dataset, backbone, tmp_path / "cache", [calibrated, plain])
     run.run()
-    for name, found in scores(run, plain).items():  # the finished bank knows all frames either way
-        assert scores(run, calibrated)[name] == pytest.approx(found, rel=1e-6)
+    # the finished bank knows all frames either way; its sums, rounded to 16 bits, were added in other blocks
+    for name, found in scores(run, plain).items():
+        assert scores(run, calibrated)[name] == pytest.approx(found, rel=3e-5)
     thresholds = Draw(run, calibrated).thresholds(dataset.clips[0])
     assert thresholds["1 a day"] > thresholds["1 an hour"] > 0
     assert Draw(run, plain).thresholds(dataset.clips[0]) == {}

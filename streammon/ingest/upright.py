@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from av.filter import Graph
 from av.packet import Packet
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -163,7 +163,8 @@ def orientation_of_matrix(a: int, b: int, c: int, d: int) -> Orientation:
 def _display_orientation(picture: VideoFrame, packet: "Packet[VideoStream]") -> Orientation | None:
     """Orientation that a decoded picture carries; None if it carries none."""
     try:
-        found = picture.side_data.get("DISPLAYMATRIX")
+        # not `picture.side_data`, which makes a reference cycle: each picture then waits for Python's collector
+        found = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # missing in PyAV's stubs
     except ValueError:  # PyAV 18 lists no side data beside one of a type that it doesn't know, such as EXIF
         if bytes(memoryview(packet)[:2]) == JPEG_START:
             return BY_EXIF[exif_orientation(bytes(packet))]

@@ -1,5 +1,6 @@
 """Files and folders become clips: which ones, every frame in order, and one line for what can't be read."""
 
+import gc
 import os
 import wave
 from collections.abc import Callable, Iterator
@@ -106,6 +107,20 @@ def test_scaling_is_bicubic_and_crops_nothing(tmp_path: Path) -> None:
     expected = numbered_picture(0, 120, 80).reshape(20, 4, 60, 2, 3).mean(axis=(1, 3))
     assert frame.picture.shape == (20, 60, 3)
     assert np.abs(frame.picture - expected).mean() < 2
+
+
+def test_decoded_pictures_are_freed_without_the_garbage_collector(numbered_clip: Path) -> None:
+    """It runs so seldom that hundreds of pictures would wait for it."""
+    [clip] = clips(numbered_clip)
+    gc.collect()
+    before = {id(each) for each in gc.get_objects() if type(each) is av.VideoFrame}
+    gc.disable()
+    try:
+        assert len(list(clip.frames(8, detail=True))) == 75
+        left = [each for each in gc.get_objects() if type(each) is av.VideoFrame and id(each) not in before]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 def test_what_a_cut_short_video_lost_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

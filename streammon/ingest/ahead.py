@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from typing import Generic, TypeVar
@@ -65,30 +66,29 @@ def frames_ahead(
 def _in_order(sources: Iterable[Generator[T]], jobs: int) -> Generator[T]:
     """Values of all sources, one source after the other; the next `jobs` sources are read at once."""
     following = iter(sources)
-    begun = deque(map(_Source, islice(following, jobs)))
-    try:
-        while begun:
-            yield from begun[0].values()
-            begun.popleft().join()
-            begun.extend(map(_Source, islice(following, 1)))
-    finally:
-        for source in begun:
-            source.stop()
-        for source in begun:
-            source.join()
+    begun: deque[_Source[T]] = deque()
+    # the same threads for all sources: malloc keeps memory for each thread that there ever was
+    with ThreadPoolExecutor(jobs, "streammon-decoding") as threads:
+        try:
+            begun.extend(_Source(source, threads) for source in islice(following, jobs))
+            while begun:
+                yield from begun[0].values()
+                begun.popleft()
+                begun.extend(_Source(source, threads) for source in islice(following, 1))
+        finally:
+            for source in begun:
+                source.stop()
 
 
 class _Source(Generic[T]):
-    """One generator, read by a thread of its own until `FRAMES_AHEAD` values wait."""
+    """One generator, read by a thread until `FRAMES_AHEAD` values wait."""
 
-    def __init__(self, source: Generator[T]) -> None:
+    def __init__(self, source: Generator[T], threads: ThreadPoolExecutor) -> None:
         self._source = source
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
         self._stopped = self._ended = False
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._read, name="streammon-decoding", daemon=True)
-        self._thread.start()
+        self._reading = threads.submit(self._read)
 
     def values(self) -> Iterator[T]:
         """Values in order, then the error of the generator, if any."""
@@ -100,8 +100,7 @@ class _Source(Generic[T]):
                 value = self._waiting.popleft()
                 self._changed.notify()
             yield value
-        if self._error is not None:
-            raise self._error
+        self._reading.result()
 
     def stop(self) -> None:
         """End the reading after the current value, without waiting."""
@@ -109,21 +108,16 @@ class _Source(Generic[T]):
             self._stopped = True
             self._changed.notify()
 
-    def join(self) -> None:
-        """Wait for the thread to end."""
-        self._thread.join()
-
     def _read(self) -> None:
         try:
             with closing(self._source):
                 for value in self._source:
                     if not self._put(value):
                         break
-        except BaseException as error:  # raised where the values are used
-            self._error = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify()
 
     def _put(self, value: T) -> bool:
         """Add a value once there is room; False if the reading shall end."""

@@ -19,7 +19,7 @@ WHOLE = Pace()
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "streammon-decoding"]
+    return [thread.name for thread in threading.enumerate() if "decoding" in thread.name]
 
 
 def seen(pieces: list[Clip], jobs: int, pace: Pace = WHOLE) -> list[tuple[str, int, int]]:

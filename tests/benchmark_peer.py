@@ -18,9 +18,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from scipy.stats import spearmanr
 
 from streammon.bench.loads import camera_load
-from streammon.bench.stages import decoded, pictures_of, spread_frames
+from streammon.bench.stages import file_fps, pictures_of, spread_frames
 from streammon.config import ModelConfig
 from streammon.ingest import clips
 from streammon.padim import INPUT_SIZE, Backbone, Bank, load_backbone, load_state, processor_name
@@ -187,21 +187,7 @@ class Ours:
         detector = None if observer is None else observer.detector
         scene = load_scene(self._scenes[name] / "camera0", backbone, model, detector)
         scorer = SceneScorer(scene, backbone, observer)
-        reader = decoded(self._clip, batch, detail=observer is not None)
-
-        def score() -> None:
-            frames = next(reader)
-            scorer.score(frames, backbone.maps(pictures_of(frames)))
-
-        def rate() -> float:
-            score()
-            done, began = 0, perf_counter()
-            while perf_counter() < began + seconds:
-                score()
-                done += batch
-            return done / (perf_counter() - began)
-
-        return rate
+        return partial(file_fps, self._clip, backbone, scorer, batch, seconds)
 
 
 def correlations(peer: Peer, ours: Ours) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streammon.ingest import Clip, clips
+from streammon.ingest import Clip, Pace, batched, clips, default_jobs, frames_ahead
 from streammon.ingest.detail import DetailBuffer
 from streammon.motion import Detector, Observation, Observer
 from streammon.motion.change import Embedding
@@ -21,7 +22,7 @@ from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
 from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
 from streammon.records import Frame
-from streammon.scene import Fused, SceneScorer
+from streammon.scene import Fused, SceneScorer, torch_threads, with_maps
 
 STAGE_FRAMES = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5
@@ -253,7 +254,7 @@ def decoding_stages(path: Path, seconds: float) -> list[StageTime]:
 def method_times(
     footage: Path, backbone: Backbone, scorers: tuple[SceneScorer, SceneScorer], batch: int, seconds: float
 ) -> Comparison:
-    """Times of both methods from the file to frame scores and maps, batch by batch in turn.
+    """Times of both methods from the file to frame scores and maps, in turn.
 
     Args:
         footage: Footage that both methods read.
@@ -262,14 +263,34 @@ def method_times(
         batch: Batch size.
         seconds: Seconds for each method.
     """
-    readers = [decoded(footage, batch, detail=detail) for detail in (False, True)]
-    times: tuple[list[float], list[float]] = ([], [])
-    end = time.perf_counter() + 2 * seconds
-    while len(times[1]) < LEAST_ROUNDS or time.perf_counter() < end:
-        for scorer, reader, taken in zip(scorers, readers, times, strict=True):
-            began = time.perf_counter()
-            frames = next(reader)
-            scorer.score(frames, backbone.maps(pictures_of(frames)))
-            taken.append((time.perf_counter() - began) / batch)
-    padim_ms, motion_ms = (1000 * statistics.median(taken) for taken in times)
+    times = [
+        [1000 / file_fps(footage, backbone, scorer, batch, seconds / LEAST_ROUNDS) for scorer in scorers]
+        for _ in range(LEAST_ROUNDS)
+    ]
+    padim_ms, motion_ms = map(statistics.median, zip(*times, strict=True))
     return Comparison(round(padim_ms, 2), round(motion_ms, 2), round(motion_ms / padim_ms, 2))
+
+
+def file_fps(footage: Path, backbone: Backbone, scorer: SceneScorer, batch: int, seconds: float) -> float:
+    """Frames a second from a file to frame scores and maps, after the first batch.
+
+    Decoding and the network are ahead of the scores, as in a fit and in a running monitor.
+
+    Args:
+        footage: Footage, which is repeated.
+        backbone: Backbone of the scorer.
+        scorer: Scorer of the footage's scene.
+        batch: Batch size.
+        seconds: Duration of the measurement.
+    """
+    observer, repeated = scorer.observer, cycle(clips(footage))
+    with (
+        closing(frames_ahead(repeated, default_jobs(), INPUT_SIZE, Pace(), detail=observer is not None)) as frames,
+        closing(with_maps(batched(frames, batch), backbone, observer)) as batches,
+        torch_threads(backbone),
+    ):
+        scorer.score(*next(batches))
+        done, began = 0, time.perf_counter()
+        while time.perf_counter() < began + seconds:
+            done += len(scorer.score(*next(batches)))
+        return done / (time.perf_counter() - began)

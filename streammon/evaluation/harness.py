@@ -6,8 +6,8 @@ The result of each clip is cached as soon as the clip is scored. Cached clips ar
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -18,10 +18,10 @@ from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, require_frame_count
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, DerivedMethod, Method, Model, Progress, Scored, Scorer
-from streammon.ingest import Clip, Pace
+from streammon.ingest import Clip, Pace, batched
 from streammon.padim import Backbone, as_batch
 from streammon.records import Frame
-from streammon.scene import SCORING_SOURCE
+from streammon.scene import SCORING_SOURCE, with_maps
 
 LEAST_WORK_PER_SAVE = 5  # least time between two checkpoints, as a multiple of the time that the last one took
 THRESHOLD_RATES = {"1 a day": 1.0, "1 an hour": 24.0}
@@ -313,12 +313,14 @@ class Harness:
         return math.ceil(self.dataset.fps / self.selection.every / self.selection.score_fps)
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[tuple[Batch, int]]:
-        """Batches, each with the `seq` of the last frame."""
+        """Batches, each with the `seq` of the last frame; the next one is decoded and its maps computed meanwhile."""
+        taken = batched(frames, self.selection.batch)
         needs_maps = any(method.needs_maps for method in self.methods)
-        while taken := list(islice(frames, self.selection.batch)):
-            pictures = as_batch([frame.picture for frame in taken])
-            maps = self.backbone.maps(pictures) if needs_maps else []
-            yield Batch(pictures, maps, [frame.stream_time_s for frame in taken], tuple(taken)), taken[-1].seq
+        with_their_maps = with_maps(taken, self.backbone, None) if needs_maps else ((each, []) for each in taken)
+        with closing(with_their_maps) as batches:
+            for each, maps in batches:
+                pictures = as_batch([frame.picture for frame in each])
+                yield Batch(pictures, maps, [frame.stream_time_s for frame in each], tuple(each)), each[-1].seq
 
     def _advance(self, what: str, frames: int) -> None:
         self._done += frames

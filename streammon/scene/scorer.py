@@ -49,6 +49,7 @@ class SceneScorer:
 
     Attributes:
         name: Name of the scene.
+        observer: Observes motion; None for PaDiM alone.
         tails: Tails of motion evidence; None for PaDiM alone, or without held-out frames.
         known_calibration: False alarms a day as a function of the score; None without held-out frames.
         measure: Measures frames against the scene.
@@ -60,7 +61,7 @@ class SceneScorer:
         motion = None if observer is None else scene.motion
         self.tails = None if motion is None else motion.tails
         self.known_calibration = scene.bank.calibration if motion is None else scene.calibration
-        self._observer = observer
+        self.observer = observer
         self._open_level = open_level
         bank = scene.bank.prepare(backbone.device)
         measure = None if motion is None else Measure(motion.halves, motion.widths)
@@ -163,7 +164,7 @@ class SceneScorer:
 
     def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:
         """Measurements of B frames against the scene."""
-        observations = [] if self._observer is None else self._observer.observe(frames, maps)
+        observations = [] if self.observer is None else self.observer.observe(frames, maps)
         return self.measure.measure(maps, observations)
 
     def fuse(self, frames: Sequence[Frame], measured: Sequence[Measured]) -> list[Fused]:

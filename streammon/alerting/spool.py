@@ -100,7 +100,8 @@ class Spool:
             if event is AlertEvent.UPDATE:
                 self._refused += 1
                 return False
-            self._drop_one()
+            while len(self) >= self.length and self._drop_one():
+                pass  # more than one where the disk failed and is back
         self._unsaved.append(SpooledAlert(self._next_position, alert_id, part, str(event), camera, json))
         self._next_position += 1
         self._save()
@@ -190,17 +191,19 @@ class Spool:
                 self._database.execute("DELETE FROM message WHERE position <= ?", (self._delivered_to,))
                 self._undeleted = 0
 
-    def _drop_one(self) -> None:
+    def _drop_one(self) -> bool:
+        """Drop a waiting message; False if none can be dropped."""
         if self._saved and self._database:
             with contextlib.suppress(sqlite3.Error):
                 rows = self._database.execute(EVICT, {"spared": self._in_delivery}).rowcount
                 self._saved -= rows
                 self._dropped += rows
-                return
+                return rows > 0
         droppable = [message for message in self._unsaved if message.position > self._in_delivery]
         if droppable:
             self._unsaved.remove(next((old for old in droppable if old.event == AlertEvent.UPDATE), droppable[0]))
             self._dropped += 1
+        return bool(droppable)
 
     def _abandon(self, error: sqlite3.Error) -> None:
         """Give up an unreadable file: count its messages as dropped, and keep messages in memory from now on."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streammon.alerting import Spool
@@ -221,6 +221,7 @@ def test_opening_and_closing_fifty_times_leaves_no_file_open(tmp_path: Path) -> 
 
 
 @given(st.lists(st.sampled_from([*AlertEvent, "take", "reopen", "break", "mend"]), max_size=60))
+@example([*[AlertEvent.OPEN] * 5, *["break", AlertEvent.OPEN, "mend", AlertEvent.OPEN] * 3])
 def test_every_message_is_taken_waiting_refused_or_dropped(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:

@@ -157,7 +157,8 @@ def test_single_timestamps_that_jump_change_no_other_frame_s_time(jump_s: float)
     for frame in frames[:1] + frames[50:]:
         late_s = frame.stream_time_s - (number_in(frame.picture) - first) / 25
         assert -0.04 < late_s < (0.7 if jump_s == 0.7 else 0.25)
-    assert stream_seconds_per_second(arrivals[-50:]) == pytest.approx(1.0, abs=0.1)
+    sent_s = (number_in(frames[-1].picture) - number_in(frames[50].picture)) / 25
+    assert frames[-1].stream_time_s - frames[50].stream_time_s == pytest.approx(sent_s, rel=0.1)
 
 
 def test_an_address_that_gives_one_picture_a_request_is_asked_score_fps_times_a_second() -> None:
@@ -169,7 +170,8 @@ def test_an_address_that_gives_one_picture_a_request_is_asked_score_fps_times_a_
             arrivals = watched.wait_for(15)
         assert watched.states == ["connecting", "online"]
     numbers = [number_in(arrival.frame.picture) for arrival in arrivals]
-    assert numbers == list(range(numbers[0], numbers[0] + 15))
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] - numbers[0] <= 16  # a busy machine may thin out one or two that came late
     assert kept_per_second(arrivals) == pytest.approx(5.0, abs=0.25)
     assert stream_seconds_per_second(arrivals) == pytest.approx(1.0, abs=0.05)
 

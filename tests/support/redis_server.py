@@ -42,7 +42,7 @@ class RedisServer:
         self.password = password
         self._folder = folder
         self._sentinel = sentinel
-        kept = {} if sentinel else {"save": '""', "appendonly": "yes"}
+        kept = {} if sentinel else {"save": '""', "appendonly": "yes", "appendfsync": "always"}
         self.options = {"bind": HOST, "port": str(self.port), **kept, **(options or {})}
         if password:
             self.options["requirepass"] = password

@@ -18,12 +18,23 @@ HEADROOM = 0.95
 """Share of the measured capacity that is planned."""
 
 RAISE_EVERY_S = 3.0
-"""Time between two raises: losses begin only when every camera has an unread frame."""
+"""Time between two raises of a busy scorer: losses begin only when every camera has an unread frame."""
 
-CAREFUL_RAISE = 1.05
-BOLD_RAISE = 1.25
-RECOVERED = 1.25
-"""Factor above the last known limit from which on the machine is another than then, and the raises are bold."""
+BUSY_RAISE = 1.05
+"""Factor of a raise while the scorer is busy."""
+
+MOST_RAISE = 1.25
+"""Largest factor of a raise while the scorer is idle."""
+
+SAME_LIMIT = 1.25
+"""Factor above the last known limit within which an overload has found the same limit again."""
+
+SPARE_IDLE = 0.15
+"""Least share of two windows in a row in which an idle scorer shows that it can score more: at its limit it hardly
+waits."""
+
+USED_SHARE = 0.85
+"""Least share of the estimate that was scored in such a window: with less, the cameras sent little."""
 
 FIRST_WAIT_S = 4.0
 LONGEST_WAIT_S = 60.0
@@ -58,8 +69,8 @@ class Window:
 class CapacityEstimate:
     """Cost that the machine can score in a second.
 
-    It falls to what was scored when frames are lost in `OVERLOADED_WINDOWS` windows in a row, and rises again by
-    small steps, ever more rarely where they fail.
+    It falls to what was scored when frames are lost in `OVERLOADED_WINDOWS` windows in a row. It rises again at once
+    while the scorer is idle, else by small steps, ever more rarely where they fail.
 
     Attributes:
         capacity: Cost a second; infinite while no limit is known.
@@ -72,6 +83,7 @@ class CapacityEstimate:
         self._wait_s = FIRST_WAIT_S
         self._raise_s = 0.0
         self._full_since_s: float | None = None
+        self._idle = 0.0  # in the window before
 
     def update(self, window: Window, asked: float, now_s: float) -> None:
         """Take in the latest window.
@@ -93,7 +105,7 @@ class CapacityEstimate:
         self._overloaded.clear()
         if self.capacity < asked:
             self._full_since_s = None
-            self._raise(now_s)
+            self._raise(window, now_s)
             return
         self._full_since_s = now_s if self._full_since_s is None else self._full_since_s
         if now_s - self._full_since_s >= END_S:
@@ -101,13 +113,17 @@ class CapacityEstimate:
 
     def _fall(self, scored: float, now_s: float) -> None:
         """Lower the estimate to the cost scored a second, or further where more than planned was scored."""
-        again = self.capacity <= RECOVERED * self._limit
+        again = self.capacity <= SAME_LIMIT * self._limit
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if again else FIRST_WAIT_S
         self._raise_s = now_s + self._wait_s
         self.capacity = self._limit = max(HEADROOM * min(self.capacity, scored), scored / 2)
         self._overloaded.clear()
 
-    def _raise(self, now_s: float) -> None:
-        if now_s >= self._raise_s:
+    def _raise(self, window: Window, now_s: float) -> None:
+        """Raise the estimate by half of what the scorer could do while it was idle, or from time to time by 5 %."""
+        idle, self._idle = min(window.idle, self._idle), window.idle
+        if idle >= SPARE_IDLE and window.cost >= USED_SHARE * self.capacity:
+            self.capacity *= min(1 + idle / 2, MOST_RAISE)
+        elif now_s >= self._raise_s:
             self._raise_s = now_s + RAISE_EVERY_S
-            self.capacity *= BOLD_RAISE if self.capacity > RECOVERED * self._limit else CAREFUL_RAISE
+            self.capacity *= BUSY_RAISE

@@ -129,7 +129,7 @@ def test_a_viewer_who_takes_no_packets_delays_nobody() -> None:
             steps = np.diff(numbers)
             assert steps.min() == 1  # a busy encoder leaves single pictures out
             assert (steps == 1).sum() >= 40
-            assert delays[-5] <= max(5, 2 * alone[-5])  # a busy machine is late without it too
+            assert delays[25] <= max(5, 2 * alone[25])  # half of them; a busy machine is late without it too
             assert stuck.skipped > 0  # and what waits for it stays bounded
             shown.pictures.leave("lobby", "picture", "h264", stuck)
 

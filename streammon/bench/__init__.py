@@ -1,6 +1,5 @@
 """`streammon bench`: time of each stage on this machine, and throughput by number of cameras."""
 
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
-import torch
 from rich.table import Table
 
-from streammon import __version__
 from streammon.bench.limit import LimitReport, measure_limits
 from streammon.bench.loads import CameraLoad, PeakMemory, camera_load
+from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.bench.stages import (
     STAGE_FRAMES,
     Comparison,
@@ -42,16 +40,7 @@ from streammon.scene import (
 )
 from streammon.scene.fit import learn_frames
 
-__all__ = [
-    "BenchReport",
-    "EngineReport",
-    "LimitReport",
-    "SustainReport",
-    "compare_engines",
-    "compare_with_limits",
-    "measure",
-    "measure_sustained",
-]
+__all__ = ["bench_report"]
 
 METHODS = ("padim", "motion")
 LEARNED_FPS = 5.0
@@ -59,18 +48,11 @@ LEARNED_PER_S = 100  # frames learned for each second of a measurement: solving 
 SCENES_HELD = 16
 
 
-@dataclass(frozen=True)
-class BenchReport:
+@dataclass(frozen=True, kw_only=True)
+class BenchReport(MeasuredOn):
     """All measurements, with the versions and the machine.
 
     Attributes:
-        version: Version of streammon.
-        torch: Version of torch.
-        machine: Processor architecture and number of torch threads.
-        device: Device of the backbone.
-        engine: Engine of the backbone.
-        precision: Precision of the backbone.
-        backbone: Name of the backbone.
         methods: Time of each method as a whole.
         stages: Time of each stage.
         loads: Throughput for each method and number of cameras.
@@ -83,13 +65,6 @@ class BenchReport:
         imports_memory_mb: Resident memory before the first measurement.
     """
 
-    version: str
-    torch: str
-    machine: str
-    device: str
-    engine: str
-    precision: str
-    backbone: str
     methods: Comparison
     stages: list[StageTime] = field(default_factory=list)
     loads: list[CameraLoad] = field(default_factory=list)
@@ -155,6 +130,32 @@ class EngineReport:
         return (table,)
 
 
+def bench_report(
+    clip: Path | None, model: ModelConfig, seconds: float, counts: list[int], only: str = ""
+) -> BenchReport | EngineReport | LimitReport | SustainReport:
+    """Report of the stages, the methods and the number of cameras, or one of the other reports alone.
+
+    Args:
+        clip: Footage; None renders the demo's plaza.
+        model: Method, backbone and reduction.
+        seconds: Seconds of each measurement.
+        counts: Numbers of cameras.
+        only: `engines`, `limit` or `sustain` for that report alone.
+
+    Raises:
+        InputError: The clip, the weights or the engine are wrong.
+    """
+    match only:
+        case "engines":
+            return compare_engines(model)
+        case "limit":
+            return compare_with_limits(clip, model, seconds)
+        case "sustain":
+            return measure_sustained(clip, model, seconds)
+        case _:
+            return measure(clip, model, seconds, counts)
+
+
 def compare_engines(model: ModelConfig) -> EngineReport:
     """Compare the engines that can compute the backbone on this machine.
 
@@ -216,13 +217,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
             loads += [camera_load(count, frames, backbone, of_method, scenes, seconds) for count in counts]
         bank_mb = sum((scene / name).stat().st_size for name in (BANK_FILE, MOTION_FILE)) / 1e6
     return BenchReport(
-        version=__version__,
-        torch=torch.__version__,
-        machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
-        device=str(backbone.device),
-        engine=backbone.engine.name,
-        precision=backbone.precision,
-        backbone=backbone.name,
+        **measured_on(backbone),
         stages=stages,
         methods=methods,
         loads=loads,
@@ -271,8 +266,10 @@ def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer
 
 def _memory_mb(load: Callable[[], object]) -> float:
     """Resident memory that a loaded scene takes, in megabytes: mean over several that are held at once."""
-    before, held = psutil.Process().memory_info().rss, [load() for _ in range(SCENES_HELD)]
-    return (psutil.Process().memory_info().rss - before) / 1e6 / len(held)
+    held = [load() for _ in range(SCENES_HELD)]  # these take what was freed before
+    before = psutil.Process().memory_info().rss
+    held += [load() for _ in range(SCENES_HELD)]
+    return (psutil.Process().memory_info().rss - before) / 1e6 / (len(held) - SCENES_HELD)
 
 
 def _fit(

@@ -6,7 +6,6 @@ its bytes / (bytes/s of a read from memory). All else, such as decoding and blur
 """
 
 import copy
-import platform
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ import torch
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from streammon import __version__
+from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.bench.stages import decoded, median_ms, pictures_of
 from streammon.padim import INPUT_SIZE, Architecture, Backbone, Bank, pick_precision
 from streammon.records import Frame
 
 BACKBONE, DISTANCES = "backbone", "embedding and Mahalanobis"
-FROM_PICTURE, FROM_FILE = "from picture to score", "from file to score"
+FROM_PICTURE, FROM_FILE = "from picture to score", "from file to score, one step at a time"
 MEMORY = "memory"
 MATRIX_SIDE = 2048
 READ_BYTES = 512_000_000  # beyond any cache
@@ -70,31 +69,17 @@ class StageLimit:
     bound: str
 
 
-@dataclass(frozen=True)
-class LimitReport:
+@dataclass(frozen=True, kw_only=True)
+class LimitReport(MeasuredOn):
     """Peaks of this machine, and each stage's share of its limit.
 
     Attributes:
-        version: Version of streammon.
-        torch: Version of torch.
-        machine: Processor architecture and number of torch threads.
-        device: Device of the backbone.
-        engine: Engine of the backbone.
-        precision: Precision of the backbone.
-        backbone: Name of the backbone.
         backbone_flop: FLOP of the backbone's three stages a frame.
         bank_bytes: Bytes of a bank, which each batch reads.
         peaks: Peaks of this machine.
         stages: Stages with a limit, then all stages up to the frame score.
     """
 
-    version: str
-    torch: str
-    machine: str
-    device: str
-    engine: str
-    precision: str
-    backbone: str
     backbone_flop: int
     bank_bytes: int
     peaks: list[Peak]
@@ -153,13 +138,7 @@ def measure_limits(
     flop = flop_per_frame(backbone.architecture)
     limits = _Limits({peak.name: peak.per_s for peak in peaks}, backbone.precision, flop, bank_bytes)
     return LimitReport(
-        version=__version__,
-        torch=torch.__version__,
-        machine=f"{platform.machine()}, {torch.get_num_threads()} threads",
-        device=str(backbone.device),
-        engine=backbone.engine.name,
-        precision=backbone.precision,
-        backbone=backbone.name,
+        **measured_on(backbone),
         backbone_flop=flop,
         bank_bytes=bank_bytes,
         peaks=peaks,

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 from rich.table import Table
 
+from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.config import Config, ModelConfig
 from streammon.ingest import CameraReader, LatestFrames, clips
 from streammon.live.scorer import Outcome, ScorerThread
@@ -69,27 +70,25 @@ class SustainedLoad:
         return self.dropped_share <= MOST_DROPPED
 
 
-@dataclass(frozen=True)
-class SustainReport:
+@dataclass(frozen=True, kw_only=True)
+class SustainReport(MeasuredOn):
     """Largest sustained number of cameras at each rate, with all measurements.
 
     Attributes:
-        backbone: Name of the backbone.
-        engine: Engine and precision of the backbone.
         method: `padim` or `motion`.
         largest: Largest number of cameras by scored frames a second of each; 0 if one camera is too much.
         loads: All measurements.
     """
 
-    backbone: str
-    engine: str
     method: str
     largest: dict[str, int] = field(default_factory=dict)
     loads: list[SustainedLoad] = field(default_factory=list)
 
     def tables(self) -> tuple[Table, str]:
         """Table of the measurements, and a line on each rate."""
-        table = Table(title=f"{self.method}, {self.backbone}, {self.engine}", title_justify="left")
+        table = Table(
+            title=f"{self.method}, {self.backbone}, {self.engine} in {self.precision}", title_justify="left"
+        )
         for name in ("frames/s each", "cameras", "frames/s", "dropped", "delay p50", "p95", "p99", "cores", "memory"):
             table.add_column(name, justify="right")
         for load in sorted(self.loads, key=lambda each: (each.score_fps, each.cameras)):
@@ -127,7 +126,7 @@ def search_sustained(
         learn: Learns the cameras' scene.
         seconds: Duration of each measurement.
     """
-    report = SustainReport(backbone.name, f"{backbone.engine.name} in {backbone.precision}", model.method)
+    report = SustainReport(**measured_on(backbone), method=model.method)
     for score_fps in (each for each in RATES if each <= footage_fps(footage)):
         with TemporaryDirectory(prefix="streammon-bench-") as folder:
             scene = Path(folder) / "scene"

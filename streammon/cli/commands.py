@@ -374,28 +374,11 @@ def bench(
     if not all(count.isdecimal() and 0 < int(count) <= 256 for count in counts):
         raise ConfigError("--cameras", f"it is {cameras!r}", "give counts from 1 to 256 with commas, as 1,4,16")
     model = model_of(None, **options)
-    from streammon.bench import (
-        BenchReport,
-        EngineReport,
-        LimitReport,
-        SustainReport,
-        compare_engines,
-        compare_with_limits,
-        measure,
-        measure_sustained,
-    )
+    from streammon.bench import bench_report
 
     console = _console(json_file)
-    report: EngineReport | LimitReport | SustainReport | BenchReport
     with console.status("measuring …"):
-        if engines:
-            report = compare_engines(model)
-        elif limit:
-            report = compare_with_limits(clip, model, seconds)
-        elif sustain:
-            report = measure_sustained(clip, model, seconds)
-        else:
-            report = measure(clip, model, seconds, [int(each) for each in counts])
+        report = bench_report(clip, model, seconds, [int(each) for each in counts], *only)
     console.print(*report.tables(), sep="\n")
     _write_json(json_file, asdict(report))
 

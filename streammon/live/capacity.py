@@ -46,7 +46,7 @@ END_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened in a second or a few.
+    """Frames scored and lost in a second or a few.
 
     Attributes:
         cost: Cost of the frames scored, a second (`rates.cost`).

@@ -16,8 +16,8 @@ from streammon.durations import in_words
 from streammon.errors import StreammonError
 from streammon.ingest import VideoFormat, probe
 from streammon.live.main_streams import other_proportions
-from streammon.live.monitor import require_banks_writable
 from streammon.live.scorer import LiveScene
+from streammon.live.startup import require_banks_writable
 from streammon.padim import Backbone, load_backbone
 from streammon.scene import configured_observer
 

@@ -78,7 +78,7 @@ class MainStreams:
 
 
 def other_proportions(main: tuple[int, int], scored: tuple[int, int]) -> str:
-    """What to do about two streams of different aspect ratios, in words; empty if they are alike.
+    """Remark on two streams of different aspect ratios, with the remedy; empty if they are alike.
 
     Args:
         main: Width and height of the main stream.

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
-from streammon.ingest import CameraReader, LatestFrames, probe
+from streammon.ingest import CameraReader, LatestFrames
 from streammon.live.main_streams import MainStreams
 from streammon.live.overload import Overload
-from streammon.live.scorer import Outcome, ScorerThread, missing_banks
-from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone, require_writable
+from streammon.live.scorer import Outcome, ScorerThread
+from streammon.live.startup import require_banks_writable, require_footage_readable
+from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -388,25 +389,3 @@ class Monitor:
             if now - then_s >= RATE_WINDOW_S:
                 figures.fps_scored = (figures.scored - then) / (now - then_s)
                 self._rates[name] = now, figures.scored
-
-
-def require_footage_readable(config: Config) -> None:
-    """Refuse a file or folder without video at the start: unlike for a lost camera, retrying would not help.
-
-    Raises:
-        FootageError: A camera's url or score_url names a file or folder from which no picture can be decoded.
-    """
-    for name, camera in config.cameras.items():
-        for key, stream in camera.streams().items():
-            if not stream.is_live:
-                probe(stream, name, key=key)
-
-
-def require_banks_writable(config: Config) -> None:
-    """Check at the start, not after ten minutes of learning, that banks can be written.
-
-    Raises:
-        StorageError: The folder of a scene that will be learned live can't be written.
-    """
-    for file in missing_banks(config):
-        require_writable(file.parent)

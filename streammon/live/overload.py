@@ -23,6 +23,9 @@ SETTLE_S = 5.0
 REPEAT_S = 60.0
 """Shortest time between two reports of changes."""
 
+LASTING_S = 15.0
+"""Time for which a change must last until it is reported: the estimate tries higher rates and falls back."""
+
 CONSIDERABLE = 1.25
 """Factor between two numbers of frames a second that is worth a line. So is a quarter of the cameras that began or
 ceased to be scored by looks alone."""
@@ -88,7 +91,7 @@ class Overload:
         return self._report.line(self._plan, asked, now_s)
 
     def _window(self, now_s: float) -> Window | None:
-        """What happened since the last window; None while this one goes on."""
+        """Counts since the last window; None while the current one goes on."""
         scored = {name: self._scorer.scored[name] for name in self._readers}
         lost = sum(count for name, count in self._latest.lost.items() if name in self._readers)
         counted = now_s, scored, lost, self._latest.waited_s
@@ -123,6 +126,7 @@ class OverloadReport:
         self._began_s: float | None = None
         self._told_s = 0.0
         self._told: tuple[float, int] | None = None  # frames a second, and cameras by looks alone
+        self._changed_s: float | None = None  # since when both differ from that
 
     def line(self, plan: ScoringPlan, asked: Mapping[str, float], now_s: float) -> str:
         """The line that is due, or nothing.
@@ -143,11 +147,19 @@ class OverloadReport:
         if self._told is None:
             is_due = now_s - self._began_s >= SETTLE_S and found[0] < _total(asked)
         else:
-            is_due = now_s - self._told_s >= REPEAT_S and _differs(found, self._told, len(rates))
+            is_due = self._has_changed(_differs(found, self._told, len(rates)), now_s)
         if not is_due:
             return ""
         self._told, self._told_s = found, now_s
         return f"the machine scores {found[0]:.0f} of the {_total(asked):.0f} frames a second asked; {_words(rates)}"
+
+    def _has_changed(self, differs: bool, now_s: float) -> bool:
+        """True if the plan has differed from what was told for a while, and that was told long enough ago."""
+        if not differs:
+            self._changed_s = None
+            return False
+        self._changed_s = now_s if self._changed_s is None else self._changed_s
+        return now_s - self._changed_s >= LASTING_S and now_s - self._told_s >= REPEAT_S
 
 
 def _total(asked: Mapping[str, float]) -> float:

@@ -37,7 +37,7 @@ BISECTIONS = 40
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one camera asks for.
+    """Demand of one camera.
 
     Attributes:
         fps: Frames a second that it would give: `score_fps`, or less where its stream has fewer; 0 without pictures.
@@ -66,7 +66,7 @@ def divide(
     used, unless every camera has what it asks for.
 
     Args:
-        demands: What each camera asks for, above 0.
+        demands: Demand of each camera, above 0 frames a second.
         capacity: Frames with motion that the machine can score in a second.
         by_motion: Watched cameras that may be scored with motion, the first for whom the capacity suffices.
         has_motion: False for the method `padim`, which knows no other way to score.

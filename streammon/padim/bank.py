@@ -58,7 +58,8 @@ class Bank:
         self.reduction = self.reduction.to(device)
         self.mean = self.mean.to(device)
         self.whitening = self.whitening.to(device)
-        distance_kernel()
+        if device.type == "cpu":
+            distance_kernel()
         self._smoother = MapSmoother(self.facts.grid, (self.facts.crop, self.facts.crop), device)
         return self
 

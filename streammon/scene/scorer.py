@@ -98,11 +98,11 @@ class SceneScorer:
             frames: Frames, with `detail` where motion is scored.
             maps: The backbone's three maps of them, (B, C, h, w) each.
         """
-        fallen = [number for number, frame in enumerate(frames) if self.scores_looks_only(frame)]
-        if not fallen:
+        by_looks = [number for number, frame in enumerate(frames) if self.scores_looks_only(frame)]
+        if not by_looks:
             return self._score(frames, maps)
-        rest = sorted(set(range(len(frames))) - set(fallen))
-        scored = dict(zip(fallen, self._score_looks(*_chosen(fallen, frames, maps)), strict=True))
+        rest = sorted(set(range(len(frames))) - set(by_looks))
+        scored = dict(zip(by_looks, self._score_looks(*_chosen(by_looks, frames, maps)), strict=True))
         if rest:
             scored |= zip(rest, self._score(*_chosen(rest, frames, maps)), strict=True)
         return [scored[number] for number in range(len(frames))]
@@ -118,9 +118,17 @@ class SceneScorer:
             anomaly_maps = self.anomaly_maps(fused)
         else:
             fused, anomaly_maps = self._fused_and_maps(frames, measured)
-        basis_s, levels = self.basis_s, self.online or self.calibration
+        threshold, basis_s, levels = self.threshold, self.basis_s, self.online or self.calibration
         return [
-            self._scored(frame, each, anomaly_map, levels.level(each.score), basis_s, len(seen.evidence.cells) > 0)
+            self._scored(
+                frame,
+                each,
+                anomaly_map,
+                level=levels.level(each.score),
+                threshold=threshold,
+                basis_s=basis_s,
+                moves=len(seen.evidence.cells) > 0,
+            )
             for frame, each, anomaly_map, seen in zip(frames, fused, anomaly_maps, measured, strict=True)
         ]
 
@@ -132,19 +140,28 @@ class SceneScorer:
         compare with those of other frames.
         """
         bank, levels = self.measure.bank, self.online or self.calibration
-        shift = 0.0 if self.online is None else self.online.shift
+        shift, threshold = 0.0 if self.online is None else self.online.shift, self.threshold
         assert bank.calibration is not None, "made of the same held-out frames as the calibration of motion"
         anomaly_maps, distances = bank.score(maps)
         scored = []
         for frame, anomaly_map, distance in zip(frames, anomaly_maps.cpu().numpy(), distances.tolist(), strict=True):
             level, peak = bank.calibration.level(distance) - shift, float(anomaly_map.max())
-            fallen = Fused(levels.score_at(level), Channel.LOOKS, ())
-            scaled = anomaly_map * np.float32(fallen.score / peak if peak > 0 else 1.0)
-            scored.append(self._scored(frame, fallen, scaled, level, bank.calibration.watched_s))
+            fused = Fused(levels.score_at(level), Channel.LOOKS, ())
+            scaled = anomaly_map * np.float32(fused.score / peak if peak > 0 else 1.0)
+            basis_s = bank.calibration.watched_s
+            scored.append(self._scored(frame, fused, scaled, level=level, threshold=threshold, basis_s=basis_s))
         return scored
 
     def _scored(
-        self, frame: Frame, fused: Fused, anomaly_map: AnomalyMap, level: float, basis_s: float, moves: bool = False
+        self,
+        frame: Frame,
+        fused: Fused,
+        anomaly_map: AnomalyMap,
+        *,
+        level: float,
+        threshold: float,
+        basis_s: float,
+        moves: bool = False,
     ) -> ScoredFrame:
         return ScoredFrame(
             camera=frame.camera,
@@ -154,7 +171,7 @@ class SceneScorer:
             stream_time_s=frame.stream_time_s,
             score=fused.score,
             level=level,
-            threshold=self.threshold,
+            threshold=threshold,
             anomaly_map=anomaly_map,
             source_size=frame.source_size,
             channel=fused.channel,

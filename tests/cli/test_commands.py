@@ -25,6 +25,7 @@ from safetensors import safe_open
 
 from streammon import __version__
 from streammon.alerting import Spool
+from streammon.bench.limit import FROM_FILE
 from streammon.cli.commands import commands
 from streammon.config import ModelConfig
 from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Backbone, Bank, load_backbone
@@ -429,7 +430,7 @@ def test_bench_gives_each_stage_its_share_of_the_limit(command: Command) -> None
     peaks = {peak["name"]: peak["per_s"] for peak in report["peaks"]}
     assert {"float32", "memory"} <= peaks.keys()
     stages = {(stage["stage"], stage["batch"]): stage for stage in report["stages"]}
-    names = ("backbone", "embedding and Mahalanobis", "from picture to score", "from file to score")
+    names = ("backbone", "embedding and Mahalanobis", "from picture to score", FROM_FILE)
     assert stages.keys() == {(name, size) for name in names for size in (1, 5)}
     for (name, size), stage in stages.items():
         computing_ms = 1000 * report["backbone_flop"] / peaks[report["precision"]]

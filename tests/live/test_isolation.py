@@ -1,7 +1,7 @@
 """One camera can't harm another: whatever its pictures, its bank or its reader do, the others go on."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,13 @@ from streammon.preview.operations.metrics import Gauges, Metrics
 from streammon.records import CameraState, CameraStatus, Frame, Notice, ScoredFrame
 from streammon.scene import SceneLearner
 from streammon.scene.fit import FitOptions, fit_scene
-from support.courtyard import FPS, courtyard, encode
+from support.courtyard import FPS
 from support.flat_footage import textured
 from support.monitors import Events, watching
 from support.precision import LIVE
 from support.redis_server import RedisServer
 
-LEARNED_S = 16
 SOON_S = 0.05
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return encode(tmp_path_factory.mktemp("courtyard") / "normal.mp4", courtyard(LEARNED_S))
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +37,6 @@ def scenes(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for method in ("motion", "padim"):
         fit_scene(method, [clip], folder / method, model(method), options, lambda done, total: None)
     return folder
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -79,14 +79,6 @@ def scenes(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = ModelConfig.model_validate(MODEL)
     fit_scene(SCENE, [clips.normal], folder / SCENE, model, options, lambda done, total: None)
     return folder
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    with RedisServer(folder) as server:
-        yield server
 
 
 @pytest.fixture

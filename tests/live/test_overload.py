@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,11 @@ from streammon.padim.engines import Engine
 from streammon.records import Frame, Notice, ScoredFrame
 from streammon.scene.fit import FitOptions, fit_scene
 from support.cameras import RtspServer
-from support.courtyard import courtyard, encode
 from support.monitors import Events, running_until_cancelled
 from support.precision import LIVE
 from support.redis_server import RedisServer
 
 SCORE_FPS = 5
-LEARNED_S = 16
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return encode(tmp_path_factory.mktemp("courtyard") / "normal.mp4", courtyard(LEARNED_S))
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +34,6 @@ def scenes(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for method in ("motion", "padim"):
         fit_scene(method, [clip], folder / method, model(method), options, lambda done, total: None)
     return folder
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +127,10 @@ def test_rates_fall_evenly_are_told_and_return(configured: Callable[..., Config]
             await events.wait_for(Notice, lambda notice: notice.text.endswith("asked again"))
             assert {figures.fps_planned for figures in monitor.figures.values()} == {SCORE_FPS}
 
+    began_s = time.monotonic()
     asyncio.run(scenario())
+    changes = (time.monotonic() - began_s) // overload.REPEAT_S  # other work may change what the machine can do
+    assert len([notice for notice in events.of(Notice) if is_overload(notice)]) <= 2 + changes
 
 
 def test_cameras_beyond_what_motion_takes_are_judged_by_looks_in_turn(

@@ -38,12 +38,12 @@ def encoder_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("streammon-h264")]
 
 
-async def watched(viewer: Player, shown: Preview, count: int) -> tuple[list[int], list[int]]:
-    """Delays of so many pictures, in pictures and ascending, and the pictures' numbers."""
+async def watched(viewer: Player, shown: Preview, count: int, camera: str = "lobby") -> tuple[list[int], list[int]]:
+    """Delays of so many of a camera's pictures, in pictures and ascending, and the pictures' numbers."""
     numbers, delays = [], []
     for _ in range(count):
         numbers.append(number_in(rgb_of(await viewer.frame())))
-        delays.append(shown.newest("lobby") - numbers[-1])
+        delays.append(shown.newest(camera) - numbers[-1])
     return sorted(delays), numbers
 
 
@@ -118,18 +118,21 @@ def test_a_camera_that_froze_still_shows_its_last_picture_to_who_comes() -> None
 
 def test_a_viewer_who_takes_no_packets_delays_nobody() -> None:
     async def check() -> None:
-        async with preview() as shown, playing(shown):
-            async with player(f"{shown.url}/whep/lobby") as viewer:
-                await viewer.frame()
-                alone, _ = await watched(viewer, shown, 50)
+        async with preview(("lobby", "gate")) as shown, playing(shown), playing(shown, "gate"):
             stuck = shown.pictures.join("lobby", "picture", "h264")  # and never calls get()
-            async with player(f"{shown.url}/whep/lobby") as viewer:
+            async with (
+                player(f"{shown.url}/whep/lobby") as viewer,
+                player(f"{shown.url}/whep/gate") as unhindered,
+            ):
                 await viewer.frame()
-                delays, numbers = await watched(viewer, shown, 50)
+                await unhindered.frame()
+                (delays, numbers), (alone, _) = await asyncio.gather(
+                    watched(viewer, shown, 50), watched(unhindered, shown, 50, "gate")
+                )
             steps = np.diff(numbers)
             assert steps.min() == 1  # a busy encoder leaves single pictures out
             assert (steps == 1).sum() >= 40
-            assert delays[25] <= max(5, 2 * alone[25])  # half of them; a busy machine is late without it too
+            assert delays[-5] <= max(5, 2 * alone[-5])  # a busy machine is late without it too
             assert stuck.skipped > 0  # and what waits for it stays bounded
             shown.pictures.leave("lobby", "picture", "h264", stuck)
 

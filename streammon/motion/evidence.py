@@ -120,7 +120,7 @@ class Measure:
     def scoring_bytes(self) -> int:
         """Memory of the Gaussians and of the rates of directions, in bytes."""
         gaussians = [each for each in self._gaussians.values() if each is not None]
-        return int(sum(each.mean.nbytes + each.whitening.nbytes for each in gaussians) + self._directions.nbytes)
+        return int(sum(each.mean.nbytes + each.triangles.nbytes for each in gaussians) + self._directions.nbytes)
 
     def evidence(self, seen: Observation) -> Evidence:
         """Evidence of one frame."""

@@ -29,13 +29,18 @@ class PlacedGaussians:
 
     Attributes:
         mean: (G, G, D).
-        whitening: (G, G, D, D), lower-triangular.
+        triangles: (G, G, D (D + 1) / 2) lower triangles of W, row by row.
         width: Standard deviation of the pooling kernel, in cells.
     """
 
     mean: NDArray[np.float32]
-    whitening: NDArray[np.float32]
+    triangles: NDArray[np.float32]
     width: float
+
+    @property
+    def whitening(self) -> NDArray[np.float32]:
+        """W of each place, (G, G, D, D)."""
+        return _unpacked(self.triangles, self.mean.shape[-1])
 
     def whitened(self, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Whitened values W (x - mu), (N, D): decorrelated, in standard deviations.
@@ -46,7 +51,8 @@ class PlacedGaussians:
         """
         dimensions = self.mean.shape[-1]
         mean = self.mean.reshape(-1, dimensions)[places]
-        factors = self.whitening.reshape(-1, dimensions, dimensions)[places]
+        triangles = self.triangles.reshape(-1, self.triangles.shape[-1])[places]
+        factors = _unpacked(triangles, dimensions)
         result: NDArray[np.float32] = np.einsum("nij,nj->ni", factors, values - mean)
         return result
 
@@ -99,7 +105,8 @@ class PlacedSums:
         """
         mean, covariance = self._moments(width)
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
-        return PlacedGaussians(mean.astype(np.float32), whitening.astype(np.float32), width)
+        triangles = whitening[..., *np.tril_indices(mean.shape[-1])]
+        return PlacedGaussians(mean.astype(np.float32), triangles.astype(np.float32), width)
 
     def _moments(self, width: float) -> tuple[Sums, Sums]:
         """Means and covariances of the pooled sums, shrunk towards those of the scene.
@@ -148,6 +155,13 @@ class PlacedSums:
         log_determinant = np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
         constant = 0.5 * mean.shape[-1] * math.log(2 * math.pi)
         return float(((self.count * (log_determinant - constant)).sum() - 0.5 * squares) / seen)
+
+
+def _unpacked(triangles: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
+    """Matrices (..., D, D) of lower triangles (..., D (D + 1) / 2)."""
+    matrices = np.zeros((*triangles.shape[:-1], dimensions, dimensions), np.float32)
+    matrices[..., *np.tril_indices(dimensions)] = triangles
+    return matrices
 
 
 def _blurred(sums: Sums, width: float) -> Sums:

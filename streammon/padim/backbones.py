@@ -131,7 +131,7 @@ class _Engines:
         names = self._names()
         if len(names) == 1:
             return self._built(names[0])
-        trials = kept_trials(cache_folder() / "engines.json", self._key(), self.trials)
+        trials = kept_trials(cache_folder() / "engine_trials.json", self._key(), self.trials)
         return self._built(fastest(trials))
 
     def trials(self) -> list[Trial]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from streammon.errors import ConfigError
 from streammon.padim import Backbone, load_backbone
 from streammon.padim import backbones as backbones_module
 from streammon.padim.devices import pick_precision
-from streammon.padim.engine_trial import Trial, fastest, kept_trials
+from streammon.padim.engine_trial import ROUNDS, Trial, fastest, kept_trials
+from streammon.padim.engines import TorchEngine
 from streammon.padim.facts import facts_for
 from streammon.padim.openvino_engine import OpenVinoEngine, converted_network
 from streammon.padim.probe import MOST_DIFFERENCE, difference, probe_pictures, probes_agree
@@ -187,6 +189,21 @@ def test_a_trial_measures_both_and_their_agreement() -> None:
     assert [each.engine for each in trials] == ["torch", "openvino"]
     assert all(each.agrees and each.difference < 1e-5 for each in trials)
     assert all(each.ms_batch > 0 and each.ms_single > 0 for each in trials)
+
+
+def test_engines_are_timed_beside_a_busy_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside: list[int] = []
+    maps = TorchEngine.maps
+
+    def counted(engine: TorchEngine, pictures: torch.Tensor, stages: int) -> list[torch.Tensor]:
+        beside.append(sum(thread.name == "streammon-busy" for thread in threading.enumerate()))
+        return maps(engine, pictures, stages)
+
+    monkeypatch.setattr(TorchEngine, "maps", counted)
+    backbones_module.engine_trials(ModelConfig(engine="torch", precision="float32", batch=2))
+    assert beside[-2 * ROUNDS :] == [1] * 2 * ROUNDS
+    assert set(beside[: -2 * ROUNDS]) == {0}
+    assert "streammon-busy" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_openvino_is_refused_where_it_would_compute_in_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,19 @@
 """SQLite file of the spool: schema, exclusive lock, format check and error messages."""
 
+import contextlib
+import re
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 
 from streammon.errors import StorageError
 
 APPLICATION_ID = 0x5354414C  # "STAL"; marks the database as a spool (SQLite's application id)
 FORMAT = 1
-SCHEMA = f"""
-    CREATE TABLE message (
+REDIS_TABLE = "message"
+SINK_PREFIX = "sink "  # of the sinks' tables; a sink's name has no blank
+TABLE = """
+    CREATE TABLE IF NOT EXISTS {table} (
         position INTEGER PRIMARY KEY,
         id TEXT NOT NULL,
         part INTEGER NOT NULL,
@@ -17,11 +22,77 @@ SCHEMA = f"""
         json TEXT NOT NULL,
         UNIQUE (id, part)
     );
+"""
+SCHEMA = f"""
+    {TABLE.format(table=REDIS_TABLE)}
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT};
 """
 ANOTHER_FILE = "set alerting.spool to another file"
 WRITE_REMEDY = "check the folder's permissions and free space"
+
+
+def sink_table(sink: str) -> str:
+    """Quoted name of a sink's table; SQLite takes names that differ only in case for one, so capitals are marked.
+
+    >>> sink_table("desk"), sink_table("Desk")
+    ('"sink desk"', '"sink ^desk"')
+    """
+    return f'"{SINK_PREFIX}{re.sub("[A-Z]", lambda capital: f"^{capital[0].lower()}", sink)}"'
+
+
+class SpoolFile:
+    """The open file of a spool.
+
+    Args:
+        path: The file, created if missing.
+
+    Attributes:
+        database: The connection; None once closed.
+
+    Raises:
+        StorageError: The file can't be created, written or locked, or is not a spool of this format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database: sqlite3.Connection | None = open_spool_file(path)
+
+    def require_open(self) -> sqlite3.Connection:
+        """The connection.
+
+        Raises:
+            StorageError: The file was given up after a failure.
+        """
+        if self.database is None:
+            raise StorageError(f"spool {self.path}", "it can't be read", WRITE_REMEDY)
+        return self.database
+
+    def keep_sinks(self, sinks: Collection[str]) -> None:
+        """Create the tables of these sinks where missing, and delete those of others.
+
+        Raises:
+            StorageError: The file can't be written.
+        """
+        database, wanted = self.require_open(), {sink_table(sink) for sink in sinks}
+        like = (f"{SINK_PREFIX}%",)
+        try:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ?", like)
+            for (name,) in found.fetchall():
+                if f'"{name}"' not in wanted:
+                    database.execute(f'DROP TABLE "{name}"')
+            for table in wanted:
+                database.execute(TABLE.format(table=table))
+        except sqlite3.Error as error:
+            found_fault = f"it can't be written ({failure_reason(error)})"
+            raise StorageError(f"spool {self.path}", found_fault, WRITE_REMEDY) from None
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self.database:
+            with contextlib.suppress(sqlite3.Error):
+                self.database.close()
+            self.database = None
 
 
 def open_spool_file(path: Path) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streammon.alerting import Spool
+from streammon.alerting.spool import AlertQueue
 from streammon.errors import StorageError
 from streammon.records import AlertEvent
 from support.alerting_samples import open_files
@@ -23,11 +24,11 @@ from support.alerting_samples import open_files
 OPEN, UPDATE, CLOSE = AlertEvent
 
 
-def put(spool: Spool, part: int, event: AlertEvent = AlertEvent.UPDATE, alert_id: str = "a") -> bool:
+def put(spool: AlertQueue, part: int, event: AlertEvent = AlertEvent.UPDATE, alert_id: str = "a") -> bool:
     return spool.put(alert_id, part, event, "lobby", f'{{"part":{part}}}')
 
 
-def emptied(spool: Spool) -> list[tuple[str, int]]:
+def emptied(spool: AlertQueue) -> list[tuple[str, int]]:
     """Take everything out, in order."""
     taken = []
     while message := spool.oldest():
@@ -89,6 +90,36 @@ def test_a_full_spool_refuses_updates_then_drops_updates_then_the_oldest_and_cou
             assert put(spool, part, CLOSE)
         assert (spool.status.refused, spool.status.dropped, spool.status.waiting) == (1, 3, 4)
         assert emptied(spool) == [("a", 3), ("a", 5), ("a", 6), ("a", 7)]
+
+
+def test_each_sink_has_a_queue_of_its_own_in_the_same_file(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool", 4) as spool:
+        queues = spool.queues(["desk", "Desk"])
+        for part in range(3):
+            put(spool, part)
+            put(queues["desk"], part)
+        put(queues["Desk"], 7)
+        assert emptied(queues["desk"]) == [("a", 0), ("a", 1), ("a", 2)]
+        for part in range(10):
+            put(queues["desk"], part, CLOSE, "b")
+        assert (queues["desk"].status.dropped, spool.status.dropped, queues["Desk"].status.dropped) == (6, 0, 0)
+    with Spool(tmp_path / "spool", 4) as spool:
+        queues = spool.queues(["Desk", "desk"])
+        assert queues["desk"].last_position == 13
+        assert emptied(queues["desk"]) == [("b", part) for part in range(6, 10)]
+        assert emptied(queues["Desk"]) == [("a", 7)]
+        assert emptied(spool) == [("a", part) for part in range(3)]
+
+
+def test_the_queues_of_sinks_that_are_gone_are_deleted(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool", 4) as spool:
+        put(spool, 0)
+        put(spool.queues(["desk"])["desk"], 0)
+    with Spool(tmp_path / "spool", 4) as spool:
+        assert spool.queues([]) == {}
+        assert len(spool) == 1
+    with Spool(tmp_path / "spool", 4) as spool:
+        assert len(spool.queues(["desk"])["desk"]) == 0
 
 
 def test_messages_wait_in_memory_while_the_disk_is_full_and_go_to_it_when_it_is_not(tmp_path: Path) -> None:

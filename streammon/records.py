@@ -336,6 +336,33 @@ class SpoolStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """Availability of a sink of alerts, and what it did with them since the start.
+
+    Attributes:
+        sink: Name of the sink.
+        online: True if the sink takes what it is sent.
+        since_s: Unix time at which this state began.
+        reason: Cause of the outage or refusal in a few words, without any password; empty when all is well.
+        refuses: True if the receiver answers, but refuses alert messages; `online` is False then.
+        waiting: Alert messages that wait for the sink.
+        sent: Alert messages that the receiver took.
+        refused: Alert messages given up because the receiver refused them.
+        dropped: Alert messages lost because too many waited, or because the spool became unreadable.
+    """
+
+    sink: str
+    online: bool
+    since_s: float
+    reason: str = ""
+    refuses: bool = False
+    waiting: int = 0
+    sent: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SceneProgress:
     """Progress of learning a scene that has no bank.
 
@@ -450,5 +477,5 @@ class CameraFigures:
         }
 
 
-Event = CameraStatus | MainStreamStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | Notice
+Event = CameraStatus | MainStreamStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | SinkStatus | Notice
 """Event that a monitor reports."""

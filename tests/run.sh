@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 # the system's packages while pip installs
-{ sh tests/install-rtsp-server.sh && sh tests/install-chromium.sh; } &
+{ sh tests/install-rtsp-server.sh && sh tests/install-chromium.sh && sh tests/install-mosquitto.sh; } &
 system_packages=$!
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet -e '.[test]'

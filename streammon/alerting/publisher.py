@@ -82,6 +82,10 @@ class RedisPublisher:
         in_cluster = f" (a cluster, where keys begin with {keys.key_prefix})" if keys.in_cluster else ""
         return f"{self._link.address} under {keys.prefix}{in_cluster}"
 
+    def heatmap_key(self, camera: str) -> str:
+        """Redis key of a camera's latest heatmap."""
+        return self._link.keys.heatmap(camera)
+
     @property
     def status(self) -> RedisStatus:
         """State of the connection to Redis, and the number of spooled messages."""

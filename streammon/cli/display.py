@@ -27,6 +27,7 @@ from streammon.records import (
     Notice,
     RedisStatus,
     ScoredFrame,
+    SinkStatus,
     SpoolStatus,
 )
 
@@ -86,10 +87,26 @@ def event_text(event: Event) -> str:
             reason = f", in memory alone ({event.reason})" if event.reason else ""
             lost = f"{event.refused} updates refused, {event.dropped} messages dropped"
             return f"alert spool: {event.waiting} messages wait{reason}; {lost}"
+        case SinkStatus():
+            return sink_text(event)
         case Notice():
             return event.text
         case ScoredFrame():
             return f"camera '{event.camera}': frame {event.seq} scores {event.score:.1f}, level {event.level:+.2f}"
+
+
+def sink_text(status: SinkStatus) -> str:
+    """One line for the state of a sink.
+
+    >>> sink_text(SinkStatus("desk", online=True, since_s=0.0, sent=7))
+    "sink 'desk' takes alerts; 7 sent, 0 wait"
+    """
+    state = "takes alerts"
+    if not status.online:
+        state = f"{'refuses alerts' if status.refuses else 'is away'} since {clock(status.since_s)} ({status.reason})"
+    lost = {"refused": status.refused, "dropped": status.dropped}
+    losses = "".join(f", {number} {word}" for word, number in lost.items() if number)
+    return f"sink '{status.sink}' {state}; {status.sent} sent, {status.waiting} wait{losses}"
 
 
 def rarity(level: float, basis_s: float) -> str:
@@ -228,6 +245,7 @@ class JsonDisplay(LineDisplay):
         Alert: "alert",
         RedisStatus: "redis",
         SpoolStatus: "spool",
+        SinkStatus: "sink",
         Notice: "notice",
     }
 
@@ -270,7 +288,7 @@ class TableDisplay:
             return
         if isinstance(event, Alert):
             self.add_line(brief_alert_text(event))
-        elif isinstance(event, MainStreamStatus | RedisStatus | SpoolStatus | Notice):
+        elif isinstance(event, MainStreamStatus | RedisStatus | SpoolStatus | SinkStatus | Notice):
             self.add_line(event_text(event))
 
     def add_line(self, text: str) -> None:

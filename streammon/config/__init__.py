@@ -5,23 +5,29 @@ of the file.
 """
 
 from streammon.config.addresses import parse_address, redacted, without_logins
+from streammon.config.notify import MQTT_PORTS, AppriseConfig, MqttConfig, SinkConfig, WebhookConfig
 from streammon.config.reading import expanded
 from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, PreviewConfig, RedisConfig
 from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
 __all__ = [
+    "MQTT_PORTS",
     "NAME",
     "OPTIONS",
     "PATTERN_RULES",
     "AlertingConfig",
+    "AppriseConfig",
     "CameraConfig",
     "Config",
     "ModelConfig",
+    "MqttConfig",
     "MultipleConfigError",
     "PreviewConfig",
     "RedisConfig",
     "Section",
+    "SinkConfig",
+    "WebhookConfig",
     "expanded",
     "is_loopback",
     "parse_address",

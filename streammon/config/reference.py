@@ -62,7 +62,8 @@ def setting_entries(section: type[Section] = Config, prefix: str = "") -> Iterat
     """
     descriptions = attribute_descriptions(section)
     schemas: dict[str, Any] = section.model_json_schema()["properties"]
-    for name, field in section.model_fields.items():
+    for attribute, field in section.model_fields.items():
+        name = field.alias or attribute
         inner = _inner_section(field)
         if inner is not None:
             several = ".<name>" if get_origin(field.annotation) is dict else ""

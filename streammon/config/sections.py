@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from streammon.config.addresses import camera_url, redis_url
+from streammon.config.notify import SinkConfig
 from streammon.config.reading import expanded, yaml_mapping
 from streammon.config.values import (
     DEVICE,
@@ -21,7 +23,7 @@ from streammon.config.values import (
     is_loopback,
     without_controls,
 )
-from streammon.config.wording import parse_section
+from streammon.config.wording import ELSEWHERE, parse_section
 
 
 class CameraConfig(Section):
@@ -181,8 +183,8 @@ class AlertingConfig(Section):
         close_after_s: Seconds that the level must stay below the closing level before an alert closes.
         cooldown_s: Seconds after the close of an alert in which its camera opens no other.
         update_every_s: Shortest interval in seconds between two updates of an open alert.
-        spool: File that keeps alert messages until Redis has accepted them.
-        spool_length: Largest number of messages in the spool.
+        spool: File that keeps alert messages until Redis and every sink have accepted them.
+        spool_length: Largest number of messages that wait for Redis, and for each sink.
         adapt: Continue the calibration on watched footage: levels then rest on more and more footage, and the
             threshold follows the configured rate of false alarms.
     """
@@ -276,6 +278,7 @@ class Config(Section):
         redis: Redis server that alerts, scores and statuses are published to.
         model: Scoring method, backbone and device.
         alerting: Thresholds, timing and spooling of alerts.
+        notify: Sinks that alerts are delivered to beside Redis, by name.
         preview: Web page with the live pictures; None for no page.
         scenes: Folder with one folder per scene.
     """
@@ -284,6 +287,7 @@ class Config(Section):
     redis: RedisConfig = RedisConfig()
     model: ModelConfig = ModelConfig()
     alerting: AlertingConfig = AlertingConfig()
+    notify: dict[Name, SinkConfig] = Field(default_factory=dict, max_length=50)
     preview: PreviewConfig | None = None
     scenes: FilePath = Path("scenes")
 
@@ -295,13 +299,23 @@ class Config(Section):
             return {**values, "redis": {"url": values["redis"]}}
         return values
 
+    @model_validator(mode="after")
+    def _sinks_name_cameras(self) -> Self:
+        for name, sink in self.notify.items():
+            for camera in sink.cameras:
+                if camera not in self.cameras:
+                    found = f"notify.{name}.cameras names {camera!r}, which is no camera"
+                    remedy = f"name some of {', '.join(self.cameras)}"
+                    raise PydanticCustomError(ELSEWHERE, "{found}; {remedy}", {"found": found, "remedy": remedy})
+        return self
+
     def scene_of(self, camera: str) -> str:
         """Name of the scene whose bank scores the camera."""
         return self.cameras[camera].scene or camera
 
     def dump_with_secrets(self) -> dict[str, Any]:
         """All values as plain Python, with the passwords in the URLs, only for parsing them again."""
-        values = self.model_dump()
+        values = self.model_dump(by_alias=True)
         values["redis"]["url"] = self.redis.address
         for name, camera in self.cameras.items():
             values["cameras"][name]["url"] = camera.address

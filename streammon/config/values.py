@@ -13,6 +13,8 @@ PREFIX = r"^[\x21-\x7e]{1,64}$"
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 HOST = r"^[A-Za-z0-9_.:%-]{1,255}$"
 ORIGIN = r"^https?://[A-Za-z0-9_.:\[\]-]{1,255}$"
+HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"
+TOPIC = r"^[^+#\x00-\x1f\x7f/$][^+#\x00-\x1f\x7f]{0,127}$"
 PASSWORD_HASH = (
     r"^\$argon2(id|i|d)\$v=\d+\$m=\d{1,7},t=\d{1,2},p=\d{1,2}"
     r"\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{11,88}$"
@@ -23,11 +25,15 @@ PATTERN_RULES = {
     DEVICE: "it must be auto, cpu, mps, cuda, or one of several as in cuda:1",
     HOST: "it must be an address or a name, without a port",
     ORIGIN: "it must be scheme, host and port as in https://wall.example:8443",
+    HEADER_NAME: "it must be the name of an HTTP header",
+    TOPIC: "it must be 1 to 128 characters without +, # and control characters, and not begin with / or $",
     PASSWORD_HASH: "it must be what `streammon hash-password` prints, never the password",
 }
 
 Name = Annotated[str, Field(pattern=NAME)]
 Origin = Annotated[str, Field(pattern=ORIGIN)]
+HeaderName = Annotated[str, Field(pattern=HEADER_NAME)]
+Topic = Annotated[str, Field(pattern=TOPIC)]
 PasswordHash = Annotated[str, Field(pattern=PASSWORD_HASH)]
 
 

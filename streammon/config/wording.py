@@ -18,7 +18,10 @@ REFERENCE = "see the configuration reference, streammon/config/README.md"
 
 LONGEST_SHOWN = 40
 URLS = {"url", "score_url"}  # values below these keys are never shown: they may contain a password
-SECRETS = {"token", "users"}  # values below these keys are never shown: they may be the password itself
+SECRETS = {"token", "users", "secret", "headers"}  # values below these keys are never shown: they may be a password
+
+ELSEWHERE = "elsewhere"
+"""Type of a validator's error about another key, whose context has the message's parts `found` and `remedy`."""
 
 
 class MultipleConfigError(ConfigError):
@@ -60,6 +63,8 @@ def _problems(error: ValidationError, where: str) -> Iterator[ConfigError]:
             yield ConfigError(where, f"{key} is no known key", REFERENCE)
         elif kind == "missing":
             yield ConfigError(where, f"{key} is missing", "add it")
+        elif kind == ELSEWHERE:
+            yield ConfigError(where, context["found"], context["remedy"])
         elif not URLS.isdisjoint(problem["loc"]):
             yield ConfigError(*_named(where, key, "can't be used"), str(context.get("error", "it must be text")))
         elif problem["loc"][-1:] == ("[key]",):

@@ -20,7 +20,8 @@ def test_the_readme_has_the_table_that_the_code_makes() -> None:
 
 def test_every_section_s_settings_are_in_it() -> None:
     sections = {key.rpartition(".")[0] for key in ENTRIES}
-    assert sections == {"", "cameras.<name>", "redis", "model", "alerting", "preview"}
+    sinks = {f"notify.<name>{kind}" for kind in ("", ".webhook", ".mqtt", ".apprise", ".hours")}
+    assert sections == {"", "cameras.<name>", "redis", "model", "alerting", "preview"} | sinks
 
 
 def test_every_setting_is_a_row_of_four_cells() -> None:
@@ -42,6 +43,12 @@ def test_every_setting_is_a_row_of_four_cells() -> None:
         ("model.weights", "path", "none"),
         ("model.precision", "`auto`, `float32`, `bfloat16`", "`auto`"),
         ("alerting.adapt", "`true`, `false`", "`true`"),
+        (
+            "notify.<name>.channels",
+            "list; each: `looks`, `change`, `speed`, `direction`, `place`, `shape`, `object`, `view`",
+            "none",
+        ),
+        ("notify.<name>.hours.from", "text", "required"),
         ("preview.token", "text of at least 16 characters", "none"),
         (
             "preview.users",

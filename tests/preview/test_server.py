@@ -1,7 +1,6 @@
 """The preview's server: where it listens, what it says of itself, and how it ends."""
 
 import asyncio
-import datetime
 import json
 import socket
 import ssl
@@ -14,10 +13,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from streammon.config import Config
 from streammon.errors import ConfigError
@@ -26,6 +21,7 @@ from streammon.preview import Preview, server
 from streammon.preview.guard import connections
 from streammon.records import CameraState, CameraStatus, Event, Notice
 from support.alerting_samples import open_files
+from support.certificates import certificate
 from support.commands import Command, command_here
 from support.courtyard import courtyard, encode
 from support.deadlines import DEADLINE_S
@@ -36,26 +32,6 @@ from support.preview_site import new_figures, response_on_socket, routes_of, ser
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     return command_here(monkeypatch, capfd)
-
-
-def certificate(folder: Path, name: str = "site", password: bytes | None = None) -> tuple[Path, Path]:
-    """A certificate for localhost that signed itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    hidden = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    certificate_file, key_file = folder / f"{name}.crt", folder / f"{name}.key"
-    certificate_file.write_bytes(signed.public_bytes(pem))
-    key_file.write_bytes(key.private_bytes(pem, pkcs8, hidden))
-    return certificate_file, key_file
 
 
 def test_over_tls_it_serves_from_1_2_on_and_its_cookie_is_secure(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""Made-up alert messages, to try templates and sinks with."""
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+
+from streammon.alerting.keys import Keys
+from streammon.alerting.messages import alert_json
+from streammon.alerting.rule import alert_id
+from streammon.alerting.sinks.sink import Notification
+from streammon.config import RedisConfig
+from streammon.records import Alert, AlertEvent, Box, Channel
+
+BOX = Box(120, 60, 80, 60, 9.0)
+PICTURE_SIZE = (320, 180)
+GREY, RED = 96, (0, 0, 255)  # BGR
+
+
+def sample_alert(event: AlertEvent, camera: str = "lobby") -> Alert:
+    """A made-up alert message of the present moment."""
+    now = time.time()
+    closed_s = now if event is AlertEvent.CLOSE else None
+    part = list(AlertEvent).index(event)
+    figures: dict[str, Any] = {"score": 9.0, "level": 1.0, "peak_score": 9.0, "peak_level": 1.0, "basis_s": 3600.0}
+    names: dict[str, Any] = {"camera": camera, "scene": camera, "channel": Channel.SPEED, "boxes": (BOX,)}
+    return Alert(alert_id(now), event, part, opened_s=now - 1, time_s=now, closed_s=closed_s, **figures, **names)
+
+
+def sample_messages(events: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Fields of an alert message of each kind that a sink with these events is given."""
+    for event in AlertEvent:
+        stands_for_open = event is AlertEvent.UPDATE and AlertEvent.OPEN in events
+        if event in events or stands_for_open:
+            yield json.loads(_json(sample_alert(event)))
+
+
+def sample_notification(camera: str, event: AlertEvent = AlertEvent.OPEN) -> Notification:
+    """A made-up alert message with a picture; it has the field `test`, which is true."""
+    alert = sample_alert(event, camera)
+    fields = {**json.loads(_json(alert)), "test": True}
+    return Notification(alert.id, alert.part, camera, json.dumps(fields, separators=(",", ":")), _picture())
+
+
+def _json(alert: Alert) -> str:
+    return alert_json(alert, Keys(RedisConfig().prefix).heatmap(alert.camera))
+
+
+def _picture() -> bytes:
+    picture = np.full((*reversed(PICTURE_SIZE), 3), GREY, np.uint8)
+    cv2.rectangle(picture, (BOX.x, BOX.y), (BOX.x + BOX.width, BOX.y + BOX.height), RED, 2)
+    _, encoded = cv2.imencode(".jpg", picture)
+    return encoded.tobytes()

@@ -1,0 +1,13 @@
+"""Fixtures of the tests of alerting."""
+
+import pytest
+
+from streammon.alerting.sinks import delivery, mqtt
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a sink did not take is sent again within a tenth of a second."""
+    for module in (delivery, mqtt):
+        monkeypatch.setattr(module, "RETRY_BASE_S", 0.02)
+        monkeypatch.setattr(module, "RETRY_CAP_S", 0.1)

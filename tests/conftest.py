@@ -27,6 +27,7 @@ SLOWEST_FIRST = (
     "evaluation/methods/test_motion.py",
     "live/test_scorer.py",
     "preview/test_live.py",
+    "live/test_notify.py",
     "ingest/test_http_cameras.py",
     "alerting/test_cluster.py",
     "preview/test_page.py",

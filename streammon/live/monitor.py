@@ -1,4 +1,4 @@
-"""The live monitor: connects readers → scorer → alert rules → Redis, in one task group."""
+"""The live monitor: connects readers → scorer → alert rules → Redis and sinks, in one task group."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
+from streammon.alerting.sinks import Notifier
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
 from streammon.ingest import CameraReader, LatestFrames
@@ -65,8 +66,8 @@ class Monitor:
         figures: Figures of each camera, kept up to date.
 
     Raises:
-        InputError: The weights, a bank, a camera's file, the scenes folder or the preview's certificate can't be
-            used.
+        InputError: The weights, a bank, a camera's file, the scenes folder, a sink or the preview's certificate can't
+            be used.
     """
 
     def __init__(self, config: Config, on_event: Callable[[Event], None]) -> None:
@@ -79,6 +80,7 @@ class Monitor:
         self._scoring_faults: dict[str, ScoringStatus] = {}  # of the cameras whose frames can't be scored now
         self._latest = LatestFrames()
         self._preview = self._new_preview()
+        self._notifier = self._new_notifier()
         require_footage_readable(config)
         require_banks_writable(config)
         backbone = load_backbone(config.model)
@@ -129,10 +131,13 @@ class Monitor:
             await publisher.check()
             self._on_event(Notice(f"publishing to {publisher.place}"))
             await self._show_earlier_alerts(publisher)
-            try:
-                await self._watch(publisher)
-            finally:
-                await self._wind_down(publisher)
+            for name, place in self._notifier.places.items():
+                self._on_event(Notice(f"sink '{name}' is {place}"))
+            async with self._notifier.running(spool):
+                try:
+                    await self._watch(publisher)
+                finally:
+                    await self._wind_down(publisher)
 
     async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
         """Load the newest alerts of earlier runs into the page; if Redis can't be read, the page starts empty."""
@@ -151,10 +156,16 @@ class Monitor:
         gauges = Gauges(
             unread_frames=lambda: len(self._latest),
             spooled_alerts=lambda: 0 if self._spool is None else len(self._spool),
+            sinks=lambda: self._notifier.statuses,
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
         return Preview(self.config, self.figures, gauges, self._queue_feedback)
+
+    def _new_notifier(self) -> Notifier:
+        if self._preview is None:
+            return Notifier(self.config, self._on_event)
+        return Notifier(self.config, self._on_event, self._preview.alert_snapshot)
 
     def _queue_feedback(self, message: Alert | Verdict) -> None:
         """Pass an alert or a verdict to its scene. The scene of an earlier run's alert may not be configured."""
@@ -192,7 +203,7 @@ class Monitor:
         finally:  # even on a second cancellation, alerts are put into the spool before the next await
             self._close_alerts(publisher)
         await self._save_watched()
-        left = await publisher.drain(DRAIN_S)
+        left = sum(await asyncio.gather(publisher.drain(DRAIN_S), self._notifier.drain(DRAIN_S)))
         if left:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))
         await asyncio.to_thread(self._join_readers, READERS_JOIN_S)
@@ -316,6 +327,7 @@ class Monitor:
             status = self._read_status[camera] = replace(status, since_s=time.time())  # scored from now on
         if status != figures.status:
             figures.status = status
+            self._notifier.show_camera_nowait(status)
             self._publisher.publish_status_nowait(status, figures.counters())
             self._on_event(status)
 
@@ -368,6 +380,7 @@ class Monitor:
         if not alerts:
             return
         self._publisher.publish_alerts_nowait(alerts, score)
+        self._notifier.publish_alerts_nowait(alerts, self._publisher.heatmap_key)
         for alert in alerts:
             figures = self.figures[alert.camera]
             figures.alert_open = alert.event is not AlertEvent.CLOSE

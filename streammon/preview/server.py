@@ -138,6 +138,10 @@ class Preview:
         """
         self._board.restore(alerts)
 
+    async def alert_snapshot(self, alert_id: str) -> bytes | None:
+        """Picture of one of the newest alerts with its boxes, as JPEG; None if there is none."""
+        return await self._board.journal.snapshot(alert_id)
+
     def on_event(self, event: Event) -> None:
         """Pass an event of the monitor to pictures, metrics and page. Called on the event loop; never blocks."""
         match event:

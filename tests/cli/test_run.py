@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from streammon.alerting.sinks import mqtt
 from streammon.config import ModelConfig
 from streammon.live import monitor
 from streammon.preview import server
@@ -115,7 +116,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 def test_its_own_deadlines_add_up_to_less_than_a_service_manager_waits() -> None:
     of_the_preview_s = 2 * server.CLOSE_S
-    assert monitor.SCORER_JOIN_S + monitor.DRAIN_S + monitor.READERS_JOIN_S + of_the_preview_s < GRACE_S
+    of_the_monitor_s = monitor.SCORER_JOIN_S + monitor.DRAIN_S + monitor.READERS_JOIN_S
+    assert of_the_monitor_s + mqtt.GOODBYE_S + of_the_preview_s < GRACE_S
 
 
 @pytest.mark.parametrize(

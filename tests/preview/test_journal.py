@@ -21,9 +21,10 @@ from streammon.ingest import clips
 from streammon.preview.board.board import Board
 from streammon.preview.board.journal import ALERTS, FRAMES
 from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
+from streammon.preview.board.snapshots import with_boxes
 from streammon.preview.operations.openapi import describe
 from streammon.preview.streams.pictures import LivePictures, Still
-from streammon.records import AlertEvent, CameraState, Channel, ScoredFrame, Verdict
+from streammon.records import AlertEvent, Box, CameraState, Channel, ScoredFrame, Verdict
 from support.chromium import until
 from support.deadlines import DEADLINE_S
 from support.preview_events import SIZE, closed, config_of, figures_of, online, opened, scored
@@ -132,6 +133,42 @@ def test_an_alert_has_the_picture_and_the_heatmap_of_its_peak(tmp_path: Path) ->
         assert not changed[:, :380].any()
         (shown,) = site.board.snapshot()["alerts"]
         assert (shown["open"], shown["pictures"], shown["size"]) == (False, 2, SIZE)
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_the_snapshot_of_an_alert_shows_its_boxes_as_soon_as_there_is_a_picture(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.send(online("lobby"))
+        site.score(1.2)
+        alert = opened("lobby", "a", 1.2)
+        site.send(alert)
+        snapshot = await site.board.journal.snapshot("a")  # waits for the first picture
+        assert snapshot is not None
+        picture = decoded(snapshot)
+        (box,) = alert.boxes
+        edge = picture[box.y + box.height // 2, box.x]
+        assert edge[2] - edge[0] > 100  # red, BGR
+        assert abs(int(picture[4, 4].mean()) - 100) <= 2
+        assert await site.board.journal.snapshot("another") is None
+
+    in_a_site(tmp_path, scenario)
+
+
+def test_boxes_are_drawn_to_the_scale_of_the_picture() -> None:
+    _, jpeg = cv2.imencode(".jpg", np.full((180, 320, 3), 100, np.uint8))
+    picture = decoded(with_boxes(jpeg.tobytes(), [Box(400, 120, 120, 160, 24.0)], (640, 360), quality=95))
+    is_red = picture[:, :, 2] - picture[:, :, 0] > 80
+    rows, columns = (np.flatnonzero(is_red.any(axis=axis)) for axis in (1, 0))
+    assert [rows[0], rows[-1], columns[0], columns[-1]] == pytest.approx([60, 140, 200, 260], abs=2)
+    assert not is_red[70:130, 210:250].any()
+
+
+def test_an_alert_of_an_earlier_run_has_no_snapshot_and_nobody_waits_for_one(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        site.board.restore([closed(opened("lobby", "a", 1.2))])
+        assert site.board.journal.entries["a"].pictured.is_set()
+        assert await site.board.journal.snapshot("a") is None
 
     in_a_site(tmp_path, scenario)
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streammon.config import Config
 from streammon.preview import Gauges
 from streammon.preview.operations.metrics import Metrics
-from streammon.records import AlertEvent, CameraFigures, CameraState, CameraStatus, Channel
+from streammon.records import AlertEvent, CameraFigures, CameraState, CameraStatus, Channel, SinkStatus
 from support.preview_site import alert_message, new_figures, scored, serving, site_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,13 +39,20 @@ def test_every_figure_is_exposed_under_its_name(tmp_path: Path) -> None:
         ),
         "gate": CameraFigures(frozen),
     }
+    away = SinkStatus("desk", online=False, since_s=1795446841.0, waiting=4, sent=7, refused=2, dropped=1)
     figures["lobby"].fps_planned, figures["lobby"].looks_only = 1.0, True
-    metrics = metrics_of(config, figures, Gauges(lambda: 2, lambda: 5, lambda: True, lambda: 1 << 30))
+    metrics = metrics_of(config, figures, Gauges(lambda: 2, lambda: 5, lambda: True, lambda: 1 << 30, lambda: [away]))
     text, content_type = metrics.exposition("")
     assert content_type.startswith("text/plain; version=")
     values = samples(text.decode())
     expected = {
         ("streammon_frames_read_total", "lobby"): 100,
+        ("streammon_sink_online", "desk"): 0,
+        ("streammon_sink_since_seconds", "desk"): 1795446841,
+        ("streammon_sink_waiting", "desk"): 4,
+        ("streammon_sink_sent_total", "desk"): 7,
+        ("streammon_sink_refused_total", "desk"): 2,
+        ("streammon_sink_dropped_total", "desk"): 1,
         ("streammon_frames_scored_total", "lobby"): 40,
         ("streammon_frames_dropped_total", "lobby"): 3,
         ("streammon_frames_corrupt_total", "lobby"): 1,
@@ -128,7 +135,7 @@ def test_two_previews_in_one_process_have_figures_of_their_own(tmp_path: Path) -
 
 def test_every_metric_is_in_the_room_s_readme(tmp_path: Path) -> None:
     config = site_config(tmp_path)
-    gauges = Gauges(device_memory_bytes=lambda: 0)
+    gauges = Gauges(device_memory_bytes=lambda: 0, sinks=lambda: [SinkStatus("desk", online=True, since_s=0.0)])
     text, _ = metrics_of(config, new_figures(config), gauges).exposition("")
     families = list(text_string_to_metric_families(text.decode()))
     documented = set(re.findall(r"`(streammon_\w+)`", (ROOT / "streammon/preview/README.md").read_text("utf-8")))

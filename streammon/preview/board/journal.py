@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from streammon.errors import bug_in_one_line
 from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
+from streammon.preview.board.snapshots import with_boxes
 from streammon.preview.board.timeline import shown_level
 from streammon.preview.streams import Still
 from streammon.preview.tasks import Tasks
@@ -30,6 +31,7 @@ BEFORE = 4  # frames from before the alert
 BEFORE_PER_S = 1.0  # frames a second of each camera
 BEFORE_PER_S_IN_ALL = 8.0  # frames a second of all cameras together, since encoding costs CPU time
 FRAMES = 240  # frames of one alert; a longer one keeps every second, fourth, ... frame
+FIRST_PICTURE_S = 5.0  # longest wait for the first picture of an alert that has just opened
 FRAME_BYTES = 128 << 20  # JPEG bytes of all alerts; the oldest alert's frames are dropped first
 
 
@@ -67,6 +69,7 @@ class Entry:
     frames: list[Still] = field(default_factory=list)
     verdict: Verdict | None = None
     normal_frames: int | None = None
+    pictured: asyncio.Event = field(default_factory=asyncio.Event)  # set once `pictures` were tried to be taken
     shown_score: float = float("-inf")  # score of the frame in `pictures`
     boxed_score: float = float("-inf")  # score of the frame of `boxes`
     keep_every: int = 1  # every n-th frame is kept while the alert is open
@@ -212,7 +215,9 @@ class Journal:
         for alert in alerts:
             if alert.event is not AlertEvent.CLOSE:
                 alert = replace(alert, event=AlertEvent.CLOSE, closed_s=alert.time_s)
-            self._add(Entry(alert, boxes=alert.boxes))
+            entry = Entry(alert, boxes=alert.boxes)
+            entry.pictured.set()
+            self._add(entry)
         return list(self.entries.values())
 
     def _add(self, entry: Entry) -> None:
@@ -220,6 +225,24 @@ class Journal:
         self.entries[entry.alert.id] = entry
         if len(self.entries) > ALERTS:
             del self.entries[next(iter(self.entries))]
+
+    async def snapshot(self, alert_id: str) -> bytes | None:
+        """Picture at an alert's peak so far with its boxes, as JPEG; of a new alert, waits for its first picture.
+
+        Returns:
+            The JPEG; None if the journal has no picture of this alert.
+        """
+        entry = self.entries.get(alert_id)
+        if entry is None:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_PICTURE_S):
+                await entry.pictured.wait()
+        picture = entry.pictures.get("picture")
+        if picture is None or entry.size is None:
+            return picture
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, with_boxes, picture, entry.boxes, entry.size, SHOWN_QUALITY)
 
     def acknowledge(self, entry: Entry) -> None:
         """Record the time of an alert's first acknowledgement; idempotent."""
@@ -310,8 +333,11 @@ class Journal:
         entry = self._open.get(camera)
         if entry is None and isinstance(reason, Alert):  # an alert that has closed already
             entry = self.entries.get(reason.id)
-        if entry is None:
-            return
+        if entry is not None:
+            await self._take_for_entry(entry, camera, reason)
+            entry.pictured.set()
+
+    async def _take_for_entry(self, entry: Entry, camera: str, reason: ScoredFrame | Alert) -> None:
         if (frame := await self._still(camera, "picture", KEPT_QUALITY, KEPT_WIDTH)) is not None:
             self._keep_frame(entry, frame)
         if reason.score <= entry.shown_score and entry.pictures:

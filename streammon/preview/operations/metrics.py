@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from streammon.config import Config
-from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, ScoredFrame
+from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, ScoredFrame, SinkStatus
 
 LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 
@@ -28,6 +28,10 @@ def _no_device() -> int | None:
     return None
 
 
+def _no_sinks() -> Sequence[SinkStatus]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """Functions that measure values on each scrape.
@@ -37,12 +41,14 @@ class Gauges:
         spooled_alerts: Number of alert messages that Redis doesn't have yet.
         redis_online: True while Redis is online.
         device_memory_bytes: Accelerator memory reserved by torch; None on the CPU.
+        sinks: State and counters of each sink of alerts.
     """
 
     unread_frames: Callable[[], int] = _nothing
     spooled_alerts: Callable[[], int] = _nothing
     redis_online: Callable[[], bool] = _no
     device_memory_bytes: Callable[[], int | None] = _no_device
+    sinks: Callable[[], Sequence[SinkStatus]] = _no_sinks
 
 
 class Metrics:
@@ -107,6 +113,7 @@ class Metrics:
         yield from self._counters()
         yield from self._states()
         yield from self._last_values()
+        yield from self._sinks()
         yield from self._whole()
 
     def describe(self) -> Iterable[Metric]:
@@ -166,6 +173,29 @@ class Metrics:
                 if number is not None:
                     family.add_metric([camera], number)
             yield family
+
+    def _sinks(self) -> Iterator[Metric]:
+        counters: dict[str, tuple[str, Callable[[SinkStatus], int]]] = {
+            "sink_sent": ("Alert messages that the sink took", lambda s: s.sent),
+            "sink_refused": ("Alert messages given up because the sink refused them", lambda s: s.refused),
+            "sink_dropped": ("Alert messages lost because too many waited for the sink", lambda s: s.dropped),
+        }
+        gauges: dict[str, tuple[str, Callable[[SinkStatus], float]]] = {
+            "sink_online": ("1 while the sink takes what it is sent", lambda s: float(s.online)),
+            "sink_since_seconds": ("Unix time at which that began or ended", lambda s: s.since_s),
+            "sink_waiting": ("Alert messages that wait for the sink", lambda s: s.waiting),
+        }
+        sinks = self._gauges.sinks()
+        for name, (words, count) in counters.items():
+            counter = CounterMetricFamily(f"streammon_{name}", words, labels=["sink"])
+            for sink in sinks:
+                counter.add_metric([sink.sink], count(sink))
+            yield counter
+        for name, (words, value) in gauges.items():
+            gauge = GaugeMetricFamily(f"streammon_{name}", words, labels=["sink"])
+            for sink in sinks:
+                gauge.add_metric([sink.sink], value(sink))
+            yield gauge
 
     def _whole(self) -> Iterator[Metric]:
         gauges = self._gauges

@@ -35,6 +35,7 @@ from streammon.cli.options import (
     model_options,
     password_given,
     reduction_options,
+    required_config,
     run_config,
     scene_folder,
     scene_name,
@@ -268,15 +269,45 @@ def check(config_file: Path | None, json_file: str | None) -> int:
 
     Example: streammon check --config config.yaml
     """
-    config = load_config(config_file)
-    if config is None:
-        raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
+    config = required_config(config_file)
     from streammon.live.check import check_all, findings_table
 
     findings = check_all(config)
     _console(json_file).print(findings_table(findings))
     _write_json(json_file, [asdict(finding) for finding in findings])
     return max((complain(finding.detail, EXIT_INPUT_WRONG) for finding in findings if not finding.ok), default=0)
+
+
+@commands.group(invoke_without_command=True)
+@click.pass_context
+def notify(context: click.Context) -> None:
+    """Deliver alerts to the sinks of `notify:` in config.yaml.
+
+    Example: streammon notify test
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@notify.command("test")
+@click.argument("sink", required=False)
+@config_option
+@json_option
+def notify_test(sink: str | None, config_file: Path | None, json_file: str | None) -> int:
+    """Send a made-up alert to each sink, or to one, and say whether it was taken.
+
+    Example: streammon notify test desk
+    """
+    config = required_config(config_file)
+    from streammon.alerting.sinks import try_sinks
+
+    results = asyncio.run(try_sinks(config, sink))
+    console = _console(json_file)
+    for result in results:
+        outcome = "taken" if result.taken else f"not taken ({result.reason})"
+        console.print(f"{result.sink}: {outcome}, {result.place}", markup=False, highlight=False, soft_wrap=True)
+    _write_json(json_file, [asdict(result) for result in results])
+    return 0 if all(result.taken for result in results) else EXIT_WORK_FAILED
 
 
 @commands.command()

@@ -201,6 +201,18 @@ def load_config(config_file: Path | None) -> Config | None:
     return Config.load(config_file or DEFAULT_CONFIG)
 
 
+def required_config(config_file: Path | None) -> Config:
+    """The named configuration, or that of ./config.yaml.
+
+    Raises:
+        ConfigError: None is named and ./config.yaml doesn't exist, or the file is invalid.
+    """
+    config = load_config(config_file)
+    if config is None:
+        raise ConfigError(str(DEFAULT_CONFIG), "there is no such file", "give --config FILE")
+    return config
+
+
 def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
     """The folder of one scene."""
     return (scenes or (config.scenes if config else Path("scenes"))) / scene

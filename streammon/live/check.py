@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streammon.alerting import Spool, check_redis, redis_for
+from streammon.alerting.sinks import new_sink
 from streammon.config import CameraConfig, Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
@@ -52,6 +53,7 @@ def check_all(config: Config) -> list[Finding]:
     findings.append(_checked("scenes folder", lambda: _scenes_folder(config)))
     findings.append(_checked("alert spool", lambda: _spool(config)))
     findings.append(_checked("redis", lambda: asyncio.run(_redis(config))))
+    findings += [_checked(f"sink {name}", partial(_sink, name, config)) for name in config.notify]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for found in pool.map(lambda name: _camera(config, name), config.cameras):
             findings += found
@@ -110,6 +112,10 @@ async def _redis(config: Config) -> str:
     async with redis_for(config.redis) as redis:
         found = await check_redis(redis, config.cameras, reads_log=config.preview is not None)
     return f"the embedded server at {found}" if config.redis.address == "embedded" else found
+
+
+def _sink(name: str, config: Config) -> str:
+    return f"{new_sink(name, config).place}; `streammon notify test {name}` sends an alert there"
 
 
 def _camera(config: Config, name: str) -> list[Finding]:

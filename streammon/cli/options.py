@@ -84,7 +84,7 @@ model_options = _options(
     click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
     click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
     click.option("--engine", help="auto (default), torch, openvino."),
-    click.option("--precision", help="auto (default), float32, bfloat16."),
+    click.option("--precision", help="auto (default), float32, bfloat16, float16."),
     click.option("--batch", help="Largest number of frames per forward pass."),
     click.option("--threads", help="CPU threads torch may use."),
     click.option("--frame-score", help="max (default) or worst_percent."),

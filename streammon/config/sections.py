@@ -151,8 +151,8 @@ class ModelConfig(Section):
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         engine: Program that computes the backbone: `torch`, `openvino` (on CPUs), or `auto` for the faster one on
             this machine, by a trial of seconds whose result is kept.
-        precision: Number format of the backbone: `float32`, `bfloat16`, or `auto` for bfloat16 where the hardware
-            computes in it.
+        precision: Number format of the backbone: `float32`, `bfloat16`, `float16` (on CUDA), or `auto` for 16 bits
+            where the hardware computes in them.
         batch: Largest number of frames in one forward pass of the backbone.
         threads: CPU threads for torch; default: torch's own choice.
     """
@@ -167,7 +167,7 @@ class ModelConfig(Section):
     frame_score: Literal["max", "worst_percent"] = "max"
     device: str = Field("auto", pattern=DEVICE)
     engine: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch: int = Field(8, ge=1, le=256)
     threads: int | None = Field(None, ge=1)
 

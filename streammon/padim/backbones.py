@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
+from streammon.padim.cuda_engine import CudaEngine
 from streammon.padim.devices import pick_device, pick_precision, processor_name
 from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials
 from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
@@ -63,7 +64,7 @@ class Backbone:
 
     @property
     def precision(self) -> str:
-        """Number format that the network computes in, `float32` or `bfloat16`."""
+        """Number format that the network computes in: `float32`, `bfloat16` or `float16`."""
         return self.engine.precision
 
     def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
@@ -180,7 +181,8 @@ class _Engines:
 
     def _built(self, engine: str) -> Engine:
         if engine == "torch":
-            return TorchEngine(self._network(self._precision), self.device, self._precision)
+            kind = CudaEngine if self.device.type == "cuda" else TorchEngine
+            return kind(self._network(self._precision), self.device, self._precision)
         written = "-".join(sha256(Path(__file__).with_name(name))[:6] for name in NETWORK_FILES)
         name = f"{self._model.backbone}-{self.weights_sha256[:16]}-{written}"
         network = converted_network(cache_folder() / "networks", name, partial(self._network, "float32"))
@@ -194,8 +196,7 @@ class _Engines:
         for stage in stages:
             fold_batch_norm(stage.double())  # folded in float64, so that only the result is rounded
             stage.float()
-        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        return StagedNetwork(stages, architecture.mean, architecture.std, dtype).eval()
+        return StagedNetwork(stages, architecture.mean, architecture.std, getattr(torch, precision)).eval()
 
 
 def default_weights(backbone: str) -> Path:

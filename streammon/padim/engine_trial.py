@@ -24,7 +24,7 @@ class Trial:
 
     Attributes:
         engine: Name of the engine.
-        precision: `float32` or `bfloat16`.
+        precision: Number format that it computes in.
         ms_single: Milliseconds a frame in batches of one, median of several rounds beside a busy core.
         ms_batch: Milliseconds a frame in batches of the configured size.
         difference: Largest relative difference of a map from torch's in float32, |a - b| / |b|.

@@ -2,7 +2,7 @@
 
 | engine | computes in | devices |
 |---|---|---|
-| `torch` | float32, bfloat16 | all |
+| `torch` | float32, bfloat16; float16 on CUDA | all |
 | `openvino` | float32, bfloat16 | CPUs |
 """
 
@@ -18,7 +18,7 @@ class Engine(Protocol):
 
     Attributes:
         name: Name of the engine in the configuration.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, `bfloat16` or `float16`.
     """
 
     name: str
@@ -80,7 +80,7 @@ class TorchEngine:
     Args:
         network: The network; its stages compute in `precision`.
         device: Device that it runs on.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, `bfloat16` or `float16`.
     """
 
     name = "torch"

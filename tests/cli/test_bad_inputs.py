@@ -657,6 +657,13 @@ def test_learning_live_what_needs_two_passes_is_refused(command: Command) -> Non
     )
 
 
+def test_float16_is_refused_beyond_cuda(command: Command) -> None:
+    words = ("fit", "clip.mp4", "--scene", "lobby", "--device", "cpu", "--precision", "float16")
+    assert command(*words).complaint == (
+        "model.precision: it is float16, and the backbone is computed on cpu; use auto; float16 is for CUDA"
+    )
+
+
 def test_going_on_from_statistics_that_are_not_there_is_refused(command: Command) -> None:
     assert command("fit", "clip.mp4", "--scene", "lobby", "--add").complaint == (
         "scene 'lobby': it has no running statistics (scenes/lobby/statistics.safetensors); "

@@ -16,6 +16,7 @@ from streammon.config import ModelConfig
 from streammon.errors import ConfigError
 from streammon.padim import Backbone, load_backbone
 from streammon.padim import backbones as backbones_module
+from streammon.padim.cuda_engine import CudaEngine
 from streammon.padim.devices import pick_precision
 from streammon.padim.engine_trial import ROUNDS, Trial, fastest, kept_trials
 from streammon.padim.engines import TorchEngine
@@ -91,6 +92,51 @@ def test_bfloat16_agrees_with_float32(engine: str, lite0: Backbone) -> None:
     pictures = probe_pictures(2)
     assert 1e-4 < difference(backbone.maps(pictures), lite0.maps(pictures)) < MOST_DIFFERENCE
     assert probes_agree(backbone.probe, lite0.probe)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
+def test_float16_agrees_more_closely_than_bfloat16_could(name: str, tmp_path: Path) -> None:
+    """Computed by the CPU, the arithmetic that CUDA devices are given: no activation leaves the range of float16."""
+    weights = None
+    if name == "resnet18":
+        torch.manual_seed(0)
+        weights = tmp_path / "weights.pth"
+        torch.save(torchvision.models.resnet18(weights=None).state_dict(), weights)
+    model = ModelConfig.model_validate({"backbone": name, "weights": weights, "engine": "torch"})
+    source = backbones_module._Engines(model)
+    computed = {
+        precision: TorchEngine(source._network(precision), torch.device("cpu"), precision)
+        for precision in ("float32", "float16", "bfloat16")
+    }
+    maps = {precision: engine.maps(probe_pictures(1), 3) for precision, engine in computed.items()}
+    found = difference(maps["float16"], maps["float32"])
+    assert found < 0.01
+    assert found < difference(maps["bfloat16"], maps["float32"])
+
+
+def test_float16_is_for_cuda_alone() -> None:
+    for device in ("cpu", "mps"):
+        with pytest.raises(ConfigError) as refused:
+            pick_precision("float16", torch.device(device))
+        found = f"it is float16, and the backbone is computed on {device}"
+        assert str(refused.value) == f"model.precision: {found}; use auto; float16 is for CUDA"
+
+
+def test_a_cpu_has_the_plain_engine(lite0: Backbone) -> None:
+    assert type(lite0.engine) is TorchEngine
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_cuda_graphs_compute_what_their_operations_do() -> None:
+    """Before a shape's graph, while it is captured, and after it; earlier maps stay as they were."""
+    backbone, pictures = computed_by("torch", "auto", device="cuda"), probe_pictures(8)
+    engine = backbone.engine
+    assert isinstance(engine, CudaEngine)
+    seen = [pictures[number : number + 1] for number in range(8)]
+    found = [engine.maps(each, 3) for each in seen]
+    assert list(engine._graphs) == [(3, seen[0].shape)]
+    for maps, each in zip(found, seen, strict=True):
+        assert difference(maps, TorchEngine.maps(engine, each, 3)) < 1e-3
 
 
 WATCHED = """

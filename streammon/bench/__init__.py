@@ -25,10 +25,20 @@ from streammon.bench.stages import (
     spread_frames,
 )
 from streammon.bench.sustain import SustainReport, search_sustained
-from streammon.config import ModelConfig
+from streammon.config import SCENES, ModelConfig
 from streammon.demo.plaza import render_plaza
+from streammon.errors import ConfigError
 from streammon.ingest import Clip, Pace, clips, default_jobs, frames_ahead
-from streammon.padim import BANK_FILE, INPUT_SIZE, Backbone, Trial, engine_trials, fastest, load_backbone
+from streammon.padim import (
+    BANK_FILE,
+    INPUT_SIZE,
+    Backbone,
+    Trial,
+    engine_trials,
+    fastest,
+    is_quantised,
+    load_backbone,
+)
 from streammon.scene import (
     MOTION_FILE,
     SceneLearner,
@@ -38,7 +48,7 @@ from streammon.scene import (
     load_scene,
     save_scene,
 )
-from streammon.scene.fit import learn_frames
+from streammon.scene.fit import FitOptions, learn_frames, quantise_on_footage
 
 __all__ = ["bench_report"]
 
@@ -126,6 +136,8 @@ class EngineReport:
         for each in self.engines:
             times = f"{each.ms_single:.2f}", f"{each.ms_batch:.2f}", f"{each.difference:.5f}"
             remark = "chosen" if each.engine == chosen else "" if each.agrees else "its maps differ too much"
+            if each.precision == "int8":
+                remark = "not by auto"
             table.add_row(f"{each.engine} in {each.precision}", *times, remark)
         return (table,)
 
@@ -147,7 +159,7 @@ def bench_report(
     """
     match only:
         case "engines":
-            return compare_engines(model)
+            return compare_engines(clip, model)
         case "limit":
             return compare_with_limits(clip, model, seconds)
         case "sustain":
@@ -156,13 +168,26 @@ def bench_report(
             return measure(clip, model, seconds, counts)
 
 
-def compare_engines(model: ModelConfig) -> EngineReport:
+def compare_engines(clip: Path | None, model: ModelConfig) -> EngineReport:
     """Compare the engines that can compute the backbone on this machine.
 
+    int8 is among them if the default folder of scenes has its network, or if NNCF is installed, which makes one.
+
+    Args:
+        clip: Footage on which the network in int8 is made; None renders the demo's plaza.
+        model: Backbone, engine and precision.
+
     Raises:
-        InputError: The weights or the engine are wrong.
+        InputError: The clip, the weights or the engine are wrong.
     """
-    return EngineReport(model.backbone, engine_trials(model))
+    with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
+        int8, scenes = model.model_copy(update={"precision": "int8"}), Path(folder)
+        try:
+            scenes = _int8_folder(clip or _plaza(scenes), int8, scenes)
+        except ConfigError:  # int8 can't be computed, or its network not be made, on this machine
+            if model.precision == "int8":
+                raise
+        return EngineReport(model.backbone, engine_trials(model, scenes))
 
 
 def measure_sustained(clip: Path | None, model: ModelConfig, seconds: float) -> SustainReport:
@@ -177,7 +202,8 @@ def measure_sustained(clip: Path | None, model: ModelConfig, seconds: float) -> 
         InputError: The clip or the weights are wrong.
     """
     with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
-        footage, backbone = clip or _plaza(Path(folder)), load_backbone(model)
+        footage = clip or _plaza(Path(folder))
+        backbone = _backbone(footage, model, Path(folder))
         return search_sustained(footage, model, backbone, partial(_fit, clips(footage), backbone, model), seconds)
 
 
@@ -197,8 +223,8 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
     with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder, PeakMemory() as peak:
         footage = clip or _plaza(Path(folder))
         pieces = clips(footage)
-        backbone = load_backbone(model)
         scenes = Path(folder) / "scenes"
+        backbone = _backbone(footage, model, scenes)
         scene = scenes / "camera0"
         detector = configured_detector(model, backbone)
         fit_fps = _fit(pieces, backbone, model, scene, LEARNED_FPS, round(LEARNED_PER_S * seconds))
@@ -246,7 +272,7 @@ def compare_with_limits(clip: Path | None, model: ModelConfig, seconds: float) -
     with tempfile.TemporaryDirectory(prefix="streammon-bench-") as folder:
         footage = clip or _plaza(Path(folder))
         frames = spread_frames(clips(footage)[0])
-        backbone, scene = load_backbone(model), Path(folder) / "scene"
+        backbone, scene = _backbone(footage, model, Path(folder)), Path(folder) / "scene"
         _fit(clips(footage), backbone, padim, scene, LEARNED_FPS)
         bank = _scorer(scene, backbone, padim).measure.bank
         return measure_limits(footage, frames, backbone, bank, model.batch, seconds)
@@ -256,6 +282,18 @@ def _plaza(folder: Path) -> Path:
     film = folder / "plaza.mp4"
     render_plaza(film, seconds=20, anomaly_at_s=None)
     return film
+
+
+def _backbone(footage: Path, model: ModelConfig, scenes: Path) -> Backbone:
+    return load_backbone(model, _int8_folder(footage, model, scenes))
+
+
+def _int8_folder(footage: Path, model: ModelConfig, scenes: Path) -> Path:
+    """Folder with the network in int8, if that is the precision: the user's own, else `scenes`, where it is made."""
+    if is_quantised(model, SCENES):
+        return SCENES
+    quantise_on_footage(model, scenes, clips(footage), FitOptions(score_fps=LEARNED_FPS))
+    return scenes
 
 
 def _scorer(folder: Path, backbone: Backbone, model: ModelConfig) -> SceneScorer:

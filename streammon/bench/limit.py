@@ -152,9 +152,11 @@ def peak_calls(backbone: Backbone) -> dict[str, Call]:
     numbers = torch.rand(MATRIX_SIDE, MATRIX_SIDE, device=device)
     calls: dict[str, Call] = {}
     for precision in dict.fromkeys(("float32", pick_precision("auto", device), backbone.precision)):
+        if precision == "int8":
+            continue
         matrix = numbers.to(getattr(torch, precision))
         calls[precision] = partial(torch.mm, matrix, matrix)
-    if multiplies_int8(device):
+    if multiplies_int8(device) or backbone.precision == "int8":
         matrix = (100 * numbers).to(torch.int8)
         calls["int8"] = partial(torch._int_mm, matrix, matrix)
     return calls | {MEMORY: torch.ones(READ_BYTES // 4, device=device).sum}

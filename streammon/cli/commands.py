@@ -45,7 +45,7 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import AlertingConfig, without_logins
+from streammon.config import SCENES, AlertingConfig, without_logins
 from streammon.errors import ConfigError, StorageError, StreammonError, system_reason
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     from streammon.evaluation.run import evaluate_paper, evaluate_study
     from streammon.storage import require_writable
 
-    study = study_options(config.model if config else None, options)
+    study = study_options(config.model if config else None, config.scenes if config else SCENES, options)
     if page is not None:
         require_writable(page, ANOTHER_FOLDER)
     command = f"streammon {shlex.join(sys.argv[1:])}"

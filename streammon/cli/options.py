@@ -13,6 +13,7 @@ from streammon.config import (
     NAME,
     OPTIONS,
     PATTERN_RULES,
+    SCENES,
     CameraConfig,
     Config,
     ModelConfig,
@@ -84,7 +85,7 @@ model_options = _options(
     click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
     click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
     click.option("--engine", help="auto (default), torch, openvino."),
-    click.option("--precision", help="auto (default), float32, bfloat16, float16."),
+    click.option("--precision", help="auto (default), float32, bfloat16, float16, int8."),
     click.option("--batch", help="Largest number of frames per forward pass."),
     click.option("--threads", help="CPU threads torch may use."),
     click.option("--frame-score", help="max (default) or worst_percent."),
@@ -215,7 +216,7 @@ def required_config(config_file: Path | None) -> Config:
 
 def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
     """The folder of one scene."""
-    return (scenes or (config.scenes if config else Path("scenes"))) / scene
+    return (scenes or (config.scenes if config else SCENES)) / scene
 
 
 def scored_rate(config: Config | None, scene: str) -> float:

@@ -7,7 +7,15 @@ of the file.
 from streammon.config.addresses import parse_address, redacted, without_logins
 from streammon.config.notify import MQTT_PORTS, AppriseConfig, MqttConfig, SinkConfig, WebhookConfig
 from streammon.config.reading import expanded
-from streammon.config.sections import AlertingConfig, CameraConfig, Config, ModelConfig, PreviewConfig, RedisConfig
+from streammon.config.sections import (
+    SCENES,
+    AlertingConfig,
+    CameraConfig,
+    Config,
+    ModelConfig,
+    PreviewConfig,
+    RedisConfig,
+)
 from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
@@ -16,6 +24,7 @@ __all__ = [
     "NAME",
     "OPTIONS",
     "PATTERN_RULES",
+    "SCENES",
     "AlertingConfig",
     "AppriseConfig",
     "CameraConfig",

@@ -25,6 +25,9 @@ from streammon.config.values import (
 )
 from streammon.config.wording import ELSEWHERE, parse_section
 
+SCENES = Path("scenes")
+"""Default folder of all scenes."""
+
 
 class CameraConfig(Section):
     """One camera: its source and how its frames are scored.
@@ -151,8 +154,9 @@ class ModelConfig(Section):
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         engine: Program that computes the backbone: `torch`, `openvino` (on CPUs), or `auto` for the faster one on
             this machine, by a trial of seconds whose result is kept.
-        precision: Number format of the backbone: `float32`, `bfloat16`, `float16` (on CUDA), or `auto` for 16 bits
-            where the hardware computes in them.
+        precision: Number format of the backbone: `float32`, `bfloat16`, `float16` (on CUDA), `int8` (on CPUs, by
+            OpenVINO; see `streammon/padim/README.md`), or `auto` for 16 bits where the hardware
+            computes in them.
         batch: Largest number of frames in one forward pass of the backbone.
         threads: CPU threads for torch; default: torch's own choice.
     """
@@ -167,7 +171,7 @@ class ModelConfig(Section):
     frame_score: Literal["max", "worst_percent"] = "max"
     device: str = Field("auto", pattern=DEVICE)
     engine: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     batch: int = Field(8, ge=1, le=256)
     threads: int | None = Field(None, ge=1)
 
@@ -289,7 +293,7 @@ class Config(Section):
     alerting: AlertingConfig = AlertingConfig()
     notify: dict[Name, SinkConfig] = Field(default_factory=dict, max_length=50)
     preview: PreviewConfig | None = None
-    scenes: FilePath = Path("scenes")
+    scenes: FilePath = SCENES
 
     @model_validator(mode="before")
     @classmethod

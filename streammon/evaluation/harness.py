@@ -388,5 +388,7 @@ def cache_context(
         backbone.weights_sha256,
         backbone.engine.name,
         backbone.precision,
+        # a network in int8 depends on the footage that it was made on
+        backbone.probe if backbone.precision == "int8" else (),
         selection,
     )

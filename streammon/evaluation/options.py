@@ -10,8 +10,13 @@ from streammon.evaluation.study import StudyOptions
 from streammon.storage import cache_folder
 
 
-def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOptions:
+def study_options(model: ModelConfig | None, scenes: Path, options: dict[str, Any]) -> StudyOptions:
     """Options of a study from those of `streammon eval`; the configured model gives the defaults.
+
+    Args:
+        model: The configured model; None without a configuration.
+        scenes: Folder of all scenes.
+        options: Options of the command.
 
     Raises:
         ConfigError: An option is invalid.
@@ -36,7 +41,7 @@ def study_options(model: ModelConfig | None, options: dict[str, Any]) -> StudyOp
         name: value for name, value in given.items() if value is not None
     }
     chosen = parse_section(ModelConfig, values, OPTIONS)
-    return StudyOptions(model=chosen, selection=FrameSelection(**taken, batch=chosen.batch), **own)
+    return StudyOptions(model=chosen, scenes=scenes, selection=FrameSelection(**taken, batch=chosen.batch), **own)
 
 
 def default_cache() -> Path:

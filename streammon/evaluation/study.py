@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streammon import __version__
-from streammon.config import ModelConfig
+from streammon.config import SCENES, ModelConfig
 from streammon.errors import ConfigError, DatasetError
 from streammon.evaluation.cache import Cache, digest
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
@@ -40,6 +40,7 @@ class StudyOptions:
         root: Folder of the data set.
         model: Backbone, weights, reduction, first seed.
         cache: Folder of the cached results.
+        scenes: Folder of all scenes, where the network in int8 is.
         method: One of `METHODS`; None for `motion` on video and `padim` on still images.
         seeds: Number of draws for the spread; None for 5, or 1 with `motion`, where each draw costs a whole run.
         ablation: Also evaluate `motion` without each of its parts.
@@ -55,6 +56,7 @@ class StudyOptions:
     root: Path
     model: ModelConfig
     cache: Path
+    scenes: Path = SCENES
     method: str | None = None
     seeds: int | None = None
     ablation: bool = False
@@ -89,7 +91,7 @@ class Study:
         self.dataset: Dataset = load_dataset(options.dataset, options.root, chosen)
         self.method = options.method or ("padim" if self.dataset.is_still else "motion")
         _require_fitting_options(options, self.method, self.dataset.is_still)
-        self.backbone: Backbone = load_backbone(options.model)
+        self.backbone: Backbone = load_backbone(options.model, options.scenes)
         self.missing = list(self.dataset.missing)
 
     def run(self, groups: Mapping[str, Sequence[Method]]) -> dict[str, list[Draw]]:

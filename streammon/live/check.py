@@ -44,7 +44,7 @@ def check_all(config: Config) -> list[Finding]:
     """Check the backbone, the banks, the cameras, Redis and the folders; every failure is a finding."""
     findings = []
     try:
-        backbone = load_backbone(config.model)
+        backbone = load_backbone(config.model, config.scenes)
     except StreammonError as error:
         findings.append(Finding("backbone", False, str(error)))
     else:

@@ -83,7 +83,7 @@ class Monitor:
         self._notifier = self._new_notifier()
         require_footage_readable(config)
         require_banks_writable(config)
-        backbone = load_backbone(config.model)
+        backbone = load_backbone(config.model, config.scenes)
         self._device = backbone.device
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}

@@ -7,12 +7,20 @@ to the embeddings and measures distances, `anomaly_map` turns distances into an 
 
 from streammon.padim.anomaly_map import MapSmoother, frame_scores
 from streammon.padim.architectures import ARCHITECTURES, Architecture
-from streammon.padim.backbones import Backbone, as_batch, engine_trials, load_backbone
+from streammon.padim.backbones import (
+    Backbone,
+    as_batch,
+    engine_trials,
+    is_quantised,
+    load_backbone,
+    quantise_backbone,
+)
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
 from streammon.padim.devices import device_memory_bytes, one_cpu_thread, pick_precision, processor_name
 from streammon.padim.engine_trial import Trial, fastest
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
+from streammon.padim.quantised import CALIBRATION_PICTURES
 from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduction
 from streammon.padim.scene_files import (
     BANK_FILE,
@@ -31,6 +39,7 @@ from streammon.padim.weights import load_state, sha256
 __all__ = [
     "ARCHITECTURES",
     "BANK_FILE",
+    "CALIBRATION_PICTURES",
     "INPUT_SIZE",
     "SCENE_FILE",
     "STATISTICS_FILE",
@@ -51,6 +60,7 @@ __all__ = [
     "fastest",
     "format_rate",
     "frame_scores",
+    "is_quantised",
     "load_backbone",
     "load_state",
     "mahalanobis",
@@ -59,6 +69,7 @@ __all__ = [
     "pack_lower",
     "pick_precision",
     "processor_name",
+    "quantise_backbone",
     "read_tensors",
     "reduced_dimensions",
     "require_writable",

@@ -1,16 +1,17 @@
 """The backbone: a pretrained network, with its weights, on a device and computed by an engine."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streammon.config import ModelConfig
+from streammon.config import SCENES, ModelConfig
 from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
 from streammon.padim.cuda_engine import CudaEngine
@@ -19,9 +20,20 @@ from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials
 from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
 from streammon.padim.openvino_engine import OpenVinoEngine, converted_network, openvino_module
 from streammon.padim.probe import probe_pictures, probe_values
+from streammon.padim.quantised import (
+    ANOTHER_FOLDER,
+    load_quantised,
+    quantised,
+    quantised_file,
+    require_nncf,
+    save_quantised,
+)
 from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
-from streammon.storage import cache_folder
+from streammon.storage import cache_folder, require_writable
+
+if TYPE_CHECKING:
+    from openvino import Model
 
 NETWORK_FILES = ("architectures.py", "engines.py", "lite0.py")
 """Modules that define the networks: one converted by other versions of them is not used."""
@@ -64,7 +76,7 @@ class Backbone:
 
     @property
     def precision(self) -> str:
-        """Number format that the network computes in: `float32`, `bfloat16` or `float16`."""
+        """Number format that the network computes in: `float32`, `bfloat16`, `float16` or `int8`."""
         return self.engine.precision
 
     def maps(self, pictures: Tensor, stages: int = 3) -> list[Tensor]:
@@ -85,25 +97,60 @@ class Backbone:
         return probe_values(self.maps(probe_pictures(1)))
 
 
-def load_backbone(model: ModelConfig) -> Backbone:
+def load_backbone(model: ModelConfig, scenes: Path = SCENES) -> Backbone:
     """The configured backbone with its weights, ready on its device.
+
+    Args:
+        model: The backbone, and its engine, device and precision.
+        scenes: Folder of all scenes, where the network in int8 is.
 
     Raises:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
-        ConfigError: The device or the engine is not available on this machine.
+        ConfigError: The device or the engine is not available on this machine, or there is no network in int8.
     """
-    source = _Engines(model)
+    source = _Engines(model, scenes)
     return Backbone(model.backbone, source.weights_sha256, source.device, source.engine())
 
 
-def engine_trials(model: ModelConfig) -> list[Trial]:
-    """New trials of the engines that the configuration allows on this machine.
+def quantise_backbone(model: ModelConfig, scenes: Path, pictures: Callable[[], Sequence[Tensor]]) -> None:
+    """If int8 is configured, and a folder of scenes has no network in int8 yet, make it.
+
+    Args:
+        model: The backbone.
+        scenes: Folder of all scenes.
+        pictures: Reads (1, H, W, 3) uint8 pictures of normal footage; called only if the network is made.
+
+    Raises:
+        WeightsError: The weights can't be read or downloaded, or don't fit the network.
+        ConfigError: int8 can't be computed on this machine, or NNCF is not installed.
+        StorageError: The network can't be written.
+    """
+    if model.precision == "int8":
+        _Engines(model, scenes).quantise(pictures)
+
+
+def is_quantised(model: ModelConfig, scenes: Path) -> bool:
+    """True if a folder of scenes has the configured backbone in int8.
+
+    Raises:
+        WeightsError: The weights can't be read or downloaded.
+        ConfigError: The device is not available on this machine.
+    """
+    return _Engines(model, scenes).quantised_file.exists()
+
+
+def engine_trials(model: ModelConfig, scenes: Path = SCENES) -> list[Trial]:
+    """New trials of the engines that the configuration allows on this machine, and of int8 where its network exists.
+
+    Args:
+        model: The backbone, and its engine, device and precision.
+        scenes: Folder of all scenes, where the network in int8 is.
 
     Raises:
         WeightsError: The weights can't be read or downloaded, or don't fit the network.
         ConfigError: The device or the engine is not available on this machine.
     """
-    return _Engines(model).trials()
+    return _Engines(model, scenes).trials(int8=True)
 
 
 class _Engines:
@@ -111,13 +158,15 @@ class _Engines:
 
     Args:
         model: The network, and the wanted engine, device and precision.
+        scenes: Folder of all scenes, where the network in int8 is.
 
     Attributes:
         device: Device of the feature maps.
         weights_sha256: SHA-256 of the weights file.
+        quantised_file: File of the network in int8, whether it exists or not.
     """
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, scenes: Path) -> None:
         if model.threads:
             torch.set_num_threads(model.threads)
         self._model = model
@@ -126,6 +175,7 @@ class _Engines:
         self._weights = model.weights or default_weights(model.backbone)
         self._state = load_state(self._weights)
         self.weights_sha256 = sha256(self._weights)
+        self.quantised_file = quantised_file(scenes, model.backbone, self.weights_sha256)
 
     def engine(self) -> Engine:
         """The configured engine; for `auto` the fastest of a trial."""
@@ -135,8 +185,19 @@ class _Engines:
         trials = kept_trials(cache_folder() / "engine_trials.json", self._key(), self.trials)
         return self._built(fastest(trials))
 
-    def trials(self) -> list[Trial]:
-        """New trials of the engines that may be chosen."""
+    def quantise(self, pictures: Callable[[], Sequence[Tensor]]) -> None:
+        """Make the network in int8, unless it exists."""
+        if self.quantised_file.exists():
+            return
+        self._names()
+        require_nncf()
+        require_writable(self.quantised_file.parent, ANOTHER_FOLDER)
+        network = quantised(self._converted(), pictures())
+        if not self.quantised_file.exists():  # another fit may have written one meanwhile
+            save_quantised(self.quantised_file, network)
+
+    def trials(self, *, int8: bool = False) -> list[Trial]:
+        """New trials of the engines that may be chosen, and of int8, if wanted and there is such a network."""
         reference = TorchEngine(self._network("float32"), self.device, "float32")
         engines = []
         for name in self._names():
@@ -146,6 +207,8 @@ class _Engines:
                 if self._model.engine != "auto":
                     raise
                 logger.warning("the engine %s can't be used: %s", name, bug_in_one_line(error))
+        if int8 and "openvino" in self._names() and self._precision != "int8" and self.quantised_file.exists():
+            engines.append(self._in_int8())
         return compare(engines, reference, self._model.batch)
 
     def _names(self) -> list[str]:
@@ -155,6 +218,12 @@ class _Engines:
             ConfigError: The configured engine can't be used.
         """
         wanted, obstacle = self._model.engine, self._obstacle()
+        if self._precision == "int8" and obstacle:
+            raise ConfigError("model.precision", f"it is int8, and {obstacle}", "use auto")
+        if self._precision == "int8":
+            if wanted == "torch":
+                raise ConfigError("model.engine", "it is torch, and only openvino computes in int8", "use auto")
+            return ["openvino"]
         if wanted == "openvino" and obstacle:
             raise ConfigError("model.engine", obstacle, "use auto or torch")
         if wanted == "auto":
@@ -183,10 +252,21 @@ class _Engines:
         if engine == "torch":
             kind = CudaEngine if self.device.type == "cuda" else TorchEngine
             return kind(self._network(self._precision), self.device, self._precision)
+        if self._precision == "int8":
+            return self._in_int8()
+        return OpenVinoEngine(self._converted(), self._precision, torch.get_num_threads())
+
+    def _in_int8(self) -> Engine:
+        file = self.quantised_file
+        if not file.exists():
+            found = f"it is int8, and {file.parent} has no {file.name}"
+            raise ConfigError("model.precision", found, "make it with `streammon fit --precision int8`, or use auto")
+        return OpenVinoEngine(load_quantised(file), "int8", torch.get_num_threads())
+
+    def _converted(self) -> "Model":
         written = "-".join(sha256(Path(__file__).with_name(name))[:6] for name in NETWORK_FILES)
         name = f"{self._model.backbone}-{self.weights_sha256[:16]}-{written}"
-        network = converted_network(cache_folder() / "networks", name, partial(self._network, "float32"))
-        return OpenVinoEngine(network, self._precision, torch.get_num_threads())
+        return converted_network(cache_folder() / "networks", name, partial(self._network, "float32"))
 
     def _network(self, precision: str) -> StagedNetwork:
         architecture = ARCHITECTURES[self._model.backbone]

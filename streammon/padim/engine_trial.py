@@ -96,8 +96,11 @@ def _busy_core() -> Iterator[None]:
 
 
 def fastest(trials: Sequence[Trial]) -> str:
-    """Name of the fastest engine whose maps agree, by its times alone and in a batch; torch if none agrees."""
-    agreeing = [each for each in trials if each.agrees]
+    """Name of the fastest engine whose maps agree, by its times alone and in a batch; torch if none agrees.
+
+    int8 is never chosen for its speed: its file beside the scenes is made and used only where it is configured.
+    """
+    agreeing = [each for each in trials if each.agrees and each.precision != "int8"]
     return min(agreeing, key=lambda each: each.ms_single + each.ms_batch).engine if agreeing else "torch"
 
 

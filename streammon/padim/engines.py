@@ -3,7 +3,7 @@
 | engine | computes in | devices |
 |---|---|---|
 | `torch` | float32, bfloat16; float16 on CUDA | all |
-| `openvino` | float32, bfloat16 | CPUs |
+| `openvino` | float32, bfloat16, int8 | CPUs |
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Engine(Protocol):
 
     Attributes:
         name: Name of the engine in the configuration.
-        precision: `float32`, `bfloat16` or `float16`.
+        precision: `float32`, `bfloat16`, `float16` or `int8`.
     """
 
     name: str

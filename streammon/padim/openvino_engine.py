@@ -22,8 +22,8 @@ from streammon.padim.engines import StagedNetwork
 if TYPE_CHECKING:
     from openvino import InferRequest, Model
 
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
-"""OpenVINO's names of the precisions."""
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""OpenVINO's names of the precisions; in int8, of what is not quantised."""
 
 ANY = -1
 """Any batch size."""
@@ -84,12 +84,12 @@ class OpenVinoEngine:
     """OpenVINO on the CPU.
 
     Args:
-        network: The network, as `converted_network` returns it.
-        precision: `float32` or `bfloat16`.
+        network: The network, as `converted_network` or, for int8, `load_quantised` returns it.
+        precision: `float32`, `bfloat16` or `int8`.
         threads: Number of CPU threads.
 
     Attributes:
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, `bfloat16` or `int8`.
         weights_bytes: Memory of the network's weights, in bytes; some batch sizes have a copy of their own.
     """
 

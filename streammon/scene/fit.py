@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from torch import Tensor
+
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
 from streammon.errors import ConfigError, FootageError
@@ -14,12 +16,14 @@ from streammon.ingest import Clip, Pace, batched, clips, default_jobs, frames_ah
 from streammon.motion import Observer
 from streammon.padim import (
     BANK_FILE,
+    CALIBRATION_PICTURES,
     INPUT_SIZE,
     Backbone,
     PrincipalComponents,
     Reduction,
     as_batch,
     load_backbone,
+    quantise_backbone,
     reduced_dimensions,
     require_writable,
     thresholds,
@@ -125,7 +129,9 @@ def fit_scene(
     started = time.monotonic()
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
     total, total_s, listed = _length(pieces, options)
-    backbone = load_backbone(model)
+    if not options.add:
+        quantise_on_footage(model, folder.parent, pieces, options)
+    backbone = load_backbone(model, folder.parent)
     require_writable(folder)
     reduction = None
     if options.add:
@@ -193,6 +199,30 @@ def learn_frames(
             yield done
 
 
+def quantise_on_footage(model: ModelConfig, scenes: Path, pieces: list[Clip], options: FitOptions) -> None:
+    """If int8 is configured, and a folder of scenes has no network in int8 yet, make it in a first pass over footage.
+
+    Args:
+        model: The backbone.
+        scenes: Folder of all scenes.
+        pieces: Normal footage; at most 100 frames, evenly spread, are used.
+        options: How to read it.
+
+    Raises:
+        InputError: The footage, the weights or the folder is wrong, or int8 can't be used here.
+    """
+
+    def pictures() -> list[Tensor]:
+        total, _, _ = _length(pieces, options)
+        chosen = _spread(pieces, total, options, CALIBRATION_PICTURES)
+        read = [as_batch([frame.picture], options.crop) for frame in chosen]
+        if not read:
+            raise FootageError(str(pieces[0].path), "no frame of it can be read", "look at the footage")
+        return read
+
+    quantise_backbone(model, scenes, pictures)
+
+
 def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
     """Join fits of one scene, made on different days or machines, and write its files.
 
@@ -252,7 +282,11 @@ def _principal_reduction(
     """The first pass that `pca` needs: over at most 200 frames, evenly spread."""
     kept, channels = reduced_dimensions(model, backbone), sum(backbone.architecture.channels)
     components = PrincipalComponents(channels)
-    for index, frame in enumerate(_frames(pieces, options)):
-        if index % max(1, total // PCA_FRAMES) == 0:
-            components.update(backbone.maps(as_batch([frame.picture], options.crop)))
+    for frame in _spread(pieces, total, options, PCA_FRAMES):
+        components.update(backbone.maps(as_batch([frame.picture], options.crop)))
     return components.reduction(kept)
+
+
+def _spread(pieces: list[Clip], total: int, options: FitOptions, most: int) -> Iterator[Frame]:
+    """At most so many of about `total` frames, evenly spread."""
+    return islice(_frames(pieces, options), 0, None, max(1, -(-total // most)))

@@ -126,7 +126,7 @@ def validate_scene(
     """
     started = time.monotonic()
     parts = _divided(footage, options)
-    validation = _Validation(scene, parts, load_backbone(model), model, options, progress)
+    validation = _Validation(scene, parts, load_backbone(model, folder.parent), model, options, progress)
     for index in range(len(parts.folds)):
         validation.validate_fold(index)
     picture = ""

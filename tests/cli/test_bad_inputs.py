@@ -24,6 +24,7 @@ from streammon.scene.fit import FitOptions, fit_scene
 from streammon.scene.settings import SETTINGS_HASH
 from support.cameras import RtspServer, has_gstreamer
 from support.commands import Command, command_apart, command_here
+from support.dataset_trees import folder_tree
 from support.numbered_footage import encode
 from support.precision import COMPUTED
 from support.redis_server import HOST, RedisServer, embedded
@@ -654,6 +655,15 @@ def test_learning_live_what_needs_two_passes_is_refused(command: Command) -> Non
     Path("config.yaml").write_text(f"{LOBBY}model: {{reduction: pca}}")
     assert command("run").complaint == (
         "scene 'lobby': it has no bank, and pca can't be learned live; fit it first with `streammon fit`"
+    )
+
+
+@pytest.mark.parametrize("words", [("run", "clip.mp4"), ("eval", "--dataset", "folder", "--root", "lobby")])
+def test_int8_without_its_network_is_refused(command: Command, words: tuple[str, ...]) -> None:
+    folder_tree(Path("lobby"))
+    assert command(*words, "--precision", "int8", "--engine", "auto").complaint == (
+        "model.precision: it is int8, and scenes has no efficientnet_lite0-int8-579344248a93.safetensors; "
+        "make it with `streammon fit --precision int8`, or use auto"
     )
 
 

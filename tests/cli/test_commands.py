@@ -407,6 +407,18 @@ def test_bench_compares_the_engines(command: Command) -> None:
     assert "chosen" in ended.stderr
 
 
+def test_bench_shows_int8_beside_the_engines(command: Command) -> None:
+    """Made on the clip for the occasion: the folder of scenes has none, and none is left there."""
+    encode(Path("short.mp4"), frames=5)
+    words = ("--engine", "openvino", "--precision", "float32", "--batch", "2", "--clip", "short.mp4")
+    ended = command("bench", "--engines", *words, "--json", "-")
+    float32, int8 = reported(ended)["engines"]
+    assert (float32["precision"], int8["precision"]) == ("float32", "int8")
+    assert 1e-3 < int8["difference"] < 1
+    assert "not by auto" in ended.stderr
+    assert not Path("scenes").exists()
+
+
 def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

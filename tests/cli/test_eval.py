@@ -67,6 +67,17 @@ def test_results_are_kept_in_the_user_s_cache_unless_said_otherwise(
     assert list((tmp_path / "own").rglob("noon.scores.npy"))
 
 
+def test_int8_is_computed_by_the_network_beside_the_scenes(command: Command, lobby: Path) -> None:
+    int8 = ("--method", "padim", "--dimensions", "8", "--engine", "auto", "--precision", "int8")
+    assert command("fit", lobby / "train", "--scene", "lobby", "--hold-out", "0", *int8).code == 0
+    (network,) = Path("scenes").glob("efficientnet_lite0-int8-*")
+    ended = command(*evaluate(lobby, "--every", "3", *int8, "--json", "-"))
+    assert ended.code == 0, ended
+    assert json.loads(ended.stdout)["facts"]["backbone"].startswith("efficientnet_lite0, openvino in int8")
+    network.unlink()
+    assert "has no efficientnet_lite0-int8-" in command(*evaluate(lobby, "--every", "3", *int8)).complaint
+
+
 def test_what_limits_a_look_stands_in_the_report(command: Command, lobby: Path, tmp_path: Path) -> None:
     words = ("--every", "2", "--max-train-frames", "3", "--global-bank", "--smoothing", "causal:0.2", "--json", "-")
     ended = command(*evaluate(lobby, *words))

@@ -41,7 +41,7 @@ def test_every_setting_is_a_row_of_four_cells() -> None:
         ("redis.url", "text", "`embedded`"),
         ("redis.log_length", "whole number, at least 100", "`10000`"),
         ("model.weights", "path", "none"),
-        ("model.precision", "`auto`, `float32`, `bfloat16`, `float16`", "`auto`"),
+        ("model.precision", "`auto`, `float32`, `bfloat16`, `float16`, `int8`", "`auto`"),
         ("alerting.adapt", "`true`, `false`", "`true`"),
         (
             "notify.<name>.channels",

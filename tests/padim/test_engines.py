@@ -103,7 +103,7 @@ def test_float16_agrees_more_closely_than_bfloat16_could(name: str, tmp_path: Pa
         weights = tmp_path / "weights.pth"
         torch.save(torchvision.models.resnet18(weights=None).state_dict(), weights)
     model = ModelConfig.model_validate({"backbone": name, "weights": weights, "engine": "torch"})
-    source = backbones_module._Engines(model)
+    source = backbones_module._Engines(model, tmp_path)
     computed = {
         precision: TorchEngine(source._network(precision), torch.device("cpu"), precision)
         for precision in ("float32", "float16", "bfloat16")
@@ -230,8 +230,8 @@ def test_a_kept_trial_that_can_t_be_read_is_made_again(tmp_path: Path) -> None:
     assert kept_trials(file, "which?", list) == [trial("torch", 5.0)]
 
 
-def test_a_trial_measures_both_and_their_agreement() -> None:
-    trials = backbones_module.engine_trials(ModelConfig(precision="float32", batch=2))
+def test_a_trial_measures_both_and_their_agreement(tmp_path: Path) -> None:
+    trials = backbones_module.engine_trials(ModelConfig(precision="float32", batch=2), tmp_path)
     assert [each.engine for each in trials] == ["torch", "openvino"]
     assert all(each.agrees and each.difference < 1e-5 for each in trials)
     assert all(each.ms_batch > 0 and each.ms_single > 0 for each in trials)

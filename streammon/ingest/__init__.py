@@ -1,8 +1,8 @@
 """Frames from a stream, device, file or folder: the only package that opens video.
 
 Live, a `CameraReader` per camera puts frames into `LatestFrames`, and a `MainStreamReader` reads the main stream of a
-camera whose sub-stream is scored. Offline, `clips` lists the clips at a path, `Clip.frames` reads their frames, and
-`frames_ahead` those of several clips at once.
+camera whose sub-stream is scored. A `PacketRing` has a camera's latest packets, for clips. Offline, `clips` lists the
+clips at a path, `Clip.frames` reads their frames, and `frames_ahead` those of several clips at once.
 """
 
 from streammon.ingest.ahead import default_jobs, frames_ahead
@@ -12,20 +12,25 @@ from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.listing import clips
 from streammon.ingest.main_stream import MainStreamReader
+from streammon.ingest.packets import EncodedPacket, EncodedStream, PacketRing, copied_stream
 from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
 
 __all__ = [
     "CameraReader",
     "Clip",
+    "EncodedPacket",
+    "EncodedStream",
     "LatestFrames",
     "Length",
     "MainStreamReader",
     "Pace",
+    "PacketRing",
     "Size",
     "VideoFormat",
     "batched",
     "clips",
+    "copied_stream",
     "default_jobs",
     "frames_ahead",
     "probe",

@@ -15,6 +15,7 @@ from streammon.ingest.clocks import LiveClock, Pacer, file_times
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
 from streammon.ingest.images import Scaler, Size
+from streammon.ingest.packets import PacketRing
 from streammon.ingest.repeated import RepeatedPicture
 from streammon.ingest.stream import Source, open_source, whole_pictures
 from streammon.ingest.timing import FrameRate, FrameThinning
@@ -55,6 +56,7 @@ class CameraReader(StoppableThread):
         show: Receives every decoded picture with its stream time in seconds, at the pace it is played, in the
             reader's thread, for a preview. It must not block.
         detail: Add a `Detail` to kept frames.
+        ring: Keeps the latest encoded packets, for clips; None for none.
 
     Attributes:
         counts: Counters since the start.
@@ -73,6 +75,7 @@ class CameraReader(StoppableThread):
         show: Callable[[VideoFrame, float], None] | None = None,
         *,
         detail: bool = False,
+        ring: PacketRing | None = None,
     ) -> None:
         super().__init__(f"streammon-reader-{name}")
         self.name = name
@@ -84,6 +87,7 @@ class CameraReader(StoppableThread):
         self._report = report
         self._show = show
         self._detail = detail
+        self._ring = ring
         self._scaler = Scaler(size)
         self._decoded = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
@@ -183,7 +187,7 @@ class CameraReader(StoppableThread):
         began_s: float | None = None
         footage_began_s = 0.0
         self._repeated = RepeatedPicture()
-        with closing(open_source(self._camera, self._quick)) as source, closing(DetailBuffer()) as buffer:
+        with closing(open_source(self._camera, self._quick, self._ring)) as source, closing(DetailBuffer()) as buffer:
             for picture, time_s, broke in self._timed_pictures(source):
                 self.counts.decoded += 1
                 self._last_frame_s = time.time()
@@ -196,6 +200,9 @@ class CameraReader(StoppableThread):
                     self.counts.connections += 1
                     self.source_size = picture.width, picture.height
                     self._announce(CameraState.ONLINE)
+                wall_time_s = time.time() if self._camera.is_live else footage_began_s + time_s
+                if self._ring is not None:
+                    self._ring.show(picture.pts, wall_time_s)
                 if self._show is not None:
                     self._wait_until(began_s + time_s)
                     self._show(picture, time_s)
@@ -204,7 +211,8 @@ class CameraReader(StoppableThread):
                 if thinning.keeps(time_s) and not self._is_repeated(picture):
                     self._wait_until(began_s + time_s)
                     self._footage_s = footage_began_s + time_s
-                    self._keep(picture, time_s, buffer.detail() if self._detail and not rate.looks_only else None)
+                    detail = buffer.detail() if self._detail and not rate.looks_only else None
+                    self._keep(picture, time_s, wall_time_s, detail)
         if began_s is None and not self._is_closing():
             raise StreamFault("no picture in it")
 
@@ -249,7 +257,7 @@ class CameraReader(StoppableThread):
         if not self._camera.is_live and self._camera.play == "realtime":
             self._stopping.wait(max(0.0, due_s - time.monotonic()))
 
-    def _keep(self, picture: VideoFrame, time_s: float, detail: Detail | None) -> None:
+    def _keep(self, picture: VideoFrame, time_s: float, wall_time_s: float, detail: Detail | None) -> None:
         if self._put is None:
             return
         frame = Frame(
@@ -258,7 +266,7 @@ class CameraReader(StoppableThread):
             picture=self._scaler.scale(picture),
             source_size=(picture.width, picture.height),
             stream_time_s=time_s,
-            wall_time_s=time.time() if self._camera.is_live else self._footage_s,
+            wall_time_s=wall_time_s,
             detail=detail,
         )
         self.counts.kept += 1

@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 from streammon.config import CameraConfig
 from streammon.ingest.faults import FaultKind, StreamFault, call_translated
 from streammon.ingest.opening import open_container
+from streammon.ingest.packets import EncodedStream, PacketRing
 from streammon.ingest.upright import SQUARE, UprightPictures
 
 LONGEST_WAIT_S = 0.1
@@ -23,13 +24,15 @@ class Snapshots:
     Args:
         camera: Address and timeouts of the camera.
         first: The answer to the first request, which the source closes.
+        ring: Receives the encoded pictures.
     """
 
     stamped = False
     in_bursts = False
 
-    def __init__(self, camera: CameraConfig, first: InputContainer) -> None:
+    def __init__(self, camera: CameraConfig, first: InputContainer, ring: PacketRing | None = None) -> None:
         self._camera = camera
+        self._ring = ring
         self._first: InputContainer | None = first
         self.codec = f"single pictures ({first.streams.video[0].codec_context.name})"
         self.fps: float | None = camera.score_fps
@@ -80,7 +83,14 @@ class Snapshots:
                 return None
             if packet is None or not frames or frames[0].is_corrupt:
                 return None
-            return self._upright.of_packet(frames[0], packet, stream.sample_aspect_ratio or SQUARE)
+            aspect = stream.sample_aspect_ratio or SQUARE
+            upright = self._upright.of_packet(frames[0], packet, aspect)
+            if self._ring is not None:
+                encoded = EncodedStream(stream, self.stamped)
+                encoded.describe(frames[0], self._upright.orientation, aspect)
+                self._ring.begin(encoded)
+                self._ring.put(packet)
+            return upright
 
     def close(self) -> None:
         """Close the first answer, if it was not read."""

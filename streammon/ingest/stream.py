@@ -26,6 +26,7 @@ from streammon.ingest.opening import (
     open_container,
     read_limit_s,
 )
+from streammon.ingest.packets import EncodedStream, PacketRing
 from streammon.ingest.snapshots import Snapshots
 from streammon.ingest.timing import KeyframeGate
 from streammon.ingest.upright import SQUARE, UprightPictures, pixel_aspect
@@ -71,30 +72,33 @@ class Source(Protocol):
         """Close the connection and free the memory."""
 
 
-def open_source(camera: CameraConfig, quick: bool = True) -> Source:
+def open_source(camera: CameraConfig, quick: bool = True, ring: PacketRing | None = None) -> Source:
     """Open a camera's address: a stream, single picture, device, video file or folder of images.
 
     Args:
         camera: Address and timeouts of the camera.
         quick: Open a stream with as little analysis as possible: RTSP in 0.1 s instead of 1 s. This works if the
             camera announces its picture size; if it gave no picture, try False.
+        ring: Receives the encoded packets of all sources but folders of images.
 
     Raises:
         StreamFault: The source can't be opened, or has no video.
     """
     if camera.is_live:
-        return _live_source(camera, quick)
+        return _live_source(camera, quick, ring)
     path = Path(camera.address)
     if call_translated(path.stat).st_size == 0:
         raise StreamFault("empty file")
-    return ImageSequence(path, camera.image_fps) if path.is_dir() else Stream(camera, open_container(camera, quick))
+    if path.is_dir():
+        return ImageSequence(path, camera.image_fps)
+    return Stream(camera, open_container(camera, quick), ring)
 
 
-def _live_source(camera: CameraConfig, quick: bool) -> Source:
+def _live_source(camera: CameraConfig, quick: bool, ring: PacketRing | None) -> Source:
     container = open_container(camera, quick)
     if is_single_picture(container):
-        return Snapshots(camera, container)
-    return Stream(camera, container)
+        return Snapshots(camera, container, ring)
+    return Stream(camera, container, ring)
 
 
 def whole_pictures(
@@ -129,7 +133,7 @@ class Stream:
     Only a timeout ends a blocking read: closing a container while a thread reads it crashes the process.
     """
 
-    def __init__(self, camera: CameraConfig, container: InputContainer) -> None:
+    def __init__(self, camera: CameraConfig, container: InputContainer, ring: PacketRing | None = None) -> None:
         self._live = camera.is_live
         self._container = container
         self._read_limit_s = read_limit_s(camera, is_segmented(container))
@@ -153,6 +157,10 @@ class Stream:
         self._damaged = 0
         self._upright = UprightPictures()
         self._pixel_aspect = pixel_aspect(self._stream)
+        self._ring = ring
+        self._encoded = EncodedStream(self._stream, self.stamped) if ring is not None else None
+        if ring is not None and self._encoded is not None:
+            ring.begin(self._encoded)
 
     @property
     def damaged(self) -> int:
@@ -170,6 +178,8 @@ class Stream:
             return None
         if packet.stream_index != self._stream.index:
             return []
+        if self._ring is not None and packet.size:
+            self._ring.put(packet)
         now_s = time.monotonic()
         try:
             frames: list[VideoFrame] = packet.decode()
@@ -208,8 +218,11 @@ class Stream:
         return whole
 
     def _displayed(self, frame: VideoFrame, packet: "Packet[Any]") -> VideoFrame:
-        aspect = self._pixel_aspect or self._stream.codec_context.sample_aspect_ratio
-        return self._upright.of_packet(frame, packet, aspect or SQUARE)
+        aspect = self._pixel_aspect or self._stream.codec_context.sample_aspect_ratio or SQUARE
+        upright = self._upright.of_packet(frame, packet, aspect)
+        if self._encoded is not None:
+            self._encoded.describe(frame, self._upright.orientation, aspect)
+        return upright
 
     def close(self) -> None:
         """Close the container."""

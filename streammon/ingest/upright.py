@@ -56,10 +56,13 @@ class UprightPictures:
 
     Pictures that need neither pass unchanged. Others cost up to 5 ms of one core each at 1920x1080. An orientation
     holds until another one comes, since H.264 and H.265 give it with some keyframes alone.
+
+    Attributes:
+        orientation: Orientation of the latest picture.
     """
 
     def __init__(self) -> None:
-        self._orientation = AS_STORED
+        self.orientation = AS_STORED
         self._stretcher = VideoReformatter()
         self._turner: _Turner | None = None
 
@@ -74,8 +77,8 @@ class UprightPictures:
         Raises:
             StreamFault: FFmpeg can't convert the picture.
         """
-        self._orientation = _display_orientation(picture, packet) or self._orientation
-        return self.turned(picture, self._orientation, pixel_aspect)
+        self.orientation = _display_orientation(picture, packet) or self.orientation
+        return self.turned(picture, self.orientation, pixel_aspect)
 
     def turned(self, picture: VideoFrame, orientation: Orientation, pixel_aspect: Fraction) -> VideoFrame:
         """A picture with a known orientation and pixel aspect, upright.

@@ -12,11 +12,12 @@ from streammon.config.sections import (
     AlertingConfig,
     CameraConfig,
     Config,
+    EventsConfig,
     ModelConfig,
     PreviewConfig,
     RedisConfig,
 )
-from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback
+from streammon.config.values import NAME, PATTERN_RULES, Section, is_loopback, seconds
 from streammon.config.wording import OPTIONS, MultipleConfigError, parse_section
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "AppriseConfig",
     "CameraConfig",
     "Config",
+    "EventsConfig",
     "ModelConfig",
     "MqttConfig",
     "MultipleConfigError",
@@ -42,5 +44,6 @@ __all__ = [
     "parse_address",
     "parse_section",
     "redacted",
+    "seconds",
     "without_logins",
 ]

@@ -274,6 +274,24 @@ class PreviewConfig(Section):
         return self.token is not None or bool(self.users)
 
 
+class EventsConfig(Section):
+    """Evidence of alerts that is kept on disk.
+
+    Attributes:
+        folder: Folder of the clips, the pictures and their index; used by one monitor at a time.
+        before_s: Seconds of video before an alert; the clip begins at the keyframe before them.
+        after_s: Seconds of video after an alert has closed.
+        keep_days: Days after which the evidence of an alert is removed.
+        keep_gb: Gigabytes (10^9 bytes) of evidence kept; beyond, alerts judged normal go first, then the oldest.
+    """
+
+    folder: FilePath = Path("events")
+    before_s: float = Field(5.0, ge=0, le=60)  # the packets of this time are kept in memory
+    after_s: float = Field(5.0, ge=0, le=600)
+    keep_days: float = Field(30.0, gt=0)
+    keep_gb: float = Field(20.0, gt=0)
+
+
 class Config(Section):
     """The whole configuration file.
 
@@ -284,6 +302,7 @@ class Config(Section):
         alerting: Thresholds, timing and spooling of alerts.
         notify: Sinks that alerts are delivered to beside Redis, by name.
         preview: Web page with the live pictures; None for no page.
+        events: Evidence of alerts that is kept on disk; None for none.
         scenes: Folder with one folder per scene.
     """
 
@@ -293,6 +312,7 @@ class Config(Section):
     alerting: AlertingConfig = AlertingConfig()
     notify: dict[Name, SinkConfig] = Field(default_factory=dict, max_length=50)
     preview: PreviewConfig | None = None
+    events: EventsConfig | None = None
     scenes: FilePath = SCENES
 
     @model_validator(mode="before")

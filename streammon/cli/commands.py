@@ -29,6 +29,7 @@ from streammon.cli.options import (
     evaluation_options,
     every_option,
     json_option,
+    kept_events,
     load_config,
     method_option,
     model_of,
@@ -41,6 +42,7 @@ from streammon.cli.options import (
     scene_name,
     scenes_option,
     scored_rate,
+    since_s,
     validation_of,
     validation_options,
     watched_redis,
@@ -247,6 +249,31 @@ def watch(redis: str | None, cameras: tuple[str, ...], as_json: bool, config_fil
 
 def _print_compact(message: dict[str, Any]) -> None:
     print(json.dumps(message, separators=(",", ":")), flush=True)
+
+
+@commands.command()
+@click.option("--since", callback=since_s, help="Only alerts since then: 2h, 7d, 2026-11-30 or 2026-11-30T14:00.")
+@click.option("--camera", help="Only alerts of this camera.")
+@click.option("--export", type=PATH, metavar="DIR", help="Also copy their clips, pictures and side-cars there.")
+@config_option
+@json_option
+def events(
+    since: float | None, camera: str | None, export: Path | None, config_file: Path | None, json_file: str | None
+) -> None:
+    """List the alerts whose evidence is kept, the newest last, also while a monitor runs.
+
+    Example: streammon events --since 24h --camera lobby --export evidence/
+    """
+    folder = kept_events(config_file)
+    from streammon.cli.display import events_table
+    from streammon.events import export_events, read_index
+
+    rows = read_index(folder, since, camera)
+    console = _console(json_file)
+    console.print(events_table(rows))
+    if export is not None:
+        console.print(f"{export_events(rows, folder, export)} files copied to {export}")
+    _write_json(json_file, [asdict(row) for row in rows])
 
 
 @commands.command("hash-password")

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -30,6 +30,9 @@ from streammon.records import (
     SinkStatus,
     SpoolStatus,
 )
+
+if TYPE_CHECKING:
+    from streammon.events import EventRow
 
 RECENT_LINES = 8
 LEARNING_STEP = 0.1
@@ -320,6 +323,19 @@ def camera_table(rows: Iterable[CameraFigures]) -> Table:
             "" if row.level is None else f"{row.level:+.2f}",
             Text(str(row.alerts), style="bold white on red" if row.alert_open else ""),
         )
+    return table
+
+
+def events_table(rows: "Iterable[EventRow]") -> Table:
+    """One row an alert: when, where, why, for how long, what was judged and what is kept; ids are in the JSON."""
+    table = Table(title="streammon events", title_justify="left", expand=False)
+    for name in ("opened", "camera", "reason", "lasted", "verdict", "kept"):
+        table.add_column(name, no_wrap=name != "reason", justify="right" if name in ("lasted", "kept") else "left")
+    for row in rows:
+        lasted = "open" if row.closed_s is None else f"{row.closed_s - row.opened_s:.1f} s"
+        opened = datetime.datetime.fromtimestamp(row.opened_s).strftime("%Y-%m-%d %H:%M:%S")
+        kept = f"{row.bytes / 1e6:.1f} MB" if row.files else row.state if row.state == "recording" else ""
+        table.add_row(opened, row.camera, row.channel.reason, lasted, row.verdict or "", kept)
     return table
 
 

@@ -1,8 +1,10 @@
 """Options of the commands, and how they combine with config.yaml."""
 
+import datetime
 import math
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +22,7 @@ from streammon.config import (
     RedisConfig,
     expanded,
     parse_section,
+    seconds,
 )
 from streammon.errors import ConfigError, StorageError
 
@@ -287,6 +290,36 @@ def password_given() -> str:
     if not password:
         raise ConfigError("standard input", "it holds no password", "type one, or pipe a line in")
     return password
+
+
+def kept_events(config_file: Path | None) -> Path:
+    """The folder of the evidence that `events` lists.
+
+    Raises:
+        ConfigError: There is no configuration, or it has no `events` section.
+    """
+    config = load_config(config_file)
+    if config is None:
+        raise ConfigError("config.yaml", "there is no such file", "give --config FILE")
+    if config.events is None:
+        found = "it has no `events` section, so no evidence is kept"
+        raise ConfigError(str(config_file or DEFAULT_CONFIG), found, "add one; `events: {}` has all defaults")
+    return config.events.folder
+
+
+def since_s(_context: click.Context, _option: click.Parameter, since: str | None) -> float | None:
+    """Unix time of `--since`: a duration before now, or a date with or without a time, in local time."""
+    if since is None:
+        return None
+    try:
+        return time.time() - seconds(since)
+    except ValueError:
+        pass
+    try:
+        return datetime.datetime.fromisoformat(since).timestamp()
+    except (ValueError, OverflowError, OSError):
+        remedy = "give a duration such as 2h or 7d, or a date such as 2026-11-30 or 2026-11-30T14:00"
+        raise ConfigError("--since", f"it is {since!r}", remedy) from None
 
 
 def watched_redis(redis: str | None, config_file: Path | None) -> RedisConfig:

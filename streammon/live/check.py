@@ -15,6 +15,7 @@ from streammon.alerting.sinks import new_sink
 from streammon.config import CameraConfig, Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
+from streammon.events import require_events
 from streammon.ingest import VideoFormat, probe
 from streammon.live.main_streams import other_proportions
 from streammon.live.scorer import LiveScene
@@ -52,6 +53,8 @@ def check_all(config: Config) -> list[Finding]:
         findings += _scenes(config, backbone)
     findings.append(_checked("scenes folder", lambda: _scenes_folder(config)))
     findings.append(_checked("alert spool", lambda: _spool(config)))
+    if config.events is not None:
+        findings.append(_checked("events folder", lambda: _events_folder(config)))
     findings.append(_checked("redis", lambda: asyncio.run(_redis(config))))
     findings += [_checked(f"sink {name}", partial(_sink, name, config)) for name in config.notify]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -106,6 +109,12 @@ def _scenes_folder(config: Config) -> str:
 def _spool(config: Config) -> str:
     with Spool(config.alerting.spool, config.alerting.spool_length) as spool:
         return f"{config.alerting.spool} can be written; {len(spool)} alert messages wait"
+
+
+def _events_folder(config: Config) -> str:
+    assert config.events is not None
+    require_events(config.events)
+    return f"{config.events.folder} takes evidence; {config.events.keep_gb:g} GB are kept"
 
 
 async def _redis(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""The live monitor: connects readers → scorer → alert rules → Redis and sinks, in one task group."""
+"""The live monitor: connects readers → scorer → alert rules → Redis, sinks and the recorder, in one task group."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,13 @@ from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
 from streammon.alerting.sinks import Notifier
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
+from streammon.events import EventRecorder, require_events
 from streammon.ingest import CameraReader, LatestFrames
 from streammon.live.main_streams import MainStreams
 from streammon.live.overload import Overload
 from streammon.live.scorer import Outcome, ScorerThread
 from streammon.live.startup import require_banks_writable, require_footage_readable
-from streammon.padim import INPUT_SIZE, device_memory_bytes, load_backbone
+from streammon.padim import BANK_FILE, INPUT_SIZE, device_memory_bytes, load_backbone
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -43,8 +44,9 @@ UNTAKEN_REPORTS = 8  # back-pressure: threads block while so many of their repor
 HOUSEKEEPING_S = 0.5
 PUBLISH_COUNTS_S = 5.0
 SAVE_WATCHED_S = 60.0  # a killed monitor loses at most so much of the online calibration
-SCORER_JOIN_S = 1.0  # these three and 1 s for the preview stay below the 5 s in which the monitor must end
+SCORER_JOIN_S = 1.0  # these four and 1 s for the preview stay below the 5 s in which the monitor must end
 DRAIN_S = 1.0
+RECORDER_JOIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
 
@@ -66,8 +68,8 @@ class Monitor:
         figures: Figures of each camera, kept up to date.
 
     Raises:
-        InputError: The weights, a bank, a camera's file, the scenes folder, a sink or the preview's certificate can't
-            be used.
+        InputError: The weights, a bank, a camera's file, the scenes or events folder, a sink or the preview's
+            certificate can't be used.
     """
 
     def __init__(self, config: Config, on_event: Callable[[Event], None]) -> None:
@@ -81,6 +83,7 @@ class Monitor:
         self._latest = LatestFrames()
         self._preview = self._new_preview()
         self._notifier = self._new_notifier()
+        self._recorder = self._new_recorder()
         require_footage_readable(config)
         require_banks_writable(config)
         backbone = load_backbone(config.model, config.scenes)
@@ -109,9 +112,13 @@ class Monitor:
         Raises:
             ConfigError: The preview can't listen on the configured address.
             RedisError: Redis can't be used at the start; later outages are events.
-            StorageError: The spool can't be used.
+            StorageError: The spool or the events folder can't be used.
         """
         self._loop = asyncio.get_running_loop()
+        with self._recorder or contextlib.nullcontext():
+            await self._serve()
+
+    async def _serve(self) -> None:
         if self._preview is None:
             return await self._publish()
         async with self._preview:
@@ -140,13 +147,18 @@ class Monitor:
                     await self._wind_down(publisher)
 
     async def _show_earlier_alerts(self, publisher: RedisPublisher) -> None:
-        """Load the newest alerts of earlier runs into the page; if Redis can't be read, the page starts empty."""
-        if self._preview is None:
+        """Pass the newest alerts of earlier runs to page and recorder; if Redis can't be read, there are none."""
+        if self._preview is None and self._recorder is None:
             return
         try:
-            self._preview.restore(await publisher.newest_alerts(self.config.cameras, EARLIER_ALERTS))
+            alerts = await publisher.newest_alerts(self.config.cameras, EARLIER_ALERTS)
         except RedisError as error:
             self._on_event(Notice(f"the page starts without earlier alerts ({error.found})"))
+            return
+        if self._preview is not None:
+            self._preview.restore(alerts)
+        if self._recorder is not None:
+            self._recorder.restore(alerts)
 
     def _new_preview(self) -> "Preview | None":
         if self.config.preview is None:
@@ -160,7 +172,27 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges, self._queue_feedback)
+        return Preview(self.config, self.figures, gauges, self._on_verdict)
+
+    def _new_recorder(self) -> EventRecorder | None:
+        if self.config.events is None:
+            return None
+        require_events(self.config.events)
+        scenes = {self.config.scene_of(name) for name in self.config.cameras}
+        banks = {scene: self.config.scenes / scene / BANK_FILE for scene in scenes}
+        return EventRecorder(self.config, banks, self._on_events_disk)
+
+    def _on_events_disk(self, failure: str) -> None:
+        """Report that evidence can't be recorded, or can again. Called in the recorder's thread."""
+        assert self.config.events is not None
+        where = f"events folder {self.config.events.folder}"
+        text = f"{where}: nothing is recorded ({failure})" if failure else f"{where}: alerts are recorded again"
+        self._hand_over(Notice(text))
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        self._queue_feedback(verdict)
+        if self._recorder is not None:
+            self._recorder.on_verdict(verdict)
 
     def _new_notifier(self) -> Notifier:
         if self._preview is None:
@@ -173,9 +205,11 @@ class Monitor:
             self._scorer.scenes[message.scene].queue_feedback(message)
 
     def _on_event(self, event: Event) -> None:
-        """Pass an event to the preview and to the `on_event` callback."""
+        """Pass an event to the preview, the recorder and the `on_event` callback."""
         if self._preview is not None:
             self._preview.on_event(event)
+        if self._recorder is not None:
+            self._recorder.on_event(event)
         self._on_event_callback(event)
 
     async def _watch(self, publisher: RedisPublisher) -> None:
@@ -202,10 +236,14 @@ class Monitor:
             await asyncio.to_thread(self._scorer.join, SCORER_JOIN_S)
         finally:  # even on a second cancellation, alerts are put into the spool before the next await
             self._close_alerts(publisher)
+        if self._recorder is not None:
+            self._recorder.stop()
         await self._save_watched()
         left = sum(await asyncio.gather(publisher.drain(DRAIN_S), self._notifier.drain(DRAIN_S)))
         if left:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.join, RECORDER_JOIN_S)
         await asyncio.to_thread(self._join_readers, READERS_JOIN_S)
 
     def _close_alerts(self, publisher: RedisPublisher) -> None:
@@ -264,7 +302,8 @@ class Monitor:
         put = partial(self._latest.put, stopping=self._is_stopping) if camera.waits else self._latest.put_nowait
         show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
         detail = self.config.model.method == "motion"
-        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail)
+        ring = None if self._recorder is None else self._recorder.rings[name]
+        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail, ring=ring)
 
     def _new_main_streams(self) -> MainStreams | None:
         if self._preview is None:

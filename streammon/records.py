@@ -6,6 +6,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.conditions import Condition as Condition
+
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
@@ -80,6 +82,7 @@ class Frame:
         wall_time_s: Unix time at which the frame was decoded. For footage played as a camera, the time at which
             the frame is due at the footage's own pace, so that `play: fast` raises the same alerts.
         detail: Larger picture and earlier picture for motion analysis; None unless requested.
+        light_changes: True while the light of the whole picture changes (`ingest.light`).
     """
 
     camera: str
@@ -89,6 +92,7 @@ class Frame:
     stream_time_s: float
     wall_time_s: float
     detail: Detail | None = None
+    light_changes: bool = False
 
 
 def has_flow_size(width: int, height: int) -> bool:
@@ -209,6 +213,7 @@ class ScoredFrame:
         channel: Main channel of evidence for the score.
         basis_s: Seconds of normal footage that the level is calibrated on.
         moves: True if something moves in the frame; False too where motion wasn't measured.
+        light_changes: The frame's `Frame.light_changes`: no alert opens by it.
     """
 
     camera: str
@@ -224,6 +229,7 @@ class ScoredFrame:
     channel: Channel = Channel.LOOKS
     basis_s: float = 0.0
     moves: bool = False
+    light_changes: bool = False
 
 
 class AlertEvent(StrEnum):
@@ -274,6 +280,48 @@ class Alert:
     channel: Channel = Channel.LOOKS
     basis_s: float = 0.0
     provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthAlert:
+    """One message of a health alert: its opening or its close.
+
+    Attributes:
+        id: Id of the health alert, the same in both messages, unique over all monitors.
+        event: Open or close.
+        part: 0 for open, 1 for close.
+        condition: What is wrong.
+        cameras: Names of the cameras that it is wrong with; empty for the monitor itself.
+        place: Host or network (`10.0.3.x`) that several cameras share; else empty.
+        opened_s: Unix time at which it began.
+        time_s: Unix time of the message.
+        closed_s: Unix time from which on all was well again; None while the alert is open.
+        reason: In a few words, without any URL.
+    """
+
+    id: str
+    event: AlertEvent
+    part: int
+    condition: Condition
+    cameras: tuple[str, ...]
+    place: str
+    opened_s: float
+    time_s: float
+    closed_s: float | None
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """What the alert is about, in words.
+
+        >>> HealthAlert("", AlertEvent.OPEN, 0, Condition.DISK, (), "", 0.0, 0.0, None, "").subject
+        'monitor'
+        """
+        if not self.cameras:
+            return "monitor"
+        if len(self.cameras) == 1:
+            return f"camera '{self.cameras[0]}'"
+        return f"{len(self.cameras)} cameras at {self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,5 +525,15 @@ class CameraFigures:
         }
 
 
-Event = CameraStatus | MainStreamStatus | Alert | ScoredFrame | RedisStatus | SpoolStatus | SinkStatus | Notice
+Event = (
+    CameraStatus
+    | MainStreamStatus
+    | Alert
+    | HealthAlert
+    | ScoredFrame
+    | RedisStatus
+    | SpoolStatus
+    | SinkStatus
+    | Notice
+)
 """Event that a monitor reports."""

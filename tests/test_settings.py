@@ -189,5 +189,5 @@ def test_motion_imports_no_room_that_computes() -> None:
     """Torch itself, but neither padim nor scene, nor what they load: backbones come through `FeatureNetwork`."""
     loaded = run("import sys, streammon.motion; print(*sys.modules)").split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("streammon.")}
-    assert rooms == {"calibration", "motion", "records", "settings"}
+    assert rooms == {"calibration", "conditions", "motion", "records", "settings"}
     assert not {"torchvision", "av", "redis", "aiohttp"} & set(loaded)

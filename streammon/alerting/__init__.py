@@ -1,11 +1,20 @@
-"""Alert rules over scored frames, and publication of alerts, scores and statuses to Redis."""
+"""Rules of alerts and health alerts, and publication of them, of scores and of statuses to Redis."""
 
 from streammon.alerting.delivery import PublisherCounts
 from streammon.alerting.embedded import embedded_valkey, redis_for
+from streammon.alerting.health import HealthFinding, HealthRule
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
 from streammon.alerting.link import check_redis
-from streammon.alerting.messages import alert_from_json, alert_json, false_alarms_per_day, score_json, status_json
+from streammon.alerting.messages import (
+    alert_from_json,
+    alert_json,
+    false_alarms_per_day,
+    health_from_json,
+    health_json,
+    score_json,
+    status_json,
+)
 from streammon.alerting.publisher import RedisPublisher
 from streammon.alerting.regions import regions
 from streammon.alerting.rule import AlertRule
@@ -14,6 +23,8 @@ from streammon.alerting.subscriber import subscribe
 
 __all__ = [
     "AlertRule",
+    "HealthFinding",
+    "HealthRule",
     "Keys",
     "PublisherCounts",
     "RedisPublisher",
@@ -24,6 +35,8 @@ __all__ = [
     "check_redis",
     "embedded_valkey",
     "false_alarms_per_day",
+    "health_from_json",
+    "health_json",
     "heatmap_png",
     "redis_for",
     "regions",

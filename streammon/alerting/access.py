@@ -69,6 +69,9 @@ def _commands(keys: Keys, cameras: Collection[str]) -> Iterator[tuple[str, ...]]
         yield "SET", keys.status(camera), "{}"
         yield "EVAL", "", "1", keys.heatmap(camera)
         yield "SET", keys.heatmap(camera), "1"
+    yield "EVAL", "", "2", seen, keys.health_log
+    yield "XADD", keys.health_log, "*", "json", "{}"
+    yield "PUBLISH", keys.health, "{}"
 
 
 def _words(command: tuple[str, ...]) -> str:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
 from streammon.alerting.link import RedisLink, RedisRefusedError
-from streammon.alerting.messages import alert_json
-from streammon.alerting.spool import Spool, SpooledAlert
+from streammon.alerting.messages import alert_json, health_json
+from streammon.alerting.spool import NO_CAMERA, Spool, SpooledAlert
 from streammon.config import RedisConfig
-from streammon.records import Alert, ScoredFrame
+from streammon.records import Alert, HealthAlert, ScoredFrame
 
 SEEN_TTL_S = 3 * 24 * 3600  # recognises a repeated delivery after an outage of a long weekend
 
 # Makes delivery idempotent: a client that loses its connection cannot know whether its command was executed, so it
-# repeats the command. The parts of one alert arrive in order. Part N has three steps, the log and two channels; after
-# step k the seen key holds N - 1 + k/4, after all of them N. So a step that is refused (permissions, another type of
-# key) is repeated by the next attempt, and those before it are not. The seen key is written first: where it can't be
-# (memory, permissions), nothing is done.
+# repeats the command. The parts of one alert arrive in order. Part N has at most three steps, the log and channels;
+# after step k the seen key holds N - 1 + k/4, after all of them N. So a step that is refused (permissions, another
+# type of key) is repeated by the next attempt, and those before it are not. The seen key is written first: where it
+# can't be (memory, permissions), nothing is done.
 DELIVER = """
 local part = tonumber(ARGV[1])
 local seen = tonumber(redis.call('GET', KEYS[1]) or -1)
@@ -26,9 +26,8 @@ if seen >= part then return 0 end
 local done = math.max(0, 4 * (seen - part + 1))
 local steps = {
     {'XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'json', ARGV[2]},
-    {'PUBLISH', ARGV[5], ARGV[2]},
-    {'PUBLISH', ARGV[6], ARGV[2]},
 }
+for channel = 5, #ARGV do table.insert(steps, {'PUBLISH', ARGV[channel], ARGV[2]}) end
 redis.call('SET', KEYS[1], part - 1 + done / 4, 'EX', ARGV[4])
 for step = done + 1, #steps do
     local reply = redis.pcall(unpack(steps[step]))
@@ -95,6 +94,10 @@ class AlertDelivery:
         if score is not None and self._link.online:
             self._frames[alert.camera] = score
 
+    def put_health(self, health: HealthAlert) -> None:
+        """Spool a health message."""
+        self._spool.put(health.id, health.part, health.event, NO_CAMERA, health_json(health))
+
     def forget_frames(self) -> None:
         """Discard the kept frames, which are outdated by the time Redis is back."""
         self._frames.clear()
@@ -134,9 +137,11 @@ class AlertDelivery:
             )
 
     def _command(self, keys: Keys, message: SpooledAlert) -> tuple[str | int, ...]:
-        names = (keys.seen(message.id), keys.alert_log)
+        is_health = message.camera == NO_CAMERA
+        names = (keys.seen(message.id), keys.health_log if is_health else keys.alert_log)
         arguments = (message.part, message.json, self._redis.log_length, SEEN_TTL_S)
-        return "EVAL", DELIVER, len(names), *names, *arguments, keys.alerts, keys.camera_alerts(message.camera)
+        channels = [keys.health] if is_health else [keys.alerts, keys.camera_alerts(message.camera)]
+        return "EVAL", DELIVER, len(names), *names, *arguments, *channels
 
 
 def heatmap_command(keys: Keys, score: ScoredFrame, ttl_s: int) -> tuple[str | bytes | int, ...]:

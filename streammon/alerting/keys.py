@@ -11,6 +11,8 @@ With the default prefix and a camera called `lobby`:
 | `streammon:v1:cam:lobby:heatmap` | string: PNG, expires |
 | `streammon:v1:alerts` | channel: the alert messages of all cameras |
 | `streammon:v1:alerts:log` | stream: log of all cameras' alert messages, in the field `json` |
+| `streammon:v1:health` | channel: health messages |
+| `streammon:v1:health:log` | stream: log of all health messages, in the field `json` |
 | `streammon:v1:alerts:seen:<id>` | string: the last part of this alert in the log, expires |
 | `streammon:v1:probe` | string: written to check that Redis accepts writes, expires |
 
@@ -62,6 +64,16 @@ class Keys:
     def alert_log(self) -> str:
         """Stream of all alert messages."""
         return f"{self.key_prefix}alerts:log"
+
+    @property
+    def health(self) -> str:
+        """Channel of all health messages."""
+        return f"{self.prefix}health"
+
+    @property
+    def health_log(self) -> str:
+        """Stream of all health messages."""
+        return f"{self.key_prefix}health:log"
 
     @property
     def probe(self) -> str:

@@ -1,13 +1,13 @@
 """JSON messages of the monitor, version 1.
 
-Every message has `v` (1), `kind` (`score`, `alert` or `status`) and `camera`. Names ending in `_s` are seconds;
-a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`, and
-for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a day
-expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that contributes
+Every message has `v` (1), `kind` (`score`, `alert`, `health` or `status`) and `camera`. Names ending in `_s` are
+seconds; a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`,
+and for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a
+day expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that contributes
 most (`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). `basis_s` is the
 number of seconds of normal footage that a level is calibrated on: a rate rarer than once in `basis_s` is
-extrapolated. Fields and channels are only ever added. A message of an earlier release may lack `channel`, which means
-`looks`, and `basis_s`, which is then unknown.
+extrapolated. Fields and channels are only ever added. A message of an earlier release may lack `channel`, which
+means `looks`, and `basis_s`, which is then unknown.
 
 **score**, one for each scored frame that could be published:
 `scene`; `seq`, the number of the frame at its camera; `time`, when the frame was decoded; `stream_time_s`, since the
@@ -26,6 +26,12 @@ false alarms is rarer than once in `basis_s`, so that the footage can't confirm 
 `{x, y, width, height, peak}` in pixels of the stream that is scored, the highest peak first (of the latest frame; of
 the peak frame on close); `heatmap`, the key of the camera's latest heatmap, which expires.
 
+**health**:
+`id`; `event`, `open` or `close`; `part`, 0 for open and 1 for close; `condition` (see `Condition`); `camera`, null
+for several cameras and for the monitor itself; `cameras`, all names; `place`, the host or network that several
+cameras share, else null; `opened_s`, when it began; `time_s`, of the message; `closed_s`, when all was well again,
+null while it is open; `reason` in words.
+
 **status**:
 `state` (see `CameraState`); `time`, when the message was written (a status is repeated every few seconds, so an old
 time means that the monitor is gone); `since_s`, when the state began; `reason`; `retry_in_s`, null when no attempt is
@@ -39,7 +45,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from streammon.records import Alert, AlertEvent, Box, CameraStatus, Channel, ScoredFrame
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    Box,
+    CameraStatus,
+    Channel,
+    Condition,
+    HealthAlert,
+    ScoredFrame,
+)
 
 VERSION = 1
 LEVEL_LIMIT = 300.0  # 10 ** -300 is still a float above 0
@@ -147,6 +162,48 @@ def alert_from_json(text: str | bytes) -> Alert:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not an alert message of version 1 ({error})") from None
+
+
+def health_json(health: HealthAlert) -> str:
+    """A health message."""
+    return _compact(
+        {
+            "v": VERSION,
+            "kind": "health",
+            "id": health.id,
+            "event": health.event,
+            "part": health.part,
+            "condition": health.condition,
+            "camera": health.cameras[0] if len(health.cameras) == 1 else None,
+            "cameras": health.cameras,
+            "place": health.place or None,
+            "opened_s": round(health.opened_s, 3),
+            "time_s": round(health.time_s, 3),
+            "closed_s": None if health.closed_s is None else round(health.closed_s, 3),
+            "reason": health.reason,
+        }
+    )
+
+
+def health_from_json(text: str | bytes) -> HealthAlert:
+    """Parse a health message.
+
+    Raises:
+        ValueError: The text is not a health message of version 1, or of a condition that this release doesn't know.
+    """
+    message = json.loads(text)
+    if not isinstance(message, dict) or (message.get("v"), message.get("kind")) != (VERSION, "health"):
+        raise ValueError("not a health message of version 1")
+    try:
+        return HealthAlert(
+            **{name: message[name] for name in ("id", "part", "opened_s", "time_s", "closed_s", "reason")},
+            event=AlertEvent(message["event"]),
+            condition=Condition(message["condition"]),
+            cameras=tuple(map(str, message["cameras"])),
+            place=message["place"] or "",
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a health message of version 1 ({error})") from None
 
 
 def _expected(message: Mapping[str, Any]) -> list[str]:

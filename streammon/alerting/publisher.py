@@ -14,7 +14,7 @@ from streammon.alerting.link import CALL_TIMEOUT_S, RedisCallError, RedisLink, R
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
-from streammon.records import Alert, CameraStatus, RedisStatus, ScoredFrame, SpoolStatus
+from streammon.records import Alert, CameraStatus, HealthAlert, RedisStatus, ScoredFrame, SpoolStatus
 
 HEATMAP_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
@@ -152,6 +152,13 @@ class RedisPublisher:
         """
         for alert in alerts:
             self._delivery.put(alert, score)
+            self._something_spooled.set()
+        self._report_spool_losses()
+
+    def publish_health_nowait(self, alerts: Iterable[HealthAlert]) -> None:
+        """Spool health messages, as `publish_alerts_nowait` does alert messages."""
+        for alert in alerts:
+            self._delivery.put_health(alert)
             self._something_spooled.set()
         self._report_spool_losses()
 

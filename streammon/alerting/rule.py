@@ -37,9 +37,9 @@ class AlertRule:
     """Hysteresis that turns the levels of one camera into alerts.
 
     An alert opens when the level stays at or above `open_level` for `min_duration_s` (at least one frame). The alert
-    closes once the level has been below `close_level` for `close_after_s`. In the `cooldown_s` after a close, no
-    frame counts towards another alert. A gap between frames also closes the alert, since nothing is known about the
-    scene during the gap.
+    closes once the level has been below `close_level` for `close_after_s`. In the `cooldown_s` after a close, and
+    while the light changes, no frame counts towards another alert. A gap between frames also closes the alert, since
+    nothing is known about the scene during the gap.
     Channel and basis of an alert are those of its peak frame so far, so they may change while the alert is open.
     The alert is provisional while the peak's `basis_s` < 86400 / `false_alarms_per_day`.
 
@@ -121,7 +121,7 @@ class AlertRule:
 
     def _opening(self, score: ScoredFrame) -> list[Alert]:
         now = score.wall_time_s
-        if score.level < self._alerting.open_level or now < self._quiet_until_s:
+        if score.level < self._alerting.open_level or now < self._quiet_until_s or score.light_changes:
             self._episode = None
             return []
         if self._episode is None:

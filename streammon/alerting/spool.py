@@ -18,17 +18,20 @@ EVICT = """
         (SELECT min(position) FROM {table} WHERE position > :spared))
 """
 
+NO_CAMERA = ""
+"""Camera of a health message in the spool."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpooledAlert:
-    """One alert message in the spool.
+    """One alert message or health message in the spool.
 
     Attributes:
         position: Sequence number in the queue.
         id: The alert's id.
         part: The message's number within the alert.
         event: Open, update or close.
-        camera: Name of the camera.
+        camera: Name of the camera; `NO_CAMERA` for a health message.
         json: The message to publish.
     """
 

@@ -55,7 +55,7 @@ async def subscribe(
                 yield status
             while True:
                 message = await _next_message(pubsub, server.keys.alerts.encode())
-                if message is not None:
+                if message is not None and _concerns(message, cameras):
                     yield message
         except (faults.RedisError, OSError) as error:
             fault = fault_of(error, server.address)
@@ -77,21 +77,27 @@ async def _subscribed(server: KeyServer, cameras: Collection[str] | None) -> Pub
     keys = server.keys
     if cameras is not None:
         names = (keys.scores, keys.camera_alerts, keys.status_channel)
-        channels = [name(camera) for camera in cameras for name in names]
+        channels = [keys.health, *(name(camera) for camera in cameras for name in names)]
         await pubsub.subscribe(*channels)
         await _confirmed(pubsub, len(channels))
         return pubsub
     literal = Keys(_literal(keys.prefix))
     try:
         patterns = [name("*") for name in (literal.scores, literal.camera_alerts, literal.status_channel)]
-        await pubsub.psubscribe(*patterns)
-        await _confirmed(pubsub, len(patterns))
+        await pubsub.psubscribe(*patterns, literal.health)
+        await _confirmed(pubsub, len(patterns) + 1)
     except faults.NoPermissionError:  # of patterns Redis allows those of the ACL alone, so try the one of the README
         await pubsub.aclose()  # type: ignore[no-untyped-call]
         pubsub = await server.pubsub()
         await pubsub.psubscribe(f"{literal.prefix}*")
         await _confirmed(pubsub, 1)
     return pubsub
+
+
+def _concerns(message: dict[str, Any], cameras: Collection[str] | None) -> bool:
+    """False for a health message about none but other cameras."""
+    named = message.get("cameras") if message.get("kind") == "health" else None
+    return cameras is None or not named or not set(cameras).isdisjoint(named)
 
 
 async def _confirmed(pubsub: PubSub, channels: int) -> None:

@@ -23,6 +23,7 @@ from streammon.records import (
     CameraState,
     CameraStatus,
     Event,
+    HealthAlert,
     MainStreamStatus,
     Notice,
     RedisStatus,
@@ -80,6 +81,8 @@ def event_text(event: Event) -> str:
             return f"camera '{event.camera}': no main stream ({event.reason}); viewers see the sub-stream"
         case Alert():
             return alert_text(event)
+        case HealthAlert():
+            return health_text(event)
         case RedisStatus(online=True):
             return "redis is there"
         case RedisStatus():
@@ -200,6 +203,22 @@ def _rarity_and_place(alert: Alert) -> str:
     return f"{rarity(alert.peak_level, alert.basis_s)}{provisional}{lasting}; {where or 'no region'}"
 
 
+def health_text(health: HealthAlert) -> str:
+    """One line for one health message.
+
+    >>> from streammon.records import Condition
+    >>> where = {"cameras": ("gate", "lobby", "yard"), "place": "10.0.3.x"}
+    >>> gone = HealthAlert("01", AlertEvent.OPEN, 0, Condition.OFFLINE, **where, opened_s=0.0, time_s=65.0,
+    ...     closed_s=None, reason="gone")
+    >>> health_text(gone)
+    'HEALTH open offline: 3 cameras at 10.0.3.x: gone, 65 s so far: gate, lobby, yard'
+    """
+    lasted_s = (health.time_s if health.closed_s is None else health.closed_s) - health.opened_s
+    lasting = f", {in_words(lasted_s)}{' so far' if health.closed_s is None else ''}" if lasted_s >= 1 else ""
+    cameras = f": {', '.join(health.cameras)}" if len(health.cameras) > 1 else ""
+    return f"HEALTH {health.event} {health.condition}: {health.subject}: {health.reason}{lasting}{cameras}"
+
+
 class LineDisplay:
     """Prints one line per event, except frame scores, alert updates, and steps of learning below 10 %."""
 
@@ -246,6 +265,7 @@ class JsonDisplay(LineDisplay):
         CameraStatus: "status",
         MainStreamStatus: "main_stream",
         Alert: "alert",
+        HealthAlert: "health",
         RedisStatus: "redis",
         SpoolStatus: "spool",
         SinkStatus: "sink",
@@ -291,7 +311,7 @@ class TableDisplay:
             return
         if isinstance(event, Alert):
             self.add_line(brief_alert_text(event))
-        elif isinstance(event, MainStreamStatus | RedisStatus | SpoolStatus | SinkStatus | Notice):
+        elif isinstance(event, MainStreamStatus | HealthAlert | RedisStatus | SpoolStatus | SinkStatus | Notice):
             self.add_line(event_text(event))
 
     def add_line(self, text: str) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from streammon.alerting import alert_from_json, subscribe
+from streammon.alerting import alert_from_json, health_from_json, subscribe
 from streammon.config import RedisConfig
 from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, CameraStatus, Event, Notice, RedisStatus
 
@@ -31,6 +31,11 @@ async def watch_messages(
 def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -> Event | None:
     """Update the table's figures by a message, and return the event to show, if any."""
     kind = message.get("kind")
+    if kind == "health":
+        try:
+            return health_from_json(json.dumps(message))
+        except ValueError as error:
+            return Notice(f"a health message: {error}")
     if kind == "redis":
         return RedisStatus(bool(message["online"]), float(message["since_s"]), str(message["reason"]))
     camera = str(message.get("camera"))

@@ -54,13 +54,14 @@ def refusal(server: RedisServer) -> str:
         (
             f"{FULL} resetchannels",
             "PUBLISH to streammon:v1:alerts, PUBLISH to streammon:v1:cam:lobby:alerts, "
-            "PUBLISH to streammon:v1:cam:lobby:scores and 4 more",
+            "PUBLISH to streammon:v1:cam:lobby:scores and 5 more",
         ),
         (
-            f"{FULL} resetchannels &streammon:v1:alerts &streammon:v1:cam:lobby:* &streammon:v1:cam:gate:alerts",
+            f"{FULL} resetchannels &streammon:v1:alerts &streammon:v1:health &streammon:v1:cam:lobby:*"
+            " &streammon:v1:cam:gate:alerts",
             "PUBLISH to streammon:v1:cam:gate:scores, PUBLISH to streammon:v1:cam:gate:status",
         ),
-        (f"{FULL} -xadd", "XADD on streammon:v1:alerts:log"),
+        (f"{FULL} -xadd", "XADD on streammon:v1:alerts:log, XADD on streammon:v1:health:log"),
         (f"{FULL} -sadd", "SADD on streammon:v1:cameras"),
         (f"{FULL} -get", f"GET on streammon:v1:alerts:seen:{'0' * 32}"),
         (
@@ -71,7 +72,7 @@ def refusal(server: RedisServer) -> str:
         (
             f"{FULL} resetkeys ~streammon:v1:c* ~streammon:v1:probe",
             f"EVAL on streammon:v1:alerts:log, GET on streammon:v1:alerts:seen:{'0' * 32}, "
-            f"SET on streammon:v1:alerts:seen:{'0' * 32} and 1 more",
+            f"SET on streammon:v1:alerts:seen:{'0' * 32} and 3 more",
         ),
     ],
     ids=["channels", "some channels", "xadd", "sadd", "get", "set", "keys of alerts"],
@@ -180,7 +181,10 @@ def test_a_camera_whose_heatmap_is_denied_alerts_without_it(server: RedisServer,
                 "SET on streammon:v1:cam:lobby:heatmap"
             )
 
-    allow(server, f"{FULL} resetkeys ~streammon:v1:alerts:* ~streammon:v1:probe ~streammon:v1:cam*s")
+    allow(
+        server,
+        f"{FULL} resetkeys ~streammon:v1:alerts:* ~streammon:v1:health:* ~streammon:v1:probe ~streammon:v1:cam*s",
+    )
     with Spool(tmp_path / "spool", 100) as spool:
         asyncio.run(scenario(spool))
     assert logged(server) == [("a", 0)]

@@ -50,6 +50,16 @@ def test_one_normal_frame_starts_the_minimum_duration_again() -> None:
     assert sent(rule, (0.0, ABNORMAL), (0.4, FADING), (0.5, ABNORMAL), (0.9, ABNORMAL)) == []
 
 
+def test_while_the_light_changes_no_alert_opens_but_an_open_one_goes_on() -> None:
+    rule = AlertRule("lobby", "hall", alerting(min_duration_s=0, update_every_s=60))
+    changing = [replace(scored(time_s, ABNORMAL), light_changes=True) for time_s in (0.0, 1.0, 2.0)]
+    assert [alert for frame in changing for alert in rule.step(frame)] == []
+    assert sent(rule, (3.0, ABNORMAL)) == [("open", 3.0)]
+    assert rule.step(replace(scored(5.0, ABNORMAL), light_changes=True)) == []
+    assert rule.is_open
+    assert sent(rule, (8.0, QUIET)) == [("close", 8.0)]
+
+
 def test_without_a_minimum_duration_one_frame_is_enough() -> None:
     assert sent(AlertRule("lobby", "hall", alerting(min_duration_s=0)), (5.0, 0.0)) == [("open", 5.0)]
 

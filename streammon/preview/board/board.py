@@ -17,10 +17,12 @@ from streammon.preview.board.journal import Entry, Journal, StillSource
 from streammon.preview.board.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
+    AlertEvent,
     CameraFigures,
     CameraState,
     CameraStatus,
     Event,
+    HealthAlert,
     MainStreamStatus,
     Notice,
     RedisStatus,
@@ -100,8 +102,11 @@ class Board:
                 camera.timeline.add_alert(event)
                 self._on_entry(self.journal.on_alert(event, camera.size))
             case Notice():
-                self._notices.append({"time_s": round(time.time(), 3), "text": event.text})
-                self.changes.publish_nowait("notice", self._notices[-1])
+                self._add_notice(event.text)
+            case HealthAlert(event=AlertEvent.OPEN):
+                self._add_notice(f"{event.subject}: {event.reason}")
+            case HealthAlert():
+                self._add_notice(f"{event.subject}: over ({event.reason})")
             case RedisStatus():
                 self._redis = event
                 self.changes.publish_nowait("redis", asdict(event))
@@ -122,6 +127,10 @@ class Board:
             "spool": None if self._spool is None else asdict(self._spool),
             "notices": list(self._notices),
         }
+
+    def _add_notice(self, text: str) -> None:
+        self._notices.append({"time_s": round(time.time(), 3), "text": text})
+        self.changes.publish_nowait("notice", self._notices[-1])
 
     def _on_score(self, score: ScoredFrame) -> None:
         self.journal.on_score(score)

@@ -11,7 +11,18 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from streammon.config import Config
-from streammon.records import Alert, AlertEvent, CameraFigures, CameraState, Channel, Event, ScoredFrame, SinkStatus
+from streammon.records import (
+    Alert,
+    AlertEvent,
+    CameraFigures,
+    CameraState,
+    Channel,
+    Condition,
+    Event,
+    HealthAlert,
+    ScoredFrame,
+    SinkStatus,
+)
 
 LATENCY_BUCKETS_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 
@@ -89,6 +100,8 @@ class Metrics:
         scored = {name: camera.scored for name, camera in config.cameras.items()}
         self._timed = {name for name, camera in scored.items() if camera.is_live or camera.play == "realtime"}
         self._closed: Counter[tuple[str, Channel]] = Counter()
+        self._open_health: dict[tuple[Condition, str], bool] = {}  # condition, camera or ""
+        self._health_opened: Counter[Condition] = Counter()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
@@ -98,6 +111,9 @@ class Metrics:
             self._latency.labels(event.camera).observe(max(0.0, time.time() - event.wall_time_s))
         if isinstance(event, Alert) and event.event is AlertEvent.CLOSE:
             self._closed[event.camera, event.channel] += 1
+        if isinstance(event, HealthAlert):
+            self._open_health.update(dict.fromkeys(_faults(event), event.event is AlertEvent.OPEN))
+            self._health_opened[event.condition] += event.event is AlertEvent.OPEN
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, and the content type of the text.
@@ -115,6 +131,7 @@ class Metrics:
         yield from self._last_values()
         yield from self._sinks()
         yield from self._whole()
+        yield from self._health()
 
     def describe(self) -> Iterable[Metric]:
         """No metrics, so that registering the collector measures nothing."""
@@ -197,6 +214,18 @@ class Metrics:
                 gauge.add_metric([sink.sink], value(sink))
             yield gauge
 
+    def _health(self) -> Iterator[Metric]:
+        words = "Health alerts opened, one for each group of cameras"
+        opened = CounterMetricFamily("streammon_health_alerts_opened", words, labels=["condition"])
+        for condition in Condition:
+            opened.add_metric([condition.value], self._health_opened[condition])
+        yield opened
+        words = "1 while a health alert is open; camera is empty for the monitor itself"
+        is_open = GaugeMetricFamily("streammon_health_alert_open", words, labels=["camera", "condition"])
+        for (condition, camera), value in self._open_health.items():
+            is_open.add_metric([camera, condition.value], float(value))
+        yield is_open
+
     def _whole(self) -> Iterator[Metric]:
         gauges = self._gauges
         yield GaugeMetricFamily("streammon_unread_frames", "Frames that wait for the scorer", gauges.unread_frames())
@@ -218,3 +247,7 @@ class Metrics:
         if device_bytes is not None:
             words = "Accelerator memory reserved by torch, in bytes"
             yield GaugeMetricFamily("streammon_device_memory_bytes", words, device_bytes)
+
+
+def _faults(alert: HealthAlert) -> list[tuple[Condition, str]]:
+    return [(alert.condition, camera) for camera in alert.cameras or ("",)]

@@ -8,6 +8,7 @@ clips at a path, `Clip.frames` reads their frames, and `frames_ahead` those of s
 from streammon.ingest.ahead import default_jobs, frames_ahead
 from streammon.ingest.contents import Length, Pace
 from streammon.ingest.footage import Clip, batched
+from streammon.ingest.glance import Glance, glance_at, likeness
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
 from streammon.ingest.listing import clips
@@ -21,6 +22,7 @@ __all__ = [
     "Clip",
     "EncodedPacket",
     "EncodedStream",
+    "Glance",
     "LatestFrames",
     "Length",
     "MainStreamReader",
@@ -33,5 +35,7 @@ __all__ = [
     "copied_stream",
     "default_jobs",
     "frames_ahead",
+    "glance_at",
+    "likeness",
     "probe",
 ]

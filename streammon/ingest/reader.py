@@ -14,7 +14,9 @@ from streammon.errors import bug_in_one_line
 from streammon.ingest.clocks import LiveClock, Pacer, file_times
 from streammon.ingest.detail import DetailBuffer
 from streammon.ingest.faults import FaultKind, StreamFault
+from streammon.ingest.glance import Glance, glance_at
 from streammon.ingest.images import Scaler, Size
+from streammon.ingest.light import LightWatch
 from streammon.ingest.packets import PacketRing
 from streammon.ingest.repeated import RepeatedPicture
 from streammon.ingest.stream import Source, open_source, whole_pictures
@@ -57,12 +59,15 @@ class CameraReader(StoppableThread):
             reader's thread, for a preview. It must not block.
         detail: Add a `Detail` to kept frames.
         ring: Keeps the latest encoded packets, for clips; None for none.
+        watches_light: Notice changes of the light (`ingest.light`).
 
     Attributes:
         counts: Counters since the start.
         source_size: Width and height of the latest connection's pictures in pixels; None before the first picture.
         rate: How often frames are kept, and whether by looks alone, without a `Detail`. Any thread may set it; it
             holds from the next picture on.
+        glance: Measures of the latest kept frame; None without one.
+        light: Changes of the light.
     """
 
     def __init__(
@@ -76,18 +81,22 @@ class CameraReader(StoppableThread):
         *,
         detail: bool = False,
         ring: PacketRing | None = None,
+        watches_light: bool = False,
     ) -> None:
         super().__init__(f"streammon-reader-{name}")
         self.name = name
         self.counts = ReaderCounts()
         self.source_size: tuple[int, int] | None = None
         self.rate = ScoringRate(camera.score_fps)
+        self.glance: Glance | None = None
+        self.light = LightWatch()
         self._camera = camera
         self._put = put
         self._report = report
         self._show = show
         self._detail = detail
         self._ring = ring
+        self._watches_light = watches_light
         self._scaler = Scaler(size)
         self._decoded = FrameRate()
         self._status = CameraStatus(name, CameraState.CONNECTING, time.time())
@@ -260,14 +269,19 @@ class CameraReader(StoppableThread):
     def _keep(self, picture: VideoFrame, time_s: float, wall_time_s: float, detail: Detail | None) -> None:
         if self._put is None:
             return
+        scaled = self._scaler.scale(picture)
+        self.glance = glance_at(scaled)
+        if self._watches_light:
+            self.light.watch(self.glance, time_s)
         frame = Frame(
             camera=self.name,
             seq=self.counts.kept,
-            picture=self._scaler.scale(picture),
+            picture=scaled,
             source_size=(picture.width, picture.height),
             stream_time_s=time_s,
             wall_time_s=wall_time_s,
             detail=detail,
+            light_changes=self.light.changing,
         )
         self.counts.kept += 1
         self._put(frame)

@@ -177,6 +177,7 @@ class SceneScorer:
             channel=fused.channel,
             basis_s=basis_s,
             moves=moves,
+            light_changes=frame.light_changes,
         )
 
     def measured(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Measured]:

@@ -19,6 +19,7 @@ from streammon.motion import Observer
 from streammon.padim import BANK_FILE, Backbone, format_rate
 from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, ScoringStatus, Verdict
 from streammon.scene import (
+    NormalPictures,
     Scene,
     SceneLearner,
     SceneScorer,
@@ -69,6 +70,7 @@ class LiveScene:
         self._feedback: queue.SimpleQueue[Alert | Verdict] = queue.SimpleQueue()  # event loop → scorer thread
         self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
+        self._pictures: NormalPictures | None = None
         self._learner: SceneLearner | None = None
         self._cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
         self._learn_for_s = self._cameras[0].learn_for
@@ -117,6 +119,11 @@ class LiveScene:
     def progress(self) -> float:
         """Fraction of learning done; 1 once the scene has a bank."""
         return 1.0 if self._learner is None else min(self._learner.seconds / self._learn_for_s, 0.999)
+
+    @property
+    def pictures(self) -> NormalPictures | None:
+        """Whole pictures of normal footage; None while learning, or if the scene was learned without them."""
+        return self._pictures
 
     def score_or_learn(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Outcome]:
         """Score frames, or learn from them.
@@ -178,7 +185,8 @@ class LiveScene:
             self._apply_feedback(online, self._feedback.get_nowait())
         scored = self._checked(scorer.score(frames, maps))
         for frame, each in zip(frames, scored, strict=True):
-            if not scorer.scores_looks_only(frame):  # the calibration is of frames with motion
+            # The calibration is of frames with motion. Those of a change of light would only raise the threshold.
+            if not scorer.scores_looks_only(frame) and not frame.light_changes:
                 online.watch(each.camera, each.stream_time_s, each.score)
         return scored
 
@@ -208,6 +216,7 @@ class LiveScene:
         if self._alerting.adapt:
             state = load_watched(self.folder, calibration)
             scorer.online = OnlineCalibration(calibration, self._alerting.false_alarms_per_day, state)
+        self._pictures = None if scene.pictures is None else scene.pictures.normal()
         self._scorer = scorer
 
 

@@ -2,18 +2,20 @@
 
 `SceneLearner` learns one and `SceneScorer` scores its frames, with what moves or without, for every command.
 `measure` compares frames with what was learned, `held_out` keeps what normal frames showed before they were learned,
-`fusion` makes one score of it, `learned` calibrates it; `files` are a scene's folder, `fit` learns from footage.
+`fusion` makes one score of it, `learned` calibrates it; `pictures` has what whole pictures were like; `files` are a
+scene's folder, `fit` learns from footage.
 `features` computes the network ahead of both.
 `settings` has every number that was chosen; `README.md` lists them.
 """
 
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
 from streammon.scene.features import torch_threads, with_maps
-from streammon.scene.files import MOTION_FILE, load_scene, merge_folders, save_scene, save_statistics
+from streammon.scene.files import MOTION_FILE, PICTURES_FILE, load_scene, merge_folders, save_scene, save_statistics
 from streammon.scene.fusion import Parts
 from streammon.scene.learned import Scene, motion_tails
 from streammon.scene.learner import SceneLearner
 from streammon.scene.measure import Measured
+from streammon.scene.pictures import NormalPictures, PictureSums
 from streammon.scene.scorer import Fused, SceneScorer
 from streammon.scene.settings import SHARES
 from streammon.scene.state import learner_tensors, restore_learner
@@ -22,11 +24,14 @@ from streammon.scene.watched import load_watched, save_watched
 
 __all__ = [
     "MOTION_FILE",
+    "PICTURES_FILE",
     "SCORING_SOURCE",
     "SHARES",
     "Fused",
     "Measured",
+    "NormalPictures",
     "Parts",
+    "PictureSums",
     "Scene",
     "SceneLearner",
     "SceneScorer",

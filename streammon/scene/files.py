@@ -2,6 +2,7 @@
 
 ```
 bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
+pictures.safetensors     sums over whole pictures: brightness, edges, focus
 motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
 statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
 watched.json             state of the calibration that goes on while the scene is watched; a fit removes it
@@ -40,10 +41,12 @@ from streammon.scene.fusion import Fusion
 from streammon.scene.held_out import Arrays, HeldOutFrames
 from streammon.scene.learned import HalfSums, MotionTails, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
+from streammon.scene.pictures import PictureSums
 from streammon.scene.settings import SETTINGS_HASH
 from streammon.scene.watched import forget_watched
 
 MOTION_FILE = "motion.safetensors"
+PICTURES_FILE = "pictures.safetensors"
 
 MOTION_FORMAT = 6
 """Format of the motion file: sums of another format cannot be added to these."""
@@ -57,8 +60,12 @@ def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
     """
     scene.bank.save(folder)
     forget_watched(folder)
+    if scene.pictures is None:
+        _remove(folder / PICTURES_FILE)
+    else:
+        write_tensors(folder / PICTURES_FILE, _tensors(scene.pictures.arrays()), scene.bank.facts)
     if scene.motion is None:
-        _remove_motion(folder)
+        _remove(folder / MOTION_FILE)
     else:
         write_tensors(folder / MOTION_FILE, _tensors(_motion_arrays(scene.motion)), scene.bank.facts)
     write_scene_file(folder, scene.bank.facts, list(learned_from), scene.method, scene.calibration)
@@ -82,11 +89,12 @@ def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: s
         found = f"its bank is calibrated for frame_score {bank.facts.frame_score}, the config asks for"
         remedy = f"fit it again with `streammon fit --scene {folder.name}`"
         raise BankError(f"scene {folder.name!r}", f"{found} {model.frame_score}", remedy)
+    pictures = _load_pictures(folder)
     if detector is None:
-        return Scene(bank)
+        return Scene(bank, pictures=pictures)
     motion = _load_motion(folder, bank.facts)
     _require_detector(folder, motion, detector)
-    return Scene(bank, motion)
+    return Scene(bank, motion, pictures)
 
 
 def save_statistics(folder: Path, learner: SceneLearner) -> None:
@@ -126,6 +134,7 @@ def go_on(learner: SceneLearner, folder: Path) -> None:
     statistics.reduction = statistics.reduction.to(device)
     learner.statistics = statistics
     learner.held_out = _held_out(folder, tensors)
+    learner.pictures = _load_pictures(folder)
     if learner.halves is None:
         learner.held_out = learner.held_out.without_motion()
     else:
@@ -159,7 +168,7 @@ def merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics,
     motion = _merged_motion(parts)
     if motion is not None:
         motion = motion_of(scene, motion.halves, motion.detector, held_out)
-    return Scene(bank, motion), joint, _held_out_tensors(held_out)
+    return Scene(bank, motion, _merged_pictures(parts)), joint, _held_out_tensors(held_out)
 
 
 def _merged_motion(parts: Sequence[Path]) -> SceneMotion | None:
@@ -178,6 +187,30 @@ def _merged_motion(parts: Sequence[Path]) -> SceneMotion | None:
         for mine, others in zip(joint.halves, other.halves, strict=True):
             mine.merge(others)
     return joint
+
+
+def _merged_pictures(parts: Sequence[Path]) -> PictureSums | None:
+    """Sums over the pictures of all parts; None if a part has none."""
+    joint = PictureSums()
+    for part in parts:
+        pictures = _load_pictures(part)
+        if pictures is None:
+            return None
+        joint.merge(pictures)
+    return joint
+
+
+def _load_pictures(folder: Path) -> PictureSums | None:
+    """Sums over whole pictures; None without the file, which earlier releases didn't write."""
+    path = folder / PICTURES_FILE
+    if not path.exists():
+        return None
+    tensors = read_tensors(path)[1]
+    try:
+        return PictureSums.of_arrays({name: tensor.numpy().copy() for name, tensor in tensors.items()})
+    except (KeyError, ValueError):
+        remedy = f"fit it again with `streammon fit --scene {folder.name}`"
+        raise BankError(str(path), "it is not valid", remedy) from None
 
 
 def _motion_arrays(motion: SceneMotion) -> Arrays:
@@ -285,9 +318,8 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
-def _remove_motion(folder: Path) -> None:
-    """Remove the motion file of an earlier fit: it does not belong to the new bank."""
-    file = folder / MOTION_FILE
+def _remove(file: Path) -> None:
+    """Remove a file of an earlier fit, which does not belong to the new bank."""
     try:
         file.unlink(missing_ok=True)
     except OSError as error:

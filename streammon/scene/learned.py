@@ -13,6 +13,7 @@ from streammon.motion import MotionSums
 from streammon.padim import Bank
 from streammon.scene.fusion import Fusion, Parts
 from streammon.scene.held_out import HeldOutFrames, Stretch
+from streammon.scene.pictures import PictureSums
 from streammon.scene.settings import SETTINGS
 
 BLOCKS = SETTINGS.held_out.blocks
@@ -61,10 +62,12 @@ class Scene:
     Attributes:
         bank: Gaussians of the patches, with the calibration of PaDiM's frame score.
         motion: Statistics of motion; None for PaDiM alone.
+        pictures: Sums over whole pictures; None of a scene that an earlier release learned.
     """
 
     bank: Bank
     motion: SceneMotion | None = None
+    pictures: PictureSums | None = None
 
     @property
     def method(self) -> str:

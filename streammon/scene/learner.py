@@ -27,6 +27,7 @@ from streammon.records import Frame
 from streammon.scene.held_out import PATCH_SAMPLE, HeldOut, HeldOutFrames
 from streammon.scene.learned import Scene, looks_calibration, motion_of, require_held_out
 from streammon.scene.measure import Measured, SceneMeasure
+from streammon.scene.pictures import PictureSums
 
 LEAST_LEARNED = 2  # frames that have a covariance
 
@@ -45,6 +46,7 @@ class SceneLearner:
         halves: Sums of motion over each of the two cross-validation halves of the footage; None for PaDiM alone.
         turns: Assigns frames to the halves.
         held_out: Frames measured before they were learned.
+        pictures: Sums over whole pictures; None if a fit goes on that had none.
         measure: Measures held-out frames; None before the first.
         measured_halves: Sums of motion that `measure` was solved from; None before the first, and for PaDiM alone.
         step: Number of parts of the held-out footage that have begun.
@@ -102,6 +104,7 @@ class SceneLearner:
             self.halves = (MotionSums(observer.dimensions), MotionSums(observer.dimensions))
         self.turns = Halves()
         self.held_out = HeldOutFrames()
+        self.pictures: PictureSums | None = PictureSums()
         self.measure: SceneMeasure | None = None
         self.measured_halves: tuple[MotionSums, MotionSums] | None = None
         self._shows_anything = False
@@ -169,6 +172,9 @@ class SceneLearner:
             for frame, measured in zip(frames, self.measure.measure(maps, observations), strict=True):
                 self.held_out.add(_held_out(frame, measured))
         self.statistics.gaussian.update(self.statistics.reduction.embed(maps))
+        if self.pictures is not None:
+            for frame in frames:
+                self.pictures.learn(frame)
         for seen in observations:
             self._learn_motion(seen)
 
@@ -213,9 +219,9 @@ class SceneLearner:
         calibration = looks_calibration(self.scene, self.held_out) if calibrated else None
         bank: Bank = self.statistics.bank(calibration, len(self.held_out))
         if self.halves is None or self._observer is None:
-            return Scene(bank)
+            return Scene(bank, pictures=self.pictures)
         held_out = self.held_out if calibrated else HeldOutFrames()
-        return Scene(bank, motion_of(self.scene, self.halves, self._observer.detector, held_out))
+        return Scene(bank, motion_of(self.scene, self.halves, self._observer.detector, held_out), self.pictures)
 
     def _learn_motion(self, seen: Observation) -> None:
         assert self.halves is not None

@@ -7,6 +7,7 @@ from streammon.records import Channel
 from streammon.settings import Effect, setting, settings_hash
 
 THREE_SCENES = "training footage of three scenes, Ped2's clips among them"
+NINE_SCENES = "nine scenes (`CHOSEN_ON` in tests/benchmark_health.py)"
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,79 @@ class HeldOutSettings:
 
 
 @dataclass(frozen=True)
+class PictureSettings:
+    """Whole pictures, for health alerts."""
+
+    every_s: float = setting(
+        1.0,
+        "seconds",
+        "time between two learned pictures of a recording: neighbours are nearly equal",
+        effect=Effect.WATCHING,
+    )
+    least_pictures: int = setting(
+        10, "pictures", "least number of pictures that statistics are made of", effect=Effect.WATCHING
+    )
+    black: float = setting(
+        12.0,
+        "grey levels",
+        "largest mean brightness of a black picture, which is also at most half of the normal one",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    white: float = setting(
+        0.5,
+        "share of the pixels",
+        "least over-exposed share, beyond the normal one, of an over-exposed picture",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    too_white: float = setting(
+        0.2,
+        "share of the pixels",
+        "over-exposed share, beyond the normal one, from which edges are lost: view and focus aren't judged",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    covered: float = setting(
+        0.45,
+        "share of the normal contrast",
+        "contrast of a covered lens: 0.04 to 0.15 were measured with something dark before it, 0.42 with a hand, 0.8 "
+        "without anything in other light",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    blurred: float = setting(
+        0.75,
+        "share of the normal sharpness",
+        "sharpness out of focus: 0.33 to 0.67 were measured, 0.85 in any light",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    another_view: float = setting(
+        0.5,
+        "share of the normal likeness",
+        "likeness of another view: up to 0.46 was measured after a turn by 5 degrees, from 0.49 on for the same view "
+        "in other light",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+    spreads: float = setting(
+        2.0,
+        "standard deviations",
+        "distance from the mean of normal footage within which a measure is normal in any case",
+        NINE_SCENES,
+        Effect.WATCHING,
+    )
+
+
+@dataclass(frozen=True)
 class SceneSettings:
     """All settings of a scene."""
 
     fusion: FusionSettings = FusionSettings()
     shares: ShareSettings = ShareSettings()
     held_out: HeldOutSettings = HeldOutSettings()
+    pictures: PictureSettings = PictureSettings()
 
 
 SETTINGS = SceneSettings()

@@ -61,7 +61,8 @@ def setting_entries(section: type[Section] = Config, prefix: str = "") -> Iterat
         KeyError: The section's docstring lacks an attribute.
     """
     descriptions = attribute_descriptions(section)
-    schemas: dict[str, Any] = section.model_json_schema()["properties"]
+    schema = section.model_json_schema()
+    schemas: dict[str, Any] = _inlined(schema["properties"], schema.get("$defs", {}))
     for attribute, field in section.model_fields.items():
         name = field.alias or attribute
         inner = _inner_section(field)
@@ -71,6 +72,16 @@ def setting_entries(section: type[Section] = Config, prefix: str = "") -> Iterat
         else:
             allowed = "duration" if _is_duration(field) else allowed_values(schemas[name])
             yield SettingEntry(f"{prefix}{name}", allowed, _default(field), descriptions[name])
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A JSON schema with the enumerations that it refers to in their places."""
+    match schema:
+        case {"$ref": str(reference)} if "enum" in definitions[reference.rpartition("/")[2]]:
+            return definitions[reference.rpartition("/")[2]]
+        case dict():
+            return {key: _inlined(value, definitions) for key, value in schema.items()}
+    return schema
 
 
 def attribute_descriptions(section: type[Section]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from streammon.conditions import Condition
 from streammon.config.addresses import camera_url, redis_url
 from streammon.config.notify import SinkConfig
 from streammon.config.reading import expanded, yaml_mapping
@@ -214,6 +215,19 @@ class AlertingConfig(Section):
         return self.open_level - math.log10(self.close_factor)
 
 
+class HealthConfig(Section):
+    """Health alerts.
+
+    Attributes:
+        grace_s: Seconds that a camera must be gone or frozen, or Redis away, until a health alert opens.
+        ignore: Conditions that are not reported, such as `view` where people turn cameras. With `light`, alerts open
+            while the light changes too.
+    """
+
+    grace_s: float = Field(60.0, ge=1, le=86400)
+    ignore: list[Condition] = Field(default_factory=list)
+
+
 class PreviewConfig(Section):
     """The web page with the live pictures.
 
@@ -301,6 +315,7 @@ class Config(Section):
         model: Scoring method, backbone and device.
         alerting: Thresholds, timing and spooling of alerts.
         notify: Sinks that alerts are delivered to beside Redis, by name.
+        health: Health alerts.
         preview: Web page with the live pictures; None for no page.
         events: Evidence of alerts that is kept on disk; None for none.
         scenes: Folder with one folder per scene.
@@ -311,6 +326,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     alerting: AlertingConfig = AlertingConfig()
     notify: dict[Name, SinkConfig] = Field(default_factory=dict, max_length=50)
+    health: HealthConfig = HealthConfig()
     preview: PreviewConfig | None = None
     events: EventsConfig | None = None
     scenes: FilePath = SCENES

@@ -16,6 +16,7 @@ from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
 from streammon.events import EventRecorder, require_events
 from streammon.ingest import CameraReader, LatestFrames
+from streammon.live.health import Health
 from streammon.live.main_streams import MainStreams
 from streammon.live.overload import Overload
 from streammon.live.scorer import Outcome, ScorerThread
@@ -27,7 +28,9 @@ from streammon.records import (
     CameraFigures,
     CameraState,
     CameraStatus,
+    Condition,
     Event,
+    HealthAlert,
     MainStreamStatus,
     Notice,
     SceneProgress,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 EARLIER_ALERTS = 200  # as many as the page keeps
 UNTAKEN_REPORTS = 8  # back-pressure: threads block while so many of their reports wait for the event loop
 HOUSEKEEPING_S = 0.5
+DISKS_S = 10.0
 PUBLISH_COUNTS_S = 5.0
 SAVE_WATCHED_S = 60.0  # a killed monitor loses at most so much of the online calibration
 SCORER_JOIN_S = 1.0  # these four and 1 s for the preview stay below the 5 s in which the monitor must end
@@ -49,6 +53,7 @@ DRAIN_S = 1.0
 RECORDER_JOIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
+UNNOTICED = "not noticed, since that has no statistics of whole pictures; fit it again"
 
 Report = CameraStatus | MainStreamStatus | Notice | list[Outcome] | BaseException
 """Report of a thread to the event loop; an error ends the monitor."""
@@ -92,6 +97,7 @@ class Monitor:
         self._readers = {name: self._reader(name) for name in config.cameras}
         self._main_streams = self._new_main_streams()
         self._overload = Overload(config, self._readers, self._latest, self._scorer, self.figures)
+        self._health = Health(config, self._readers, self._scorer.scenes, self.figures)
         self._rules = {
             name: AlertRule(name, config.scene_of(name), config.alerting, frame_interval_s=1 / camera.score_fps)
             for name, camera in config.cameras.items()
@@ -213,6 +219,8 @@ class Monitor:
         self._on_event_callback(event)
 
     async def _watch(self, publisher: RedisPublisher) -> None:
+        if scenes := self._health.scenes_without_pictures():
+            self._on_event(Notice(f"black, covered, blurred or turned cameras of {_listed(scenes)} are {UNNOTICED}"))
         self._scorer.start()
         for reader in self._all_readers():
             reader.start()
@@ -220,6 +228,7 @@ class Monitor:
             endless = [
                 group.create_task(publisher.run(), name="publisher"),
                 group.create_task(self._take_reports(), name="reports"),
+                group.create_task(self._measure_disks(), name="disks"),
             ]
             await self._housekeep(publisher)
             for task in endless:
@@ -254,6 +263,7 @@ class Monitor:
         finally:
             now = time.time()
             self._publish_alerts([alert for rule in self._rules.values() for alert in rule.close_now(now)])
+            self._publish_health(self._health.close_now(now))
         self._count()
         self._publish_counts(publisher)
 
@@ -268,6 +278,7 @@ class Monitor:
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
+            self._publish_health(self._health.step(publisher.status, time.time()))
             if overload := self._overload.step(time.monotonic()):
                 self._on_event(Notice(overload))
             if time.monotonic() - saved_s >= SAVE_WATCHED_S:
@@ -279,6 +290,11 @@ class Monitor:
             if time.monotonic() - published_s >= PUBLISH_COUNTS_S:
                 published_s = time.monotonic()
                 self._publish_counts(publisher)
+
+    async def _measure_disks(self) -> None:
+        while True:
+            await asyncio.to_thread(self._health.measure_disks)
+            await asyncio.sleep(DISKS_S)
 
     async def _save_watched(self) -> None:
         """Save the online calibration of every scene; a failure to write is a notice, and the monitor goes on."""
@@ -302,8 +318,17 @@ class Monitor:
         put = partial(self._latest.put, stopping=self._is_stopping) if camera.waits else self._latest.put_nowait
         show = None if self._preview is None else partial(self._preview.pictures.put_picture, name)
         detail = self.config.model.method == "motion"
-        ring = None if self._recorder is None else self._recorder.rings[name]
-        return CameraReader(name, camera, INPUT_SIZE, put, self._hand_over, show, detail=detail, ring=ring)
+        return CameraReader(
+            name,
+            camera,
+            INPUT_SIZE,
+            put,
+            self._hand_over,
+            show,
+            detail=detail,
+            ring=None if self._recorder is None else self._recorder.rings[name],
+            watches_light=Condition.LIGHT not in self.config.health.ignore,
+        )
 
     def _new_main_streams(self) -> MainStreams | None:
         if self._preview is None:
@@ -406,6 +431,7 @@ class Monitor:
         figures = self.figures[score.camera]
         figures.score, figures.level = score.score, score.level
         self._overload.watch(score, time.monotonic())
+        self._health.watch(score)
         self._publisher.publish_score_nowait(score)
         self._on_event(score)
         rule = self._rules[score.camera]
@@ -425,6 +451,13 @@ class Monitor:
             figures.alert_open = alert.event is not AlertEvent.CLOSE
             figures.alerts += alert.event is AlertEvent.OPEN
             self._queue_feedback(alert)
+            self._health.watch_alert(alert)
+            self._on_event(alert)
+
+    def _publish_health(self, alerts: list[HealthAlert]) -> None:
+        assert self._publisher is not None
+        self._publisher.publish_health_nowait(alerts)
+        for alert in alerts:
             self._on_event(alert)
 
     def _count(self) -> None:
@@ -441,3 +474,12 @@ class Monitor:
             if now - then_s >= RATE_WINDOW_S:
                 figures.fps_scored = (figures.scored - then) / (now - then_s)
                 self._rates[name] = now, figures.scored
+
+
+def _listed(scenes: list[str]) -> str:
+    """Names of scenes in words.
+
+    >>> _listed(["hall"]), _listed(["hall", "yard", "gate"])
+    ("scene 'hall'", "scenes 'hall', 'yard', 'gate'")
+    """
+    return f"scene{'s' if len(scenes) > 1 else ''} {', '.join(map(repr, scenes))}"

@@ -21,7 +21,7 @@ def test_the_readme_has_the_table_that_the_code_makes() -> None:
 def test_every_section_s_settings_are_in_it() -> None:
     sections = {key.rpartition(".")[0] for key in ENTRIES}
     sinks = {f"notify.<name>{kind}" for kind in ("", ".webhook", ".mqtt", ".apprise", ".hours")}
-    assert sections == {"", "cameras.<name>", "redis", "model", "alerting", "preview", "events"} | sinks
+    assert sections == {"", "cameras.<name>", "redis", "model", "alerting", "health", "preview", "events"} | sinks
 
 
 def test_every_setting_is_a_row_of_four_cells() -> None:

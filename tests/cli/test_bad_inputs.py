@@ -129,6 +129,13 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
             f"{LOBBY}camera: {{}}",
             "camera is no known key; see the configuration reference, streammon/config/README.md",
         ),
+        (f"{LOBBY}health: {{grace_s: 0}}", "health.grace_s is 0; it must be at least 1"),
+        (f"{LOBBY}health: {{ignore: view}}", "health.ignore is 'view'; it must be a list"),
+        (
+            f"{LOBBY}health: {{ignore: [theft]}}",
+            "health.ignore.0 is 'theft'; it must be 'offline', 'black', 'overexposed', 'covered', 'blurred', 'view', "
+            "'light', 'rate', 'bank', 'disk', 'redis' or 'scorer'",
+        ),
         (
             "cameras: {lobby: {url: clip.mp4, fps: 5}}",
             "cameras.lobby.fps is no known key; see the configuration reference, streammon/config/README.md",

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from streammon.preview.board.board import Board
 from streammon.preview.board.changes import PAGES, WAITING_EVENTS, Changes
 from streammon.preview.board.timeline import POINTS, Timeline
 from streammon.preview.streams.pictures import LivePictures
-from streammon.records import CameraState, Notice, RedisStatus, SpoolStatus
+from streammon.records import AlertEvent, CameraState, Condition, HealthAlert, Notice, RedisStatus, SpoolStatus
 from support.deadlines import DEADLINE_S
 from support.preview_events import BASIS_S, config_of, figures_of, online, opened, scored
 
@@ -90,9 +91,16 @@ def test_a_page_gets_everything_first_and_then_each_change() -> None:
                 board.on_event(Notice("hello"))
                 board.on_event(RedisStatus(False, 5.0, "connection refused", 3))
                 board.on_event(SpoolStatus(3))
-                events = [await following(page) for _ in range(3)]
-                assert [name for name, _ in events] == ["notice", "redis", "spool"]
+                gone = HealthAlert(
+                    "1", AlertEvent.OPEN, 0, Condition.OFFLINE, ("gate",), "", 1.0, 2.0, None, "frozen"
+                )
+                board.on_event(gone)
+                board.on_event(replace(gone, event=AlertEvent.CLOSE))
+                events = [await following(page) for _ in range(5)]
+                assert [name for name, _ in events] == ["notice", "redis", "spool", "notice", "notice"]
                 assert events[1][1]["reason"] == "connection refused"
+                told = [body["text"] for _, body in events[3:]]
+                assert told == ["camera 'gate': frozen", "camera 'gate': over (frozen)"]
 
     asyncio.run(scenario())
 

@@ -14,7 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from streammon.config import Config
 from streammon.preview import Gauges
 from streammon.preview.operations.metrics import Metrics
-from streammon.records import AlertEvent, CameraFigures, CameraState, CameraStatus, Channel, SinkStatus
+from streammon.records import (
+    AlertEvent,
+    CameraFigures,
+    CameraState,
+    CameraStatus,
+    Channel,
+    Condition,
+    HealthAlert,
+    SinkStatus,
+)
 from support.preview_site import alert_message, new_figures, scored, serving, site_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +122,22 @@ def test_alerts_that_are_over_are_counted_by_the_channel_of_their_peak(tmp_path:
     values = samples(metrics.exposition("")[0].decode())
     closed = {name[2]: values[name] for name in values if name[:2] == ("streammon_alerts_closed_total", "lobby")}
     assert closed == dict.fromkeys(Channel, 0) | {"speed": 2, "looks": 1}
+
+
+def test_health_alerts_are_counted_and_shown_while_they_are_open(tmp_path: Path) -> None:
+    config = site_config(tmp_path)
+    metrics = metrics_of(config, new_figures(config), Gauges())
+    gone = HealthAlert(
+        "1", AlertEvent.OPEN, 0, Condition.OFFLINE, ("lobby", "gate"), "10.0.3.x", 1.0, 2.0, None, "gone"
+    )
+    full = HealthAlert("2", AlertEvent.OPEN, 0, Condition.DISK, (), "", 1.0, 2.0, None, "nearly full")
+    for event in (gone, full, replace(full, event=AlertEvent.CLOSE, part=1, closed_s=3.0)):
+        metrics.on_event(event)
+    values = samples(metrics.exposition("")[0].decode())
+    is_open = {name[1:]: value for name, value in values.items() if name[0] == "streammon_health_alert_open"}
+    assert is_open == {("lobby", "offline"): 1, ("gate", "offline"): 1, ("", "disk"): 0}
+    opened = {name[1]: value for name, value in values.items() if name[0] == "streammon_health_alerts_opened_total"}
+    assert opened == dict.fromkeys(Condition, 0) | {"offline": 1, "disk": 1}
 
 
 def test_two_previews_in_one_process_have_figures_of_their_own(tmp_path: Path) -> None:

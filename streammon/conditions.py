@@ -16,5 +16,7 @@ class Condition(StrEnum):
     RATE = "rate"  # the stream's frame rate
     BANK = "bank"  # what was learned doesn't fit any more
     DISK = "disk"
+    RECORDING = "recording"  # evidence of alerts can't be written
     REDIS = "redis"
+    SINK = "sink"  # a receiver of notifications
     SCORER = "scorer"

@@ -49,9 +49,10 @@ HOLDS: Mapping[Condition, Hold] = {
     Condition.RATE: Hold(60.0, 30.0),
     Condition.BANK: Hold(0.0, 600.0),  # its test is over an hour and a day
     Condition.DISK: Hold(10.0, 60.0),
+    Condition.RECORDING: Hold(0.0, 0.0),  # it stops at a full disk and goes on only with room for a while
     Condition.SCORER: Hold(60.0, 30.0),
 }
-"""Of `OFFLINE` and `REDIS` the configured grace."""
+"""Of `OFFLINE`, `REDIS` and `SINK` the configured grace."""
 
 IN_GROUP: Mapping[Condition, str] = {
     Condition.OFFLINE: "gone",
@@ -120,13 +121,13 @@ class HealthRule:
     is told anew.
 
     Args:
-        grace_s: Time for which a camera or Redis must be away.
+        grace_s: Time for which a camera, Redis or a sink must be away.
         hosts: Host of each camera; empty for a file or device.
     """
 
     def __init__(self, grace_s: float, hosts: Mapping[str, str]) -> None:
         grace = Hold(grace_s, BACK_S)
-        self._holds = {**HOLDS, Condition.OFFLINE: grace, Condition.REDIS: grace}
+        self._holds = {**HOLDS, Condition.OFFLINE: grace, Condition.REDIS: grace, Condition.SINK: grace}
         self._places = {camera: (network_of(host), host) for camera, host in hosts.items()}
         self._faults: dict[tuple[Condition, str], _Fault] = {}
         self._open: list[_Open] = []

@@ -184,6 +184,7 @@ class SinkConfig(Section):
         provisional: Deliver provisional alerts too.
         events: Messages of an alert that are delivered; default: `open` and `close`, for `mqtt` also `update`.
         hours: Hours of the day in which an alert must have opened; default: all day.
+        health: Deliver health alerts too, of these cameras and of the monitor itself, in these hours.
     """
 
     webhook: WebhookConfig | None = None
@@ -195,6 +196,7 @@ class SinkConfig(Section):
     provisional: bool = True
     events: list[EventName] = Field(default_factory=list)
     hours: HoursConfig | None = None
+    health: bool = True
 
     @model_validator(mode="after")
     def _delivers_to_one_receiver(self) -> Self:

@@ -219,7 +219,7 @@ class HealthConfig(Section):
     """Health alerts.
 
     Attributes:
-        grace_s: Seconds that a camera must be gone or frozen, or Redis away, until a health alert opens.
+        grace_s: Seconds that a camera must be gone or frozen, or Redis or a sink away, until a health alert opens.
         ignore: Conditions that are not reported, such as `view` where people turn cameras. With `light`, alerts open
             while the light changes too.
     """

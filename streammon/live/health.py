@@ -1,6 +1,6 @@
 """The health of cameras and of the monitor: what is wrong now, and the alerts about it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import disk_usage
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from streammon.records import (
     HealthAlert,
     RedisStatus,
     ScoredFrame,
+    SinkStatus,
 )
 
 GONE = (CameraState.OFFLINE, CameraState.FROZEN, CameraState.UNAUTHORISED, CameraState.CONNECTING)
@@ -36,6 +37,9 @@ class Health:
         readers: Reader of each camera.
         scenes: Scenes by name.
         figures: Figures of each camera.
+
+    Attributes:
+        recording_fault: Why no evidence of alerts can be recorded; empty while it can. May be set in any thread.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Health:
         scenes: Mapping[str, LiveScene],
         figures: Mapping[str, CameraFigures],
     ) -> None:
+        self.recording_fault = ""
         self._config = config
         self._readers = readers
         self._scenes = scenes
@@ -72,11 +77,12 @@ class Health:
         if alert.event is AlertEvent.OPEN:
             self._banks[alert.camera].alert_opened()
 
-    def step(self, redis: RedisStatus, now_s: float) -> list[HealthAlert]:
+    def step(self, redis: RedisStatus, sinks: Sequence[SinkStatus], now_s: float) -> list[HealthAlert]:
         """Look at everything once.
 
         Args:
             redis: State of Redis.
+            sinks: State of each sink of notifications.
             now_s: Unix time.
 
         Returns:
@@ -84,7 +90,9 @@ class Health:
         """
         step_s = 0.0 if self._now_s is None else max(now_s - self._now_s, 0.0)
         self._now_s = now_s
-        findings = [each for each in self._findings(redis, step_s, now_s) if each.condition not in self._ignored]
+        findings = [
+            each for each in self._findings(redis, sinks, step_s, now_s) if each.condition not in self._ignored
+        ]
         return self._rule.step(findings, now_s)
 
     def close_now(self, now_s: float) -> list[HealthAlert]:
@@ -98,6 +106,8 @@ class Health:
             usage: Total, used and free bytes of the disk of a folder; default: the system's.
         """
         folders = [self._config.scenes, self._config.alerting.spool.parent]
+        if self._config.events is not None:
+            folders.append(self._config.events.folder)
         if self._config.redis.address == "embedded":
             folders.append(self._config.redis.folder)
         found = ""
@@ -113,11 +123,17 @@ class Health:
         """Names of learned scenes that have no statistics of whole pictures."""
         return [name for name, scene in self._scenes.items() if not scene.learning and scene.pictures is None]
 
-    def _findings(self, redis: RedisStatus, step_s: float, now_s: float) -> Iterator[HealthFinding]:
+    def _findings(
+        self, redis: RedisStatus, sinks: Sequence[SinkStatus], step_s: float, now_s: float
+    ) -> Iterator[HealthFinding]:
         for name in self._config.cameras:
             yield from self._of_camera(name, step_s)
         yield HealthFinding(Condition.DISK, reason=self._full)
+        unrecorded = f"no evidence of alerts is recorded ({self.recording_fault})" if self.recording_fault else ""
+        yield HealthFinding(Condition.RECORDING, reason=unrecorded)
         yield HealthFinding(Condition.REDIS, reason="" if redis.online else f"redis is away ({redis.reason})")
+        away = [f"sink '{sink.sink}' takes no messages ({sink.reason})" for sink in sinks if not sink.online]
+        yield HealthFinding(Condition.SINK, reason="; ".join(away))
         scored = sum(figures.scored for figures in self._figures.values())
         lost = sum(figures.dropped for figures in self._figures.values())
         yield HealthFinding(Condition.SCORER, reason=self._dropped.found(scored, lost, now_s))

@@ -189,11 +189,8 @@ class Monitor:
         return EventRecorder(self.config, banks, self._on_events_disk)
 
     def _on_events_disk(self, failure: str) -> None:
-        """Report that evidence can't be recorded, or can again. Called in the recorder's thread."""
-        assert self.config.events is not None
-        where = f"events folder {self.config.events.folder}"
-        text = f"{where}: nothing is recorded ({failure})" if failure else f"{where}: alerts are recorded again"
-        self._hand_over(Notice(text))
+        """Take note that evidence can't be recorded, or can again. Called in the recorder's thread."""
+        self._health.recording_fault = failure
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self._queue_feedback(verdict)
@@ -278,7 +275,7 @@ class Monitor:
         while not self._all_ended():
             await asyncio.sleep(HOUSEKEEPING_S)
             self._count()
-            self._publish_health(self._health.step(publisher.status, time.time()))
+            self._publish_health(self._health.step(publisher.status, self._notifier.statuses, time.time()))
             if overload := self._overload.step(time.monotonic()):
                 self._on_event(Notice(overload))
             if time.monotonic() - saved_s >= SAVE_WATCHED_S:
@@ -457,6 +454,7 @@ class Monitor:
     def _publish_health(self, alerts: list[HealthAlert]) -> None:
         assert self._publisher is not None
         self._publisher.publish_health_nowait(alerts)
+        self._notifier.publish_health_nowait(alerts)
         for alert in alerts:
             self._on_event(alert)
 

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from typing import Any
 import pytest
 
 from streammon.alerting import Spool
+from streammon.alerting.messages import health_from_json, health_json
 from streammon.alerting.sinks.delivery import REFUSED_TRIES, retry_delay_s
-from streammon.alerting.sinks.samples import sample_notification
+from streammon.alerting.sinks.samples import sample_health_alert, sample_notification
 from streammon.alerting.sinks.sink import SinkAwayError, SinkRefusedError
 from streammon.alerting.sinks.webhook import LONGEST_RETRY_AFTER_S, WebhookSink
 from streammon.config import WebhookConfig
+from streammon.records import AlertEvent, Condition
 from support.alerting_samples import Name, message, until
 from support.certificates import certificate
 from support.deadlines import DEADLINE_S
@@ -216,7 +219,32 @@ def test_what_may_heal_is_tried_again_when_the_server_says(
 
 def sink_of(receiver: Receiver, **settings: Any) -> WebhookSink:
     webhook = WebhookConfig.model_validate({"url": receiver.url, **settings})
-    return WebhookSink("notify.desk.webhook", webhook, ("open", "close"))
+    return WebhookSink("notify.desk.webhook", webhook, ())
+
+
+def test_a_health_alert_is_delivered_where_it_is_wanted(tmp_path: Path) -> None:
+    async def scenario(spool: Spool) -> None:
+        async with Receiver() as desk, Receiver() as gate:
+            sinks = {
+                "desk": webhook(desk, snapshot=False),
+                "gate": webhook(gate) | {"cameras": ["gate"]},
+                "deaf": webhook(gate) | {"health": False},
+            }
+            async with notifying(config_of(sinks), spool) as sending:
+                opened, closed = (sample_health_alert(event) for event in (AlertEvent.OPEN, AlertEvent.CLOSE))
+                closed = replace(closed, id=opened.id)
+                sending.notifier.publish_health_nowait([opened, closed])
+                of_monitor = replace(opened, id="monitor", condition=Condition.DISK, cameras=())
+                sending.notifier.publish_health_nowait([of_monitor])
+                await until(lambda: len(desk.taken) == 3 and len(gate.taken) == 1)
+                assert [health_from_json(request.body) for request in desk.requests] == [
+                    health_from_json(health_json(each)) for each in (opened, closed, of_monitor)
+                ]
+                assert gate.taken == [("monitor", 0)]
+                require_valid_signatures(desk)
+
+    with Spool(tmp_path / "spool", 100) as spool:
+        asyncio.run(scenario(spool))
 
 
 @pytest.mark.usefixtures("soon")

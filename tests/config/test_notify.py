@@ -117,18 +117,22 @@ def test_a_mistake_is_a_line_with_its_path(sink: dict[str, Any], complaint: str)
         ),
         (
             {"webhook": HOOK | {"body": "{{ camra }}"}},
-            "notify.desk.webhook.body: the template fails ('camra' is undefined); use the fields of an alert message,"
-            " see streammon/alerting/README.md",
+            "notify.desk.webhook.body: the template fails with a message of kind alert ('camra' is undefined);"
+            " use the fields of a message, see streammon/alerting/README.md",
         ),
         (
             {"webhook": HOOK | {"body": "{{ ''.__class__.__mro__ }}"}},
-            "notify.desk.webhook.body: the template fails (access to attribute '__class__' of 'str' object is"
-            " unsafe.); use the fields",
+            "notify.desk.webhook.body: the template fails with a message of kind alert (access to attribute"
+            " '__class__' of 'str' object is unsafe.); use the fields",
         ),
         (
             {"webhook": HOOK | {"body": "{{ closed_s + 1 }}"}},
-            "notify.desk.webhook.body: the template fails (TypeError: unsupported operand type(s) for +: 'NoneType'"
-            " and 'int'); use the fields",
+            "notify.desk.webhook.body: the template fails with a message of kind alert (TypeError: unsupported"
+            " operand type(s) for +: 'NoneType' and 'int'); use the fields",
+        ),
+        (
+            {"webhook": HOOK | {"body": "{{ channel }}"}},
+            "notify.desk.webhook.body: the template fails with a message of kind health ('channel' is undefined)",
         ),
         (
             {"webhook": HOOK | {"ca_file": "no.pem"}},

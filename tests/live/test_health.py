@@ -1,7 +1,9 @@
 """Health alerts of a running monitor: real footage, real cameras, a real Redis."""
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -286,6 +288,28 @@ def test_a_disk_nearly_full_is_told_and_closed_once_there_is_space(
         return events
 
     assert opened(asyncio.run(scenario())) == [Condition.DISK]
+
+
+def test_a_sink_that_is_away_and_evidence_that_cannot_be_written_are_told(
+    configured: Callable[..., Config], clip: Path, tmp_path: Path, closed_port: int
+) -> None:
+    camera = {"url": str(clip), "scene": "courtyard", "score_fps": FPS, "loop": True}
+    away = {"desk": {"webhook": {"url": f"http://127.0.0.1:{closed_port}/"}}}
+    config = configured({"yard": camera}, ignore=["scorer"])
+    values = config.dump_with_secrets() | {"notify": away, "events": {"folder": tmp_path / "events", "keep_gb": 0.1}}
+
+    async def scenario() -> Events:
+        async with watching(Config.parse(values, "test")) as (monitor, events):
+            told = await events.wait_for(HealthAlert, is_open(Condition.SINK))
+            assert told.reason == "sink 'desk' takes no messages (connection refused)"
+            assert monitor._recorder is not None
+            monitor._recorder._stop_recording(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            told = await events.wait_for(HealthAlert, is_open(Condition.RECORDING))
+            assert told.reason == "no evidence of alerts is recorded (no space left on device)"
+            await events.wait_for(HealthAlert, is_close(Condition.RECORDING))
+        return events
+
+    assert sorted(opened(asyncio.run(scenario()))) == [Condition.RECORDING, Condition.SINK]
 
 
 def test_a_scene_learned_before_pictures_were_is_named_in_one_line(

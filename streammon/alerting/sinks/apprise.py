@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, cast
@@ -26,17 +26,17 @@ class AppriseSink(Sink):
     Args:
         where: Path of the settings, such as `notify.phone.apprise`.
         apprise: The settings.
-        events: Messages of an alert that it is given.
+        samples: A message of each kind that it is given, to try the template with.
 
     Raises:
         ConfigError: Apprise is not installed or doesn't know the URL, or the template can't be used.
     """
 
-    def __init__(self, where: str, apprise: AppriseConfig, events: Collection[str]) -> None:
+    def __init__(self, where: str, apprise: AppriseConfig, samples: Iterable[dict[str, Any]]) -> None:
         url = apprise.url.get_secret_value()
         self.place = f"apprise {url.partition('://')[0]}://…"  # what follows may be a token
         self.takes_snapshots = apprise.snapshot
-        self._template = None if apprise.body is None else BodyTemplate(apprise.body, f"{where}.body", events)
+        self._template = None if apprise.body is None else BodyTemplate(apprise.body, f"{where}.body", samples)
         self._service = _service(url, where)
         self._worker = ThreadPoolExecutor(1, "streammon-apprise")  # a slow service must not take asyncio's threads
 
@@ -78,21 +78,27 @@ class AppriseSink(Sink):
 def default_title(fields: dict[str, Any]) -> str:
     """Title of a message.
 
-    >>> default_title({"event": "open", "camera": "lobby", "test": True})
+    >>> default_title({"kind": "alert", "event": "open", "camera": "lobby", "test": True})
     'Test: Alert, lobby'
+    >>> default_title({"kind": "health", "event": "close", "cameras": ["lobby", "gate"]})
+    'Health alert is over, lobby, gate'
     """
     test = "Test: " if fields.get("test") else ""
-    return f"{test}{HEADLINES[AlertEvent(fields['event'])]}, {fields['camera']}"
+    is_health = fields["kind"] == "health"
+    subject = (", ".join(fields["cameras"]) or "monitor") if is_health else fields["camera"]
+    headline = HEADLINES[AlertEvent(fields["event"])]
+    return f"{test}{headline.replace('Alert', 'Health alert') if is_health else headline}, {subject}"
 
 
 def default_body(fields: dict[str, Any]) -> str:
     """Text of a message, with the alert's id, by which a repeated message can be recognised.
 
-    >>> default_body({"reason": "moves too fast here", "opened_s": 0.0, "provisional": True, "id": "018b"})
+    >>> fields = {"kind": "alert", "opened_s": 0.0, "provisional": True, "id": "018b"}
+    >>> default_body(fields | {"reason": "moves too fast here"})
     '... moves too fast here (provisional). Alert 018b.'
     """
     opened = datetime.datetime.fromtimestamp(fields["opened_s"]).astimezone()
-    provisional = " (provisional)" if fields["provisional"] else ""
+    provisional = " (provisional)" if fields.get("provisional") else ""
     return f"{opened:%Y-%m-%d %H:%M:%S %Z}: {fields['reason']}{provisional}. Alert {fields['id']}."
 
 

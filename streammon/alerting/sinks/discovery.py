@@ -45,6 +45,11 @@ class Topics:
         """Home Assistant's own state: `online` once it has started."""
         return f"{self.discovery_prefix}/status"
 
+    @property
+    def health(self) -> str:
+        """Health messages of all cameras and of the monitor as JSON."""
+        return f"{self.topic}/health"
+
     def alert(self, camera: str) -> str:
         """Alert messages of a camera as JSON."""
         return f"{self.topic}/{camera}/alert"

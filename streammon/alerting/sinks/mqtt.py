@@ -93,13 +93,16 @@ class MqttSink(Sink):
         await self._connection()
 
     async def deliver(self, notification: Notification) -> None:
-        """Publish a message, its picture and the state of the camera's alert.
+        """Publish a health message, or an alert message with its picture and the state of the camera's alert.
 
         Raises:
             SinkAwayError: There is no connection, or the broker did not confirm in time.
         """
         client = await self._connection()
         camera, topics = notification.camera, self._topics
+        if notification.fields["kind"] == "health":
+            await self._publish(client, topics.health, notification.json, retain=False)
+            return
         state = alert_state_json(notification.fields, notification.is_stale)
         await self._publish(client, topics.alert(camera), notification.json)
         if notification.snapshot is not None:

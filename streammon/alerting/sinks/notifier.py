@@ -1,17 +1,18 @@
-"""All sinks: passes each alert message to those whose routes let it through."""
+"""All sinks: passes each alert and health message to those whose routes let it through."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from streammon.alerting.messages import alert_json
+from streammon.alerting.messages import alert_json, health_json
 from streammon.alerting.sinks.delivery import SinkDelivery, SnapshotSource
 from streammon.alerting.sinks.routes import Route
+from streammon.alerting.sinks.samples import sample_messages
 from streammon.alerting.sinks.sink import Sink
-from streammon.alerting.spool import Spool
+from streammon.alerting.spool import NO_CAMERA, Spool
 from streammon.config import Config
-from streammon.records import Alert, CameraStatus, SinkStatus
+from streammon.records import Alert, CameraStatus, HealthAlert, SinkStatus
 
 
 async def no_snapshot(_alert_id: str) -> bytes | None:
@@ -29,7 +30,7 @@ def new_sink(name: str, config: Config) -> Sink:
     if sink.webhook is not None:
         from streammon.alerting.sinks.webhook import WebhookSink
 
-        return WebhookSink(f"{where}.webhook", sink.webhook, sink.delivered_events)
+        return WebhookSink(f"{where}.webhook", sink.webhook, sample_messages(sink))
     if sink.mqtt is not None:
         from streammon.alerting.sinks.mqtt import MqttSink
 
@@ -37,7 +38,7 @@ def new_sink(name: str, config: Config) -> Sink:
     from streammon.alerting.sinks.apprise import AppriseSink
 
     assert sink.apprise is not None
-    return AppriseSink(f"{where}.apprise", sink.apprise, sink.delivered_events)
+    return AppriseSink(f"{where}.apprise", sink.apprise, sample_messages(sink))
 
 
 class Notifier:
@@ -114,6 +115,13 @@ class Notifier:
             message = alert_json(alert, heatmap_key(alert.camera)) if takers else ""
             for delivery in takers:
                 delivery.put_nowait(alert.id, alert.part, alert.event, alert.camera, message)
+
+    def publish_health_nowait(self, alerts: Iterable[HealthAlert]) -> None:
+        """Add messages of health alerts to the queues of the sinks that are to have them."""
+        for health in alerts:
+            takers = [self._deliveries[name] for name, route in self._routes.items() if route.takes_health(health)]
+            for delivery in takers:
+                delivery.put_nowait(health.id, health.part, health.event, NO_CAMERA, health_json(health))
 
     def show_camera_nowait(self, status: CameraStatus) -> None:
         """Pass a camera's state to the sinks that show it."""

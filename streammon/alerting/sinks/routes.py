@@ -1,11 +1,11 @@
-"""Routing: which alert messages a sink is given."""
+"""Routing: which alert and health messages a sink is given."""
 
 from streammon.config import SinkConfig
-from streammon.records import Alert, AlertEvent
+from streammon.records import Alert, AlertEvent, HealthAlert
 
 
 class Route:
-    """Decides which alert messages one sink is given.
+    """Decides which messages one sink is given.
 
     An alert that once fits stays with the sink: its later messages follow even if they no longer fit, so that what
     was opened is closed. An alert that fits late (its peak rises above `min_level`, it is no longer provisional)
@@ -18,7 +18,7 @@ class Route:
     def __init__(self, sink: SinkConfig) -> None:
         self._sink = sink
         self._events = sink.delivered_events
-        self._routed: set[str] = set()  # ids of the open alerts that fit
+        self._routed: set[str] = set()  # ids of the open alerts and health alerts that fit
 
     def takes(self, alert: Alert) -> bool:
         """True if the sink is given this message; call it with each message, in order."""
@@ -30,6 +30,23 @@ class Route:
             self._routed.discard(alert.id)
         stands_for_open = begins and alert.event is AlertEvent.UPDATE and AlertEvent.OPEN in self._events
         return is_routed and (alert.event in self._events or stands_for_open)
+
+    def takes_health(self, health: HealthAlert) -> bool:
+        """True if the sink is given this message of a health alert; call it with each message, in order."""
+        if health.event is AlertEvent.OPEN and self._fits_health(health):
+            self._routed.add(health.id)
+        is_routed = health.id in self._routed
+        if health.event is AlertEvent.CLOSE:
+            self._routed.discard(health.id)
+        return is_routed and health.event in self._events
+
+    def _fits_health(self, health: HealthAlert) -> bool:
+        sink = self._sink
+        return (
+            sink.health
+            and (not (sink.cameras and health.cameras) or bool(set(sink.cameras) & set(health.cameras)))
+            and (sink.hours is None or sink.hours.contain(health.opened_s))
+        )
 
     def _fits(self, alert: Alert) -> bool:
         sink = self._sink

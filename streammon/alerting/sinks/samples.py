@@ -1,19 +1,19 @@
-"""Made-up alert messages, to try templates and sinks with."""
+"""Made-up messages, to try templates and sinks with."""
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 
 from streammon.alerting.keys import Keys
-from streammon.alerting.messages import alert_json
+from streammon.alerting.messages import alert_json, health_json
 from streammon.alerting.rule import alert_id
 from streammon.alerting.sinks.sink import Notification
-from streammon.config import RedisConfig
-from streammon.records import Alert, AlertEvent, Box, Channel
+from streammon.config import RedisConfig, SinkConfig
+from streammon.records import Alert, AlertEvent, Box, Channel, Condition, HealthAlert
 
 BOX = Box(120, 60, 80, 60, 9.0)
 PICTURE_SIZE = (320, 180)
@@ -30,12 +30,25 @@ def sample_alert(event: AlertEvent, camera: str = "lobby") -> Alert:
     return Alert(alert_id(now), event, part, opened_s=now - 1, time_s=now, closed_s=closed_s, **figures, **names)
 
 
-def sample_messages(events: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Fields of an alert message of each kind that a sink with these events is given."""
+def sample_health_alert(event: AlertEvent, camera: str = "lobby") -> HealthAlert:
+    """A made-up message of a health alert of the present moment."""
+    now = time.time()
+    closed_s = now if event is AlertEvent.CLOSE else None
+    part = int(event is AlertEvent.CLOSE)
+    return HealthAlert(
+        alert_id(now), event, part, Condition.OFFLINE, (camera,), "", now - 1, now, closed_s, "offline (no answer)"
+    )
+
+
+def sample_messages(sink: SinkConfig) -> Iterator[dict[str, Any]]:
+    """Fields of a message of each kind that a sink is given."""
+    events = sink.delivered_events
     for event in AlertEvent:
         stands_for_open = event is AlertEvent.UPDATE and AlertEvent.OPEN in events
         if event in events or stands_for_open:
             yield json.loads(_json(sample_alert(event)))
+        if sink.health and event in events and event is not AlertEvent.UPDATE:
+            yield json.loads(health_json(sample_health_alert(event)))
 
 
 def sample_notification(camera: str, event: AlertEvent = AlertEvent.OPEN) -> Notification:

@@ -5,11 +5,11 @@ import datetime
 import hmac
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
@@ -35,13 +35,13 @@ class WebhookSink(Sink):
     Args:
         where: Path of the settings, such as `notify.desk.webhook`.
         webhook: The settings.
-        events: Messages of an alert that it is given.
+        samples: A message of each kind that it is given, to try the template with.
 
     Raises:
         ConfigError: The template or the file of authorities can't be used.
     """
 
-    def __init__(self, where: str, webhook: WebhookConfig, events: Collection[str]) -> None:
+    def __init__(self, where: str, webhook: WebhookConfig, samples: Iterable[dict[str, Any]]) -> None:
         self._url = webhook.url.get_secret_value()
         address = parse_address(self._url)
         assert address is not None
@@ -50,7 +50,7 @@ class WebhookSink(Sink):
         self.place = f"webhook {redacted(self._url)}"
         self.takes_snapshots = webhook.snapshot
         self._webhook = webhook
-        self._template = None if webhook.body is None else BodyTemplate(webhook.body, f"{where}.body", events)
+        self._template = None if webhook.body is None else BodyTemplate(webhook.body, f"{where}.body", samples)
         self._tls = client_tls(webhook.ca_file, f"{where}.ca_file")
         self._session: aiohttp.ClientSession | None = None
 

@@ -1,7 +1,8 @@
 """Records passed between the packages: plain values that need no library beyond numpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -334,7 +335,7 @@ class Verdict:
         alert_id: The alert's `id`.
         opened_s: Unix time of the alert's first abnormal frame.
         closed_s: Unix time of the alert's last abnormal frame; None if it was open.
-        normal: True for a false alarm on normal footage, False for a real anomaly.
+        normal: True for a false alarm on normal footage, False for a real anomaly, None if the verdict is withdrawn.
         peak_score: Highest frame score of the alert so far.
     """
 
@@ -343,8 +344,171 @@ class Verdict:
     alert_id: str
     opened_s: float
     closed_s: float | None
-    normal: bool
+    normal: bool | None
     peak_score: float
+
+
+VerdictName = Literal["normal", "real"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What operators said of an alert: their latest verdict and the first acknowledgement.
+
+    Attributes:
+        verdict: `normal` or `real`; None before a verdict.
+        judged_s: Unix time of the verdict.
+        judged_by: User of the verdict; empty where nobody logs in.
+        acknowledged_s: Unix time of the acknowledgement.
+        acknowledged_by: User who acknowledged; empty where nobody logs in.
+
+    >>> judgement = Judgement().acknowledged(5.0, "anna").judged("real", 9.0, "ben")
+    >>> judgement.acknowledged_by, judgement.judged_by
+    ('anna', 'ben')
+    >>> judgement.withdrawn() == Judgement().acknowledged(5.0, "anna")
+    True
+    >>> Judgement().acknowledged(9.0, "anna").judged("real", 9.0, "anna").withdrawn().acknowledged_s
+    9.0
+    >>> Judgement().judged("real", 9.0, "ben").withdrawn() == judgement.withdrawn().withdrawn() == Judgement()
+    True
+    """
+
+    verdict: VerdictName | None = None
+    judged_s: float | None = None
+    judged_by: str | None = None
+    acknowledged_s: float | None = None
+    acknowledged_by: str | None = None
+
+    def acknowledged(self, time_s: float, user: str) -> "Judgement":
+        """With an acknowledgement; the first one counts."""
+        return self if self.acknowledged_s is not None else replace(self, acknowledged_s=time_s, acknowledged_by=user)
+
+    def judged(self, verdict: VerdictName, time_s: float, user: str) -> "Judgement":
+        """With another verdict, which also acknowledges.
+
+        It is later than an earlier acknowledgement, by a millisecond at least, so that `withdrawn` keeps that one.
+        """
+        time_s = max(time_s, (self.acknowledged_s or 0.0) + 0.001)
+        return replace(self, verdict=verdict, judged_s=time_s, judged_by=user).acknowledged(time_s, user)
+
+    def withdrawn(self) -> "Judgement":
+        """Without the verdict and the acknowledgement that came with it; without a verdict, unacknowledged."""
+        if self.verdict is None or self.acknowledged_s == self.judged_s:
+            return Judgement()
+        return Judgement(acknowledged_s=self.acknowledged_s, acknowledged_by=self.acknowledged_by)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One alert in the index of the evidence.
+
+    Attributes:
+        id: Id of the alert.
+        scene: Name of the scene.
+        camera: Name of the camera.
+        channel: Main channel of evidence at the peak.
+        opened_s: Unix time of the first abnormal frame.
+        closed_s: Unix time of the last abnormal frame; None while the alert is open.
+        updated_s: Unix time of the latest message about the alert.
+        peak_score: Largest frame score.
+        peak_level: Largest level.
+        basis_s: Seconds of normal footage that the peak's level is calibrated on.
+        provisional: True if the footage was too short to confirm the accepted rate of false alarms.
+        false_alarms_per_day: Accepted rate of false alarms, as configured when the alert opened.
+        folder: Folder of the files, relative to that of the index.
+        verdict: As in `Judgement`, like the next four.
+        judged_s: Unix time of the verdict.
+        judged_by: User of the verdict.
+        acknowledged_s: Unix time of the acknowledgement.
+        acknowledged_by: User who acknowledged.
+        files: Names of the files in `folder`.
+        bytes: Size of the files in all.
+        state: `recording`, `kept`, or `removing` while the files are removed.
+        note: Why something is missing, in a few words; empty if nothing is.
+    """
+
+    id: str
+    scene: str
+    camera: str
+    channel: Channel
+    opened_s: float
+    closed_s: float | None
+    updated_s: float
+    peak_score: float
+    peak_level: float
+    basis_s: float
+    provisional: bool
+    false_alarms_per_day: float
+    folder: str
+    verdict: VerdictName | None = None
+    judged_s: float | None = None
+    judged_by: str | None = None
+    acknowledged_s: float | None = None
+    acknowledged_by: str | None = None
+    files: tuple[str, ...] = ()
+    bytes: int = 0
+    state: str = "recording"
+    note: str = ""
+
+    def updated(self, alert: Alert) -> "EventRow":
+        """The row with the figures of a later message about its alert."""
+        return replace(
+            self,
+            channel=alert.channel,
+            closed_s=alert.closed_s,
+            updated_s=alert.time_s,
+            peak_score=alert.peak_score,
+            peak_level=alert.peak_level,
+            basis_s=alert.basis_s,
+            provisional=alert.provisional,
+        )
+
+    @property
+    def judgement(self) -> Judgement:
+        """What operators said of the alert."""
+        return Judgement(self.verdict, self.judged_s, self.judged_by, self.acknowledged_s, self.acknowledged_by)
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Selection of alerts whose evidence is kept; None selects all.
+
+    Attributes:
+        camera: Name of the camera.
+        channel: Main channel of evidence.
+        since_s: Unix time; alerts that opened then or later.
+        until_s: Unix time; alerts that opened before.
+        verdict: `normal`, `real`, or `none` for alerts without a verdict.
+        is_open: Whether the alert is open.
+        acknowledged: Whether the alert is acknowledged.
+    """
+
+    camera: str | None = None
+    channel: Channel | None = None
+    since_s: float | None = None
+    until_s: float | None = None
+    verdict: str | None = None
+    is_open: bool | None = None
+    acknowledged: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventCounts:
+    """Numbers of the alerts of a selection.
+
+    Attributes:
+        matching: All of them.
+        unacknowledged: Those not acknowledged.
+        unjudged: Those without a verdict.
+        normal: Those judged normal.
+        real: Those judged real.
+    """
+
+    matching: int
+    unacknowledged: int
+    unjudged: int
+    normal: int
+    real: int
 
 
 @dataclass(frozen=True, slots=True)

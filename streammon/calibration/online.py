@@ -108,6 +108,7 @@ class OnlineCalibration:
         self._rises: deque[tuple[str, float]] = deque(maxlen=settings.remembered)
         self._risen: deque[tuple[float, float]] = deque()  # when (seconds watched) and by how much, the last hour
         self._called_normal: dict[str, float] = {}  # alert → its peak
+        self._undone: dict[str, float] = {}  # alert → its rise, undone by a verdict
         self._recalibrated_s = self._watched_s
         self.calibration = base
         self._recalibrate()
@@ -171,24 +172,34 @@ class OnlineCalibration:
         self._risen.append((self._clock.seconds, rise))
         self._rises.append((alert_id, rise))
 
-    def alert_judged(self, alert_id: str, peak_score: float, *, normal: bool) -> None:
-        """An operator said what an alert was.
+    def alert_judged(self, alert_id: str, peak_score: float, *, normal: bool | None) -> None:
+        """An operator said what an alert was, or withdrew what was said.
 
-        Either way the threshold's rise by it is undone, or never comes: it was no false alarm, or its peak counts.
+        Either verdict undoes the threshold's rise by the alert, or prevents it: it was no false alarm, or its peak
+        counts. Without a verdict the threshold rises again.
 
         Args:
             alert_id: Its id.
             peak_score: Its highest frame score.
-            normal: It was a false alarm, so its peak is one of normal footage; else it was real.
+            normal: It was a false alarm, so its peak is one of normal footage; False: it was real; None: the verdict
+                is withdrawn.
         """
         if not normal and alert_id in self._called_normal:
             peak = self._called_normal.pop(alert_id)
             if peak in self._peaks:
                 self._peaks.remove(peak)
             self._recalibrate()
+        if normal is None and alert_id not in self._undone:
+            return
         rise = sum(rise for each, rise in self._rises if each == alert_id)
         self._rises = deque((each for each in self._rises if each[0] != alert_id), maxlen=self._settings.remembered)
+        if normal is None:
+            self._redo_rise(alert_id)
+            return
         self._rises.append((alert_id, 0.0))
+        self._undone[alert_id] = self._undone.get(alert_id, 0.0) + rise
+        if len(self._undone) > self._settings.remembered:
+            del self._undone[next(iter(self._undone))]
         self.shift = max(0.0, self.shift - rise)
         if normal and alert_id not in self._called_normal:
             self._add_peak(peak_score)
@@ -196,6 +207,12 @@ class OnlineCalibration:
             if len(self._called_normal) > self._settings.remembered:
                 del self._called_normal[next(iter(self._called_normal))]
             self._recalibrate()
+
+    def _redo_rise(self, alert_id: str) -> None:
+        rise = min(self._undone.pop(alert_id), max(self._settings.most - self.shift, 0.0))
+        if rise > 0:
+            self.shift += rise
+            self._rises.append((alert_id, rise))
 
     def _add_peak(self, peak: float) -> None:
         if peak <= self._base.tail_start:

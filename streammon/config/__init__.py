@@ -7,6 +7,7 @@ of the file.
 from streammon.config.addresses import parse_address, redacted, without_logins
 from streammon.config.notify import MQTT_PORTS, AppriseConfig, MqttConfig, SinkConfig, WebhookConfig
 from streammon.config.reading import expanded
+from streammon.config.reference import attribute_descriptions
 from streammon.config.sections import (
     SCENES,
     AlertingConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "Section",
     "SinkConfig",
     "WebhookConfig",
+    "attribute_descriptions",
     "expanded",
     "is_loopback",
     "parse_address",

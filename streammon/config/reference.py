@@ -84,8 +84,8 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return schema
 
 
-def attribute_descriptions(section: type[Section]) -> dict[str, str]:
-    """Description of each attribute, from the docstring of a section.
+def attribute_descriptions(section: type) -> dict[str, str]:
+    """Description of each attribute, from the docstring of a class.
 
     >>> attribute_descriptions(Config)["scenes"]
     'Folder with one folder per scene.'

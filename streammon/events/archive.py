@@ -18,9 +18,9 @@ from pathlib import Path
 from streammon.config import EventsConfig
 from streammon.durations import DAY_S
 from streammon.errors import ConfigError, StorageError, system_reason
-from streammon.events.index import ANOTHER_FOLDER, KEPT, RECORDING, REMOVING, EventRow, Index, row_of
+from streammon.events.index import ANOTHER_FOLDER, KEPT, RECORDING, REMOVING, Index, row_of
 from streammon.events.side_car import interrupted_side_car
-from streammon.records import Alert
+from streammon.records import Alert, EventRow
 from streammon.storage import require_writable
 
 LOCK_FILE = "lock"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streammon.errors import StorageError, system_reason
-from streammon.events.index import EventRow
+from streammon.records import EventRow
 
 
 def export_events(rows: Sequence[EventRow], source: Path, target: Path) -> int:

@@ -4,13 +4,13 @@ import contextlib
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from streammon.errors import StorageError
-from streammon.records import Alert, Channel
+from streammon.records import Alert, Channel, EventRow, Judgement
 
 INDEX_FILE = "index.sqlite"
 APPLICATION_ID = 0x53544556  # "STEV"; marks the database as an index of evidence (SQLite's application id)
@@ -31,6 +31,7 @@ SCHEMA = f"""
         false_alarms_per_day REAL NOT NULL,
         verdict TEXT,
         judged_s REAL,
+        judged_by TEXT,
         acknowledged_s REAL,
         acknowledged_by TEXT,
         folder TEXT NOT NULL,
@@ -49,61 +50,6 @@ MOST_WAITING = 10_000  # changes that wait in memory while the disk is full
 ANOTHER_FOLDER = "set events.folder to another folder"
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """One alert in the index.
-
-    Attributes:
-        id: Id of the alert.
-        scene: Name of the scene.
-        camera: Name of the camera.
-        channel: Main channel of evidence at the peak.
-        opened_s: Unix time of the first abnormal frame.
-        closed_s: Unix time of the last abnormal frame; None while the alert is open.
-        updated_s: Unix time of the latest message about the alert.
-        peak_score: Largest frame score.
-        peak_level: Largest level.
-        basis_s: Seconds of normal footage that the peak's level is calibrated on.
-        provisional: True if the footage was too short to confirm the accepted rate of false alarms.
-        false_alarms_per_day: Accepted rate of false alarms, as configured when the alert opened.
-        folder: Folder of the files, relative to that of the index.
-        verdict: `normal` or `real`; None before a verdict.
-        judged_s: Unix time of the verdict.
-        acknowledged_s: Unix time of the acknowledgement.
-        acknowledged_by: User who acknowledged; None if unknown.
-        files: Names of the files in `folder`.
-        bytes: Size of the files in all.
-        state: `recording`, `kept`, or `removing` while the files are removed.
-        note: Why something is missing, in a few words; empty if nothing is.
-    """
-
-    id: str
-    scene: str
-    camera: str
-    channel: Channel
-    opened_s: float
-    closed_s: float | None
-    updated_s: float
-    peak_score: float
-    peak_level: float
-    basis_s: float
-    provisional: bool
-    false_alarms_per_day: float
-    folder: str
-    verdict: str | None = None
-    judged_s: float | None = None
-    acknowledged_s: float | None = None
-    acknowledged_by: str | None = None
-    files: tuple[str, ...] = ()
-    bytes: int = 0
-    state: str = RECORDING
-    note: str = ""
-
-    def updated(self, alert: Alert) -> "EventRow":
-        """The row with the figures of a later message about its alert."""
-        return replace(self, **_of_alert(alert))
-
-
 def row_of(alert: Alert, folder: str, false_alarms_per_day: float) -> EventRow:
     """A new row for an alert, without files.
 
@@ -116,23 +62,17 @@ def row_of(alert: Alert, folder: str, false_alarms_per_day: float) -> EventRow:
         id=alert.id,
         scene=alert.scene,
         camera=alert.camera,
+        channel=alert.channel,
         opened_s=alert.opened_s,
+        closed_s=alert.closed_s,
+        updated_s=alert.time_s,
+        peak_score=alert.peak_score,
+        peak_level=alert.peak_level,
+        basis_s=alert.basis_s,
+        provisional=alert.provisional,
         false_alarms_per_day=false_alarms_per_day,
         folder=folder,
-        **_of_alert(alert),
     )
-
-
-def _of_alert(alert: Alert) -> dict[str, Any]:
-    return {
-        "channel": alert.channel,
-        "closed_s": alert.closed_s,
-        "updated_s": alert.time_s,
-        "peak_score": alert.peak_score,
-        "peak_level": alert.peak_level,
-        "basis_s": alert.basis_s,
-        "provisional": alert.provisional,
-    }
 
 
 COLUMNS = tuple(each.name for each in fields(EventRow))
@@ -140,9 +80,8 @@ PUT = (
     f"INSERT INTO alert ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
     f" ON CONFLICT (id) DO UPDATE SET {{changes}}"
 )
-OF_EVIDENCE = tuple(
-    name for name in COLUMNS if name not in ("id", "verdict", "judged_s", "acknowledged_s", "acknowledged_by")
-)
+OF_JUDGEMENT = tuple(each.name for each in fields(Judgement))
+OF_EVIDENCE = tuple(name for name in COLUMNS if name not in ("id", *OF_JUDGEMENT))
 """Columns that the recording of an alert changes; the others are the operator's."""
 
 
@@ -183,26 +122,6 @@ class Index:
             OSError: The disk is full or fails; the change waits.
         """
         self._write(PUT.format(changes="id = id"), _values(row))
-
-    def judge(self, alert_id: str, verdict: str, time_s: float) -> None:
-        """Set the verdict on an alert, which also acknowledges it.
-
-        Raises:
-            OSError: The disk is full or fails; the change waits.
-        """
-        self._write("UPDATE alert SET verdict = ?, judged_s = ? WHERE id = ?", (verdict, time_s, alert_id))
-        self.acknowledge(alert_id, None, time_s)
-
-    def acknowledge(self, alert_id: str, user: str | None, time_s: float) -> None:
-        """Set who acknowledged an alert and when; the first acknowledgement counts.
-
-        Raises:
-            OSError: The disk is full or fails; the change waits.
-        """
-        self._write(
-            "UPDATE alert SET acknowledged_by = ?, acknowledged_s = ? WHERE id = ? AND acknowledged_s IS NULL",
-            (user, time_s, alert_id),
-        )
 
     def remove(self, alert_id: str) -> None:
         """Delete a row.
@@ -316,15 +235,18 @@ def _require_index(database: sqlite3.Connection, file: Path) -> None:
 
 
 def _rows(database: sqlite3.Connection, condition: str, parameters: Iterable[Any]) -> list[EventRow]:
+    """Rows by an SQL condition, the oldest first."""
     query = f"SELECT {', '.join(COLUMNS)} FROM alert WHERE {condition} ORDER BY opened_s, id"
-    return [_row(dict(zip(COLUMNS, values, strict=True))) for values in database.execute(query, tuple(parameters))]
+    return [row_of_values(values) for values in database.execute(query, tuple(parameters))]
 
 
-def _row(values: dict[str, Any]) -> EventRow:
-    values["channel"] = Channel(values["channel"])
-    values["provisional"] = bool(values["provisional"])
-    values["files"] = tuple(json.loads(values["files"]))
-    return EventRow(**values)
+def row_of_values(values: Sequence[Any]) -> EventRow:
+    """The row with these values of `COLUMNS`."""
+    named = dict(zip(COLUMNS, values, strict=True))
+    named["channel"] = Channel(named["channel"])
+    named["provisional"] = bool(named["provisional"])
+    named["files"] = tuple(json.loads(named["files"]))
+    return EventRow(**named)
 
 
 def _values(row: EventRow) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from streammon.events.index import KEPT
 from streammon.events.recording import Recording
 from streammon.events.side_car import ScorePoint
 from streammon.ingest import PacketRing
-from streammon.records import Alert, AlertEvent, Event, ScoredFrame, Verdict
+from streammon.records import Alert, AlertEvent, Event, ScoredFrame
 from streammon.threads import StoppableThread
 
 RING_SLACK_S = 15.0
@@ -59,7 +59,7 @@ class _Restored:
     alerts: tuple[Alert, ...]
 
 
-Message = _Opened | _Restored | Alert | ScoredFrame | tuple[Verdict, float]
+Message = _Opened | _Restored | Alert | ScoredFrame
 
 
 class _WatchedCamera:
@@ -74,7 +74,7 @@ class _WatchedCamera:
 class EventRecorder(StoppableThread):
     """Records clips, pictures and scores of every alert, and keeps their index, in a thread of its own.
 
-    The methods for alerts, scores and verdicts never wait; they are called on the event loop. As a context manager
+    The methods for alerts and scores never wait; they are called on the event loop. As a context manager
     it locks the folder and starts the thread, and asks it to end; the thread then completes what it records.
 
     When the disk is full or fails, nothing is recorded until there is room; alerts wait in memory for their row.
@@ -143,10 +143,6 @@ class EventRecorder(StoppableThread):
             case Alert():
                 self._on_alert(event)
 
-    def on_verdict(self, verdict: Verdict) -> None:
-        """Write a verdict to the index. Called on the event loop; never waits."""
-        self._send((verdict, time.time()))
-
     def _on_score(self, score: ScoredFrame) -> None:
         camera = self._cameras[score.camera]
         camera.points.append(ScorePoint(score.wall_time_s, score.score, score.level))
@@ -211,8 +207,6 @@ class EventRecorder(StoppableThread):
                         recording.on_score(message)
             case _Restored():
                 self._archive.restore(message.alerts, self._config.alerting.false_alarms_per_day)
-            case (Verdict() as verdict, float() as time_s):
-                self._archive.index.judge(verdict.alert_id, "normal" if verdict.normal else "real", time_s)
 
     def _open(self, archive: Archive, opened: _Opened) -> None:
         alert = opened.alert

@@ -11,11 +11,11 @@ from streammon.alerting import heatmap_png, regions
 from streammon.config import EventsConfig
 from streammon.events.archive import Archive, write_file
 from streammon.events.clip import ClipWriter
-from streammon.events.index import KEPT, EventRow
+from streammon.events.index import KEPT
 from streammon.events.side_car import ClipPart, ScorePoint, side_car
 from streammon.events.snapshot import snapshot_jpeg
 from streammon.ingest import EncodedPacket, PacketRing
-from streammon.records import Alert, AlertEvent, ScoredFrame
+from streammon.records import Alert, AlertEvent, EventRow, ScoredFrame
 
 PART_S = 600.0  # files of ten minutes can be sent and played everywhere
 MOST_PARTS = 6  # an hour of one alert: a view that has changed for good must not fill the disk

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streammon.alerting import false_alarms_per_day
-from streammon.events.index import EventRow
-from streammon.records import Box
+from streammon.records import Box, EventRow
 
 VERSION = 1
 HOUR_S = 3600.0

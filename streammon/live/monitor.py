@@ -14,7 +14,7 @@ from streammon.alerting import AlertRule, RedisPublisher, Spool, redis_for
 from streammon.alerting.sinks import Notifier
 from streammon.config import Config, RedisConfig
 from streammon.errors import RedisError
-from streammon.events import EventRecorder, require_events
+from streammon.events import EventRecorder, EventReview, require_events
 from streammon.ingest import CameraReader, LatestFrames
 from streammon.live.health import Health
 from streammon.live.main_streams import MainStreams
@@ -178,7 +178,8 @@ class Monitor:
             redis_online=lambda: self._publisher is not None and self._publisher.status.online,
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
-        return Preview(self.config, self.figures, gauges, self._on_verdict)
+        events = None if self.config.events is None else EventReview(self.config.events.folder)
+        return Preview(self.config, self.figures, gauges, self._queue_feedback, events)
 
     def _new_recorder(self) -> EventRecorder | None:
         if self.config.events is None:
@@ -191,11 +192,6 @@ class Monitor:
     def _on_events_disk(self, failure: str) -> None:
         """Take note that evidence can't be recorded, or can again. Called in the recorder's thread."""
         self._health.recording_fault = failure
-
-    def _on_verdict(self, verdict: Verdict) -> None:
-        self._queue_feedback(verdict)
-        if self._recorder is not None:
-            self._recorder.on_verdict(verdict)
 
     def _new_notifier(self) -> Notifier:
         if self._preview is None:

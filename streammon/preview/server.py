@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview.board import SENDING, Board
+from streammon.preview.board import SENDING, Board, ReviewedEvents
 from streammon.preview.guard import (
     HEADERS_S,
     MAX_BODY_BYTES,
@@ -44,7 +44,8 @@ class Preview:
         config: Configuration of the cameras and of the `preview`.
         figures: Each camera's figures, which the monitor keeps up to date.
         gauges: Further measurements of the monitor, for the metrics.
-        on_verdict: Called on the event loop with each verdict on an alert that is new or has changed.
+        on_verdict: Called on the event loop with each verdict on an alert that is new, has changed or is withdrawn.
+        events: Alerts whose evidence is kept, for the review on the page; None where none is.
 
     Attributes:
         pictures: Receives each camera's newest picture, from the camera's reader thread.
@@ -60,12 +61,13 @@ class Preview:
         figures: Mapping[str, CameraFigures],
         gauges: Gauges | None = None,
         on_verdict: Callable[[Verdict], None] = lambda _: None,
+        events: ReviewedEvents | None = None,
     ) -> None:
         self._preview = config.preview or PreviewConfig()
         self._tls = tls_context(self._preview)
         self.pictures = LivePictures(config.cameras, self._preview)
         self.url = ""
-        self._board = Board(config, figures, self.pictures, on_verdict)
+        self._board = Board(config, figures, self.pictures, on_verdict, events)
         self._whep = WhepSessions(self.pictures, self._preview)
         self._access = Access(self._preview)
         self._metrics = Metrics(

@@ -290,6 +290,22 @@ def test_a_verdict_takes_back_its_own_alert_s_rise_and_no_other_s() -> None:
     assert online.shift == pytest.approx(0.5)
 
 
+def test_a_withdrawn_verdict_leaves_the_threshold_as_without_one() -> None:
+    online = OnlineCalibration(learned(), 1.0, WatchedState(3600.0, (12.0,)))
+    raised(online, "a")
+    before = online.state
+    for normal in (True, False):
+        online.alert_judged("a", 15.0, normal=normal)
+        assert online.shift == 0.0
+        for _ in range(2):  # withdrawn twice
+            online.alert_judged("a", 15.0, normal=None)
+            assert online.state == before
+    online.alert_judged("open", 15.0, normal=False)
+    online.alert_judged("open", 15.0, normal=None)
+    raised(online, "open")
+    assert online.shift == pytest.approx(1.0)
+
+
 def test_a_peak_that_was_called_normal_counts_once_however_often_it_is_said() -> None:
     online = OnlineCalibration(learned(), 1.0, WatchedState(3600.0, (12.0,)))
     for verdicts, peaks in (((True, True), 2), ((False,), 1), ((False,), 1), ((True,), 2)):

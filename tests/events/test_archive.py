@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from streammon.config import EventsConfig
 from streammon.durations import DAY_S
 from streammon.errors import ConfigError, StorageError
 from streammon.events.archive import Archive, require_events
-from streammon.events.index import KEPT, RECORDING, REMOVING, EventRow
-from streammon.records import Alert, AlertEvent
+from streammon.events.index import KEPT, RECORDING, REMOVING
+from streammon.events.review import EventReview
+from streammon.records import Alert, AlertEvent, EventRow, Judgement, VerdictName
 
 NOW_S = 1_796_000_000.0
 
@@ -37,7 +38,12 @@ def archive_in(folder: Path, **events: float) -> Iterator[Archive]:
 
 
 def keep(
-    archive: Archive, number: int, opened_s: float, size: int = 1000, state: str = KEPT, verdict: str = ""
+    archive: Archive,
+    number: int,
+    opened_s: float,
+    size: int = 1000,
+    state: str = KEPT,
+    verdict: VerdictName | None = None,
 ) -> EventRow:
     """Evidence of an alert, of a certain size."""
     row = archive.new_row(alert_of(number, opened_s), 1.0)
@@ -47,8 +53,13 @@ def keep(
     row = replace(row, state=state, files=(f"{row.id}.json",), bytes=size)
     archive.index.put(row)
     if verdict:
-        archive.index.judge(row.id, verdict, opened_s + 60.0)
+        judge(archive, row, Judgement().judged(verdict, opened_s + 60.0, "anna"))
     return row
+
+
+def judge(archive: Archive, row: EventRow, judgement: Judgement) -> None:
+    with closing(EventReview(archive.folder)) as review:
+        review.judge(row.id, judgement)
 
 
 def kept(archive: Archive) -> list[int]:
@@ -70,7 +81,7 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
 
 def test_beyond_its_bytes_what_was_judged_normal_goes_first_then_the_oldest(tmp_path: Path) -> None:
     with archive_in(tmp_path, keep_gb=5e-6, keep_days=1000) as archive:  # 5,000 bytes
-        verdicts = ("", "real", "normal", "", "normal", "")
+        verdicts: tuple[VerdictName | None, ...] = (None, "real", "normal", None, "normal", None)
         for number, verdict in enumerate(verdicts):
             keep(archive, number, NOW_S + number, verdict=verdict)
         archive.tidy(NOW_S, 0)
@@ -170,17 +181,6 @@ def test_published_alerts_without_a_row_get_one_and_removed_ones_do_not_come_bac
         assert added.note == "nothing was recorded of it"
         archive.reconcile()
         assert archive.index.rows()[1] == added
-
-
-def test_the_first_acknowledgement_counts(tmp_path: Path) -> None:
-    with archive_in(tmp_path) as archive:
-        row = keep(archive, 1, NOW_S)
-        archive.index.acknowledge(row.id, "anna", NOW_S + 5)
-        archive.index.acknowledge(row.id, "ben", NOW_S + 6)
-        archive.index.judge(row.id, "real", NOW_S + 7)
-        (left,) = archive.index.rows()
-        assert (left.acknowledged_by, left.acknowledged_s) == ("anna", NOW_S + 5)
-        assert (left.verdict, left.judged_s) == ("real", NOW_S + 7)
 
 
 def test_more_than_the_disk_holds_is_refused(tmp_path: Path) -> None:

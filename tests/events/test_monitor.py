@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from streammon.config import Config, ModelConfig
 from streammon.events import read_index
+from streammon.ingest import clips
 from streammon.live.monitor import Monitor
 from streammon.records import Alert, AlertEvent, Notice, ScoredFrame
 from streammon.scene.fit import FitOptions, fit_scene
@@ -24,6 +26,7 @@ from support.packets import packets_in
 from support.precision import LIVE
 from support.redis_server import RedisServer
 
+NORMAL_S = 16
 MODEL = {"method": "padim", "dimensions": 32, **LIVE}
 
 
@@ -38,8 +41,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scenes folder in which the courtyard is learned by its looks."""
     folder = tmp_path_factory.mktemp("scenes")
-    normal = encode(folder / "normal.mp4", courtyard(16))
-    options = FitOptions(score_fps=FPS, keep_statistics=False)
+    normal = encode(folder / "normal.mp4", courtyard(NORMAL_S))
+    options = FitOptions(score_fps=FPS)
     fit_scene("yard", [normal], folder / "yard", ModelConfig.model_validate(MODEL), options, lambda done, total: None)
     return folder
 
@@ -69,6 +72,7 @@ def config_in(folder: Path, scenes: Path, redis: RedisServer, camera: dict[str, 
 def test_an_alert_of_the_monitor_is_recorded_and_the_verdict_of_the_page_is_in_its_row(
     scenes: Path, redis: RedisServer, tmp_path: Path
 ) -> None:
+    scenes = shutil.copytree(scenes, tmp_path / "scenes")
     config = config_in(tmp_path, scenes, redis, {"loop": True}, preview={"port": 0})
     folder = tmp_path / "events"
 
@@ -97,6 +101,11 @@ def test_an_alert_of_the_monitor_is_recorded_and_the_verdict_of_the_page_is_in_i
     assert len(side_car["bank_sha256"]) == 64
     assert side_car["promised"]["false_alarms_per_day"] == 300
     assert 0 < side_car["promised"]["basis_hours"] < 0.01
+    normal = scenes / "yard" / "normal"
+    (footage,) = clips(normal)
+    assert footage.path.samefile(clip)  # judged while its end was still being recorded, and whole all the same
+    added = fit_scene("yard", [normal], scenes / "yard", config.model, FitOptions(FPS, add=True), lambda *_: None)
+    assert added.frames == NORMAL_S * FPS + footage.frame_count()
 
 
 def test_an_alert_that_is_open_when_the_monitor_ends_is_recorded_up_to_then(

@@ -15,7 +15,7 @@ from streammon.errors import StorageError
 from streammon.events import EventRecorder, export_events, read_index
 from streammon.events.clip import ClipWriter
 from streammon.ingest import EncodedPacket
-from streammon.records import AlertEvent, CameraState, Verdict
+from streammon.records import AlertEvent, CameraState
 from support.cameras import RtspServer
 from support.evidence import BANK_SHA256, FPS, clips_of, config_of, recorded, side_car_of, wait_for_row
 from support.numbered_footage import encode
@@ -221,23 +221,6 @@ def test_a_bug_in_one_camera_s_clip_is_logged_and_costs_no_other_clip(
         "camera 'gate': its alert is not recorded: ZeroDivisionError in events/recording.py, line "
         + caplog.records[0].message.rpartition(" ")[2]
     ]
-
-
-def test_verdicts_are_in_the_index_and_the_last_one_counts(clip: Path, tmp_path: Path) -> None:
-    config = config_of(tmp_path, {"lobby": str(clip)})
-    folder = tmp_path / "events"
-    with recorded(config, tmp_path, lambda number: 20 <= number < 40) as cameras:
-        opened = cameras.wait_for_alert(AlertEvent.OPEN)
-        for normal in (True, False):
-            verdict = Verdict("lobby", "hall", opened.id, opened.opened_s, None, normal, 9.0)
-            cameras.recorder.on_verdict(verdict)
-        judged = wait_for_row(folder, lambda row: row.verdict == "real")
-        row = wait_for_row(folder, lambda row: row.state == "kept")
-    assert row.verdict == "real"  # completing the recording does not undo it
-    assert row.judged_s == judged.judged_s
-    assert row.acknowledged_s is not None
-    assert row.acknowledged_s <= (row.judged_s or 0)
-    assert row.acknowledged_by is None
 
 
 def test_a_folder_is_kept_by_one_monitor_at_a_time(tmp_path: Path) -> None:

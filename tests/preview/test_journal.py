@@ -272,6 +272,26 @@ def test_a_verdict_can_be_changed_and_what_was_real_is_no_normal_footage(tmp_pat
     in_a_site(tmp_path, scenario)
 
 
+def test_a_verdict_and_an_acknowledgement_can_be_undone(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        alert = opened("lobby", "a")
+        site.send(alert)
+        await until(lambda: site.frames("a") == 1)
+        site.send(closed(alert))
+        await site.post("/api/alerts/a/acknowledge")
+        await site.post("/api/alerts/a/normal")
+        status, entry = await site.post("/api/alerts/a/undo")
+        assert (status, entry["verdict"], entry["judged_s"], entry["normal_frames"]) == (200, None, None, None)
+        assert entry["acknowledged_s"] is not None
+        assert list((tmp_path / "lobby" / "normal").iterdir()) == []
+        for _ in range(2):
+            status, entry = await site.post("/api/alerts/a/undo")
+            assert (status, entry["acknowledged_s"], entry["acknowledged_by"]) == (200, None, None)
+        assert [verdict.normal for verdict in site.verdicts] == [True, None]
+
+    in_a_site(tmp_path, scenario)
+
+
 def test_frames_that_can_not_be_removed_leave_the_verdict_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

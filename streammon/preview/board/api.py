@@ -7,8 +7,9 @@ from importlib import resources
 from aiohttp import web
 
 from streammon.errors import StorageError
-from streammon.preview.board.changes import JSON, Changes, as_json
-from streammon.preview.board.journal import ALERTS, SHOWN, Entry, Journal
+from streammon.preview.board.answers import json_response, refusal, user_of
+from streammon.preview.board.changes import JSON, Changes
+from streammon.preview.board.journal import ALERTS, SHOWN, Entry, Journal, NoFootageError
 from streammon.preview.board.normal_footage import is_full
 from streammon.preview.guard import NO_STORE
 
@@ -48,60 +49,63 @@ class BoardApi:
             web.post("/api/alerts/{id}/acknowledge", self._acknowledge),
             web.post("/api/alerts/{id}/normal", self._normal),
             web.post("/api/alerts/{id}/real", self._real),
+            web.post("/api/alerts/{id}/undo", self._undo),
         ]
 
     async def _cameras(self, _request: web.Request) -> web.Response:
         snapshot = self._snapshot()
-        return _json({key: snapshot[key] for key in ("now_s", "history_s", "open_level", "asked_s", "cameras")})
+        return json_response(
+            {key: snapshot[key] for key in ("now_s", "history_s", "open_level", "asked_s", "cameras")}
+        )
 
     async def _alerts(self, request: web.Request) -> web.Response:
         wanted = request.query.get("limit", str(ALERTS))
         if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 4 and 1 <= int(wanted) <= ALERTS):
-            raise _refusal(web.HTTPBadRequest, f"limit must be a whole number from 1 to {ALERTS}")
-        return _json({"alerts": [entry.as_json() for entry in self._journal.newest(int(wanted))]})
+            raise refusal(web.HTTPBadRequest, f"limit must be a whole number from 1 to {ALERTS}")
+        return json_response({"alerts": [entry.as_json() for entry in self._journal.newest(int(wanted))]})
 
     async def _picture(self, request: web.Request) -> web.Response:
         entry = self._entry(request)
         stream = request.query.get("stream", SHOWN[0])
         if stream not in SHOWN:
-            raise _refusal(web.HTTPBadRequest, f"stream must be one of {', '.join(SHOWN)}")
+            raise refusal(web.HTTPBadRequest, f"stream must be one of {', '.join(SHOWN)}")
         picture = entry.pictures.get(stream)
         if picture is None:
-            raise _refusal(web.HTTPNotFound, "this alert has no such picture")
+            raise refusal(web.HTTPNotFound, "this alert has no such picture")
         return web.Response(body=picture, content_type="image/jpeg", headers=NO_STORE)
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
-        _require_csrf_header(request)
-        entry = self._entry(request)
-        self._journal.acknowledge(entry)
-        return _json(entry.as_json())
+        return await self._judged(request, lambda entry: self._journal.acknowledge(entry, user_of(request)))
 
     async def _normal(self, request: web.Request) -> web.Response:
-        _require_csrf_header(request)
-        entry = self._entry(request)
-        if entry.normal_frames is None:
-            if entry.is_open:
-                raise _refusal(web.HTTPConflict, "this alert is still open; wait for its end")
-            if not entry.frames:
-                raise _refusal(web.HTTPConflict, "this alert's frames have been discarded")
-        return await self._judged(entry, self._journal.call_normal)
+        return await self._judged(request, lambda entry: self._journal.call(entry, "normal", user_of(request)))
 
     async def _real(self, request: web.Request) -> web.Response:
-        _require_csrf_header(request)
-        return await self._judged(self._entry(request), self._journal.call_real)
+        return await self._judged(request, lambda entry: self._journal.call(entry, "real", user_of(request)))
 
-    async def _judged(self, entry: Entry, judge: Callable[[Entry], Awaitable[None]]) -> web.Response:
+    async def _undo(self, request: web.Request) -> web.Response:
+        return await self._judged(request, self._journal.undo)
+
+    async def _judged(self, request: web.Request, judge: Callable[[Entry], Awaitable[None]]) -> web.Response:
+        _require_csrf_header(request)
+        alert_id = request.match_info["id"]
         try:
+            entry = await self._journal.find(alert_id)
+            if entry is None:
+                waits = alert_id in self._journal.entries
+                raise refusal(web.HTTPNotFound, "nothing is recorded of this alert yet" if waits else "no such alert")
             await judge(entry)
+        except NoFootageError as error:
+            raise refusal(web.HTTPConflict, str(error)) from None
         except StorageError as error:
             status = 507 if is_full(error.__cause__) else 500
-            return _json({"error": str(error)}, status)
-        return _json(entry.as_json())
+            return json_response({"error": str(error)}, status)
+        return json_response(entry.as_json())
 
     def _entry(self, request: web.Request) -> Entry:
         entry = self._journal.entries.get(request.match_info["id"])
         if entry is None:
-            raise _refusal(web.HTTPNotFound, "no such alert")
+            raise refusal(web.HTTPNotFound, "no such alert")
         return entry
 
 
@@ -136,12 +140,4 @@ def _file(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Re
 def _require_csrf_header(request: web.Request) -> None:
     """Refuse a request that another site's page may have sent with the user's cookie (CSRF)."""
     if CSRF_HEADER not in request.headers:
-        raise _refusal(web.HTTPForbidden, f"send the header {CSRF_HEADER}: 1")
-
-
-def _json(body: JSON, status: int = 200) -> web.Response:
-    return web.Response(status=status, text=as_json(body), content_type="application/json", headers=NO_STORE)
-
-
-def _refusal(kind: type[web.HTTPException], why: str) -> web.HTTPException:
-    return kind(text=as_json({"error": why}), content_type="application/json", headers=NO_STORE)
+        raise refusal(web.HTTPForbidden, f"send the header {CSRF_HEADER}: 1")

@@ -13,7 +13,9 @@ from streammon.config import Config, PreviewConfig
 from streammon.durations import DAY_S
 from streammon.preview.board.api import BoardApi
 from streammon.preview.board.changes import Changes
+from streammon.preview.board.evidence import EvidenceApi
 from streammon.preview.board.journal import Entry, Journal, StillSource
+from streammon.preview.board.kept import KeptEvents, ReviewedEvents
 from streammon.preview.board.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
@@ -47,6 +49,7 @@ class Board:
         figures: Each camera's figures, which the monitor keeps up to date.
         pictures: Source of the alerts' pictures.
         on_verdict: Called on the event loop with each verdict on an alert.
+        events: Alerts whose evidence is kept; None where none is.
 
     Attributes:
         journal: The alerts.
@@ -59,6 +62,7 @@ class Board:
         figures: Mapping[str, CameraFigures],
         pictures: StillSource,
         on_verdict: Callable[[Verdict], None] = lambda _: None,
+        events: ReviewedEvents | None = None,
     ) -> None:
         preview = config.preview or PreviewConfig()
         self._config = config
@@ -70,11 +74,13 @@ class Board:
         self._spool: SpoolStatus | None = None
         self._notices: deque[dict[str, Any]] = deque(maxlen=NOTICES)
         self.changes = Changes(self.snapshot)
-        self.journal = Journal(config.scenes, pictures, self._on_entry, on_verdict)
+        self._kept = None if events is None else KeptEvents(events)
+        self.journal = Journal(config.scenes, pictures, self._on_entry, self._on_judged, on_verdict, self._kept)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The page at `/`, its files under `/page/`, JSON and server-sent events under `/api/`."""
-        return BoardApi(self.snapshot, self.changes, self.journal).routes()
+        board = BoardApi(self.snapshot, self.changes, self.journal).routes()
+        return [*board, *EvidenceApi(self._kept).routes()]
 
     async def close(self) -> None:
         """End every page's event stream, and close the journal."""
@@ -120,6 +126,7 @@ class Board:
             "now_s": round(time.time(), 3),
             "history_s": (self._config.preview or PreviewConfig()).history_s,
             "open_level": round(self._config.alerting.open_level, 3),
+            "reviews": self._kept is not None,
             "asked_s": round(DAY_S / self._config.alerting.false_alarms_per_day, 3),
             "cameras": [camera.as_json() for camera in self._cameras.values()],
             "alerts": [entry.as_json() for entry in self.journal.newest(FEED)],
@@ -139,7 +146,11 @@ class Board:
             self.changes.publish_nowait("score", change)
 
     def _on_entry(self, entry: Entry) -> None:
-        self.changes.publish_nowait("alert", entry.as_json())
+        if entry.alert.id in self.journal.entries:
+            self.changes.publish_nowait("alert", entry.as_json())
+
+    def _on_judged(self, entry: Entry) -> None:
+        self.changes.publish_nowait("judged", {"id": entry.alert.id, **asdict(entry.judgement)})
 
 
 class _ShownCamera:

@@ -5,19 +5,20 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from streammon.errors import bug_in_one_line
-from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
+from streammon.errors import StorageError, bug_in_one_line
+from streammon.preview.board.kept import KeptEvents
+from streammon.preview.board.normal_footage import keep_as_normal, keep_clip_as_normal, remove_from_normal
 from streammon.preview.board.snapshots import with_boxes
 from streammon.preview.board.timeline import shown_level
 from streammon.preview.streams import Still
 from streammon.preview.tasks import Tasks
-from streammon.records import Alert, AlertEvent, Box, ScoredFrame, Verdict
+from streammon.records import Alert, AlertEvent, Box, EventRow, Judgement, ScoredFrame, Verdict, VerdictName
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ BEFORE_PER_S_IN_ALL = 8.0  # frames a second of all cameras together, since enco
 FRAMES = 240  # frames of one alert; a longer one keeps every second, fourth, ... frame
 FIRST_PICTURE_S = 5.0  # longest wait for the first picture of an alert that has just opened
 FRAME_BYTES = 128 << 20  # JPEG bytes of all alerts; the oldest alert's frames are dropped first
+
+
+class NoFootageError(Exception):
+    """There is no footage of an alert that could be kept as normal; the message says why."""
 
 
 class StillSource(Protocol):
@@ -54,10 +59,9 @@ class Entry:
         boxes: Abnormal regions at the alert's peak.
         pictures: JPEG at the alert's peak, by stream.
         version: Number of changes of `pictures`; 0 while there are none.
-        acknowledged_s: Unix time of the acknowledgement; None before.
+        judgement: Verdict and acknowledgement.
         frames: Frames for normal footage: from before the alert, then from while it was open.
-        verdict: Latest verdict; None before the first.
-        normal_frames: Number of frames saved as normal footage; None unless the verdict is normal.
+        normal_frames: Number of frames saved as normal footage by the verdict normal; None unless it saved frames.
     """
 
     alert: Alert
@@ -65,9 +69,8 @@ class Entry:
     boxes: tuple[Box, ...] = ()
     pictures: dict[str, bytes] = field(default_factory=dict)
     version: int = 0
-    acknowledged_s: float | None = None
+    judgement: Judgement = field(default_factory=Judgement)
     frames: list[Still] = field(default_factory=list)
-    verdict: Verdict | None = None
     normal_frames: int | None = None
     pictured: asyncio.Event = field(default_factory=asyncio.Event)  # set once `pictures` were tried to be taken
     shown_score: float = float("-inf")  # score of the frame in `pictures`
@@ -101,9 +104,8 @@ class Entry:
             "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
             "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],
             "pictures": self.version,
-            "acknowledged_s": self.acknowledged_s,
+            **asdict(self.judgement),
             "frames": len(self.frames),
-            "verdict": None if self.verdict is None else "normal" if self.verdict.normal else "real",
             "normal_frames": self.normal_frames,
         }
 
@@ -118,7 +120,9 @@ class Journal:
         scenes: Folder with one folder per scene, for normal footage.
         stills: Source of the pictures.
         on_change: Called on the event loop with each alert that changed.
-        on_verdict: Called on the event loop with each verdict that is new or has changed.
+        on_judged: Called on the event loop with each alert whose judgement changed, in memory or not.
+        on_verdict: Called on the event loop with each verdict that is new, has changed or is withdrawn.
+        kept: Alerts whose evidence is kept; None where none is.
 
     Attributes:
         entries: Entries by alert id, oldest first.
@@ -129,12 +133,16 @@ class Journal:
         scenes: Path,
         stills: StillSource,
         on_change: Callable[[Entry], None],
+        on_judged: Callable[[Entry], None],
         on_verdict: Callable[[Verdict], None],
+        kept: KeptEvents | None = None,
     ) -> None:
         self.entries: dict[str, Entry] = {}
         self._scenes = scenes
         self._stills = stills
         self._on_change = on_change
+        self._on_judged = on_judged
+        self._kept = kept
         self._on_verdict = on_verdict
         self._open: dict[str, Entry] = {}  # camera → its open alert
         self._before: dict[str, deque[Still]] = {}  # camera that sends pictures → its latest frames without alert
@@ -158,8 +166,10 @@ class Journal:
             self._task.result()
 
     async def close(self) -> None:
-        """End the task and the worker thread."""
+        """End the task and the worker threads."""
         await self._tasks.close()
+        if self._kept is not None:
+            await self._kept.close()
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
 
     def watch(self, camera: str, is_sending: bool) -> None:
@@ -244,48 +254,116 @@ class Journal:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, with_boxes, picture, entry.boxes, entry.size, SHOWN_QUALITY)
 
-    def acknowledge(self, entry: Entry) -> None:
-        """Record the time of an alert's first acknowledgement; idempotent."""
-        if entry.acknowledged_s is None:
-            entry.acknowledged_s = round(time.time(), 3)
+    async def find(self, alert_id: str) -> Entry | None:
+        """The entry of an alert, with its current judgement; None if the alert is unknown.
+
+        With kept events an alert is known while its evidence is kept, and need not be in memory.
+
+        Raises:
+            StorageError: The index of the events can't be read.
+        """
+        if self._kept is None:
+            return self.entries.get(alert_id)
+        row = await self._kept.ask(lambda events: events.find(alert_id))
+        if row is None:
+            return None
+        entry = self.entries.get(alert_id) or Entry(_alert_of(row))
+        entry.judgement = row.judgement
+        return entry
+
+    async def acknowledge(self, entry: Entry, user: str) -> None:
+        """Record an alert's first acknowledgement; idempotent.
+
+        Raises:
+            StorageError: The index of the events can't be written.
+        """
+        await self._judge(entry, lambda judgement: judgement.acknowledged(_now_s(), user))
+
+    async def call(self, entry: Entry, verdict: VerdictName, user: str) -> None:
+        """Record a verdict; idempotent. It also acknowledges.
+
+        The verdict `normal` keeps the alert's clip, or else its frames, as normal footage of its scene; every other
+        removes it.
+
+        Args:
+            entry: The alert.
+            verdict: `normal` or `real`.
+            user: Name of the user.
+
+        Raises:
+            NoFootageError: The verdict is `normal`, and there is no footage of the whole alert.
+            StorageError: The footage or the index of the events can't be written.
+        """
+
+        def judged(judgement: Judgement) -> Judgement:
+            return judgement if judgement.verdict == verdict else judgement.judged(verdict, _now_s(), user)
+
+        await self._judge(entry, judged)
+
+    async def undo(self, entry: Entry) -> None:
+        """Withdraw the verdict and the acknowledgement that came with it; without a verdict, the acknowledgement.
+
+        Raises:
+            StorageError: The normal footage can't be removed, or the index of the events can't be written.
+        """
+        await self._judge(entry, Judgement.withdrawn)
+
+    async def _judge(self, entry: Entry, change: Callable[[Judgement], Judgement]) -> None:
+        """Change the judgement of an alert: in the index, as normal footage, on the pages and in the calibration."""
+        async with self._writing:
+            await self.find(entry.alert.id)  # updates the judgement of an entry in memory
+            before, alert = entry.judgement, entry.alert
+            after = change(before)
+            if after == before:
+                return
+            is_new_normal = after.verdict == "normal" and before.verdict != "normal"
+            clip = await self._clip(entry) if is_new_normal else ()
+            await self._write(alert.id, after)
+            try:
+                if after.verdict != before.verdict:
+                    await self._set_footage(entry, after.verdict, clip)
+            except StorageError:
+                await self._write(alert.id, before)
+                raise
+            entry.judgement = after
             self._on_change(entry)
-
-    async def call_normal(self, entry: Entry) -> None:
-        """Record the verdict normal, and save the alert's frames as normal footage of its scene; idempotent.
-
-        Raises:
-            StorageError: The frames can't be written.
-        """
-        async with self._writing:
-            if entry.verdict is None or not entry.verdict.normal:
-                alert, frames = entry.alert, list(entry.frames)
-                entry.normal_frames = await asyncio.to_thread(
-                    keep_as_normal, self._scenes, alert.scene, alert.id, frames
+            self._on_judged(entry)
+            if after.verdict != before.verdict:
+                normal = None if after.verdict is None else after.verdict == "normal"
+                self._on_verdict(
+                    Verdict(
+                        alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
+                    )
                 )
-                self._judge(entry, normal=True)
 
-    async def call_real(self, entry: Entry) -> None:
-        """Record the verdict real, and remove the alert's frames from the normal footage; idempotent.
+    async def _write(self, alert_id: str, judgement: Judgement) -> None:
+        if self._kept is not None:
+            await self._kept.ask(lambda events: events.judge(alert_id, judgement))
+
+    async def _clip(self, entry: Entry) -> Sequence[Path]:
+        """Files of an alert's clip; none without kept events, or of a camera without clips.
 
         Raises:
-            StorageError: Frames that were saved as normal footage can't be removed.
+            NoFootageError: The alert is open, or there are neither a clip nor frames.
         """
-        async with self._writing:
-            if entry.verdict is None or entry.verdict.normal:
-                alert = entry.alert
-                await asyncio.to_thread(remove_from_normal, self._scenes, alert.scene, alert.id)
-                entry.normal_frames = None
-                self._judge(entry, normal=False)
+        if entry.is_open:
+            raise NoFootageError("this alert is still open; wait for its end")
+        alert_id, clip = entry.alert.id, list[Path]()
+        if self._kept is not None and (row := await self._kept.ask(lambda events: events.find(alert_id))):
+            clip = await self._kept.ask(lambda events: events.clip_parts(row))
+        if not clip and not entry.frames:
+            raise NoFootageError("this alert's frames have been discarded")
+        return clip
 
-    def _judge(self, entry: Entry, *, normal: bool) -> None:
-        """Set the verdict of an alert, which also acknowledges it."""
-        alert = entry.alert
-        entry.verdict = Verdict(
-            alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
-        )
-        entry.acknowledged_s = entry.acknowledged_s or round(time.time(), 3)
-        self._on_change(entry)
-        self._on_verdict(entry.verdict)
+    async def _set_footage(self, entry: Entry, verdict: str | None, clip: Sequence[Path]) -> None:
+        scene, alert_id, frames = entry.alert.scene, entry.alert.id, list(entry.frames)
+        entry.normal_frames = None
+        if verdict != "normal":
+            await asyncio.to_thread(remove_from_normal, self._scenes, scene, alert_id)
+        elif clip:
+            await asyncio.to_thread(keep_clip_as_normal, self._scenes, scene, alert_id, clip)
+        else:
+            entry.normal_frames = await asyncio.to_thread(keep_as_normal, self._scenes, scene, alert_id, frames)
 
     def _want(self, camera: str, reason: ScoredFrame | Alert) -> None:
         self._wanted[camera] = reason
@@ -383,3 +461,28 @@ class Journal:
 def _is_same(before: Still, after: Still) -> bool:
     """True if two successive stills of a camera show the same picture, as no new one came in between."""
     return before.stream_time_s == after.stream_time_s
+
+
+def _now_s() -> float:
+    return round(time.time(), 3)
+
+
+def _alert_of(row: EventRow) -> Alert:
+    """The latest message of an alert, as far as its row tells."""
+    return Alert(
+        id=row.id,
+        event=AlertEvent.UPDATE if row.closed_s is None else AlertEvent.CLOSE,
+        part=0,
+        camera=row.camera,
+        scene=row.scene,
+        opened_s=row.opened_s,
+        time_s=row.updated_s,
+        closed_s=row.closed_s,
+        score=row.peak_score,
+        level=row.peak_level,
+        peak_score=row.peak_score,
+        peak_level=row.peak_level,
+        channel=row.channel,
+        basis_s=row.basis_s,
+        provisional=row.provisional,
+    )

@@ -1,9 +1,9 @@
-"""Frames of alerts judged normal, saved with their times as footage for the next fit."""
+"""Clips and frames of alerts judged normal, kept with their times as footage for the next fit."""
 
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,22 +38,60 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still])
         StorageError: The clip can't be written. The message contains no path, since it is shown in a browser.
     """
     place, beside = _places(scenes, scene, clip)
-    try:
-        if place.is_dir():
-            return sum(file.suffix == ".jpg" for file in place.iterdir())
-        shutil.rmtree(beside, ignore_errors=True)  # what an earlier attempt left
-        beside.mkdir(parents=True)
+
+    def write() -> None:
         lines = [",".join(storage.TIMES_HEADER)]
         for index, (still, time_s) in enumerate(zip(stills, times_of(stills), strict=True)):
             name = f"{index:04d}.jpg"
             (beside / name).write_bytes(still.jpeg)
             lines.append(f"{name},{time_s:.6f}")
         (beside / storage.TIMES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    _write_whole(scene, place, beside, write)
+    return sum(file.suffix == ".jpg" for file in place.iterdir())
+
+
+def keep_clip_as_normal(scenes: Path, scene: str, clip: str, parts: Sequence[Path]) -> None:
+    """Keep video files as normal footage, in the folder of `keep_as_normal`, all of them or none.
+
+    The files become hard links, so they take no room while the originals exist, and one that is still being written
+    becomes whole; on another disk they are copied.
+
+    Args:
+        scenes: Folder with one folder per scene.
+        scene: Name of the scene.
+        clip: Name of the folder; an existing folder is left unchanged.
+        parts: The video files.
+
+    Raises:
+        StorageError: The files can't be written. The message contains no path.
+    """
+    place, beside = _places(scenes, scene, clip)
+
+    def write() -> None:
+        for part in parts:
+            try:
+                os.link(part, beside / part.name)
+            except OSError as error:
+                if is_full(error):
+                    raise
+                shutil.copyfile(part, beside / part.name)
+
+    _write_whole(scene, place, beside, write)
+
+
+def _write_whole(scene: str, place: Path, beside: Path, write: Callable[[], None]) -> None:
+    """Let `write` fill the folder `beside`, then rename it to `place`, unless that exists."""
+    try:
+        if place.is_dir():
+            return
+        shutil.rmtree(beside, ignore_errors=True)  # what an earlier attempt left
+        beside.mkdir(parents=True)
+        write()
         beside.rename(place)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise _storage_error(scene, "it can't be written", error) from error
-    return len(stills)
 
 
 def remove_from_normal(scenes: Path, scene: str, clip: str) -> None:

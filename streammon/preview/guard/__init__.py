@@ -4,7 +4,7 @@
 `answers` contains what every response has in common, `tls` loads the certificate.
 """
 
-from streammon.preview.guard.access import Access
+from streammon.preview.guard.access import USER, Access
 from streammon.preview.guard.answers import NO_STORE, Handler, errors_as_json, on_prepare
 from streammon.preview.guard.connections import HEADERS_S, MAX_BODY_BYTES, Connections, read_body
 from streammon.preview.guard.origins import canonical_origin, canonical_origins
@@ -15,6 +15,7 @@ __all__ = [
     "HEADERS_S",
     "MAX_BODY_BYTES",
     "NO_STORE",
+    "USER",
     "Access",
     "Connections",
     "Handler",

@@ -21,6 +21,9 @@ OPEN_ROUTES = ("/healthz", "/login")  # besides the page and its files, which lo
 PAGE_ROUTES = ("/", "/favicon.ico")
 OFFERS = "/whep/"  # the handler reads the body itself, so that errors have the CORS headers
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+USER = web.RequestKey("user", str)
+"""Key of the name of the user who sent a request; missing where nobody has to log in."""
+
 CHALLENGE = 'Bearer realm="streammon"'
 
 
@@ -60,8 +63,11 @@ class Access:
         """Authorise a request and read its whole body, or refuse it."""
         self._require_known_host(request)
         self._require_own_origin(request)
-        if not self._is_open(request) and await self._user(request) is None:
-            raise Refusal(401, "log in, or send the token", self._challenge(request))
+        if not self._is_open(request):
+            user = await self._user(request)
+            if user is None:
+                raise Refusal(401, "log in, or send the token", self._challenge(request))
+            request[USER] = user
         if request.can_read_body and not route_of(request).startswith(OFFERS):
             await read_body(request)
         return await handler(request)

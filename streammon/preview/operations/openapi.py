@@ -1,10 +1,17 @@
-"""OpenAPI 3.1 description of the HTTP routes; a test compares the description with the routes."""
+"""OpenAPI 3.1 description of the HTTP routes; a test compares the description with the routes.
+
+Schemas of the evidence are made of the dataclasses of the responses, descriptions included.
+"""
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from streammon import __version__
+from streammon.config import attribute_descriptions
+from streammon.preview.board import EventList, ShownEvent
 from streammon.preview.streams import STREAMS
-from streammon.records import CameraState, Channel
+from streammon.records import CameraState, Channel, EventCounts
 
 Operation = dict[str, Any]
 
@@ -20,6 +27,7 @@ _SDP = {"application/sdp": {"schema": _TEXT}}
 _OBJECT = {"type": "object"}
 _NUMBER, _TIME, _COUNT = {"type": "number"}, {"type": "number", "description": "Unix time"}, {"type": "integer"}
 _MAYBE_NUMBER = {"type": ["number", "null"]}
+_MAYBE_TEXT = {"type": ["string", "null"]}
 _MAYBE_TIME = {"type": ["number", "null"], "description": "Unix time"}
 _BOXES = {"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4}}
 _ALERT_FIELDS: dict[str, Operation] = {
@@ -45,13 +53,19 @@ _ALERT_FIELDS: dict[str, Operation] = {
     "boxes_now": _BOXES | {"description": "the same for the latest frame; empty once the alert is closed"},
     "pictures": _COUNT | {"description": "version of the alert's pictures; 0 while there are none"},
     "acknowledged_s": _MAYBE_TIME,
+    "acknowledged_by": _MAYBE_TEXT | {"description": "user who acknowledged; empty where nobody logs in"},
     "frames": _COUNT | {"description": "frames in memory, which the verdict normal saves as normal footage"},
     "verdict": {
         "type": ["string", "null"],
         "enum": ["normal", "real", None],
         "description": "latest verdict of a person",
     },
-    "normal_frames": {"type": ["integer", "null"], "description": "frames saved by the verdict normal"},
+    "judged_s": _MAYBE_TIME,
+    "judged_by": _MAYBE_TEXT | {"description": "user of the verdict; empty where nobody logs in"},
+    "normal_frames": {
+        "type": ["integer", "null"],
+        "description": "frames saved by the verdict normal; null for a clip",
+    },
 }
 _ALERT = {"$ref": "#/components/schemas/Alert"}
 _ALERTS = {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array", "items": _ALERT}}}
@@ -75,6 +89,21 @@ _CAMERAS = {
         "asked_s": _NUMBER | {"description": "seconds per false alarm at the configured rate"},
     },
 }
+_EVENT_FILTERS = [
+    {"name": name, "in": "query", "schema": schema}
+    for name, schema in {
+        "camera": _TEXT,
+        "channel": _TEXT | {"enum": list(Channel)},
+        "day": _TEXT | {"format": "date", "description": "a day in the server's time zone"},
+        "since": _TIME,
+        "until": _TIME,
+        "verdict": _TEXT | {"enum": ["normal", "real", "none"]},
+        "open": {"type": "boolean"},
+        "acknowledged": {"type": "boolean"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+        "before": _TEXT | {"description": "`next` of the answer that these events follow"},
+    }.items()
+]
 _LOG_IN = {
     "oneOf": [
         {"type": "object", "required": ["user", "password"], "properties": {"user": _TEXT, "password": _TEXT}},
@@ -90,14 +119,17 @@ def describe() -> dict[str, Any]:
         "info": {"title": "streammon preview", "version": __version__},
         "security": [{"bearer": []}, {"basic": []}, {"session": []}],
         "components": {
-            "schemas": {"Alert": {"type": "object", "required": list(_ALERT_FIELDS), "properties": _ALERT_FIELDS}},
+            "schemas": {
+                "Alert": {"type": "object", "required": list(_ALERT_FIELDS), "properties": _ALERT_FIELDS},
+                **_schemas(EventList, ShownEvent, EventCounts),
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "basic": {"type": "http", "scheme": "basic"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "streammon_session"},
             },
         },
-        "paths": {**_page(), **_logins(), **_operations(), **_board(), **_streams()},
+        "paths": {**_page(), **_logins(), **_operations(), **_board(), **_evidence(), **_streams()},
     }
 
 
@@ -144,18 +176,40 @@ def _board() -> dict[str, Any]:
             "get": _guarded(_answers("the picture at the alert's peak", "image/jpeg", 400, 404), _ID, _STREAM)
         },
         f"{alert}/acknowledge": {
-            "post": _guarded(_gives(_ALERT, "the acknowledged alert", 403, 404), _ID, _OWN_PAGE)
+            "post": _guarded(_gives(_ALERT, "the acknowledged alert", 403, 404, 507), _ID, _OWN_PAGE)
         },
         f"{alert}/normal": {
             "post": _guarded(
-                _gives(_ALERT, "the alert, its frames saved as normal footage", 403, 404, 409, 507), _ID, _OWN_PAGE
+                _gives(_ALERT, "the alert, kept as normal footage", 403, 404, 409, 507),
+                _ID,
+                _OWN_PAGE,
             )
         },
         f"{alert}/real": {
+            "post": _guarded(_gives(_ALERT, "the alert, removed from normal footage", 403, 404, 507), _ID, _OWN_PAGE)
+        },
+        f"{alert}/undo": {
             "post": _guarded(
-                _gives(_ALERT, "the alert, its frames removed from normal footage", 403, 404, 507), _ID, _OWN_PAGE
+                _gives(_ALERT, "the alert without its verdict, or else unacknowledged", 403, 404, 507), _ID, _OWN_PAGE
             )
         },
+    }
+
+
+def _evidence() -> dict[str, Any]:
+    event, no_file = "/api/evidence/{id}", (404, 500)
+    part = {"name": "part", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+    side_car = _answers("scores and boxes over time, described in events/README.md", "application/json", *no_file)
+    clip = _answers("one file of the clip", "video/mp4", *no_file)
+    partial = {"206": _response("the asked range of its bytes"), "416": _response("no such range")}
+    events = _gives(_schema_of(EventList), "alerts whose evidence is kept, the newest first", 400, *no_file)
+    return {
+        "/api/evidence": {"get": _guarded(events, *_EVENT_FILTERS)},
+        event: {"get": _guarded(_gives(_schema_of(ShownEvent), "one of them", *no_file), _ID)},
+        f"{event}/side-car": {"get": _guarded(side_car, _ID)},
+        f"{event}/clip/{{part}}": {"get": _guarded(clip | partial, _ID, part)},
+        f"{event}/snapshot.jpg": {"get": _guarded(_answers("picture at the peak", "image/jpeg", *no_file), _ID)},
+        f"{event}/heatmap.png": {"get": _guarded(_answers("heatmap at the peak", "image/png", *no_file), _ID)},
     }
 
 
@@ -183,6 +237,22 @@ def _streams() -> dict[str, Any]:
             )
         },
     }
+
+
+def _schemas(*models: type) -> dict[str, Any]:
+    """JSON schemas of dataclasses, by name, with the descriptions of their docstrings."""
+    found: dict[str, Any] = {}
+    for model in models:
+        schema = TypeAdapter(model).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schema.pop("$defs", None)
+        for name, description in attribute_descriptions(model).items():
+            schema["properties"][name]["description"] = description
+        found[model.__name__] = schema
+    return found
+
+
+def _schema_of(model: type) -> Operation:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def _guarded(responses: Operation, *parameters: Operation) -> Operation:

@@ -17,7 +17,7 @@ from streammon.cli.display import rarity
 from streammon.durations import in_words
 from streammon.preview.server import Preview
 from streammon.records import CameraState, Channel, MainStreamStatus, Verdict
-from support.chromium import Chromium, Page, find_chromium
+from support.chromium import FAINT, Chromium, Page, find_chromium
 from support.deadlines import DEADLINE_S
 from support.preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
 
@@ -329,29 +329,6 @@ def test_names_and_contrast_reach_everybody(tmp_path: Path, phone: bool) -> None
         room.assert_clean()
 
     in_a_room(tmp_path, scenario)
-
-
-# Texts whose contrast with the nearest background below them is less than 4.5 (WCAG 2.2, AA).
-FAINT = """() => {
-  const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (c) => c.slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (node) => {
-    for (let each = node; each; each = each.parentElement) {
-      const colour = rgb(getComputedStyle(each).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0.7) return colour;
-    }
-    return [255, 255, 255];
-  };
-  return [...document.querySelectorAll('body *')]
-    .filter((node) => node.checkVisibility() && [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim()))
-    .map((node) => {
-      const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
-      return [node.className + ': ' + node.textContent.slice(0, 30), (a + 0.05) / (b + 0.05)];
-    })
-    .filter(([, contrast]) => contrast < 4.5);
-}"""
 
 
 def test_without_a_session_the_page_asks_to_log_in_and_shows_a_wrong_password(tmp_path: Path) -> None:

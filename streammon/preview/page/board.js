@@ -6,7 +6,7 @@ const RECONNECT_MS = 4000;
 const ALERTS = 200;
 
 // Dispatches the events 'all' (new snapshot), 'camera' and 'score' (detail: the camera), 'alert' (detail: the alert and
-// whether it is new), 'notices', 'redis', 'connection' and 'unauthorised'.
+// whether it is new), 'judged' (detail: the id and judgement of an alert), 'notices', 'redis', 'connection' and 'unauthorised'.
 export class Board extends EventTarget {
   cameras = new Map();
   alerts = new Map(); // newest first
@@ -15,6 +15,7 @@ export class Board extends EventTarget {
   history_s = 600;
   openLevel = 0;
   asked_s = 86400; // seconds per false alarm at the configured rate
+  reviews = false; // evidence of alerts is kept, and reviewed in place of the feed
   lostSince = null;
   #source = null;
   #offset_s = 0;
@@ -44,6 +45,7 @@ export class Board extends EventTarget {
     on('camera', this.#onCamera);
     on('score', this.#onScore);
     on('alert', this.updateAlert);
+    on('judged', (judgement) => this.#emit('judged', judgement));
     on('notice', this.#onNotice);
     on('redis', this.#onRedis);
     source.onerror = () => this.#onError(source);
@@ -109,6 +111,7 @@ export class Board extends EventTarget {
     this.history_s = snapshot.history_s;
     this.openLevel = snapshot.open_level;
     this.asked_s = snapshot.asked_s;
+    this.reviews = snapshot.reviews;
     this.cameras = new Map(snapshot.cameras.map((camera) => [camera.name, { ...camera, peaks: [] }]));
     for (const camera of this.cameras.values()) camera.spans = new Map(camera.spans.map(([id, ...span]) => [id, span]));
     this.alerts = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));

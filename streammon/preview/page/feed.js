@@ -16,6 +16,11 @@ export function provisional(alert, asked_s) {
   return alert.provisional ? provisionalWords(alert.basis_s, asked_s) : '';
 }
 
+// What the verdict normal keeps: the clip, or frames where there is no clip.
+function savedFootage(alert) {
+  return alert.normal_frames === null ? 'clip' : `${alert.normal_frames} frames`;
+}
+
 export function pictureAddress(alert, stream) {
   return `api/alerts/${encodeURIComponent(alert.id)}/picture.jpg?stream=${stream}&version=${alert.pictures}`;
 }
@@ -68,9 +73,9 @@ export class AlertActions {
     const stored = alert.verdict === 'normal';
     this.#label(this.#normal, stored ? 'Saved as normal' : 'This was normal', about, stored);
     this.#normal.title = stored
-      ? `${alert.normal_frames} frames are saved as normal footage of scene ${alert.scene}, for the next fit`
+      ? `${savedFootage(alert)} saved as normal footage of scene ${alert.scene}, for the next fit`
       : 'Save the frames as normal footage, for the next `streammon fit --add`';
-    this.#normal.disabled = !stored && (alert.open || !alert.frames);
+    this.#normal.disabled = !stored && (alert.open || !(alert.frames || document.body.hasAttribute('data-reviews')));
     if (alert.open) this.#normal.title = 'Available once the alert has closed';
     const real = alert.verdict === 'real';
     this.#label(this.#real, real ? 'Marked as real' : 'Was real', about, real);
@@ -94,7 +99,7 @@ export class AlertActions {
     try {
       const alert = await post(`api/alerts/${encodeURIComponent(this.#alert.id)}/${what}`);
       onchange(alert);
-      if (what === 'normal') setText(this.#outcome, `${alert.normal_frames} frames saved for the next fit`);
+      if (what === 'normal') setText(this.#outcome, `${savedFootage(alert)} saved for the next fit`);
     } catch (error) {
       setText(this.#outcome, error.message);
     }

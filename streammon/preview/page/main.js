@@ -7,6 +7,7 @@ import { Grid } from './grid.js';
 import { Large } from './large.js';
 import { Login } from './login.js';
 import { sessionsEnded } from './player.js';
+import { Review } from './review.js';
 import { settings } from './settings.js';
 import { counted, isSending, rarity, timeOfDay } from './words.js';
 
@@ -19,6 +20,7 @@ const large = new Large(board, (isOpen) => {
   setPlays();
 });
 new Feed(board, (id) => large.open(`alert=${id}`));
+new Review(board);
 const login = new Login(
   () => {
     shut = false;
@@ -57,7 +59,8 @@ function showSummary() {
   setText(summary, cameras.length ? parts.join(' · ') : '');
   summary.toggleAttribute('data-alert', open > 0);
   const fresh = [...board.alerts.values()].filter((alert) => alert.acknowledged_s === null).length;
-  setText(document.getElementById('to-alerts'), fresh ? `${counted(fresh, 'new alert')}` : 'Alerts');
+  setText(document.getElementById('to-alerts'), board.reviews ? 'Events' : fresh ? `${counted(fresh, 'new alert')}` : 'Alerts');
+  setText(document.getElementById('alerts-heading'), board.reviews ? 'Events' : 'Alerts');
   document.title = `${open ? `(${open}) ` : ''}streammon`;
 }
 

@@ -4,11 +4,11 @@ const TOP = 2; // upper end of the axis in multiples of the threshold; higher sc
 
 let colours = null;
 
-function palette() {
+export function palette() {
   if (!colours) {
     const style = getComputedStyle(document.documentElement);
     colours = Object.fromEntries(
-      ['accent', 'alert', 'muted', 'line', 'alert-shade', 'accent-shade'].map((name) => [
+      ['accent', 'alert', 'muted', 'line', 'text', 'alert-shade', 'accent-shade'].map((name) => [
         name,
         style.getPropertyValue(`--${name}`).trim(),
       ]),
@@ -19,9 +19,10 @@ function palette() {
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => (colours = null));
 
-export function drawTimeline(canvas, camera, board) {
+// The cleared context of a canvas, in CSS pixels at the screen's resolution; null while the canvas has no size.
+export function sized(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas;
-  if (!width || !height) return;
+  if (!width || !height) return null;
   const scale = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
     canvas.width = Math.round(width * scale);
@@ -30,6 +31,13 @@ export function drawTimeline(canvas, camera, board) {
   const pen = canvas.getContext('2d');
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
+  return pen;
+}
+
+export function drawTimeline(canvas, camera, board) {
+  const pen = sized(canvas);
+  if (!pen) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
   const { timeline, step_s } = camera;
   const newest = timeline.length ? timeline.at(-1)[0] + step_s : 0;
   const end = Math.max(board.now_s, newest); // footage played fast is ahead of the clock

@@ -337,6 +337,7 @@ class Verdict:
         closed_s: Unix time of the alert's last abnormal frame; None if it was open.
         normal: True for a false alarm on normal footage, False for a real anomaly, None if the verdict is withdrawn.
         peak_score: Highest frame score of the alert so far.
+        user: Who judged, or withdrew the verdict; empty where nobody logs in.
     """
 
     camera: str
@@ -346,6 +347,7 @@ class Verdict:
     closed_s: float | None
     normal: bool | None
     peak_score: float
+    user: str = ""
 
 
 VerdictName = Literal["normal", "real"]

@@ -72,6 +72,9 @@ def _commands(keys: Keys, cameras: Collection[str]) -> Iterator[tuple[str, ...]]
     yield "EVAL", "", "2", seen, keys.health_log
     yield "XADD", keys.health_log, "*", "json", "{}"
     yield "PUBLISH", keys.health, "{}"
+    yield "EVAL", "", "2", seen, keys.verdict_log
+    yield "XADD", keys.verdict_log, "*", "json", "{}"
+    yield "PUBLISH", keys.verdicts, "{}"
 
 
 def _words(command: tuple[str, ...]) -> str:

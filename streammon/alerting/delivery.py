@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import json
+import time
 from dataclasses import dataclass
 
 from streammon.alerting.heatmap import heatmap_png
 from streammon.alerting.keys import Keys
 from streammon.alerting.link import RedisLink, RedisRefusedError
-from streammon.alerting.messages import alert_json, health_json
+from streammon.alerting.messages import alert_json, health_json, verdict_json
+from streammon.alerting.rule import alert_id
 from streammon.alerting.spool import NO_CAMERA, Spool, SpooledAlert
 from streammon.config import RedisConfig
-from streammon.records import Alert, HealthAlert, ScoredFrame
+from streammon.records import Alert, AlertEvent, HealthAlert, ScoredFrame, Verdict
 
 SEEN_TTL_S = 3 * 24 * 3600  # recognises a repeated delivery after an outage of a long weekend
 
@@ -98,6 +101,11 @@ class AlertDelivery:
         """Spool a health message."""
         self._spool.put(health.id, health.part, health.event, NO_CAMERA, health_json(health))
 
+    def put_verdict(self, verdict: Verdict) -> None:
+        """Spool a verdict message; each has an id of its own, since a verdict may be changed and withdrawn."""
+        now_s = time.time()
+        self._spool.put(alert_id(now_s), 0, AlertEvent.CLOSE, verdict.camera, verdict_json(verdict, now_s))
+
     def forget_frames(self) -> None:
         """Discard the kept frames, which are outdated by the time Redis is back."""
         self._frames.clear()
@@ -137,10 +145,15 @@ class AlertDelivery:
             )
 
     def _command(self, keys: Keys, message: SpooledAlert) -> tuple[str | int, ...]:
-        is_health = message.camera == NO_CAMERA
-        names = (keys.seen(message.id), keys.health_log if is_health else keys.alert_log)
+        match json.loads(message.json)["kind"]:
+            case "health":
+                log, channels = keys.health_log, [keys.health]
+            case "verdict":
+                log, channels = keys.verdict_log, [keys.verdicts]
+            case _:
+                log, channels = keys.alert_log, [keys.alerts, keys.camera_alerts(message.camera)]
+        names = (keys.seen(message.id), log)
         arguments = (message.part, message.json, self._redis.log_length, SEEN_TTL_S)
-        channels = [keys.health] if is_health else [keys.alerts, keys.camera_alerts(message.camera)]
         return "EVAL", DELIVER, len(names), *names, *arguments, *channels
 
 

@@ -13,6 +13,8 @@ With the default prefix and a camera called `lobby`:
 | `streammon:v1:alerts:log` | stream: log of all cameras' alert messages, in the field `json` |
 | `streammon:v1:health` | channel: health messages |
 | `streammon:v1:health:log` | stream: log of all health messages, in the field `json` |
+| `streammon:v1:verdicts` | channel: verdicts on alerts |
+| `streammon:v1:verdicts:log` | stream: log of all verdicts, in the field `json` |
 | `streammon:v1:alerts:seen:<id>` | string: the last part of this alert in the log, expires |
 | `streammon:v1:probe` | string: written to check that Redis accepts writes, expires |
 
@@ -74,6 +76,16 @@ class Keys:
     def health_log(self) -> str:
         """Stream of all health messages."""
         return f"{self.key_prefix}health:log"
+
+    @property
+    def verdicts(self) -> str:
+        """Channel of all verdicts."""
+        return f"{self.prefix}verdicts"
+
+    @property
+    def verdict_log(self) -> str:
+        """Stream of all verdicts."""
+        return f"{self.key_prefix}verdicts:log"
 
     @property
     def probe(self) -> str:

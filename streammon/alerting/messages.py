@@ -1,13 +1,13 @@
 """JSON messages of the monitor, version 1.
 
-Every message has `v` (1), `kind` (`score`, `alert`, `health` or `status`) and `camera`. Names ending in `_s` are
-seconds; a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method `padim`,
-and for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false alarms a
-day expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that contributes
-most (`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`). `basis_s` is the
-number of seconds of normal footage that a level is calibrated on: a rate rarer than once in `basis_s` is
-extrapolated. Fields and channels are only ever added. A message of an earlier release may lack `channel`, which
-means `looks`, and `basis_s`, which is then unknown.
+Every message has `v` (1), `kind` (`score`, `alert`, `health`, `verdict` or `status`) and `camera`. Names ending in
+`_s` are seconds; a time is Unix time in seconds, to the millisecond. Scores are Mahalanobis distances for the method
+`padim`, and for `motion` surprise: -log10 of a tail probability on normal footage. A level is -log10 of the false
+alarms a day expected from normal footage: 0 is once a day, 1 once in ten days. `channel` names the evidence that
+contributes most (`looks`, `change`, `speed`, `direction`, `place`, `shape`, `object` or `view`; see `Channel`).
+`basis_s` is the number of seconds of normal footage that a level is calibrated on: a rate rarer than once in
+`basis_s` is extrapolated. Fields and channels are only ever added. A message of an earlier release may lack
+`channel`, which means `looks`, and `basis_s`, which is then unknown.
 
 **score**, one for each scored frame that could be published:
 `scene`; `seq`, the number of the frame at its camera; `time`, when the frame was decoded; `stream_time_s`, since the
@@ -32,6 +32,10 @@ for several cameras and for the monitor itself; `cameras`, all names; `place`, t
 cameras share, else null; `opened_s`, when it began; `time_s`, of the message; `closed_s`, when all was well again,
 null while it is open; `reason` in words.
 
+**verdict**, what an operator says of an alert; a later one on the same alert replaces it:
+`id` of the alert; `scene`; `verdict`, `normal` or `real`, or null where it was withdrawn; `user`, empty where nobody
+logs in; `time_s`; `opened_s`, `closed_s` and `peak_score` of the alert.
+
 **status**:
 `state` (see `CameraState`); `time`, when the message was written (a status is repeated every few seconds, so an old
 time means that the monitor is gone); `since_s`, when the state began; `reason`; `retry_in_s`, null when no attempt is
@@ -54,6 +58,7 @@ from streammon.records import (
     Condition,
     HealthAlert,
     ScoredFrame,
+    Verdict,
 )
 
 VERSION = 1
@@ -204,6 +209,30 @@ def health_from_json(text: str | bytes) -> HealthAlert:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a health message of version 1 ({error})") from None
+
+
+def verdict_json(verdict: Verdict, time_s: float) -> str:
+    """A verdict message.
+
+    Args:
+        verdict: What was said of an alert.
+        time_s: Unix time now.
+    """
+    return _compact(
+        {
+            "v": VERSION,
+            "kind": "verdict",
+            "id": verdict.alert_id,
+            "camera": verdict.camera,
+            "scene": verdict.scene,
+            "verdict": {True: "normal", False: "real", None: None}[verdict.normal],
+            "user": verdict.user,
+            "time_s": round(time_s, 3),
+            "opened_s": round(verdict.opened_s, 3),
+            "closed_s": None if verdict.closed_s is None else round(verdict.closed_s, 3),
+            "peak_score": _rounded(verdict.peak_score),
+        }
+    )
 
 
 def _expected(message: Mapping[str, Any]) -> list[str]:

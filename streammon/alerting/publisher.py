@@ -14,7 +14,7 @@ from streammon.alerting.link import CALL_TIMEOUT_S, RedisCallError, RedisLink, R
 from streammon.alerting.messages import score_json, status_json
 from streammon.alerting.spool import Spool
 from streammon.config import RedisConfig
-from streammon.records import Alert, CameraStatus, HealthAlert, RedisStatus, ScoredFrame, SpoolStatus
+from streammon.records import Alert, CameraStatus, HealthAlert, RedisStatus, ScoredFrame, SpoolStatus, Verdict
 
 HEATMAP_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
@@ -160,6 +160,12 @@ class RedisPublisher:
         for alert in alerts:
             self._delivery.put_health(alert)
             self._something_spooled.set()
+        self._report_spool_losses()
+
+    def publish_verdict_nowait(self, verdict: Verdict) -> None:
+        """Spool a verdict message, as `publish_alerts_nowait` does alert messages."""
+        self._delivery.put_verdict(verdict)
+        self._something_spooled.set()
         self._report_spool_losses()
 
     async def drain(self, timeout_s: float) -> int:

@@ -77,15 +77,15 @@ async def _subscribed(server: KeyServer, cameras: Collection[str] | None) -> Pub
     keys = server.keys
     if cameras is not None:
         names = (keys.scores, keys.camera_alerts, keys.status_channel)
-        channels = [keys.health, *(name(camera) for camera in cameras for name in names)]
+        channels = [keys.health, keys.verdicts, *(name(camera) for camera in cameras for name in names)]
         await pubsub.subscribe(*channels)
         await _confirmed(pubsub, len(channels))
         return pubsub
     literal = Keys(_literal(keys.prefix))
     try:
         patterns = [name("*") for name in (literal.scores, literal.camera_alerts, literal.status_channel)]
-        await pubsub.psubscribe(*patterns, literal.health)
-        await _confirmed(pubsub, len(patterns) + 1)
+        await pubsub.psubscribe(*patterns, literal.health, literal.verdicts)
+        await _confirmed(pubsub, len(patterns) + 2)
     except faults.NoPermissionError:  # of patterns Redis allows those of the ACL alone, so try the one of the README
         await pubsub.aclose()  # type: ignore[no-untyped-call]
         pubsub = await server.pubsub()
@@ -95,8 +95,8 @@ async def _subscribed(server: KeyServer, cameras: Collection[str] | None) -> Pub
 
 
 def _concerns(message: dict[str, Any], cameras: Collection[str] | None) -> bool:
-    """False for a health message about none but other cameras."""
-    named = message.get("cameras") if message.get("kind") == "health" else None
+    """False for a health or verdict message about none but other cameras."""
+    named = {"health": message.get("cameras"), "verdict": [message.get("camera")]}.get(message.get("kind", ""))
     return cameras is None or not named or not set(cameras).isdisjoint(named)
 
 

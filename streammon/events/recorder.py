@@ -18,6 +18,7 @@ from streammon.errors import bug_in_one_line
 from streammon.events.archive import Archive
 from streammon.events.index import KEPT
 from streammon.events.recording import Recording
+from streammon.events.review import EventReview
 from streammon.events.side_car import ScorePoint
 from streammon.ingest import PacketRing
 from streammon.records import Alert, AlertEvent, Event, ScoredFrame
@@ -29,6 +30,7 @@ RING_SLACK_S = 15.0
 POLL_S = 0.25  # between two looks at the packets of open alerts
 ROOM_CHECK_S = 5.0  # between two tests of a full disk
 TIDY_EVERY_S = 60.0
+SNAPSHOT_WAIT_S = 5.0  # longest wait for the snapshot of a new alert
 MOST_SCORES = 256  # scored frames that wait for the thread; each has a map of 256 KB
 MOST_MESSAGES = 4096  # of all kinds that wait while the disk hangs
 MOST_RECORDINGS = 500  # that wait while the disk is full; the oldest are then completed without more
@@ -142,6 +144,32 @@ class EventRecorder(StoppableThread):
                 self._on_score(event)
             case Alert():
                 self._on_alert(event)
+
+    def snapshot(self, alert_id: str) -> bytes | None:
+        """Snapshot of an alert as JPEG; of one that has just opened, waits until it is written.
+
+        Callable in any thread; may block for `SNAPSHOT_WAIT_S`.
+
+        Returns:
+            The JPEG; None if the alert has none.
+
+        Raises:
+            StorageError: The index can't be read.
+            OSError: The file can't be read.
+        """
+        review, deadline_s = EventReview(self._events.folder), time.monotonic() + SNAPSHOT_WAIT_S
+        try:
+            while time.monotonic() < deadline_s:
+                row = review.find(alert_id)
+                file = None if row is None else review.file(row, ".jpg")
+                if file is not None:
+                    return file.read_bytes()
+                if row is not None and row.state == KEPT:
+                    return None
+                time.sleep(POLL_S)
+            return None
+        finally:
+            review.close()
 
     def _on_score(self, score: ScoredFrame) -> None:
         camera = self._cameras[score.camera]

@@ -179,7 +179,13 @@ class Monitor:
             device_memory_bytes=lambda: device_memory_bytes(self._device),
         )
         events = None if self.config.events is None else EventReview(self.config.events.folder)
-        return Preview(self.config, self.figures, gauges, self._queue_feedback, events)
+        return Preview(self.config, self.figures, gauges, self._on_verdict, events)
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        """Pass a verdict to its scene and to Redis."""
+        self._queue_feedback(verdict)
+        if self._publisher is not None:
+            self._publisher.publish_verdict_nowait(verdict)
 
     def _new_recorder(self) -> EventRecorder | None:
         if self.config.events is None:
@@ -194,9 +200,14 @@ class Monitor:
         self._health.recording_fault = failure
 
     def _new_notifier(self) -> Notifier:
-        if self._preview is None:
-            return Notifier(self.config, self._on_event)
-        return Notifier(self.config, self._on_event, self._preview.alert_snapshot)
+        return Notifier(self.config, self._on_event, self._alert_picture)
+
+    async def _alert_picture(self, alert_id: str) -> bytes | None:
+        """Picture of an alert with its boxes, as JPEG: the page's, else that of the kept evidence."""
+        picture = None if self._preview is None else await self._preview.alert_snapshot(alert_id)
+        if picture is None and self._recorder is not None:
+            picture = await asyncio.to_thread(self._recorder.snapshot, alert_id)
+        return picture
 
     def _queue_feedback(self, message: Alert | Verdict) -> None:
         """Pass an alert or a verdict to its scene. The scene of an earlier run's alert may not be configured."""

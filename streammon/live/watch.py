@@ -39,6 +39,10 @@ def update_figures(figures: dict[str, CameraFigures], message: dict[str, Any]) -
     if kind == "redis":
         return RedisStatus(bool(message["online"]), float(message["since_s"]), str(message["reason"]))
     camera = str(message.get("camera"))
+    if kind == "verdict":
+        by = f" by {message['user']}" if message.get("user") else ""
+        said = f"was called {message['verdict']}" if message.get("verdict") else "is not judged any more"
+        return Notice(f"camera '{camera}': alert {message.get('id')} {said}{by}")
     row = figures.get(camera)
     if row is None:
         row = figures[camera] = CameraFigures(CameraStatus(camera, CameraState.CONNECTING, 0.0))

@@ -54,14 +54,17 @@ def refusal(server: RedisServer) -> str:
         (
             f"{FULL} resetchannels",
             "PUBLISH to streammon:v1:alerts, PUBLISH to streammon:v1:cam:lobby:alerts, "
-            "PUBLISH to streammon:v1:cam:lobby:scores and 5 more",
+            "PUBLISH to streammon:v1:cam:lobby:scores and 6 more",
         ),
         (
-            f"{FULL} resetchannels &streammon:v1:alerts &streammon:v1:health &streammon:v1:cam:lobby:*"
-            " &streammon:v1:cam:gate:alerts",
+            f"{FULL} resetchannels &streammon:v1:alerts &streammon:v1:health &streammon:v1:verdicts"
+            " &streammon:v1:cam:lobby:* &streammon:v1:cam:gate:alerts",
             "PUBLISH to streammon:v1:cam:gate:scores, PUBLISH to streammon:v1:cam:gate:status",
         ),
-        (f"{FULL} -xadd", "XADD on streammon:v1:alerts:log, XADD on streammon:v1:health:log"),
+        (
+            f"{FULL} -xadd",
+            "XADD on streammon:v1:alerts:log, XADD on streammon:v1:health:log, XADD on streammon:v1:verdicts:log",
+        ),
         (f"{FULL} -sadd", "SADD on streammon:v1:cameras"),
         (f"{FULL} -get", f"GET on streammon:v1:alerts:seen:{'0' * 32}"),
         (
@@ -72,7 +75,7 @@ def refusal(server: RedisServer) -> str:
         (
             f"{FULL} resetkeys ~streammon:v1:c* ~streammon:v1:probe",
             f"EVAL on streammon:v1:alerts:log, GET on streammon:v1:alerts:seen:{'0' * 32}, "
-            f"SET on streammon:v1:alerts:seen:{'0' * 32} and 3 more",
+            f"SET on streammon:v1:alerts:seen:{'0' * 32} and 5 more",
         ),
     ],
     ids=["channels", "some channels", "xadd", "sadd", "get", "set", "keys of alerts"],
@@ -183,7 +186,8 @@ def test_a_camera_whose_heatmap_is_denied_alerts_without_it(server: RedisServer,
 
     allow(
         server,
-        f"{FULL} resetkeys ~streammon:v1:alerts:* ~streammon:v1:health:* ~streammon:v1:probe ~streammon:v1:cam*s",
+        f"{FULL} resetkeys ~streammon:v1:alerts:* ~streammon:v1:health:* ~streammon:v1:verdicts:*"
+        " ~streammon:v1:probe ~streammon:v1:cam*s",
     )
     with Spool(tmp_path / "spool", 100) as spool:
         asyncio.run(scenario(spool))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 import redis as redis_client
 from redis.asyncio import Redis
 
-from streammon.alerting import RedisPublisher, Spool
+from streammon.alerting import RedisPublisher, Spool, subscribe
 from streammon.alerting import publisher as publisher_module
 from streammon.config import RedisConfig
-from streammon.records import CameraState, CameraStatus, RedisStatus, SpoolStatus
+from streammon.records import CameraState, CameraStatus, RedisStatus, SpoolStatus, Verdict
 from support.alerting_samples import logged, message, open_files, publishing, scored, until, until_delivered
 from support.deadlines import DEADLINE_S
 from support.redis_server import HOST, RedisServer, free_port
@@ -41,6 +42,34 @@ def test_a_message_reaches_the_log_and_both_channels_after_its_heatmap(tmp_path:
 
     with RedisServer(tmp_path) as server, Spool(tmp_path / "spool", 100) as spool:
         asyncio.run(scenario(server, spool))
+
+
+def test_verdicts_are_published_and_logged_each_time_they_change(tmp_path: Path) -> None:
+    async def scenario(server: RedisServer, spool: Spool) -> list[dict[str, Any]]:
+        async with (
+            publishing(server.config, spool) as publisher,
+            aclosing(subscribe(server.config, ["lobby"])) as messages,
+            asyncio.timeout(DEADLINE_S),
+        ):
+            waiting = asyncio.ensure_future(anext(messages))
+            await until(lambda: publisher.status.online)
+            for normal in (True, False, None):
+                publisher.publish_verdict_nowait(Verdict("lobby", "hall", "a", 5.0, 9.0, normal, 7.5, "anna"))
+                publisher.publish_verdict_nowait(Verdict("gate", "hall", "b", 5.0, 9.0, normal, 7.5))
+            return [await waiting, *[await anext(messages) for _ in range(2)]]
+
+    with RedisServer(tmp_path) as server, Spool(tmp_path / "spool", 100) as spool:
+        received = asyncio.run(scenario(server, spool))
+        with redis_client.Redis.from_url(server.url) as client:
+            kept = [json.loads(each[b"json"]) for _, each in client.xrange("streammon:v1:verdicts:log")]
+        assert logged(server) == []
+    assert [(each["id"], each["verdict"], each["user"]) for each in received] == [
+        ("a", "normal", "anna"),
+        ("a", "real", "anna"),
+        ("a", None, "anna"),
+    ]
+    assert [each for each in kept if each["camera"] == "lobby"] == received
+    assert len(kept) == 6
 
 
 def test_scores_are_published_the_newest_of_each_camera_first_and_losses_counted(

@@ -38,11 +38,13 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(tmp_path_factory.mktemp("visited") / "clip.mp4", courtyard(60, box_s=(2, 5), seed=2))
 
 
-def config_of(footage: Path, scenes: Path, redis: RedisServer, folder: Path, notify: dict[str, Any]) -> Config:
+def config_of(
+    footage: Path, scenes: Path, redis: RedisServer, folder: Path, notify: dict[str, Any], **pictures: Any
+) -> Config:
     alerting = {"spool": folder / "spool", "false_alarms_per_day": 300, "adapt": False, "close_after_s": 0.5}
     camera = {"url": str(footage), "scene": SCENE, "score_fps": FPS}
     values = {"cameras": {"yard": camera}, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": MODEL}
-    return Config.parse(values | {"preview": {"port": 0}, "notify": notify}, "test")
+    return Config.parse(values | {"notify": notify} | (pictures or {"preview": {"port": 0}}), "test")
 
 
 def alert_and_picture(receiver: Receiver, index: int) -> tuple[dict[str, Any], bytes]:
@@ -84,6 +86,33 @@ def test_an_alert_arrives_with_its_picture_and_a_sink_that_is_away_holds_up_noth
     assert f"2 alert messages wait in {tmp_path / 'spool'} for the next start" in [n.text for n in events.of(Notice)]
     assert f"sink 'desk' is webhook http://127.0.0.1:{receiver.port}/…" in [n.text for n in events.of(Notice)]
     assert PASSWORD not in repr(events.told)
+
+
+def test_without_a_page_the_picture_is_that_of_the_kept_evidence(
+    visited: Path, scenes: Path, redis: RedisServer, tmp_path: Path
+) -> None:
+    async def scenario() -> Receiver:
+        async with Receiver() as receiver:
+            desk = {"webhook": {"url": receiver.url, "snapshot": True}}
+            kept = {"folder": tmp_path / "events", "keep_gb": 0.1}
+            config = config_of(visited, scenes, redis, tmp_path, {"desk": desk}, events=kept)
+            async with watching(config) as (_, events):
+                await events.wait_for_alert(AlertEvent.CLOSE)
+                await until(lambda: len(receiver.requests) == 2)
+            return receiver
+
+    receiver = asyncio.run(scenario())
+    for index in range(2):
+        alert, picture = alert_and_picture(receiver, index)
+        (kept,) = (tmp_path / "events").rglob(f"{alert['id']}.jpg")
+        sizes = [image_size(each) for each in (picture, kept.read_bytes())]
+        assert sizes[0] == sizes[1]
+
+
+def image_size(jpeg: bytes) -> tuple[int, int]:
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded.shape[0], decoded.shape[1]
 
 
 def fetched(url: str) -> str:

@@ -84,7 +84,7 @@ class BoardApi:
         return await self._judged(request, lambda entry: self._journal.call(entry, "real", user_of(request)))
 
     async def _undo(self, request: web.Request) -> web.Response:
-        return await self._judged(request, self._journal.undo)
+        return await self._judged(request, lambda entry: self._journal.undo(entry, user_of(request)))
 
     async def _judged(self, request: web.Request, judge: Callable[[Entry], Awaitable[None]]) -> web.Response:
         _require_csrf_header(request)

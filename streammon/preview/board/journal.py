@@ -277,7 +277,7 @@ class Journal:
         Raises:
             StorageError: The index of the events can't be written.
         """
-        await self._judge(entry, lambda judgement: judgement.acknowledged(_now_s(), user))
+        await self._judge(entry, lambda judgement: judgement.acknowledged(_now_s(), user), user)
 
     async def call(self, entry: Entry, verdict: VerdictName, user: str) -> None:
         """Record a verdict; idempotent. It also acknowledges.
@@ -298,17 +298,21 @@ class Journal:
         def judged(judgement: Judgement) -> Judgement:
             return judgement if judgement.verdict == verdict else judgement.judged(verdict, _now_s(), user)
 
-        await self._judge(entry, judged)
+        await self._judge(entry, judged, user)
 
-    async def undo(self, entry: Entry) -> None:
+    async def undo(self, entry: Entry, user: str) -> None:
         """Withdraw the verdict and the acknowledgement that came with it; without a verdict, the acknowledgement.
+
+        Args:
+            entry: The alert.
+            user: Name of the user.
 
         Raises:
             StorageError: The normal footage can't be removed, or the index of the events can't be written.
         """
-        await self._judge(entry, Judgement.withdrawn)
+        await self._judge(entry, Judgement.withdrawn, user)
 
-    async def _judge(self, entry: Entry, change: Callable[[Judgement], Judgement]) -> None:
+    async def _judge(self, entry: Entry, change: Callable[[Judgement], Judgement], user: str) -> None:
         """Change the judgement of an alert: in the index, as normal footage, on the pages and in the calibration."""
         async with self._writing:
             await self.find(entry.alert.id)  # updates the judgement of an entry in memory
@@ -330,10 +334,9 @@ class Journal:
             self._on_judged(entry)
             if after.verdict != before.verdict:
                 normal = None if after.verdict is None else after.verdict == "normal"
+                times_s = alert.opened_s, alert.closed_s
                 self._on_verdict(
-                    Verdict(
-                        alert.camera, alert.scene, alert.id, alert.opened_s, alert.closed_s, normal, alert.peak_score
-                    )
+                    Verdict(alert.camera, alert.scene, alert.id, *times_s, normal, alert.peak_score, user)
                 )
 
     async def _write(self, alert_id: str, judgement: Judgement) -> None:

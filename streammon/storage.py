@@ -1,10 +1,13 @@
-"""Writing of files: the check that it will succeed, the atomic replacement, and a format that two packages share."""
+"""Writing of files: the check that it will succeed, the atomic replacement, and formats that packages share."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from streammon.errors import StorageError, system_reason
+
+NORMAL_FOLDER = "normal"
+"""Folder of a scene's footage of alerts that operators called normal: one clip an alert, named by its id."""
 
 TIMES_FILE = "times.csv"
 TIMES_HEADER = ("file", "stream_time_s")

@@ -40,6 +40,8 @@ BOUNDS = {
         "LEAST_LEARNED",
         "LEAST_SCORE",
         "LEAST_SHARE_READ",
+        "LOCK_POLL_S",
+        "LOCK_WAIT_S",
         "MOTION_FORMAT",
         "PCA_FRAMES",
     },

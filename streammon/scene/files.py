@@ -1,16 +1,18 @@
-"""The files of a scene's folder.
+"""The files of a scene's folder, which `replacing` replaces as one.
 
 ```
 bank.safetensors         Gaussians of the patches, calibration of their frame score: all that PaDiM scores by
 pictures.safetensors     sums over whole pictures: brightness, edges, focus
 motion.safetensors       sums of what moves, tails, calibration of their score; missing for PaDiM alone
-statistics.safetensors   running sums of the patches and the held-out frames: what `fit --add` and `merge` go on with
+statistics.safetensors   running sums of the patches, the held-out frames, and the names of the clips judged normal
+                         that were learned: what `fit --add`, `fit --from-review` and `merge` go on with
 watched.json             state of the calibration that goes on while the scene is watched; a fit removes it
 scene.yaml               a summary for people; nothing reads it
 ```
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +40,19 @@ from streammon.padim import (
     write_tensors,
 )
 from streammon.scene.fusion import Fusion
-from streammon.scene.held_out import Arrays, HeldOutFrames
+from streammon.scene.held_out import SEPARATOR, Arrays, HeldOutFrames
 from streammon.scene.learned import HalfSums, MotionTails, Scene, SceneMotion, looks_calibration, motion_of
 from streammon.scene.learner import SceneLearner
 from streammon.scene.pictures import PictureSums
+from streammon.scene.replacing import MOTION_FILE, PICTURES_FILE, reading
 from streammon.scene.settings import SETTINGS_HASH
 from streammon.scene.watched import forget_watched
 
-MOTION_FILE = "motion.safetensors"
-PICTURES_FILE = "pictures.safetensors"
-
 MOTION_FORMAT = 6
 """Format of the motion file: sums of another format cannot be added to these."""
+
+REVIEWED = "reviewed"
+"""Tensor of the statistics with the names of learned clips, UTF-8, each ended by `SEPARATOR`."""
 
 
 def save_scene(folder: Path, scene: Scene, learned_from: Sequence[str]) -> None:
@@ -82,7 +85,13 @@ def load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: s
 
     Raises:
         BankError: A file is missing, broken, or was fitted with something else.
+        StorageError: Its files are being replaced for too long.
     """
+    with reading(folder):
+        return _load_scene(folder, backbone, model, detector)
+
+
+def _load_scene(folder: Path, backbone: Backbone, model: ModelConfig, detector: str | None) -> Scene:
     bank = Bank.load(folder)
     bank.require_fit(backbone, INPUT_SIZE, INPUT_SIZE)
     if bank.facts.frame_score != model.frame_score:
@@ -103,7 +112,18 @@ def save_statistics(folder: Path, learner: SceneLearner) -> None:
     Raises:
         StorageError: It can't be written.
     """
-    learner.statistics.save(folder, _held_out_tensors(learner.held_out))
+    learner.statistics.save(folder, _held_out_tensors(learner.held_out) | _reviewed_tensors(learner.reviewed))
+
+
+def reviewed_clips(folder: Path) -> set[str]:
+    """Names of the clips judged normal that a scene's running statistics have learned (`review.MarkedClip.name`).
+
+    Raises:
+        BankError: The file is missing or broken.
+        StorageError: Its files are being replaced for too long.
+    """
+    with reading(folder):
+        return _reviewed(read_tensors(folder / STATISTICS_FILE)[1])
 
 
 def earlier_reduction(folder: Path, model: ModelConfig) -> Reduction:
@@ -135,6 +155,7 @@ def go_on(learner: SceneLearner, folder: Path) -> None:
     learner.statistics = statistics
     learner.held_out = _held_out(folder, tensors)
     learner.pictures = _load_pictures(folder)
+    learner.reviewed = _reviewed(tensors)
     if learner.halves is None:
         learner.held_out = learner.held_out.without_motion()
     else:
@@ -156,19 +177,29 @@ def merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics,
 
     Raises:
         BankError: A part has no statistics, or was fitted with something else.
+        StorageError: The files of a part are being replaced for too long.
     """
+    with ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(reading(part))
+        return _merge_folders(scene, parts)
+
+
+def _merge_folders(scene: str, parts: Sequence[Path]) -> tuple[Scene, Statistics, dict[str, Tensor]]:
     joint, tensors = Statistics.load(parts[0])
-    held_out = _held_out(parts[0], tensors)
+    held_out, reviewed = _held_out(parts[0], tensors), _reviewed(tensors)
     for part in parts[1:]:
         other, tensors = Statistics.load(part)
         joint.merge(other, str(part))
         held_out.merge(_held_out(part, tensors))
+        reviewed |= _reviewed(tensors)
     joint.rename(scene)
     bank = joint.bank(looks_calibration(scene, held_out), len(held_out))
     motion = _merged_motion(parts)
     if motion is not None:
         motion = motion_of(scene, motion.halves, motion.detector, held_out)
-    return Scene(bank, motion, _merged_pictures(parts)), joint, _held_out_tensors(held_out)
+    reviewed_and_held_out = _held_out_tensors(held_out) | _reviewed_tensors(reviewed)
+    return Scene(bank, motion, _merged_pictures(parts)), joint, reviewed_and_held_out
 
 
 def _merged_motion(parts: Sequence[Path]) -> SceneMotion | None:
@@ -285,6 +316,16 @@ def _held_out(folder: Path, tensors: Mapping[str, Tensor]) -> HeldOutFrames:
 
 def _held_out_tensors(held_out: HeldOutFrames) -> dict[str, Tensor]:
     return _tensors({f"held.{name}": array for name, array in held_out.arrays().items()})
+
+
+def _reviewed(tensors: Mapping[str, Tensor]) -> set[str]:
+    stored = bytes(tensors[REVIEWED].tolist()) if REVIEWED in tensors else b""
+    return set(stored.decode(errors="surrogateescape").split(SEPARATOR)[:-1])
+
+
+def _reviewed_tensors(names: set[str]) -> dict[str, Tensor]:
+    joined = "".join(name + SEPARATOR for name in sorted(names)).encode(errors="surrogateescape")
+    return {REVIEWED: torch.frombuffer(bytearray(joined), dtype=torch.uint8)} if names else {}
 
 
 def halves_arrays(prefix: str, halves: HalfSums) -> dict[str, NDArray[Any]]:

@@ -25,7 +25,6 @@ from streammon.padim import (
     load_backbone,
     quantise_backbone,
     reduced_dimensions,
-    require_writable,
     thresholds,
 )
 from streammon.records import Frame
@@ -34,6 +33,8 @@ from streammon.scene.features import torch_threads, with_maps
 from streammon.scene.files import earlier_reduction, go_on, merge_folders, save_scene, save_statistics
 from streammon.scene.learned import Scene
 from streammon.scene.learner import SceneLearner
+from streammon.scene.marked import marked_name
+from streammon.scene.replacing import NewFiles
 
 PCA_FRAMES = 200  # spread over the footage; 200 frames of 4,096 patches fix 448 directions well
 LEAST_SHARE_READ = 0.8  # of the frames that the files list; with fewer the footage is damaged
@@ -126,16 +127,46 @@ def fit_scene(
     if options.crop is not None and model.method == "motion":
         remedy = "fit with --method padim, or leave it out"
         raise ConfigError("--crop", "motion is learned of the whole picture", remedy)
-    started = time.monotonic()
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
-    total, total_s, listed = _length(pieces, options)
     if not options.add:
         quantise_on_footage(model, folder.parent, pieces, options)
     backbone = load_backbone(model, folder.parent)
-    require_writable(folder)
+    with NewFiles(folder) as new:
+        report = learn_into(new, scene, footage, pieces, backbone, model, options, progress)
+        new.commit()
+    return report
+
+
+def learn_into(
+    new: NewFiles,
+    scene: str,
+    footage: list[Path],
+    pieces: list[Clip],
+    backbone: Backbone,
+    model: ModelConfig,
+    options: FitOptions,
+    progress: Progress,
+) -> FitReport:
+    """Learn one scene in one pass over clips, and write its new files, which are not put in place.
+
+    Args:
+        new: The scene's new files.
+        scene: Its name.
+        footage: Files and folders that the clips are from, for messages.
+        pieces: Clips of normal footage, in order of time.
+        backbone: Network that computes the maps.
+        model: Method and reduction.
+        options: How to read; `add` goes on from the running statistics that are in place.
+        progress: Called after each batch.
+
+    Raises:
+        InputError: The clips or the scene's files are wrong.
+    """
+    started = time.monotonic()
+    total, total_s, listed = _length(pieces, options)
     reduction = None
     if options.add:
-        reduction = earlier_reduction(folder, model)
+        reduction = earlier_reduction(new.scene, model)
     elif model.reduction == "pca":
         reduction = _principal_reduction(pieces, total, backbone, model, options)
     observer = configured_observer(model, backbone)
@@ -151,7 +182,7 @@ def fit_scene(
         reduction=reduction,
     )
     if options.add:
-        go_on(learner, folder)
+        go_on(learner, new.scene)
     done = 0
     with (
         closing(_frames(pieces, options, detail=observer is not None)) as frames,
@@ -163,11 +194,12 @@ def fit_scene(
         short = f"it announces {listed} frames to learn from and has {done}"
         raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
+    learner.reviewed |= {name for clip in pieces if (name := marked_name(new.scene, clip)) is not None}
     found = learner.finish()
-    save_scene(folder, found, [str(path) for path in footage])
+    save_scene(new.folder, found, [str(path) for path in footage])
     if options.keep_statistics:
-        save_statistics(folder, learner)
-    return _report(found, folder, len(pieces), done, seconds)
+        save_statistics(new.folder, learner)
+    return _report(found, new, len(pieces), done, seconds)
 
 
 def learn_frames(
@@ -231,20 +263,22 @@ def merge_scenes(scene: str, parts: list[Path], folder: Path) -> FitReport:
         StorageError: The folder can't be written.
     """
     started = time.monotonic()
-    require_writable(folder)
-    found, statistics, more = merge_folders(scene, parts)
-    save_scene(folder, found, [str(part) for part in parts])
-    statistics.save(folder, more)
-    return _report(found, folder, len(parts), found.bank.facts.frames, time.monotonic() - started)
+    with NewFiles(folder) as new:
+        found, statistics, more = merge_folders(scene, parts)
+        save_scene(new.folder, found, [str(part) for part in parts])
+        statistics.save(new.folder, more)
+        report = _report(found, new, len(parts), found.bank.facts.frames, time.monotonic() - started)
+        new.commit()
+    return report
 
 
-def _report(found: Scene, folder: Path, pieces: int, done: int, seconds: float) -> FitReport:
-    file, facts, calibration = folder / BANK_FILE, found.bank.facts, found.calibration
+def _report(found: Scene, new: NewFiles, pieces: int, done: int, seconds: float) -> FitReport:
+    facts, calibration = found.bank.facts, found.calibration
     return FitReport(
         scene=facts.scene,
         method=found.method,
-        bank=str(file),
-        bank_bytes=file.stat().st_size,
+        bank=str(new.scene / BANK_FILE),
+        bank_bytes=(new.folder / BANK_FILE).stat().st_size,
         clips=pieces,
         frames=facts.frames,
         score_fps=facts.score_fps,

@@ -47,6 +47,7 @@ class SceneLearner:
         turns: Assigns frames to the halves.
         held_out: Frames measured before they were learned.
         pictures: Sums over whole pictures; None if a fit goes on that had none.
+        reviewed: Names of the clips judged normal that were learned.
         measure: Measures held-out frames; None before the first.
         measured_halves: Sums of motion that `measure` was solved from; None before the first, and for PaDiM alone.
         step: Number of parts of the held-out footage that have begun.
@@ -105,6 +106,7 @@ class SceneLearner:
         self.turns = Halves()
         self.held_out = HeldOutFrames()
         self.pictures: PictureSums | None = PictureSums()
+        self.reviewed: set[str] = set()
         self.measure: SceneMeasure | None = None
         self.measured_halves: tuple[MotionSums, MotionSums] | None = None
         self._shows_anything = False

@@ -793,10 +793,10 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_refused_and_leaves_no_half_bank(command: Command, full_disk: Path) -> None:
     words = ["--scene", "lobby", "--scenes", full_disk, "--dimensions", "4", "--hold-out", "0"]
     assert command("fit", "clip.mp4", *words).complaint == (
-        f"{full_disk}/lobby/bank.safetensors: it can't be written (no space left on device); "
+        f"{full_disk}/lobby/.next/bank.safetensors: it can't be written (no space left on device); "
         "free space or check permissions, or choose --scenes DIR"
     )
-    assert list(full_disk.rglob("*")) == [full_disk / "lobby"]
+    assert sorted(full_disk.rglob("*")) == [full_disk / "lobby", full_disk / "lobby" / ".lock"]
 
 
 def test_a_full_disk_under_the_spool_is_refused(watching: Callable[..., str], full_disk: Path) -> None:

@@ -146,16 +146,15 @@ def test_what_was_printed_reaches_a_pipe_though_the_interpreter_is_not_shut_down
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "kept\n", "")
 
 
+def files_of(scene: Path) -> set[str]:
+    """Names of a scene's files, without the lock, which is hidden."""
+    return {file.name for file in scene.iterdir() if not file.name.startswith(".")}
+
+
 def test_fit_writes_bank_statistics_and_scene_file(fitted: tuple[Ended, Path]) -> None:
     _, folder = fitted
     scene = folder / "scenes" / "lobby"
-    assert {file.name for file in scene.iterdir()} == {
-        BANK_FILE,
-        MOTION_FILE,
-        PICTURES_FILE,
-        SCENE_FILE,
-        STATISTICS_FILE,
-    }
+    assert files_of(scene) == {BANK_FILE, MOTION_FILE, PICTURES_FILE, SCENE_FILE, STATISTICS_FILE}
     summary = yaml.safe_load((scene / SCENE_FILE).read_text(encoding="utf-8"))
     assert (summary["scene"], summary["frames"], summary["calibration_frames"]) == ("lobby", 24, 11)
     assert (summary["method"], summary["streammon"]) == ("motion", __version__)
@@ -183,7 +182,7 @@ def test_fit_reports_json_on_standard_output_and_words_on_standard_error(fitted:
 
 def test_fit_without_statistics_leaves_them_out(command: Command) -> None:
     assert command("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--no-statistics", "--json", "fit.json").code == 0
-    assert {file.name for file in Path("scenes/lobby").iterdir()} == {BANK_FILE, PICTURES_FILE, SCENE_FILE}
+    assert files_of(Path("scenes/lobby")) == {BANK_FILE, PICTURES_FILE, SCENE_FILE}
     assert json.loads(Path("fit.json").read_text())["frames"] == 24
 
 
@@ -199,12 +198,7 @@ def test_merge_joins_two_fits_of_one_scene(command: Command) -> None:
         assert command("fit", "clip.mp4", "--scene", "lobby", "--scenes", day, *SMALL).code == 0
     report = reported(command("merge", "monday/lobby", "tuesday/lobby", "--scene", "hall", "--json", "-"))
     assert (report["scene"], report["frames"], report["calibration_frames"]) == ("hall", 48, 22)
-    assert {file.name for file in Path("scenes/hall").iterdir()} == {
-        BANK_FILE,
-        PICTURES_FILE,
-        SCENE_FILE,
-        STATISTICS_FILE,
-    }
+    assert files_of(Path("scenes/hall")) == {BANK_FILE, PICTURES_FILE, SCENE_FILE, STATISTICS_FILE}
 
 
 def motion_of(folder: Path, backbone: Backbone) -> SceneMotion:

@@ -11,7 +11,6 @@ from streammon import storage
 from streammon.errors import StorageError
 from streammon.preview.streams import Still
 
-FOLDER = "normal"
 LEAST_STEP_S = 0.001
 CUT_S = 1.0
 """Time step between pictures of two connections, whose clocks are unrelated: too long to measure motion over."""
@@ -23,7 +22,7 @@ def keep_as_normal(scenes: Path, scene: str, clip: str, stills: Sequence[Still])
     """Write pictures as one clip, all of them or none.
 
     The folder `<scenes>/<scene>/normal/<clip>/` receives `0000.jpg`, `0001.jpg`, ..., and their times in `times.csv`.
-    `streammon fit <scenes>/<scene>/normal --scene <scene> --add` reads all such clips, each as its own recording.
+    `streammon fit --from-review` learns such clips, each as its own recording.
 
     Args:
         scenes: Folder with one folder per scene.
@@ -134,7 +133,7 @@ def _places(scenes: Path, scene: str, clip: str) -> tuple[Path, Path]:
             raise StorageError(
                 "normal footage", "a scene or alert name can't be used as a file name", "rename the scene"
             )
-    folder = scenes / scene / FOLDER
+    folder = scenes / scene / storage.NORMAL_FOLDER
     return folder / clip, folder / f".{clip}.{os.getpid()}"
 
 

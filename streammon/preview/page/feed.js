@@ -74,7 +74,7 @@ export class AlertActions {
     this.#label(this.#normal, stored ? 'Saved as normal' : 'This was normal', about, stored);
     this.#normal.title = stored
       ? `${savedFootage(alert)} saved as normal footage of scene ${alert.scene}, for the next fit`
-      : 'Save the frames as normal footage, for the next `streammon fit --add`';
+      : 'Save the frames as normal footage, for `streammon fit --from-review`';
     this.#normal.disabled = !stored && (alert.open || !(alert.frames || document.body.hasAttribute('data-reviews')));
     if (alert.open) this.#normal.title = 'Available once the alert has closed';
     const real = alert.verdict === 'real';

@@ -118,6 +118,11 @@ class OnlineCalibration:
         """State to save."""
         return WatchedState(self._watched_s, tuple(self._peaks), self.shift)
 
+    @property
+    def open_cameras(self) -> frozenset[str]:
+        """Cameras with an open alert."""
+        return frozenset(self._open)
+
     def level(self, score: float) -> float:
         """-log10 of the false alarms a day, less the shift."""
         return self.calibration.level(score) - self.shift

@@ -19,6 +19,7 @@ from streammon.ingest import CameraReader, LatestFrames
 from streammon.live.health import Health
 from streammon.live.main_streams import MainStreams
 from streammon.live.overload import Overload
+from streammon.live.reloading import SceneReloader
 from streammon.live.scorer import Outcome, ScorerThread
 from streammon.live.startup import require_banks_writable, require_footage_readable
 from streammon.padim import BANK_FILE, INPUT_SIZE, device_memory_bytes, load_backbone
@@ -94,6 +95,7 @@ class Monitor:
         backbone = load_backbone(config.model, config.scenes)
         self._device = backbone.device
         self._scorer = ScorerThread(config, backbone, self._latest, self._hand_over, self._hand_over)
+        self._reloader = SceneReloader(self._scorer.scenes.values(), self._hand_over)
         self._readers = {name: self._reader(name) for name in config.cameras}
         self._main_streams = self._new_main_streams()
         self._overload = Overload(config, self._readers, self._latest, self._scorer, self.figures)
@@ -226,6 +228,7 @@ class Monitor:
         if scenes := self._health.scenes_without_pictures():
             self._on_event(Notice(f"black, covered, blurred or turned cameras of {_listed(scenes)} are {UNNOTICED}"))
         self._scorer.start()
+        self._reloader.start()
         for reader in self._all_readers():
             reader.start()
         async with asyncio.TaskGroup() as group:
@@ -243,6 +246,7 @@ class Monitor:
         self._stopping.set()
         for reader in self._all_readers():
             reader.stop()
+        self._reloader.stop()
         self._scorer.stop()
         self._latest.close()
         try:
@@ -257,7 +261,7 @@ class Monitor:
             self._on_event(Notice(f"{left} alert messages wait in {self.config.alerting.spool} for the next start"))
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.join, RECORDER_JOIN_S)
-        await asyncio.to_thread(self._join_readers, READERS_JOIN_S)
+        await asyncio.to_thread(self._join_threads, READERS_JOIN_S)
 
     def _close_alerts(self, publisher: RedisPublisher) -> None:
         """Take the last reports of the threads, then close every alert and publish the final counts."""
@@ -271,10 +275,10 @@ class Monitor:
         self._count()
         self._publish_counts(publisher)
 
-    def _join_readers(self, timeout_s: float) -> None:
+    def _join_threads(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        for reader in self._all_readers():
-            reader.join(max(0.0, deadline - time.monotonic()))
+        for thread in (*self._all_readers(), self._reloader):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     async def _housekeep(self, publisher: RedisPublisher) -> None:
         """Update and publish figures, save the online calibration, until every camera is footage that has ended."""

@@ -1,17 +1,19 @@
 """The threads that share the device: read the newest frames of all cameras, deliver scores and learned banks."""
 
+import math
 import queue
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import groupby
-from math import isnan
 from pathlib import Path
 
 from torch import Tensor
 
 from streammon.calibration import LEAST_FRAMES, OnlineCalibration, WatchedState
 from streammon.config import Config
+from streammon.durations import in_words
 from streammon.errors import BankError, ConfigError, StorageError, StreammonError
 from streammon.ingest import LatestFrames
 from streammon.live.setbacks import Setbacks
@@ -19,17 +21,20 @@ from streammon.motion import Observer
 from streammon.padim import BANK_FILE, Backbone, format_rate
 from streammon.records import Alert, AlertEvent, Frame, SceneProgress, ScoredFrame, ScoringStatus, Verdict
 from streammon.scene import (
+    MOTION_FILE,
+    NewFiles,
     NormalPictures,
     Scene,
     SceneLearner,
     SceneScorer,
     configured_observer,
+    is_same_fit,
     load_scene,
-    load_watched,
     save_scene,
     save_statistics,
     save_watched,
     torch_threads,
+    watching_scorer,
     with_maps,
 )
 from streammon.threads import StoppableThread
@@ -39,9 +44,14 @@ PROGRESS_STEP = 0.01
 
 Outcome = ScoredFrame | SceneProgress | ScoringStatus
 
+Watched = tuple[SceneScorer, NormalPictures | None]
+"""Scorer of a scene, and whole pictures of its normal footage."""
+
 
 class LiveScene:
     """One scene in a running monitor: learned until it has a bank, then scored.
+
+    Files that change are loaded by `reload` in another thread and used from a next frame on.
 
     Attributes:
         name: Name of the scene.
@@ -71,15 +81,15 @@ class LiveScene:
         self._saved: WatchedState | None = None
         self._scorer: SceneScorer | None = None
         self._pictures: NormalPictures | None = None
+        self._reloaded: deque[Watched] = deque(maxlen=1)  # loading thread → scorer thread
+        self._writing = threading.Lock()  # while the scene's own files are written and their version is noted
+        self._version = _files_version(self.folder)
         self._learner: SceneLearner | None = None
         self._cameras = [camera for each, camera in config.cameras.items() if config.scene_of(each) == name]
         self._learn_for_s = self._cameras[0].learn_for
         self._announced = -1.0
         if (self.folder / BANK_FILE).exists():
-            detector = None if observer is None else observer.detector
-            found = load_scene(self.folder, backbone, config.model, detector)
-            require_rate(found, self._cameras[0].score_fps)
-            self._watch(found)
+            self._scorer, self._pictures = self._loaded()
             return
         if config.model.reduction == "pca":
             found_nothing, remedy = (
@@ -132,6 +142,7 @@ class LiveScene:
             frames: B frames of this scene's cameras.
             maps: Feature maps of the frames, (B, C, h, w) each.
         """
+        self._take_reloaded()
         if self._scorer is not None:
             return list(self._score(self._scorer, frames, maps))
         assert self._learner is not None
@@ -151,13 +162,55 @@ class LiveScene:
             return SceneProgress(self.name, 0.0, f"{error}; learning begins again")
         trouble = ""
         try:
-            save_scene(self.folder, learned, [f"camera {camera}"])
-            save_statistics(self.folder, learner)
+            with self._writing, NewFiles(self.folder) as new:
+                save_scene(new.folder, learned, [f"camera {camera}"])
+                save_statistics(new.folder, learner)
+                new.commit()
+                self._version = _files_version(self.folder)
         except StorageError as error:  # watching goes on with the bank in memory
             trouble = f"{error}; the bank is lost when the monitor ends"
-        self._watch(learned)
+        self._scorer, self._pictures = self._watching(learned)
         self._learner = None
         return SceneProgress(self.name, 1.0, trouble)
+
+    def reload(self) -> str:
+        """Load the scene's files if they have changed; the next batch is scored with them. For one thread at a time.
+
+        Returns:
+            What has changed, in one line; empty if nothing has.
+
+        Raises:
+            InputError: The changed files can't be used; the scene stays as it was loaded.
+        """
+        with self._writing:
+            version = _files_version(self.folder)
+            if version == self._version:
+                return ""
+            self._version = version
+        loaded = self._loaded()
+        self._reloaded.append(loaded)
+        scorer, _ = loaded
+        basis = in_words(scorer.basis_s, math.floor)
+        return (
+            f"scene '{self.name}': its files have changed and are used from now on; alerts open at score "
+            f"{scorer.threshold:.1f}, levels rest on {basis} of normal footage"
+        )
+
+    def _take_reloaded(self) -> None:
+        """Go on with files that were loaded meanwhile.
+
+        What was watched goes on if the fit is the same. Otherwise it begins as at a start, and the frames of alerts
+        that are open stay no normal ones.
+        """
+        with suppress(IndexError):
+            (scorer, pictures), before = self._reloaded.popleft(), self._scorer
+            if before is not None and before.online is not None and scorer.online is not None:
+                if is_same_fit(before.calibration, scorer.calibration):
+                    scorer.online = before.online
+                else:
+                    for camera in before.online.open_cameras:
+                        scorer.online.alert_opened(camera)
+            self._scorer, self._pictures, self._learner, self._saved = scorer, pictures, None, None
 
     def queue_feedback(self, message: Alert | Verdict) -> None:
         """Queue an alert's open or close or a verdict for the online calibration (`alerting.adapt`). Thread-safe."""
@@ -174,6 +227,8 @@ class LiveScene:
         if scorer is None or scorer.online is None or scorer.online.state == self._saved:
             return
         state = scorer.online.state
+        if _files_version(self.folder) != self._version:  # of another fit, soon to be loaded
+            return
         save_watched(self.folder, scorer.calibration, state)
         self._saved = state
 
@@ -197,7 +252,7 @@ class LiveScene:
         Raises:
             ValueError: A score is nan.
         """
-        if any(isnan(each.score) for each in scored):
+        if any(math.isnan(each.score) for each in scored):
             raise ValueError("the score is not a number")
         return scored
 
@@ -210,14 +265,33 @@ class LiveScene:
         elif message.event is AlertEvent.CLOSE:
             online.alert_closed(message.camera, message.id)
 
-    def _watch(self, scene: Scene) -> None:
-        scorer = SceneScorer(scene, self._backbone, self._observer, self._alerting.open_level)
-        calibration = scorer.calibration  # a scene without calibration is refused here, not at the first frame
-        if self._alerting.adapt:
-            state = load_watched(self.folder, calibration)
-            scorer.online = OnlineCalibration(calibration, self._alerting.false_alarms_per_day, state)
-        self._pictures = None if scene.pictures is None else scene.pictures.normal()
-        self._scorer = scorer
+    def _loaded(self) -> Watched:
+        """Scorer and pictures of the scene's files.
+
+        Raises:
+            InputError: They can't be used.
+        """
+        detector = None if self._observer is None else self._observer.detector
+        found = load_scene(self.folder, self._backbone, self._config.model, detector)
+        require_rate(found, self._cameras[0].score_fps)
+        return self._watching(found)  # a scene without calibration is refused here, not at the first frame
+
+    def _watching(self, scene: Scene) -> Watched:
+        scorer = watching_scorer(scene, self.folder, self._backbone, self._observer, self._alerting)
+        return scorer, None if scene.pictures is None else scene.pictures.normal()
+
+
+def _files_version(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """Inode, size and time of the files that scoring reads; None for a missing one."""
+    return tuple(_file_version(folder / name) for name in (BANK_FILE, MOTION_FILE))
+
+
+def _file_version(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def require_rate(scene: Scene, score_fps: float) -> None:

@@ -429,7 +429,7 @@ def test_a_bank_that_cannot_be_saved_serves_until_the_end(
 
     notices = [notice.text for notice in asyncio.run(scenario()).of(Notice)]
     assert notices[1].startswith("scene 'new' is learned; alerts open at score ")
-    assert notices[2].startswith(f"{folder}/new/bank.safetensors: it can't be written (")
+    assert notices[2].startswith(f"{folder}/new: it can't be written (")
     assert notices[2].endswith("; the bank is lost when the monitor ends")
 
 

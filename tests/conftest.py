@@ -20,6 +20,8 @@ SLOWEST_FIRST = (
     "cli/test_run.py",
     "demo/test_run.py",
     "events/test_recorder.py",
+    "cli/test_fit_from_review.py",
+    "live/test_reloading.py",
     "cli/test_bad_inputs.py",
     "cli/test_eval.py",
     "live/test_main_streams.py",

@@ -23,11 +23,13 @@ from rich.live import Live
 
 from streammon import __version__
 from streammon.cli.options import (
+    MODEL_OPTIONS,
     PATH,
     FiniteRange,
     config_option,
     evaluation_options,
     every_option,
+    fit_without_footage,
     json_option,
     kept_events,
     load_config,
@@ -36,10 +38,12 @@ from streammon.cli.options import (
     model_options,
     password_given,
     reduction_options,
+    refit_options,
     required_config,
     run_config,
     scene_folder,
     scene_name,
+    scenes_of,
     scenes_option,
     scored_rate,
     since_s,
@@ -47,8 +51,8 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import SCENES, AlertingConfig, without_logins
-from streammon.errors import ConfigError, StorageError, StreammonError, system_reason
+from streammon.config import SCENES, AlertingConfig, Config, without_logins
+from streammon.errors import ConfigError, InputError, StorageError, StreammonError, system_reason
 
 if TYPE_CHECKING:
     from streammon.records import CameraFigures
@@ -93,9 +97,10 @@ def _console(json_file: str | None) -> Console:
 
 
 @commands.command()
-@click.argument("footage", nargs=-1, required=True, type=PATH)
-@click.option("--scene", required=True, callback=scene_name, help="Name of the scene.")
+@click.argument("footage", nargs=-1, type=PATH)
+@click.option("--scene", callback=scene_name, help="Name of the scene. Default: all scenes, with --from-review.")
 @scenes_option
+@refit_options
 @reduction_options
 @click.option("--seed", help="Random seed of the channel choice. Default: 0.")
 @click.option(
@@ -124,12 +129,29 @@ def _console(json_file: str | None) -> Console:
 @config_option
 @model_options
 @json_option
-def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options: Any) -> None:
+@click.pass_context
+def fit(
+    context: click.Context,
+    /,
+    footage: tuple[Path, ...],
+    scene: str,
+    json_file: str | None,
+    from_review: bool,
+    undo: bool,
+    yes: bool,
+    dry_run: bool,
+    **options: Any,
+) -> int:
     """Learn a scene from normal footage.
 
     Example: streammon fit recordings/lobby/ --scene lobby
     """
+    without_footage = fit_without_footage(context, from_review=from_review, undo=undo, yes=yes, dry_run=dry_run)
     config = load_config(options.pop("config_file"))
+    if undo:
+        return _undo_fit(scene_folder(options["scenes"], config, scene), json_file)
+    if without_footage:
+        return _fit_from_review(scene, config, options, json_file, confirmed=None if not yes and not dry_run else yes)
     folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
     reading["score_fps"] = options.pop("score_fps") or scored_rate(config, scene)
@@ -165,6 +187,63 @@ def fit(footage: tuple[Path, ...], scene: str, json_file: str | None, **options:
         print_validation(found, console)
         facts["validation"] = asdict(found)
     _write_json(json_file, facts)
+    return 0
+
+
+def _undo_fit(folder: Path, json_file: str | None) -> int:
+    from streammon.padim import Bank
+    from streammon.scene import put_back
+
+    put_back(folder)
+    frames = Bank.load(folder).facts.frames
+    _console(json_file).print(f"scene {folder.name}: its previous files are back, learned from {frames:,} frames")
+    _write_json(json_file, {"scene": folder.name, "frames": frames})
+    return 0
+
+
+def _fit_from_review(
+    scene: str | None, config: Config | None, options: dict[str, Any], json_file: str | None, confirmed: bool | None
+) -> int:
+    """Learn what was judged normal; `confirmed` is None to ask for each scene, else the answer."""
+    scenes, score_fps = options["scenes"], options["score_fps"]
+    model = model_of(config.model if config else None, **{name: options[name] for name in MODEL_OPTIONS})
+    from streammon.cli.display import WorkBar
+    from streammon.refit import RefitOptions, RefitReport, print_refit, refit_scene, scenes_with_marks
+
+    console = _console(json_file)
+
+    def confirm(report: RefitReport) -> bool:
+        bar.stop()
+        print_refit(report, console)
+        if confirmed is None:
+            return click.confirm(f"Learn this for scene {report.scene}?", err=True)
+        return confirmed
+
+    reports, code = [], 0
+    folders = [scene_folder(scenes, config, scene)] if scene else scenes_with_marks(scenes_of(scenes, config))
+    for folder in folders:
+        refit = RefitOptions(
+            model=model,
+            alerting=config.alerting if config else AlertingConfig(),
+            events=config.events.folder if config and config.events else None,
+            score_fps=score_fps or scored_rate(config, folder.name),
+            image_fps=options["image_fps"],
+            jobs=options["jobs"],
+        )
+        try:
+            with WorkBar(console, "steps") as bar:
+                report = refit_scene(folder, refit, bar, confirm)
+        except InputError as error:  # the other scenes are learned all the same
+            code = complain(str(error), EXIT_INPUT_WRONG)
+            continue
+        if report is not None:
+            reports.append(report)
+            done = "`streammon fit --undo` takes it back" if report.written else "nothing was replaced"
+            console.print(f"scene {folder.name}: {done}", highlight=False)
+    if not reports and not code:
+        console.print("nothing new was judged normal")
+    _write_json(json_file, [asdict(report) for report in reports])
+    return code
 
 
 @commands.command()

@@ -363,9 +363,14 @@ class WorkBar:
     """Progress bar of long work on a terminal: one bar for each part, with its rate and the time left.
 
     Without a terminal nothing is shown.
+
+    Args:
+        console: Console of the terminal.
+        steps: Name of the steps that are counted.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, steps: str = "frames") -> None:
+        self._steps = steps
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         rate = TextColumn("{task.fields[rate]}")
         quiet = not console.is_terminal
@@ -383,6 +388,10 @@ class WorkBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def stop(self) -> None:
+        """Remove the bar from the terminal, as before a question."""
+        self._progress.stop()
+
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show `done` of `total` steps of the part named `what`; another total begins another bar."""
         now = time.monotonic()
@@ -392,7 +401,7 @@ class WorkBar:
             self._task = self._progress.add_task(what, rate="")
             self._total, self._began_at = total, (now, done)
         elapsed_s = now - self._began_at[0]
-        rate = f"{(done - self._began_at[1]) / elapsed_s:.1f} frames/s" if elapsed_s > 1 else ""
+        rate = f"{(done - self._began_at[1]) / elapsed_s:.1f} {self._steps}/s" if elapsed_s > 1 else ""
         self._progress.update(self._task, description=what, completed=done, total=total, rate=rate)
 
 

@@ -144,6 +144,66 @@ def validation_of(
     return given | {name: reading[name] for name in ("hold_out", "score_fps", "every", "max_frames", "image_fps")}
 
 
+refit_options = _options(
+    click.option(
+        "--from-review",
+        is_flag=True,
+        help="Learn what was judged normal on the page since the last fit; tells first what would change.",
+    ),
+    click.option("--yes", is_flag=True, help="With --from-review: don't ask before the scene is replaced."),
+    click.option("--dry-run", is_flag=True, help="With --from-review: only tell what would change."),
+    click.option(
+        "--undo", is_flag=True, help="Put the scene's files before its last fit back; twice changes nothing."
+    ),
+)
+"""Options of `fit` that need no footage."""
+
+MODEL_OPTIONS = (
+    *("method", "backbone", "weights", "device", "engine"),
+    *("precision", "batch", "threads", "frame_score"),
+)
+"""Parameters of `method_option` and `model_options`."""
+
+ANY_FIT = frozenset(("scene", "scenes", "config_file", "json_file"))
+FIT_OPTIONS = {
+    "--undo": ANY_FIT | {"undo"},
+    "--from-review": ANY_FIT | {"from_review", "yes", "dry_run", "score_fps", "image_fps", "jobs", *MODEL_OPTIONS},
+}
+"""Parameters of `fit` that go with its options without footage."""
+
+
+def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool, yes: bool, dry_run: bool) -> bool:
+    """True if `fit` is to learn from the review or to undo a fit.
+
+    Raises:
+        ConfigError: An option is given that doesn't go with another one.
+        click.UsageError: Footage or a scene is missing.
+    """
+    mode = "--undo" if undo else "--from-review" if from_review else ""
+    if mode:
+        given = [
+            option
+            for option in context.command.params
+            if context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+            and option.name not in FIT_OPTIONS[mode]
+        ]
+        for option in given:
+            name = "FOOTAGE" if isinstance(option, click.Argument) else option.opts[-1]
+            raise ConfigError(name, f"it doesn't go with {mode}", "leave one of them out")
+    for name, value in (("--yes", yes), ("--dry-run", dry_run)):
+        if value and not from_review:
+            raise ConfigError(name, "there is no --from-review", "give both or neither")
+    if yes and dry_run:
+        raise ConfigError("--yes", "--dry-run is given too", "leave one of them out")
+    if from_review and not (yes or dry_run or sys.stdin.isatty()):
+        raise ConfigError("standard input", "it is no terminal to confirm on", "give --yes or --dry-run")
+    if not mode and not context.params["footage"]:
+        raise click.MissingParameter(ctx=context, param_hint="'FOOTAGE...'", param_type="argument")
+    if mode != "--from-review" and context.params["scene"] is None:
+        raise click.MissingParameter(ctx=context, param_hint="'--scene'", param_type="option")
+    return bool(mode)
+
+
 evaluation_options = _options(
     click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
     click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
@@ -219,7 +279,12 @@ def required_config(config_file: Path | None) -> Config:
 
 def scene_folder(scenes: Path | None, config: Config | None, scene: str) -> Path:
     """The folder of one scene."""
-    return (scenes or (config.scenes if config else SCENES)) / scene
+    return scenes_of(scenes, config) / scene
+
+
+def scenes_of(scenes: Path | None, config: Config | None) -> Path:
+    """The folder of all scenes: of `--scenes`, else of the configuration, else `scenes`."""
+    return scenes or (config.scenes if config else SCENES)
 
 
 def scored_rate(config: Config | None, scene: str) -> float:

@@ -72,6 +72,27 @@ def score_staged(
         batch: Number of frames scored at once.
         score_fps: Highest number of frames a second that are scored, the same as in learning; None for all.
     """
+    scored, begin_s, end_s = scored_frames(staged, segment, score_fps)
+    cells = touched_cells([mask for mask, at in zip(staged.masks, segment.times_s, strict=True) if at <= end_s])
+    frames = (staged_frame(staged, segment, index, name) for index in scored)
+    for some in batched(frames, batch):
+        for frame, (score, channel) in zip(some, score_frames(some), strict=True):
+            if frame.stream_time_s >= begin_s and score >= threshold:
+                return StagedOutcome(staged.kind, cells, frame.stream_time_s - begin_s, channel)
+    return StagedOutcome(staged.kind, cells)
+
+
+def scored_frames(staged: StagedSegment, segment: Segment, score_fps: float | None) -> tuple[list[int], float, float]:
+    """Indices of the frames that are scored for a pasted object.
+
+    Args:
+        staged: Footage with the pasted object.
+        segment: Segment that the object was pasted into.
+        score_fps: Highest number of frames a second; None for all.
+
+    Returns:
+        The indices; the time of the object's first frame; the time of the last frame in which an alert counts.
+    """
     times_s = segment.times_s
     shown = [index for index, mask in enumerate(staged.masks) if mask.any()]
     begin_s = times_s[shown[0]]
@@ -80,13 +101,7 @@ def score_staged(
     if score_fps is not None:
         thinning = FrameThinning(score_fps)
         scored = [index for index in scored if thinning.keeps(times_s[index])]
-    cells = touched_cells([mask for mask, at in zip(staged.masks, times_s, strict=True) if at <= end_s])
-    frames = (staged_frame(staged, segment, index, name) for index in scored)
-    for some in batched(frames, batch):
-        for frame, (score, channel) in zip(some, score_frames(some), strict=True):
-            if frame.stream_time_s >= begin_s and score >= threshold:
-                return StagedOutcome(staged.kind, cells, frame.stream_time_s - begin_s, channel)
-    return StagedOutcome(staged.kind, cells)
+    return scored, begin_s, end_s
 
 
 def staged_frame(staged: StagedSegment, segment: Segment, index: int, name: str) -> Frame:

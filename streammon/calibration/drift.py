@@ -15,6 +15,9 @@ from streammon.calibration.settings import SETTINGS
 
 CHOSEN = SETTINGS.drift
 
+LARGEST_EXPONENT = 500.0
+"""exp of it, times any value, is finite: where one stretch alone has values, the stretches differ by any factor."""
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -59,5 +62,6 @@ def shifted(
     variance = (CHOSEN.guess_weight * guess.spread**2 + float(((levels - levels.mean()) ** 2).sum())) / freedom
     unseen = min(1.0, 1 / (1 - quantile) / len(levels)) * (1 + 1 / len(levels))
     likely = stdtrit(freedom, (np.arange(CHOSEN.shifts) + 0.5) / CHOSEN.shifts) * np.sqrt(variance * unseen)
-    elsewhere = values[:, None] * np.exp(likely) if guess.relative else values[:, None] + likely
+    factors = np.exp(np.clip(likely, -LARGEST_EXPONENT, LARGEST_EXPONENT))
+    elsewhere = values[:, None] * factors if guess.relative else values[:, None] + likely
     return np.asarray(elsewhere, np.float64).reshape(-1)

@@ -52,6 +52,16 @@ class TestShifts:
             expected = values * math.exp(shift) if relative else values + shift
             np.testing.assert_allclose(found[:, number], expected, rtol=1e-9)
 
+    def test_values_of_one_stretch_alone_give_finite_shifts(self) -> None:
+        """Nothing but two frames of one stretch in twelve moves the wrong way: the quantile is hardly above 0."""
+        values, numbers = np.zeros(480), np.repeat(np.arange(12), 40)
+        values[:10] = 30.0
+        values[10] = 1e-3
+        found = shifted(values, numbers, 0.9775, DISTANCES)
+        assert np.quantile(values, 0.9775) < 0.01
+        assert np.isfinite(found).all()
+        assert found.max() > 1e200
+
     def test_one_stretch_shifts_by_the_guess_alone(self) -> None:
         """8 degrees of freedom, variance 0.3^2 * (1 + 1): the largest of 41 is 0.3 sqrt(2) t(1 - 1 / 82)."""
         largest = shifted(np.full(10, 7.0), np.zeros(10, np.int64), 0.98, Guess(0.3)).max()

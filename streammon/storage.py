@@ -7,7 +7,7 @@ from pathlib import Path
 from streammon.errors import StorageError, system_reason
 
 NORMAL_FOLDER = "normal"
-"""Folder of a scene's footage of alerts that operators called normal: one clip an alert, named by its id."""
+"""Folder of a scene's footage of alerts that operators called normal: a clip or a folder of each, named by its id."""
 
 TIMES_FILE = "times.csv"
 TIMES_HEADER = ("file", "stream_time_s")

@@ -88,7 +88,7 @@ class RefitReport:
     Attributes:
         scene: Name of the scene.
         clips: Names of the clips to learn, as in the scene's folder `normal`.
-        left_out: Names of clips whose alert is not judged normal in the index.
+        left_out: Names of clips whose alert is still recorded, or not judged normal in the index.
         taken_back: Names of clips that were learned and whose alert is not judged normal any more.
         frames: Frames of the scene after the refit, those of earlier fits included.
         alerts: Kept alerts, rescored; None if no events are kept.

@@ -22,7 +22,9 @@ def print_refit(report: RefitReport, console: Console) -> None:
 def _left_out(report: RefitReport) -> list[str]:
     lines = []
     if report.left_out:
-        lines.append(f"left out, since not judged normal in the index of events: {', '.join(report.left_out)}")
+        lines.append(
+            f"left out, still recorded or not judged normal in the index of events: {', '.join(report.left_out)}"
+        )
     if report.taken_back:
         named = ", ".join(report.taken_back)
         lines.append(f"learned earlier, not judged normal any more; only a fit from the beginning unlearns: {named}")

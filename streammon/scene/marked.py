@@ -26,7 +26,7 @@ def marked_clips(folder: Path, image_fps: float) -> dict[str, Clip]:
 def marked_name(folder: Path, clip: Clip) -> str | None:
     """Path of a clip from the scene's folder `normal`, without a file's ending; None for other footage.
 
-    An alert's clip has the alert's id as its name, whether its frames or its video are kept.
+    The name of an alert's clip begins with the alert's id.
 
     >>> marked_name(Path("scenes/lobby"), Clip("x", Path("scenes/lobby/normal/018bcf.mp4")))
     '018bcf'

@@ -16,10 +16,11 @@ import yaml
 
 from streammon.alerting import AlertRule
 from streammon.config import Config, ModelConfig
-from streammon.events.index import Index, row_of
+from streammon.events.index import KEPT, RECORDING, Index, row_of
 from streammon.ingest import batched, clips
 from streammon.padim import INPUT_SIZE, Backbone, as_batch, load_backbone
 from streammon.records import Alert, AlertEvent, ScoredFrame
+from streammon.refit.marked import marks
 from streammon.scene import configured_observer, load_scene, reviewed_clips, watching_scorer
 from streammon.scene.fit import FitOptions, fit_scene
 from support.commands import Command, command_here
@@ -96,7 +97,9 @@ def test_ten_alerts_called_normal_change_what_was_announced_and_undo_takes_it_ba
     told = {each["id"]: (each["before"], each["after"]) for each in report["alerts"]["rescored"]}
     assert told == {alert: (before.comes[name], after.comes[name]) for name, alert in street.alerts.items()}
     assert report["written"]
-    assert sorted(report["clips"]) == sorted(street.alerts[name] for name in CALLED_NORMAL)
+    assert sorted(report["clips"]) == sorted(
+        f"{street.alerts[name]}/{street.alerts[name]}-1" for name in CALLED_NORMAL
+    )
     for figures, scored in ((report["before"], before), (report["after"], after)):
         assert figures["threshold"] == pytest.approx(scored.scorer.threshold)
         assert figures["basis_s"] == pytest.approx(scored.scorer.basis_s)
@@ -223,19 +226,39 @@ def test_a_verdict_that_was_taken_back_is_not_learned(yard: Path, command: Comma
     with closing(Index(events)) as index:
         for number in (1, 2):
             opened = Alert(alert(number), AlertEvent.OPEN, 0, "yard", "yard", 1e9, 1e9, None, 1.0, 0.0, 1.0, 0.0)
-            index.put(row_of(opened, "2026-11-30/yard", 1.0))
+            index.put(replace(row_of(opened, "2026-11-30/yard", 1.0), state=KEPT))
     with closing(sqlite3.connect(events / "index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE alert SET verdict = 'normal' WHERE id = ?", (alert(1),))
     ended = command("fit", "--from-review", "--dry-run", "--json", "-")
     (report,) = json.loads(ended.stdout)
     assert (report["clips"], report["left_out"]) == ([alert(1)], [alert(2)])
-    assert f"left out, since not judged normal in the index of events: {alert(2)}" in ended.stderr
+    assert f"left out, still recorded or not judged normal in the index of events: {alert(2)}" in ended.stderr
     assert command("fit", "--from-review", "--yes").code == 0
     with closing(sqlite3.connect(events / "index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE alert SET verdict = 'normal' WHERE id = ?", (alert(2),))
         database.execute("UPDATE alert SET verdict = NULL WHERE id = ?", (alert(1),))
     (report,) = json.loads(command("fit", "--from-review", "--dry-run", "--json", "-").stdout)
     assert (report["clips"], report["left_out"], report["taken_back"]) == ([alert(2)], [], [alert(1)])
+
+
+def test_an_alert_is_learned_once_by_its_frames_or_its_video_and_when_it_is_whole(yard: Path) -> None:
+    def clip(name: str) -> None:
+        shutil.copy(yard / "normal" / f"{alert(1)}.mp4", yard / "normal" / name)
+
+    (yard / "normal" / alert(3)).mkdir()
+    clip(f"{alert(3)}/{alert(3)}-1.mp4")
+    clip(f"{alert(3)}/{alert(3)}-2.mp4")
+    opened = Alert(alert(2), AlertEvent.OPEN, 0, "yard", "yard", 1e9, 1e9, None, 1.0, 0.0, 1.0, 0.0)
+    row = replace(row_of(opened, "2026-11-30/yard", 1.0), verdict="normal", state=RECORDING)
+    found = marks(yard, {alert(2): row}, 25.0)
+    assert list(found.new) == [alert(1), f"{alert(3)}/{alert(3)}-1", f"{alert(3)}/{alert(3)}-2"]
+    assert found.left_out == (alert(2),)
+    model = ModelConfig.model_validate(yaml.safe_load((yard.parent.parent / "config.yaml").read_text())["model"])
+    options = FitOptions(score_fps=YARD_FPS, add=True)
+    fit_scene("yard", [yard / "normal" / f"{alert(3)}"], yard, model, options, lambda *_: None)
+    shutil.rmtree(yard / "normal" / alert(3))
+    clip(f"{alert(3)}.mp4")
+    assert list(marks(yard, {alert(2): row}, 25.0).new) == [alert(1)]
 
 
 def test_with_nothing_marked_it_says_so(yard: Path, command: Command) -> None:

@@ -53,8 +53,9 @@ class Street:
 
     def mark(self, name: str) -> None:
         """Keep the clip of an alert as normal footage, as the page does."""
-        (self.scene / "normal").mkdir(exist_ok=True)
-        shutil.copy(self.clip(name), self.scene / "normal" / f"{self.alerts[name]}.mp4")
+        kept = self.scene / "normal" / self.alerts[name]
+        kept.mkdir(parents=True)
+        shutil.copy(self.clip(name), kept)
 
     def clip(self, name: str) -> Path:
         """Clip of an alert."""

@@ -104,6 +104,7 @@ def test_a_slot_that_moves_to_another_server_is_followed(tmp_path: Path) -> None
                 cluster.tell(owner, "DEL", name.decode())
             for server in (other, owner):
                 cluster.tell(server, "CLUSTER", "SETSLOT", slot, "NODE", new_id)
+            cluster.tell(other, "CLUSTER", "BUMPEPOCH")  # so that an old claim of the owner doesn't win
             publisher.publish_alerts_nowait([message("a", 1)])
             await until(lambda: len(spool) == 0)
             assert publisher.status.online

@@ -134,7 +134,7 @@ LOBBY = "cameras: {lobby: {url: clip.mp4}}\n"
         (
             f"{LOBBY}health: {{ignore: [theft]}}",
             "health.ignore.0 is 'theft'; it must be 'offline', 'black', 'overexposed', 'covered', 'blurred', 'view', "
-            "'light', 'rate', 'bank', 'disk', 'redis' or 'scorer'",
+            "'light', 'rate', 'bank', 'disk', 'recording', 'redis', 'sink' or 'scorer'",
         ),
         (
             "cameras: {lobby: {url: clip.mp4, fps: 5}}",
@@ -870,7 +870,7 @@ def test_a_redis_user_without_channels_is_refused(watching: Callable[..., str], 
     with RedisServer(tmp_path, options={"aclfile": str(acl)}) as server:
         assert watching(more=f"redis: 'redis://joe:{PASSWORD}@{HOST}:{server.port}'") == (
             f"redis: {HOST}:{server.port} denies this user PUBLISH to streammon:v1:alerts, "
-            "PUBLISH to streammon:v1:cam:lobby:alerts, PUBLISH to streammon:v1:cam:lobby:scores and 1 more; "
+            "PUBLISH to streammon:v1:cam:lobby:alerts, PUBLISH to streammon:v1:cam:lobby:scores and 3 more; "
             "allow it, as in ACL SETUSER <user> ~streammon:v1:* &streammon:v1:* +eval +get +publish +sadd +set +xadd"
         )
 

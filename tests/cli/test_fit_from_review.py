@@ -23,6 +23,7 @@ from streammon.records import Alert, AlertEvent, ScoredFrame
 from streammon.refit.marked import marks
 from streammon.scene import configured_observer, load_scene, reviewed_clips, watching_scorer
 from streammon.scene.fit import FitOptions, fit_scene
+from streammon.validation import EACH_KIND
 from support.commands import Command, command_here
 from support.courtyard import FPS as YARD_FPS
 from support.courtyard import courtyard, encode
@@ -43,7 +44,13 @@ from support.precision import LIVE
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    stage_of_each_kind(1, monkeypatch)  # half as many staged anomalies, in half the time
     return command_here(monkeypatch, capfd)
+
+
+def stage_of_each_kind(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("validation.comparing", "refit.run"):
+        monkeypatch.setattr(f"streammon.{module}.EACH_KIND", count)
 
 
 # --- a real street
@@ -85,6 +92,7 @@ def test_ten_alerts_called_normal_change_what_was_announced_and_undo_takes_it_ba
     street: Street, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(street.folder)
+    stage_of_each_kind(EACH_KIND, monkeypatch)
     backbone = load_backbone(Config.load(street.folder / "config.yaml").model)
     before = Scored(street, backbone)
     bank_before = (street.scene / "bank.safetensors").read_bytes()

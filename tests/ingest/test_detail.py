@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -140,6 +140,7 @@ def test_few_pictures_are_held_at_any_rate() -> None:
     assert buffer.buffered == 0
 
 
+@example([0.25, 0.08995], 1)  # just too near
 @given(st.lists(st.floats(0.0, 0.3), min_size=1, max_size=40), st.integers(1, 5))
 def test_any_stream_gets_a_lag_within_its_bounds_and_the_youngest_there_is(steps_s: list[float], every: int) -> None:
     buffer, times_s = DetailBuffer(), [0.0]
@@ -157,7 +158,7 @@ def test_any_stream_gets_a_lag_within_its_bounds_and_the_youngest_there_is(steps
             continue
         assert 0.09 <= lag[1] <= GAP_S
         assert lag[1] == round(time_s - times_s[number - lag[0]], 4)
-        assert lag[1] < 0.0151 + min(age_s for age_s in ages_s if age_s >= 0.0899)  # no other is much nearer
+        assert lag[1] < 0.0151 + min(age_s for age_s in ages_s if age_s >= 0.09)  # no other is much nearer
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,8 @@ def test_an_address_that_gives_one_picture_a_request_is_asked_score_fps_times_a_
     numbers = watched.decoded
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert len(numbers) >= 15
-    assert kept_per_second(arrivals) == pytest.approx(5.0, abs=0.25)
+    assert kept_per_second(arrivals) < 5.25
+    assert np.median(np.diff([arrival.at_s for arrival in arrivals])) == pytest.approx(0.2, rel=0.1)
     assert stream_seconds_per_second(arrivals) == pytest.approx(1.0, abs=0.05)
 
 

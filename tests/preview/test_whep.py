@@ -62,7 +62,7 @@ def test_a_player_sees_the_cameras_pictures_in_their_own_time() -> None:
             assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
             assert all(rgb_of(frame).std() > 20 for frame in frames)  # not black
             steps = np.diff([number_in(rgb_of(frame)) for frame in frames])
-            assert (steps >= 1).all()  # a busy machine leaves pictures out, and never repeats one
+            assert (steps[1:] >= 1).all()  # a busy machine leaves pictures out; only the first may come twice
             times = np.array([frame.pts for frame in frames], float)
             np.testing.assert_array_equal(np.diff(times)[1:], 3600 * steps[1:])  # 25 a second on a 90 kHz clock
 

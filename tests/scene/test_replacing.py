@@ -1,7 +1,8 @@
 """A scene's files are the old ones or the new ones, whatever happens meanwhile, and the old ones can be put back."""
 
+import itertools
+import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -19,27 +20,8 @@ OLD = {BANK_FILE: "old", MOTION_FILE: "old", STATISTICS_FILE: "old", WATCHED_FIL
 NEW = {BANK_FILE: "new", STATISTICS_FILE: "new", SCENE_FILE: "new"}
 """Of a fit without motion, before anything was watched: two files have to go."""
 
-KILLED_AT = """if True:
-    import os, signal, sys
-    from pathlib import Path
-    from streammon.scene import NewFiles
-
-    folder, number = Path(sys.argv[1]), int(sys.argv[2])
-    changes = 0
-
-    def hook(event, _arguments):
-        global changes
-        if event in ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir"):
-            changes += 1
-            if changes == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    with NewFiles(folder) as new:
-        for name in sys.argv[3:]:
-            (new.folder / name).write_text("new")
-        sys.addaudithook(hook)
-        new.commit()
-"""
+CHANGES = ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir")
+"""Audit events of changes of a folder."""
 
 
 def write(folder: Path, content: dict[str, str]) -> None:
@@ -47,6 +29,28 @@ def write(folder: Path, content: dict[str, str]) -> None:
         for name, text in content.items():
             (new.folder / name).write_text(text)
         new.commit()
+
+
+def write_killed(folder: Path, number: int) -> bool:
+    """Write the new files in a process that is killed before its n-th change of the disk; True if it lived."""
+    pid = os.fork()
+    if pid:
+        return os.waitpid(pid, 0)[1] == 0
+    try:
+        with NewFiles(folder) as new:
+            for name, text in NEW.items():
+                (new.folder / name).write_text(text)
+            changes = itertools.count(1)
+
+            def hook(event: str, _arguments: object) -> None:
+                if event in CHANGES and next(changes) == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(hook)
+            new.commit()
+        os._exit(0)
+    finally:
+        os._exit(1)
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -77,18 +81,16 @@ def test_killed_at_any_change_of_the_disk_a_scene_is_the_old_one_or_the_new_one(
     for number in range(1, 100):
         folder = tmp_path / str(number)
         write(folder, OLD)
-        words = [sys.executable, "-c", KILLED_AT, str(folder), str(number), *NEW]
-        ended = subprocess.run(words, check=False, timeout=DEADLINE_S)
+        lived = write_killed(folder, number)
         found.append(files_of(folder))
         assert found[-1] in (OLD, NEW), number
         assert (folder / PREVIOUS).exists() == (found[-1] == NEW)
         write(folder, {BANK_FILE: "later"})  # nothing that was left is in the way
         assert files_of(folder) == {BANK_FILE: "later"}
         assert files_of(folder / PREVIOUS) == found[-1]
-        if ended.returncode == 0:
+        if lived:
             break
-        assert ended.returncode == -signal.SIGKILL
-    assert ended.returncode == 0
+    assert lived
     assert found.index(NEW) > 5
     assert found[found.index(NEW) :] == [NEW] * (len(found) - found.index(NEW)) != [NEW]
 

@@ -3,7 +3,8 @@
     python tests/benchmark_cameras.py --clip one-by-one-person-detection.mp4 --cameras 16 --seconds 60
 
 The clip is made 640x360 at 10 frames a second and played by one GStreamer server, which shares the cores, as a camera
-each. Every camera has a learned scene of its own. The preview is on and nobody watches. Prints a line of JSON.
+each. Every camera has a learned scene of its own. The preview is on and nobody watches. With `--events` the evidence
+of alerts is recorded, of which a high `--false-alarms-per-day` makes many. Prints a line of JSON.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import numpy as np
 import psutil
 
 from streammon.config import Config, ModelConfig
+from streammon.events import read_index
 from streammon.live.monitor import Monitor
 from streammon.records import CameraState, CameraStatus, Event, ScoredFrame
 from streammon.scene.fit import FitOptions, fit_scene
@@ -109,6 +111,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--score-fps", type=float, default=5)
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--events", action="store_true")
+    parser.add_argument("--false-alarms-per-day", type=float, default=1)
     args = parser.parse_args()
     model = ModelConfig(engine=args.engine)
     with tempfile.TemporaryDirectory() as temporary:
@@ -125,11 +129,14 @@ def main() -> None:
                 "cameras": {name: {"url": server.url(name), "score_fps": args.score_fps} for name in names},
                 "scenes": folder / "scenes",
                 "redis": {"folder": folder / "redis"},
-                "alerting": {"spool": folder / "spool"},
+                "alerting": {"spool": folder / "spool", "false_alarms_per_day": args.false_alarms_per_day},
+                "events": {"folder": folder / "events", "keep_gb": 1} if args.events else None,
                 "preview": {"port": 0},
                 "model": model.model_dump(),
             }
             report = asyncio.run(watch(Config.parse(values, "benchmark"), args.seconds))
+            kept = read_index(folder / "events") if args.events else []
+            report |= {"alerts_recorded": len(kept), "recorded_mb": round(sum(row.bytes for row in kept) / 1e6, 1)}
         finally:
             server.close()
     print(json.dumps({"cameras": args.cameras, "engine": args.engine} | report))

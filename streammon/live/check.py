@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streammon.alerting import Spool, check_redis, redis_for
-from streammon.alerting.sinks import new_sink
+from streammon.alerting.sinks import new_sink, require_reachable
 from streammon.config import CameraConfig, Config, redacted
 from streammon.durations import in_words
 from streammon.errors import StreammonError
@@ -124,7 +124,9 @@ async def _redis(config: Config) -> str:
 
 
 def _sink(name: str, config: Config) -> str:
-    return f"{new_sink(name, config).place}; `streammon notify test {name}` sends an alert there"
+    sink = new_sink(name, config)
+    asyncio.run(require_reachable(name, sink))
+    return f"{sink.place}; `streammon notify test {name}` sends an alert there"
 
 
 def _camera(config: Config, name: str) -> list[Finding]:

@@ -118,7 +118,7 @@ class Monitor:
         On the way out every open alert is closed and delivered, or kept in the spool for the next start.
 
         Raises:
-            ConfigError: The preview can't listen on the configured address.
+            ConfigError: The preview can't listen on the configured address, or a sink can't be reached at the start.
             RedisError: Redis can't be used at the start; later outages are events.
             StorageError: The spool or the events folder can't be used.
         """
@@ -144,6 +144,7 @@ class Monitor:
             self._publisher = publisher
             self._spool = spool
             await publisher.check()
+            await self._notifier.require_reachable()
             self._on_event(Notice(f"publishing to {publisher.place}"))
             await self._show_earlier_alerts(publisher)
             for name, place in self._notifier.places.items():

@@ -864,6 +864,14 @@ def test_a_wrong_redis_password_is_refused(watching: Callable[..., str], tmp_pat
         )
 
 
+def test_a_sink_that_can_t_be_reached_is_refused(watching: Callable[..., str], closed_port: int) -> None:
+    url = f"http://joe:{PASSWORD}@{HOST}:{closed_port}/"
+    assert watching(more=f"notify: {{desk: {{webhook: {{url: '{url}'}}}}}}") == (
+        f"notify.desk: webhook http://{HOST}:{closed_port}/… can't be reached (connection refused);"
+        " start it, mend its address, or leave it out"
+    )
+
+
 def test_a_redis_user_without_channels_is_refused(watching: Callable[..., str], tmp_path: Path) -> None:
     acl = tmp_path / "users.acl"
     acl.write_text(f"user default on nopass ~* &* +@all\nuser joe on >{PASSWORD} ~* resetchannels +@all\n")

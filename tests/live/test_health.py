@@ -28,6 +28,7 @@ from support.courtyard import FPS, courtyard, encode
 from support.monitors import Events, watching
 from support.precision import LIVE
 from support.redis_server import RedisServer
+from support.sinks import Receiver
 from support.tampered import Variant, black, blurred, covered, dimmed, overexposed, view
 
 MODEL = {"method": "padim", "dimensions": 32, **LIVE}
@@ -291,22 +292,25 @@ def test_a_disk_nearly_full_is_told_and_closed_once_there_is_space(
 
 
 def test_a_sink_that_is_away_and_evidence_that_cannot_be_written_are_told(
-    configured: Callable[..., Config], clip: Path, tmp_path: Path, closed_port: int
+    configured: Callable[..., Config], clip: Path, tmp_path: Path
 ) -> None:
     camera = {"url": str(clip), "scene": "courtyard", "score_fps": FPS, "loop": True}
-    away = {"desk": {"webhook": {"url": f"http://127.0.0.1:{closed_port}/"}}}
-    config = configured({"yard": camera}, ignore=["scorer"])
-    values = config.dump_with_secrets() | {"notify": away, "events": {"folder": tmp_path / "events", "keep_gb": 0.1}}
+    values = configured({"yard": camera}, ignore=["scorer"]).dump_with_secrets()
+    values["events"] = {"folder": tmp_path / "events", "keep_gb": 0.1}
 
     async def scenario() -> Events:
-        async with watching(Config.parse(values, "test")) as (monitor, events):
-            told = await events.wait_for(HealthAlert, is_open(Condition.SINK))
-            assert told.reason == "sink 'desk' takes no messages (connection refused)"
-            assert monitor._recorder is not None
-            monitor._recorder._stop_recording(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-            told = await events.wait_for(HealthAlert, is_open(Condition.RECORDING))
-            assert told.reason == "no evidence of alerts is recorded (no space left on device)"
-            await events.wait_for(HealthAlert, is_close(Condition.RECORDING))
+        async with Receiver() as leaving:
+            values["notify"] = {"desk": {"webhook": {"url": leaving.url}}}
+            async with watching(Config.parse(values, "test")) as (monitor, events):
+                await events.wait_for(Notice, lambda each: each.text.startswith("publishing to"))
+                await leaving.stop()
+                assert monitor._recorder is not None
+                monitor._recorder._stop_recording(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+                told = await events.wait_for(HealthAlert, is_open(Condition.RECORDING))
+                assert told.reason == "no evidence of alerts is recorded (no space left on device)"
+                told = await events.wait_for(HealthAlert, is_open(Condition.SINK))
+                assert told.reason == "sink 'desk' takes no messages (connection refused)"
+                await events.wait_for(HealthAlert, is_close(Condition.RECORDING))
         return events
 
     assert sorted(opened(asyncio.run(scenario()))) == [Condition.RECORDING, Condition.SINK]

@@ -55,14 +55,16 @@ def alert_and_picture(receiver: Receiver, index: int) -> tuple[dict[str, Any], b
 
 
 def test_an_alert_arrives_with_its_picture_and_a_sink_that_is_away_holds_up_nothing(
-    visited: Path, scenes: Path, redis: RedisServer, tmp_path: Path, closed_port: int
+    visited: Path, scenes: Path, redis: RedisServer, tmp_path: Path
 ) -> None:
     async def scenario() -> tuple[Events, Receiver, str]:
-        async with Receiver() as receiver:
-            gone = {"webhook": {"url": f"http://user:{PASSWORD}@127.0.0.1:{closed_port}/"}}
+        async with Receiver() as receiver, Receiver() as leaving:
+            gone = {"webhook": {"url": f"http://user:{PASSWORD}@127.0.0.1:{leaving.port}/"}}
             desk = {"webhook": {"url": receiver.url, "snapshot": True}}
             config = config_of(visited, scenes, redis, tmp_path, {"gone": gone, "desk": desk})
             async with watching(config) as (monitor, events):
+                await events.wait_for(Notice, lambda each: each.text.startswith("publishing to"))
+                await leaving.stop()
                 opened = await events.wait_for_alert(AlertEvent.OPEN)
                 await events.wait_for_alert(AlertEvent.CLOSE)
                 await until(lambda: [status.sent for status in monitor._notifier.statuses] == [0, 2])

@@ -4,7 +4,7 @@
 sink from its queue in the spool. `webhook`, `mqtt` (with `discovery`) and `apprise` are the kinds of sinks.
 """
 
-from streammon.alerting.sinks.notifier import Notifier, new_sink
+from streammon.alerting.sinks.notifier import Notifier, new_sink, require_reachable
 from streammon.alerting.sinks.trial import TrialResult, try_sinks
 
-__all__ = ["Notifier", "TrialResult", "new_sink", "try_sinks"]
+__all__ = ["Notifier", "TrialResult", "new_sink", "require_reachable", "try_sinks"]

@@ -92,6 +92,17 @@ class MqttSink(Sink):
         """
         await self._connection()
 
+    async def reach_at_start(self) -> None:
+        """Connect to the broker's host and say nothing.
+
+        Raises:
+            SinkAwayError: There is no connection.
+        """
+        try:
+            await reach_host(self._host, self._port, self._tls, self._mqtt.timeout_s)
+        except OSError as error:
+            raise SinkAwayError(fault_reason(error)) from None
+
     async def deliver(self, notification: Notification) -> None:
         """Publish a health message, or an alert message with its picture and the state of the camera's alert.
 

@@ -9,9 +9,10 @@ from streammon.alerting.messages import alert_json, health_json
 from streammon.alerting.sinks.delivery import SinkDelivery, SnapshotSource
 from streammon.alerting.sinks.routes import Route
 from streammon.alerting.sinks.samples import sample_messages
-from streammon.alerting.sinks.sink import Sink
+from streammon.alerting.sinks.sink import Sink, SinkAwayError
 from streammon.alerting.spool import NO_CAMERA, Spool
 from streammon.config import Config
+from streammon.errors import ConfigError
 from streammon.records import Alert, CameraStatus, HealthAlert, SinkStatus
 
 
@@ -39,6 +40,19 @@ def new_sink(name: str, config: Config) -> Sink:
 
     assert sink.apprise is not None
     return AppriseSink(f"{where}.apprise", sink.apprise, sample_messages(sink))
+
+
+async def require_reachable(name: str, sink: Sink) -> None:
+    """Refuse a sink that can't be reached: its address may be wrong.
+
+    Raises:
+        ConfigError: It can't be reached.
+    """
+    try:
+        await sink.reach_at_start()
+    except SinkAwayError as error:
+        found = f"{sink.place} can't be reached ({error.reason})"
+        raise ConfigError(f"notify.{name}", found, "start it, mend its address, or leave it out") from None
 
 
 class Notifier:
@@ -75,6 +89,14 @@ class Notifier:
     def statuses(self) -> list[SinkStatus]:
         """State and counters of each sink; none before `running`."""
         return [delivery.status for delivery in self._deliveries.values()]
+
+    async def require_reachable(self) -> None:
+        """Refuse to start with a sink that can't be reached. Later outages are waited for.
+
+        Raises:
+            ConfigError: A sink can't be reached.
+        """
+        await asyncio.gather(*(require_reachable(name, sink) for name, sink in self._sinks.items()))
 
     @asynccontextmanager
     async def running(self, spool: Spool) -> AsyncIterator[None]:

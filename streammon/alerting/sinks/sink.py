@@ -105,6 +105,14 @@ class Sink(ABC):
             SinkAwayError: It can't.
         """
 
+    async def reach_at_start(self) -> None:
+        """Test, before `run`, whether the receiver can be reached.
+
+        Raises:
+            SinkAwayError: It can't.
+        """
+        await self.reach()
+
     @abstractmethod
     async def deliver(self, notification: Notification) -> None:
         """Send a message, and return once the receiver has it.

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Condition(StrEnum):
-    """What is wrong with a camera or with the monitor itself, or that the light changes."""
+    """Fault of a camera or of the monitor itself, or a change of the light."""
 
     OFFLINE = "offline"  # no picture comes, or one and the same
     BLACK = "black"

@@ -44,8 +44,28 @@ def require_writable(folder: Path, remedy: str) -> None:
         raise StorageError(str(folder), f"it can't be written ({system_reason(error)})", remedy) from None
 
 
-def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Replace a file by one written under a temporary name: a crash or a full disk never leaves half a file.
+
+    Args:
+        path: The file, in a folder that exists.
+        write: Writes the content to the path that it is given; may raise OSError.
+
+    Raises:
+        OSError: The file can't be written; `path` is then unchanged.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -> None:
+    """Replace a file as `replace_file` does, with an error for the user.
 
     Args:
         path: The file; its folder is created if it is missing.
@@ -55,15 +75,8 @@ def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -
     Raises:
         StorageError: The file can't be written; `path` is then unchanged.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(beside)
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        replace_file(path, write)
     except OSError as error:
         raise StorageError(str(path), f"it can't be written ({system_reason(error)})", remedy) from None

@@ -58,9 +58,9 @@ IN_GROUP: Mapping[Condition, str] = {
     Condition.OFFLINE: "gone",
     Condition.BLACK: "the picture is black",
     Condition.OVEREXPOSED: "the picture is over-exposed",
-    Condition.COVERED: "the lens is covered",
-    Condition.BLURRED: "out of focus",
-    Condition.VIEW: "turned or moved",
+    Condition.COVERED: "far less contrast than normal, as of covered lenses",
+    Condition.BLURRED: "less sharp than normal, as out of focus",
+    Condition.VIEW: "edges elsewhere than normal, as of cameras that were turned or moved",
     Condition.LIGHT: "the light changes; no alert opens meanwhile",
     Condition.RATE: "the frame rate fell to less than half",
     Condition.BANK: "the scenes don't fit any more",
@@ -70,7 +70,7 @@ IN_GROUP: Mapping[Condition, str] = {
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """Whether a condition holds now.
+    """Condition that was looked at, and what was found.
 
     Attributes:
         condition: The condition.

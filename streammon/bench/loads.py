@@ -9,7 +9,8 @@ import psutil
 
 from streammon.config import Config, ModelConfig
 from streammon.ingest import LatestFrames
-from streammon.live.scorer import Outcome, ScorerThread
+from streammon.live.scenes import Outcome
+from streammon.live.scorer import ScorerThread
 from streammon.padim import Backbone
 from streammon.records import Frame, ScoredFrame
 

@@ -21,7 +21,8 @@ from rich.table import Table
 from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.config import Config, ModelConfig
 from streammon.ingest import CameraReader, LatestFrames, clips
-from streammon.live.scorer import Outcome, ScorerThread
+from streammon.live.scenes import Outcome
+from streammon.live.scorer import ScorerThread
 from streammon.padim import INPUT_SIZE, Backbone
 from streammon.records import ScoredFrame
 

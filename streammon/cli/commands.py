@@ -23,7 +23,6 @@ from rich.live import Live
 
 from streammon import __version__
 from streammon.cli.options import (
-    MODEL_OPTIONS,
     PATH,
     FiniteRange,
     config_option,
@@ -43,7 +42,6 @@ from streammon.cli.options import (
     run_config,
     scene_folder,
     scene_name,
-    scenes_of,
     scenes_option,
     scored_rate,
     since_s,
@@ -51,21 +49,15 @@ from streammon.cli.options import (
     validation_options,
     watched_redis,
 )
-from streammon.config import SCENES, AlertingConfig, Config, without_logins
-from streammon.errors import ConfigError, InputError, StorageError, StreammonError, system_reason
+from streammon.cli.output import EXIT_INPUT_WRONG, EXIT_WORK_FAILED, complain, console_of, write_json
+from streammon.cli.refitting import fit_from_review, undo_fit
+from streammon.config import SCENES, AlertingConfig
+from streammon.errors import ConfigError, StreammonError
 
 if TYPE_CHECKING:
     from streammon.records import CameraFigures
 
-EXIT_WORK_FAILED = 1
-EXIT_INPUT_WRONG = 2
 REFRESH_PER_S = 4
-
-
-def complain(text: str, code: int) -> int:
-    """Print an error on standard error, without the passwords of URLs that it quotes, and return the exit code."""
-    print(f"streammon: {without_logins(text)}", file=sys.stderr)
-    return code
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -75,25 +67,6 @@ def commands(context: click.Context) -> None:
     """Watches surveillance cameras and says when, where and why the picture stops being normal."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-def _write_json(json_file: str | None, facts: Any) -> None:
-    if json_file is None:
-        return
-    text = json.dumps(facts, indent=2, default=str)
-    if json_file == "-":
-        print(text, flush=True)
-        return
-    try:
-        Path(json_file).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        found = f"it can't be written ({system_reason(error)})"
-        raise StorageError(json_file, found, "choose another --json FILE") from None
-
-
-def _console(json_file: str | None) -> Console:
-    """Console of tables and progress: standard error when JSON goes to standard output."""
-    return Console(stderr=json_file == "-")
 
 
 @commands.command()
@@ -149,9 +122,9 @@ def fit(
     without_footage = fit_without_footage(context, from_review=from_review, undo=undo, yes=yes, dry_run=dry_run)
     config = load_config(options.pop("config_file"))
     if undo:
-        return _undo_fit(scene_folder(options["scenes"], config, scene), json_file)
+        return undo_fit(scene_folder(options["scenes"], config, scene), json_file)
     if without_footage:
-        return _fit_from_review(scene, config, options, json_file, confirmed=None if not yes and not dry_run else yes)
+        return fit_from_review(scene, config, options, json_file, confirmed=None if not yes and not dry_run else yes)
     folder = scene_folder(options.pop("scenes"), config, scene)
     reading = {name: options.pop(name) for name in ("hold_out", "every", "max_frames", "crop", "add", "image_fps")}
     reading["score_fps"] = options.pop("score_fps") or scored_rate(config, scene)
@@ -170,7 +143,7 @@ def fit(
 
         checks = ValidationOptions(**validation)
         require_enough_footage(footage, checks)
-    console = _console(json_file)
+    console = console_of(json_file)
     with WorkBar(console) as bar:
         progress = partial(bar, f"learning {scene}")
         report = fit_scene(scene, list(footage), folder, model, FitOptions(**reading), progress)
@@ -186,64 +159,8 @@ def fit(
             found = validate_scene(scene, footage, folder, model, checks, partial(bar, f"validating {scene}"))
         print_validation(found, console)
         facts["validation"] = asdict(found)
-    _write_json(json_file, facts)
+    write_json(json_file, facts)
     return 0
-
-
-def _undo_fit(folder: Path, json_file: str | None) -> int:
-    from streammon.padim import Bank
-    from streammon.scene import put_back
-
-    put_back(folder)
-    frames = Bank.load(folder).facts.frames
-    _console(json_file).print(f"scene {folder.name}: its previous files are back, learned from {frames:,} frames")
-    _write_json(json_file, {"scene": folder.name, "frames": frames})
-    return 0
-
-
-def _fit_from_review(
-    scene: str | None, config: Config | None, options: dict[str, Any], json_file: str | None, confirmed: bool | None
-) -> int:
-    """Learn what was judged normal; `confirmed` is None to ask for each scene, else the answer."""
-    scenes, score_fps = options["scenes"], options["score_fps"]
-    model = model_of(config.model if config else None, **{name: options[name] for name in MODEL_OPTIONS})
-    from streammon.cli.display import WorkBar
-    from streammon.refit import RefitOptions, RefitReport, print_refit, refit_scene, scenes_with_marks
-
-    console = _console(json_file)
-
-    def confirm(report: RefitReport) -> bool:
-        bar.stop()
-        print_refit(report, console)
-        if confirmed is None:
-            return click.confirm(f"Learn this for scene {report.scene}?", err=True)
-        return confirmed
-
-    reports, code = [], 0
-    folders = [scene_folder(scenes, config, scene)] if scene else scenes_with_marks(scenes_of(scenes, config))
-    for folder in folders:
-        refit = RefitOptions(
-            model=model,
-            alerting=config.alerting if config else AlertingConfig(),
-            events=config.events.folder if config and config.events else None,
-            score_fps=score_fps or scored_rate(config, folder.name),
-            image_fps=options["image_fps"],
-            jobs=options["jobs"],
-        )
-        try:
-            with WorkBar(console, "steps") as bar:
-                report = refit_scene(folder, refit, bar, confirm)
-        except InputError as error:  # the other scenes are learned all the same
-            code = complain(str(error), EXIT_INPUT_WRONG)
-            continue
-        if report is not None:
-            reports.append(report)
-            done = "`streammon fit --undo` takes it back" if report.written else "nothing was replaced"
-            console.print(f"scene {folder.name}: {done}", highlight=False)
-    if not reports and not code:
-        console.print("nothing new was judged normal")
-    _write_json(json_file, [asdict(report) for report in reports])
-    return code
 
 
 @commands.command()
@@ -261,8 +178,8 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
     from streammon.scene.fit import merge_scenes
 
     report = merge_scenes(scene, list(parts), folder)
-    print_report(report, f"scene {scene}", _console(json_file))
-    _write_json(json_file, asdict(report))
+    print_report(report, f"scene {scene}", console_of(json_file))
+    write_json(json_file, asdict(report))
 
 
 @commands.command()
@@ -348,11 +265,11 @@ def events(
     from streammon.events import export_events, read_index
 
     rows = read_index(folder, since, camera)
-    console = _console(json_file)
+    console = console_of(json_file)
     console.print(events_table(rows))
     if export is not None:
         console.print(f"{export_events(rows, folder, export)} files copied to {export}")
-    _write_json(json_file, [asdict(row) for row in rows])
+    write_json(json_file, [asdict(row) for row in rows])
 
 
 @commands.command("hash-password")
@@ -379,8 +296,8 @@ def check(config_file: Path | None, json_file: str | None) -> int:
     from streammon.live.check import check_all, findings_table
 
     findings = check_all(config)
-    _console(json_file).print(findings_table(findings))
-    _write_json(json_file, [asdict(finding) for finding in findings])
+    console_of(json_file).print(findings_table(findings))
+    write_json(json_file, [asdict(finding) for finding in findings])
     return max((complain(finding.detail, EXIT_INPUT_WRONG) for finding in findings if not finding.ok), default=0)
 
 
@@ -408,11 +325,11 @@ def notify_test(sink: str | None, config_file: Path | None, json_file: str | Non
     from streammon.alerting.sinks import try_sinks
 
     results = asyncio.run(try_sinks(config, sink))
-    console = _console(json_file)
+    console = console_of(json_file)
     for result in results:
         outcome = "taken" if result.taken else f"not taken ({result.reason})"
         console.print(f"{result.sink}: {outcome}, {result.place}", markup=False, highlight=False, soft_wrap=True)
-    _write_json(json_file, [asdict(result) for result in results])
+    write_json(json_file, [asdict(result) for result in results])
     return 0 if all(result.taken for result in results) else EXIT_WORK_FAILED
 
 
@@ -461,7 +378,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     if page is not None:
         require_writable(page, ANOTHER_FOLDER)
     command = f"streammon {shlex.join(sys.argv[1:])}"
-    console = _console(json_file)
+    console = console_of(json_file)
     try:
         with WorkBar(console) as bar:
             if tables:
@@ -472,7 +389,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
         print(f"streammon: interrupted; the same command goes on from what is kept in {study.cache}", file=sys.stderr)
         raise
     console.print(report_tables(report))
-    _write_json(json_file, report_json(report))
+    write_json(json_file, report_json(report))
     if page is not None:
         console.print(f"page: {write_page(report, page)}")
 
@@ -513,11 +430,11 @@ def bench(
     model = model_of(None, **options)
     from streammon.bench import bench_report
 
-    console = _console(json_file)
+    console = console_of(json_file)
     with console.status("measuring …"):
         report = bench_report(clip, model, seconds, [int(each) for each in counts], *only)
     console.print(*report.tables(), sep="\n")
-    _write_json(json_file, asdict(report))
+    write_json(json_file, asdict(report))
 
 
 Result = TypeVar("Result")

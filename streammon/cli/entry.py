@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import click
 
-from streammon.cli.commands import EXIT_INPUT_WRONG, EXIT_WORK_FAILED, commands, complain
+from streammon.cli.commands import commands
+from streammon.cli.output import EXIT_INPUT_WRONG, EXIT_WORK_FAILED, complain
 from streammon.config import MultipleConfigError
 from streammon.errors import InputError
 

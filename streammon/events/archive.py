@@ -21,7 +21,7 @@ from streammon.errors import ConfigError, StorageError, system_reason
 from streammon.events.index import ANOTHER_FOLDER, KEPT, RECORDING, REMOVING, Index, row_of
 from streammon.events.side_car import interrupted_side_car
 from streammon.records import Alert, EventRow
-from streammon.storage import require_writable
+from streammon.storage import replace_file, require_writable
 
 LOCK_FILE = "lock"
 GIGABYTE = 10**9
@@ -153,7 +153,8 @@ class Archive:
         row = replace(row, closed_s=closed_s, state=KEPT, note=note)
         side_car = f"{row.id}.json"
         if side_car not in used:
-            write_file(folder / side_car, interrupted_side_car(row, sorted(used)))
+            content = interrupted_side_car(row, sorted(used))
+            replace_file(folder / side_car, lambda beside: beside.write_bytes(content))
         self.index.put(self._with_files(row, used | {side_car}))
 
     def remove(self, row: EventRow) -> None:
@@ -215,25 +216,6 @@ class Archive:
         with contextlib.suppress(OSError):
             (self.folder / name).rmdir()
             (self.folder / name).parent.rmdir()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: The file can't be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
 
 
 def mend_clip(path: Path) -> bool:

@@ -311,7 +311,7 @@ class EventRecorder(StoppableThread):
 
     def _tidy(self) -> None:
         assert self._archive is not None
-        self._archive.tidy(time.time(), sum(recording.bytes for recording in self._recordings.values()))
+        self._archive.tidy(time.time(), sum(recording.written_bytes for recording in self._recordings.values()))
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Call something that writes; if the disk fails, recording stops."""

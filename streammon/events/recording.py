@@ -6,20 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 
 from streammon.alerting import heatmap_png, regions
+from streammon.boxes import jpeg_with_boxes
 from streammon.config import EventsConfig
-from streammon.events.archive import Archive, write_file
+from streammon.events.archive import Archive
 from streammon.events.clip import ClipWriter
 from streammon.events.index import KEPT
 from streammon.events.side_car import ClipPart, ScorePoint, side_car
-from streammon.events.snapshot import snapshot_jpeg
 from streammon.ingest import EncodedPacket, PacketRing
 from streammon.records import Alert, AlertEvent, EventRow, ScoredFrame
+from streammon.storage import replace_file
 
 PART_S = 600.0  # files of ten minutes can be sent and played everywhere
 MOST_PARTS = 6  # an hour of one alert: a view that has changed for good must not fill the disk
 MOST_POINTS = 20_000  # of one curve; beyond, every second point is left out
+SNAPSHOT_QUALITY = 90  # JPEG: fine enough to recognise what is in a box
 SNAPSHOT_EVERY_S = 5.0  # of a rising peak; its packets are in memory for longer
 IDLE_S = 3.0  # without a packet after which a clip that is due to end ends: the camera is lost, or its file ended
 LATEST_S = 60.0  # after a clip should have ended at which it ends: the wall clock was set back
@@ -79,7 +82,7 @@ class Recording:
         return self._is_past_end or (idle and late_s >= 0) or late_s >= LATEST_S
 
     @property
-    def bytes(self) -> int:
+    def written_bytes(self) -> int:
         """Size of what was written so far."""
         return self._archive.with_all_files(self.row).bytes
 
@@ -150,7 +153,7 @@ class Recording:
             snapshot=self._snapshot,
             heatmap=self._heatmap,
         )
-        write_file(self._path(".json"), content)
+        self._write(".json", content)
         self._archive.index.put(self._archive.with_all_files(self.row))
 
     def break_off(self, reason: str) -> None:
@@ -202,15 +205,20 @@ class Recording:
         peak = self._peak
         assert peak is not None
         png = heatmap_png(peak.anomaly_map, peak.threshold)
-        write_file(self._path(".png"), png)
+        self._write(".png", png)
         self._heatmap = f"{self.row.id}.png"
         self._shown = peak
         picture = self._ring.picture_at(peak.wall_time_s)
         if picture is not None:
-            write_file(self._path(".jpg"), snapshot_jpeg(picture, _point(peak).boxes))
+            height, width = picture.shape[:2]
+            drawn = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+            self._write(".jpg", jpeg_with_boxes(drawn, _point(peak).boxes, (width, height), SNAPSHOT_QUALITY))
             self._snapshot = f"{self.row.id}.jpg"
         elif self._snapshot is not None:
             self._note("the snapshot is of an earlier frame than the heatmap")
+
+    def _write(self, ending: str, content: bytes) -> None:
+        replace_file(self._path(ending), lambda beside: beside.write_bytes(content))
 
     def _path(self, ending: str) -> Path:
         folder = self._archive.folder / self.row.folder

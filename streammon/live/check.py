@@ -18,7 +18,7 @@ from streammon.errors import StreammonError
 from streammon.events import require_events
 from streammon.ingest import VideoFormat, probe
 from streammon.live.main_streams import other_proportions
-from streammon.live.scorer import LiveScene
+from streammon.live.scenes import LiveScene
 from streammon.live.startup import require_banks_writable
 from streammon.padim import Backbone, load_backbone
 from streammon.scene import configured_observer

@@ -9,7 +9,7 @@ from streammon.alerting import HealthFinding, HealthRule
 from streammon.config import CameraConfig, Config
 from streammon.ingest import CameraReader
 from streammon.live.health_signals import BankFit, DroppedShare, RateFall, nearly_full
-from streammon.live.scorer import LiveScene
+from streammon.live.scenes import LiveScene
 from streammon.records import (
     Alert,
     AlertEvent,
@@ -23,7 +23,6 @@ from streammon.records import (
 )
 
 GONE = (CameraState.OFFLINE, CameraState.FROZEN, CameraState.UNAUTHORISED, CameraState.CONNECTING)
-SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 OF_PICTURES = (Condition.BLACK, Condition.OVEREXPOSED, Condition.COVERED, Condition.BLURRED, Condition.VIEW)
 LONGEST_FRAME_STEP_S = 10.0
 """Longest time between two frames that counts as watched."""
@@ -142,7 +141,7 @@ class Health:
         status = self._figures[name].status
         reason = f" ({status.reason})" if status.reason else ""
         yield HealthFinding(Condition.OFFLINE, name, f"{status.state}{reason}" if status.state in GONE else "")
-        if status.state not in SENDING:
+        if not status.state.sends_pictures:
             return
         yield from self._of_light(name)
         yield from self._of_picture(name)
@@ -158,7 +157,7 @@ class Health:
         yield HealthFinding(Condition.LIGHT, name, reason)
 
     def _of_picture(self, name: str) -> Iterator[HealthFinding]:
-        """What is wrong with the latest picture; nothing while the light changes or the scene isn't learned."""
+        """Findings about the latest picture; none while the light changes or the scene isn't learned."""
         reader, normal = self._readers[name], self._scenes[self._config.scene_of(name)].pictures
         glance = reader.glance
         if glance is None or normal is None or reader.light.changing:

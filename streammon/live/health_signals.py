@@ -1,4 +1,4 @@
-"""What the monitor's health is judged by: frame rates, losses, free space, and whether a scene's levels still fit.
+"""Measures of the monitor's health: frame rates, losses, free space, and whether a scene's levels still fit.
 
 Pure: counts and times are passed in.
 """
@@ -113,7 +113,7 @@ def nearly_full(free: int, total: int) -> str:
 
 @dataclass(slots=True)
 class _Minute:
-    """What was watched of one camera in a minute.
+    """Counts of one minute watched of one camera.
 
     Attributes:
         basis_s: Seconds of normal footage behind the levels, at its beginning.
@@ -193,7 +193,9 @@ class BankFit:
         found = self._too_many
         if watched_s >= (SHORT_BUCKETS - 1) * BUCKET_S and abnormal_s >= MOST_ABNORMAL * watched_s:
             found = f"{abnormal_s / watched_s:.0%} of the last hour are above the threshold"
-        return f"{found}; the scene has changed or was learned too briefly: fit it again" if found else ""
+        if not found:
+            return ""
+        return f"{found}; unless these are real, the scene has changed or was learned too briefly: fit it again"
 
     def _is_refuted(self, alerts: int, watched_s: float, basis_s: float) -> bool:
         by_rate = float(gammainc(alerts, self._rate_per_s * watched_s))

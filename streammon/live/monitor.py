@@ -20,7 +20,8 @@ from streammon.live.health import Health
 from streammon.live.main_streams import MainStreams
 from streammon.live.overload import Overload
 from streammon.live.reloading import SceneReloader
-from streammon.live.scorer import Outcome, ScorerThread
+from streammon.live.scenes import Outcome
+from streammon.live.scorer import ScorerThread
 from streammon.live.startup import require_banks_writable, require_footage_readable
 from streammon.padim import BANK_FILE, INPUT_SIZE, device_memory_bytes, load_backbone
 from streammon.records import (
@@ -54,7 +55,6 @@ DRAIN_S = 1.0
 RECORDER_JOIN_S = 1.0
 READERS_JOIN_S = 0.5
 RATE_WINDOW_S = 2.0
-UNNOTICED = "not noticed, since that has no statistics of whole pictures; fit it again"
 
 Report = CameraStatus | MainStreamStatus | Notice | list[Outcome] | BaseException
 """Report of a thread to the event loop; an error ends the monitor."""
@@ -227,7 +227,8 @@ class Monitor:
 
     async def _watch(self, publisher: RedisPublisher) -> None:
         if scenes := self._health.scenes_without_pictures():
-            self._on_event(Notice(f"black, covered, blurred or turned cameras of {_listed(scenes)} are {UNNOTICED}"))
+            unnoticed = "black, covered, blurred or turned cameras are not noticed until it is fitted again"
+            self._on_event(Notice(f"{_listed(scenes)}: {unnoticed}, since no pictures were measured"))
         self._scorer.start()
         self._reloader.start()
         for reader in self._all_readers():

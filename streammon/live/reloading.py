@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from streammon.errors import StreammonError, bug_in_one_line
-from streammon.live.scorer import LiveScene
+from streammon.live.scenes import LiveScene
 from streammon.records import Notice
 from streammon.threads import StoppableThread
 

@@ -2,7 +2,7 @@
 
 from streammon.config import Config
 from streammon.ingest import probe
-from streammon.live.scorer import missing_banks
+from streammon.live.scenes import missing_banks
 from streammon.padim import require_writable
 
 

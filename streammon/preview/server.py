@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streammon.config import Config, PreviewConfig
 from streammon.errors import ConfigError
-from streammon.preview.board import SENDING, Board, ReviewedEvents
+from streammon.preview.board import Board, ReviewedEvents
 from streammon.preview.guard import (
     HEADERS_S,
     MAX_BODY_BYTES,
@@ -149,7 +149,7 @@ class Preview:
         match event:
             case ScoredFrame():
                 self.pictures.put_score(event)
-            case CameraStatus() if event.state not in SENDING:
+            case CameraStatus() if not event.state.sends_pictures:
                 self.pictures.clear(event.camera)
         self._metrics.on_event(event)
         self._board.on_event(event)

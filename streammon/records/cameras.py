@@ -15,6 +15,11 @@ class CameraState(StrEnum):
     UNAUTHORISED = "unauthorised"  # the camera refused the user or password
     ENDED = "ended"  # a file played to its end
 
+    @property
+    def sends_pictures(self) -> bool:
+        """True while frames arrive."""
+        return self in (CameraState.ONLINE, CameraState.LEARNING)
+
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:

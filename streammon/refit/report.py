@@ -1,4 +1,4 @@
-"""What a refit would change."""
+"""Effects of a refit."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class RefitReport:
-    """What a refit would change, or has changed.
+    """Effects of a refit, written or not.
 
     Attributes:
         scene: Name of the scene.

@@ -1,4 +1,4 @@
-"""What a refit would change, on the terminal."""
+"""Effects of a refit, on the terminal."""
 
 import datetime
 import math

@@ -116,7 +116,7 @@ def save_statistics(folder: Path, learner: SceneLearner) -> None:
 
 
 def reviewed_clips(folder: Path) -> set[str]:
-    """Names of the clips judged normal that a scene's running statistics have learned (`review.MarkedClip.name`).
+    """Names of the clips judged normal that a scene's running statistics have learned (`marked_name`).
 
     Raises:
         BankError: The file is missing or broken.

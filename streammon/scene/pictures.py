@@ -60,7 +60,7 @@ class PictureSums:
             self.edges = self.edges + other.edges if self.edges.size else other.edges.copy()
 
     def normal(self) -> "NormalPictures | None":
-        """What is normal; None after too few pictures."""
+        """Statistics of normal pictures; None after too few."""
         count, total, squares = self.moments.T
         if count[-1] < CHOSEN.least_pictures:
             return None
@@ -93,7 +93,7 @@ MeanAndSpread = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class NormalPictures:
-    """What normal pictures of a scene are like.
+    """Statistics of a scene's normal pictures.
 
     Attributes:
         edges: (2, 32, 32) mean edge strengths.
@@ -112,19 +112,19 @@ class NormalPictures:
     likeness: MeanAndSpread
 
     def fault(self, glance: Glance) -> tuple[Condition, str] | None:
-        """What is wrong with a picture, and that in words; None if nothing is."""
+        """Fault of a picture, and its description; None if there is none."""
         if glance.brightness < min(CHOSEN.black, lowest(self.brightness, 0.5)):
             return Condition.BLACK, "the picture is black"
         if glance.white > self.white[0] + max(CHOSEN.white, CHOSEN.spreads * self.white[1]):
             return Condition.OVEREXPOSED, "the picture is over-exposed"
         if glance.contrast < lowest(self.contrast, CHOSEN.covered):
-            return Condition.COVERED, "the lens is covered"
+            return Condition.COVERED, "far less contrast than normal, as of a covered lens"
         if glance.white > self.white[0] + max(CHOSEN.too_white, CHOSEN.spreads * self.white[1]):
             return None
         if likeness(self.edges, glance.edges) < lowest(self.likeness, CHOSEN.another_view):
-            return Condition.VIEW, "another view than was learned: it was turned or moved"
+            return Condition.VIEW, "edges elsewhere than normal, as of a camera that was turned or moved"
         if glance.sharpness < lowest(self.sharpness, CHOSEN.blurred):
-            return Condition.BLURRED, "out of focus"
+            return Condition.BLURRED, "less sharp than normal, as out of focus"
         return None
 
 

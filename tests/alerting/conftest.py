@@ -2,12 +2,11 @@
 
 import pytest
 
-from streammon.alerting.sinks import delivery, mqtt
+from streammon.alerting.sinks import sink
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sink did not take is sent again within a tenth of a second."""
-    for module in (delivery, mqtt):
-        monkeypatch.setattr(module, "RETRY_BASE_S", 0.02)
-        monkeypatch.setattr(module, "RETRY_CAP_S", 0.1)
+    monkeypatch.setattr(sink, "RETRY_BASE_S", 0.02)
+    monkeypatch.setattr(sink, "RETRY_CAP_S", 0.1)

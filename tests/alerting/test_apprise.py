@@ -33,7 +33,6 @@ def phone(receiver: Receiver, **settings: Any) -> dict[str, Any]:
 def test_each_alert_is_a_text_with_its_picture_also_after_an_outage(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pytest.importorskip("apprise")
     caplog.set_level(logging.DEBUG)
 
     async def scenario(spool: Spool) -> None:
@@ -58,7 +57,6 @@ def test_each_alert_is_a_text_with_its_picture_also_after_an_outage(
 
 
 def test_an_url_that_apprise_does_not_know_is_refused() -> None:
-    pytest.importorskip("apprise")
     with pytest.raises(ConfigError) as error:
         new_sink("phone", config_of({"phone": {"apprise": {"url": f"nosuchservice://{PASSWORD}"}}}))
     assert str(error.value) == (

@@ -19,7 +19,7 @@ import pytest
 
 from streammon.alerting import Spool
 from streammon.alerting.messages import health_from_json, health_json
-from streammon.alerting.sinks.delivery import REFUSED_TRIES, retry_delay_s
+from streammon.alerting.sinks.delivery import REFUSED_TRIES, wait_after_s
 from streammon.alerting.sinks.samples import sample_health_alert, sample_notification
 from streammon.alerting.sinks.sink import SinkAwayError, SinkRefusedError
 from streammon.alerting.sinks.webhook import LONGEST_RETRY_AFTER_S, WebhookSink
@@ -212,7 +212,7 @@ def test_what_may_heal_is_tried_again_when_the_server_says(
                 await sink.deliver(sample_notification("lobby"))
             assert away.value.retry_in_s == retry_in_s
             if retry_in_s is not None:
-                assert retry_delay_s(3, away.value) == retry_in_s
+                assert wait_after_s(3, away.value) == retry_in_s
 
     asyncio.run(scenario())
 

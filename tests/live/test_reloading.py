@@ -12,7 +12,7 @@ import pytest
 from streammon.config import Config, ModelConfig
 from streammon.errors import BankError
 from streammon.live import reloading
-from streammon.live.scorer import LiveScene
+from streammon.live.scenes import LiveScene
 from streammon.padim import BANK_FILE, Backbone, as_batch, load_backbone
 from streammon.records import Alert, AlertEvent, Frame, Notice, ScoredFrame, Verdict
 from streammon.scene import NewFiles, put_back

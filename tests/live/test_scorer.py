@@ -12,7 +12,8 @@ from streammon.calibration import LEAST_FRAMES
 from streammon.config import Config
 from streammon.errors import BankError, ConfigError
 from streammon.ingest import LatestFrames
-from streammon.live.scorer import LiveScene, Outcome, ScorerThread
+from streammon.live.scenes import LiveScene, Outcome
+from streammon.live.scorer import ScorerThread
 from streammon.motion import Observer
 from streammon.padim import (
     BANK_FILE,

@@ -16,12 +16,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from numpy.typing import NDArray
 
+from streammon.boxes import with_boxes
 from streammon.errors import StorageError
 from streammon.ingest import clips
 from streammon.preview.board.board import Board
 from streammon.preview.board.journal import ALERTS, FRAMES
 from streammon.preview.board.normal_footage import keep_as_normal, remove_from_normal
-from streammon.preview.board.snapshots import with_boxes
 from streammon.preview.operations.openapi import describe
 from streammon.preview.streams.pictures import LivePictures, Still
 from streammon.records import AlertEvent, Box, CameraState, Channel, ScoredFrame, Verdict

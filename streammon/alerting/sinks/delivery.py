@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 
-from streammon.alerting.sinks.sink import Notification, Sink, SinkAwayError, SinkError, SinkRefusedError
+from streammon.alerting.sinks.sink import (
+    Notification,
+    Sink,
+    SinkAwayError,
+    SinkError,
+    SinkRefusedError,
+    sink_backoff_s,
+)
 from streammon.alerting.spool import AlertQueue, SpooledAlert
-from streammon.backoff import backoff_s
 from streammon.errors import bug_in_one_line
 from streammon.records import AlertEvent, SinkStatus
 
 logger = logging.getLogger(__name__)
 
-RETRY_BASE_S = 1.0
-RETRY_CAP_S = 60.0
 REFUSED_TRIES = 5
 """Refusals after which a message is given up, over 8 to 15 s: some servers refuse what comes while they start."""
 
@@ -97,7 +100,7 @@ class SinkDelivery:
                 await self._attempt(message)
             except SinkAwayError as error:
                 self._set_fault(error)
-                await asyncio.sleep(retry_delay_s(outages, error))
+                await asyncio.sleep(wait_after_s(outages, error))
                 outages += 1
             except SinkRefusedError as error:
                 self._set_fault(error)
@@ -107,7 +110,7 @@ class SinkDelivery:
                     self._refused += 1
                     refusals = 0
                 else:
-                    await asyncio.sleep(retry_delay_s(refusals - 1, error))
+                    await asyncio.sleep(wait_after_s(refusals - 1, error))
             else:
                 outages = refusals = 0
                 if message is not None:
@@ -183,7 +186,7 @@ class SinkDelivery:
             self._on_status(self.status)
 
 
-def retry_delay_s(failures: int, error: SinkError) -> float:
+def wait_after_s(failures: int, error: SinkError) -> float:
     """Wait after a failure: what the receiver asks for, else backoff with jitter, from 1 s to 60 s.
 
     Args:
@@ -192,4 +195,4 @@ def retry_delay_s(failures: int, error: SinkError) -> float:
     """
     if isinstance(error, SinkAwayError) and error.retry_in_s is not None:
         return error.retry_in_s
-    return backoff_s(failures, RETRY_BASE_S, RETRY_CAP_S, random.random())
+    return sink_backoff_s(failures)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from streammon import __version__
-from streammon.records import AlertEvent, CameraState, CameraStatus
+from streammon.records import AlertEvent, CameraStatus
 
 ONLINE, OFFLINE = "online", "offline"  # Home Assistant's own words for available and not
 ON, OFF = "ON", "OFF"
-SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 FIELD = "{{ value_json.%s }}"
 
 
@@ -166,6 +165,6 @@ def alert_state_json(fields: dict[str, Any] | None, is_stale: bool = False) -> s
 
 def camera_state_json(status: CameraStatus) -> str:
     """State of a camera itself."""
-    connected = ON if status.state in SENDING else OFF
+    connected = ON if status.state.sends_pictures else OFF
     shown = {"state": status.state, "since_s": round(status.since_s, 3), "reason": status.reason}
     return json.dumps({"connected": connected, **shown}, ensure_ascii=False)

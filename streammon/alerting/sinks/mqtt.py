@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,14 +20,11 @@ from streammon.alerting.sinks.discovery import (
     device_json,
 )
 from streammon.alerting.sinks.faults import client_tls, fault_reason, reach_host
-from streammon.alerting.sinks.sink import Notification, Sink, SinkAwayError
-from streammon.backoff import backoff_s
+from streammon.alerting.sinks.sink import Notification, Sink, SinkAwayError, sink_backoff_s
 from streammon.config import MQTT_PORTS, MqttConfig, parse_address, redacted
 from streammon.errors import bug_in_one_line
 from streammon.records import CameraStatus
 
-RETRY_BASE_S = 1.0
-RETRY_CAP_S = 60.0
 KEEPALIVE_S = 15  # the broker publishes the last will after one and a half of it
 GOODBYE_S = 0.5  # of the 5 s in which the monitor must end
 LOST_S = 0.0  # a time limit that is over: of calls whose connection ended
@@ -161,7 +157,7 @@ class MqttSink(Sink):
             self._end_attempt(None)
             if was_connected:
                 self.on_lost()
-            await asyncio.sleep(backoff_s(failures, RETRY_BASE_S, RETRY_CAP_S, random.random()))
+            await asyncio.sleep(sink_backoff_s(failures))
             failures += 1
 
     async def _publish_states(self) -> None:

@@ -5,19 +5,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 
 from streammon.alerting.keys import Keys
 from streammon.alerting.messages import alert_json, health_json
 from streammon.alerting.rule import alert_id
 from streammon.alerting.sinks.sink import Notification
+from streammon.boxes import jpeg_with_boxes
 from streammon.config import RedisConfig, SinkConfig
 from streammon.records import Alert, AlertEvent, Box, Channel, Condition, HealthAlert
 
 BOX = Box(120, 60, 80, 60, 9.0)
 PICTURE_SIZE = (320, 180)
-GREY, RED = 96, (0, 0, 255)  # BGR
+GREY, QUALITY = 96, 90
 
 
 def sample_alert(event: AlertEvent, camera: str = "lobby") -> Alert:
@@ -64,6 +64,4 @@ def _json(alert: Alert) -> str:
 
 def _picture() -> bytes:
     picture = np.full((*reversed(PICTURE_SIZE), 3), GREY, np.uint8)
-    cv2.rectangle(picture, (BOX.x, BOX.y), (BOX.x + BOX.width, BOX.y + BOX.height), RED, 2)
-    _, encoded = cv2.imencode(".jpg", picture)
-    return encoded.tobytes()
+    return jpeg_with_boxes(picture, [BOX], PICTURE_SIZE, QUALITY)

@@ -1,13 +1,17 @@
-"""What all sinks have in common: the message they are given, what they raise, and their interface."""
+"""Interface of all sinks: messages, errors and backoff."""
 
 import json
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from streammon.backoff import backoff_s
 from streammon.records import CameraStatus
+
+RETRY_BASE_S, RETRY_CAP_S = 1.0, 60.0
 
 
 class SinkError(Exception):
@@ -37,6 +41,15 @@ class SinkAwayError(SinkError):
 
 class SinkRefusedError(SinkError):
     """The receiver refuses the message, and will probably refuse it again."""
+
+
+def sink_backoff_s(failures: int) -> float:
+    """Wait before a sink is tried again: exponential backoff with jitter, from 1 s to 60 s.
+
+    Args:
+        failures: Failures in a row before this one.
+    """
+    return backoff_s(failures, RETRY_BASE_S, RETRY_CAP_S, random.random())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ their pictures and verdicts, and `normal_footage` saves the footage of alerts ju
 whose evidence is kept, and `evidence` serves them. `api` serves the other routes, `changes` the server-sent events.
 """
 
-from streammon.preview.board.board import SENDING, Board
+from streammon.preview.board.board import Board
 from streammon.preview.board.evidence import EventList, ShownEvent
 from streammon.preview.board.kept import ReviewedEvents
 
-__all__ = ["SENDING", "Board", "EventList", "ReviewedEvents", "ShownEvent"]
+__all__ = ["Board", "EventList", "ReviewedEvents", "ShownEvent"]

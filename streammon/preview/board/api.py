@@ -9,7 +9,8 @@ from aiohttp import web
 from streammon.errors import StorageError
 from streammon.preview.board.answers import json_response, refusal, user_of
 from streammon.preview.board.changes import JSON, Changes
-from streammon.preview.board.journal import ALERTS, SHOWN, Entry, Journal, NoFootageError
+from streammon.preview.board.entry import Entry
+from streammon.preview.board.journal import ALERTS, SHOWN, Journal, NoFootageError
 from streammon.preview.board.normal_footage import is_full
 from streammon.preview.guard import NO_STORE
 

@@ -13,15 +13,15 @@ from streammon.config import Config, PreviewConfig
 from streammon.durations import DAY_S
 from streammon.preview.board.api import BoardApi
 from streammon.preview.board.changes import Changes
+from streammon.preview.board.entry import Entry
 from streammon.preview.board.evidence import EvidenceApi
-from streammon.preview.board.journal import Entry, Journal, StillSource
+from streammon.preview.board.journal import Journal, StillSource
 from streammon.preview.board.kept import KeptEvents, ReviewedEvents
 from streammon.preview.board.timeline import Timeline, shown_level, threshold_ratio
 from streammon.records import (
     Alert,
     AlertEvent,
     CameraFigures,
-    CameraState,
     CameraStatus,
     Event,
     HealthAlert,
@@ -36,7 +36,6 @@ from streammon.records import (
 SCORES_PER_S = 4.0  # of each camera, to each page
 NOTICES = 20
 FEED = 50
-SENDING = (CameraState.ONLINE, CameraState.LEARNING)
 
 
 class Board:
@@ -99,7 +98,7 @@ class Board:
             case ScoredFrame():
                 self._on_score(event)
             case CameraStatus():
-                self.journal.watch(event.camera, event.state in SENDING)
+                self.journal.watch(event.camera, event.state.sends_pictures)
                 self.changes.publish_nowait("camera", self._cameras[event.camera].update_status(event))
             case MainStreamStatus():
                 self.changes.publish_nowait("camera", self._cameras[event.camera].update_main_stream(event))
@@ -173,7 +172,7 @@ class _ShownCamera:
 
     def update_status(self, status: CameraStatus) -> dict[str, Any]:
         """Update the status; returns the change to publish."""
-        if status.state not in SENDING:
+        if not status.state.sends_pictures:
             self._level = self._ratio = None
         self.status = status
         return {"name": self.name, **self._status()}

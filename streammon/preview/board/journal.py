@@ -7,18 +7,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from streammon.boxes import with_boxes
 from streammon.errors import StorageError, bug_in_one_line
+from streammon.preview.board.entry import Entry
 from streammon.preview.board.kept import KeptEvents
 from streammon.preview.board.normal_footage import keep_as_normal, keep_clip_as_normal, remove_from_normal
-from streammon.preview.board.snapshots import with_boxes
-from streammon.preview.board.timeline import shown_level
 from streammon.preview.streams import Still
 from streammon.preview.tasks import Tasks
-from streammon.records import Alert, AlertEvent, Box, EventRow, Judgement, ScoredFrame, Verdict, VerdictName
+from streammon.records import Alert, AlertEvent, EventRow, Judgement, ScoredFrame, Verdict, VerdictName
 
 logger = logging.getLogger(__name__)
 
@@ -47,67 +47,6 @@ class StillSource(Protocol):
         self, camera: str, stream: str = "picture", quality: int = 80, width: int | None = None
     ) -> Still | None:
         """The newest picture; None when there is none."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """One alert of the journal.
-
-    Attributes:
-        alert: Latest message of the alert.
-        size: Width and height of the stream that is scored; None before its first scored frame.
-        boxes: Abnormal regions at the alert's peak.
-        pictures: JPEG at the alert's peak, by stream.
-        version: Number of changes of `pictures`; 0 while there are none.
-        judgement: Verdict and acknowledgement.
-        frames: Frames for normal footage: from before the alert, then from while it was open.
-        normal_frames: Number of frames saved as normal footage by the verdict normal; None unless it saved frames.
-    """
-
-    alert: Alert
-    size: tuple[int, int] | None = None
-    boxes: tuple[Box, ...] = ()
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    version: int = 0
-    judgement: Judgement = field(default_factory=Judgement)
-    frames: list[Still] = field(default_factory=list)
-    normal_frames: int | None = None
-    pictured: asyncio.Event = field(default_factory=asyncio.Event)  # set once `pictures` were tried to be taken
-    shown_score: float = float("-inf")  # score of the frame in `pictures`
-    boxed_score: float = float("-inf")  # score of the frame of `boxes`
-    keep_every: int = 1  # every n-th frame is kept while the alert is open
-    seen: int = 0  # number of frames while the alert was open
-
-    @property
-    def is_open(self) -> bool:
-        """True while the alert is open."""
-        return self.alert.event is not AlertEvent.CLOSE
-
-    def as_json(self) -> dict[str, Any]:
-        """The entry for the page; boxes are [x, y, width, height] in pixels of the stream that is scored."""
-        alert = self.alert
-        return {
-            "id": alert.id,
-            "camera": alert.camera,
-            "scene": alert.scene,
-            "open": self.is_open,
-            "opened_s": round(alert.opened_s, 3),
-            "time_s": round(alert.time_s, 3),
-            "closed_s": None if alert.closed_s is None else round(alert.closed_s, 3),
-            "level": shown_level(alert.level),
-            "peak_level": shown_level(alert.peak_level),
-            "channel": str(alert.channel),
-            "reason": alert.channel.reason,
-            "basis_s": round(alert.basis_s, 3),
-            "provisional": alert.provisional,
-            "size": self.size,
-            "boxes": [[box.x, box.y, box.width, box.height] for box in self.boxes],
-            "boxes_now": [[box.x, box.y, box.width, box.height] for box in alert.boxes] if self.is_open else [],
-            "pictures": self.version,
-            **asdict(self.judgement),
-            "frames": len(self.frames),
-            "normal_frames": self.normal_frames,
-        }
 
 
 class Journal:

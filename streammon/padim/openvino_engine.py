@@ -7,10 +7,12 @@ watches cameras must not do that, so that package is kept from being loaded (wri
 """
 
 import contextlib
+import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ OWN_SIZE_CROPS = 12
 
 So many moving objects a frame has at most. A crop costs little beside the work of a network for any batch size.
 """
+
+_converting = threading.Lock()
 
 EXAMPLE = (2, 256, 192)
 """Batch size, height and width while a network is converted; all different, since all may be others later."""
@@ -71,13 +75,36 @@ def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]
             shutil.rmtree(kept.parent, ignore_errors=True)
     free = dict.fromkeys(range(3), torch.export.Dim.AUTO)
     pictures = torch.zeros(*EXAMPLE, 3, dtype=torch.uint8)
-    model = openvino.convert_model(torch.export.export(load(), (pictures,), dynamic_shapes={"pictures": free}))
+    with _logging_kept():
+        model = openvino.convert_model(torch.export.export(load(), (pictures,), dynamic_shapes={"pictures": free}))
     with contextlib.suppress(OSError, RuntimeError):  # a network that can't be kept is converted again next time
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as beside:
             openvino.save_model(model, Path(beside) / "new" / kept.name, compress_to_fp16=False)
             (Path(beside) / "new").rename(kept.parent)
     return model
+
+
+@contextlib.contextmanager
+def _logging_kept() -> Iterator[None]:
+    """While one thread converts: the program's warnings are logged, and the root logger is afterwards as before.
+
+    OpenVINO sets the root logger to errors alone for the time of a conversion. After one that fails, or beside
+    another, it would stay so (written for OpenVINO 2026.4).
+    """
+    root, ours = logging.getLogger(), logging.getLogger("streammon")
+    present = logging.NullHandler()  # where there is no handler, OpenVINO adds one
+    with _converting:
+        level, our_level, filters, handlers = root.level, ours.level, root.filters[:], root.handlers
+        handlers.append(present)
+        ours.setLevel(ours.getEffectiveLevel())
+        try:
+            yield
+        finally:
+            handlers.remove(present)
+            root.setLevel(level)
+            root.filters, root.handlers = filters, handlers
+            ours.setLevel(our_level)
 
 
 class OpenVinoEngine:

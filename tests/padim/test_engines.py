@@ -1,5 +1,6 @@
 """Engines compute the same feature maps, the fastest is chosen, and a bank is refused where maps are not its own."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -278,6 +279,54 @@ def test_auto_is_torch_where_the_network_can_t_be_converted(
     assert record.getMessage().startswith("the engine openvino can't be used: RuntimeError in ")
     with pytest.raises(RuntimeError, match="fully converted"):
         computed_by("openvino")
+
+
+class Unconvertible(torch.nn.Module):
+    """Exported by torch, unknown to OpenVINO."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.eigvals(pictures.double()[..., 0] @ pictures.double()[..., 0].mT).real
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.float() * 2
+
+
+@pytest.mark.parametrize("handlers", ["some", "none"])
+def test_a_conversion_leaves_logging_as_it_was(
+    handlers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that fails, and two at once: the program's warnings must not be lost."""
+    root = logging.getLogger()
+    if handlers == "none":
+        monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    before = root.handlers, root.handlers[:], root.filters[:]
+    with pytest.raises(Exception, match="linalg_eig"):
+        converted_network(tmp_path, "fails", Unconvertible)  # type: ignore[arg-type]
+    threads = [
+        threading.Thread(target=converted_network, args=(tmp_path, f"net{number}", Doubled)) for number in (1, 2)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (root.handlers, root.handlers[:], root.filters) == before
+    assert root.handlers is before[0]
+    assert root.level == logging.WARNING
+
+
+def test_warnings_are_logged_during_a_conversion(tmp_path: Path) -> None:
+    converting = threading.Thread(target=converted_network, args=(tmp_path, "net", Doubled))
+    root, ours = logging.getLogger(), logging.getLogger("streammon.ingest")
+    changed = lost = False
+    converting.start()
+    while converting.is_alive():
+        lost |= not ours.isEnabledFor(logging.WARNING)
+        changed |= root.level == logging.ERROR
+    assert changed
+    assert not lost
 
 
 def test_without_openvino_auto_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def open_source(camera: CameraConfig, quick: bool = True, ring: PacketRing | Non
         camera: Address and timeouts of the camera.
         quick: Open a stream with as little analysis as possible: RTSP in 0.1 s instead of 1 s. This works if the
             camera announces its picture size; if it gave no picture, try False.
-        ring: Receives the encoded packets of all sources but folders of images.
+        ring: Receives the encoded packets of all sources but folders of images, those left out that can't be decoded.
 
     Raises:
         StreamFault: The source can't be opened, or has no video.
@@ -178,8 +178,6 @@ class Stream:
             return None
         if packet.stream_index != self._stream.index:
             return []
-        if self._ring is not None and packet.size:
-            self._ring.put(packet)
         now_s = time.monotonic()
         try:
             frames: list[VideoFrame] = packet.decode()
@@ -190,6 +188,8 @@ class Stream:
         except av.FFmpegError as error:
             fault = fault_of(error)
         else:
+            if self._ring is not None and packet.size:
+                self._ring.put(packet)
             whole = [frame for frame in frames if self._is_whole(frame, packet.is_corrupt, now_s)]
             return [(self._displayed(frame, packet), frame.time if self.stamped else None) for frame in whole]
         raise fault

@@ -41,6 +41,21 @@ def test_times_fit_the_pictures_where_decoding_is_in_another_order(tmp_path: Pat
     assert [packet.time_s for packet in in_order] == pytest.approx([f.wall_time_s for f in frames], abs=1e-3)
 
 
+def test_a_packet_that_can_t_be_decoded_is_left_out(numbered_clip: Path, tmp_path: Path) -> None:
+    """A browser stops a clip at such a packet; it is the last one of a camera that is cut off."""
+    cut_off = tmp_path / "cut.mkv"
+    with av.open(str(numbered_clip)) as source, av.open(str(cut_off), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(each for each in source.demux(video=0) if each.size):
+            sent = av.Packet(bytes(packet)[: packet.size // 2]) if number == 30 else packet
+            sent.stream, sent.time_base, sent.pts, sent.dts = stream, packet.time_base, packet.pts, packet.dts
+            target.mux(sent)
+    ring = PacketRing(EVER_S, is_live=False)
+    read_whole(cut_off, ring)
+    sizes = [len(packet.content) for packet in ring.following(0)]
+    assert sizes == [packet.size for number, packet in enumerate(packets_in(numbered_clip)) if number != 30]
+
+
 @pytest.mark.parametrize("kind", ["h264", "h264 with B-frames", "hevc", "mjpeg"])
 def test_the_picture_of_a_time_is_decoded(kind: str, tmp_path: Path) -> None:
     match kind:

@@ -31,7 +31,15 @@ const numberShown = () => {
   return [...Array(12).keys()].reduce((number, bit) =>
     number + (pen.getImageData(Math.trunc((bit + 0.5) * 26), 30, 1, 1).data[0] > 128 ? 1 << bit : 0), 0);
 };
-async function seek(time_s) { const next = shown(); video.currentTime = time_s; await next; return numberShown(); }
+async function seek(time_s) {
+  let next = shown(), at_s;
+  video.currentTime = time_s;
+  for (;;) {  // the picture from before may be shown first
+    [at_s] = await next;
+    if (Math.abs(at_s - time_s) < 0.04) return numberShown();
+    next = shown();
+  }
+}
 async function play() { const next = shown(); await video.play(); await next; return true; }
 </script>"""
 

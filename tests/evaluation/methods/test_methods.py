@@ -79,8 +79,8 @@ def test_it_scores_as_a_bank_of_streammon_fit_does(
     model = Padim(config).model("plaza", backbone, INPUT_SIZE)
     give(model, every[:2])
     ours, (maps, scores) = model.score(every[2]), bank.score(every[2].maps)
-    # principal components are found from pictures in other batches, so they differ in the last digits
-    rtol = 1e-3 if reduction == "pca" else 0
+    # principal components are found from pictures in other batches; how much that changes depends on the processor
+    rtol = 5e-3 if reduction == "pca" else 0
     np.testing.assert_allclose(ours.scores, scores.double().numpy(), rtol=rtol)
     np.testing.assert_allclose(ours.grids[0], bank.distances(every[2].maps).numpy(), rtol=rtol)
     np.testing.assert_allclose(GridSmoother(INPUT_SIZE)(ours.grids), maps.numpy(), rtol=rtol)

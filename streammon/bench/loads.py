@@ -1,5 +1,6 @@
 """Throughput of the live scorer with frames from memory, and peak memory of the process."""
 
+import itertools
 import threading
 import time
 from dataclasses import dataclass
@@ -50,18 +51,20 @@ def camera_load(
         if not (scenes / name).exists():
             (scenes / name).symlink_to(scenes / names[0])
     values = {"cameras": {name: {"url": "-"} for name in names}, "scenes": scenes, "model": model.model_dump()}
-    latest, ended = LatestFrames(), threading.Event()
-    errors: list[BaseException] = []
-    scored = 0
+    latest, errors = LatestFrames(), list[BaseException]()
+    began, ended = threading.Event(), threading.Event()
+    scored, numbers = 0, itertools.count()
 
     def deliver(outcomes: list[Outcome]) -> None:
         nonlocal scored
         scored += len(outcomes)
+        began.set()
         for outcome in outcomes:
             if isinstance(outcome, ScoredFrame):  # each scene has its bank, so every outcome is a score
-                put(outcome.camera, scored)
+                put(outcome.camera)
 
-    def put(name: str, number: int) -> None:
+    def put(name: str) -> None:
+        number = next(numbers)
         frame = frames[number % len(frames)]
         latest.put_nowait(
             Frame(name, number, frame.picture, frame.source_size, number / 25, time.time(), frame.detail)
@@ -70,14 +73,16 @@ def camera_load(
     def failed(error: BaseException) -> None:
         errors.append(error)
         ended.set()
+        began.set()
 
     scorer = ScorerThread(Config.parse(values, "bench"), backbone, latest, deliver, failed)
-    for number, name in enumerate(names):
-        put(name, number)
-    began = time.perf_counter()
+    for name in names:
+        put(name)
     scorer.start()
+    began.wait()  # until the scenes are loaded and the network is compiled
+    began_s, scored_before = time.perf_counter(), scored
     ended.wait(seconds)
-    fps = scored / (time.perf_counter() - began)
+    fps = (scored - scored_before) / (time.perf_counter() - began_s)
     scorer.stop()
     scorer.join(10.0)
     if errors:

@@ -15,7 +15,7 @@ from streammon.config import SCENES, ModelConfig
 from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
 from streammon.padim.cuda_engine import CudaEngine
-from streammon.padim.devices import pick_device, pick_precision, processor_name
+from streammon.padim.devices import cpu_threads, pick_device, pick_precision, processor_name, set_cpu_threads
 from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials
 from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
 from streammon.padim.openvino_engine import OpenVinoEngine, converted_network, openvino_module
@@ -168,7 +168,7 @@ class _Engines:
 
     def __init__(self, model: ModelConfig, scenes: Path) -> None:
         if model.threads:
-            torch.set_num_threads(model.threads)
+            set_cpu_threads(model.threads)
         self._model = model
         self.device = pick_device(model.device)
         self._precision = pick_precision(model.precision, self.device)
@@ -245,7 +245,7 @@ class _Engines:
         processor = f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}"
         versions = f"torch {torch.__version__}, openvino {openvino_module().get_version()}"
         network = f"{self._model.backbone} {self.weights_sha256[:12]} in {self._precision}"
-        sizes = f"batches of {self._model.batch}, {torch.get_num_threads()} threads"
+        sizes = f"batches of {self._model.batch}, {cpu_threads()} threads"
         return f"{processor}, {versions}, {network}, {sizes}"
 
     def _built(self, engine: str) -> Engine:
@@ -254,14 +254,14 @@ class _Engines:
             return kind(self._network(self._precision), self.device, self._precision)
         if self._precision == "int8":
             return self._in_int8()
-        return OpenVinoEngine(self._converted(), self._precision, torch.get_num_threads())
+        return OpenVinoEngine(self._converted(), self._precision, cpu_threads())
 
     def _in_int8(self) -> Engine:
         file = self.quantised_file
         if not file.exists():
             found = f"it is int8, and {file.parent} has no {file.name}"
             raise ConfigError("model.precision", found, "make it with `streammon fit --precision int8`, or use auto")
-        return OpenVinoEngine(load_quantised(file), "int8", torch.get_num_threads())
+        return OpenVinoEngine(load_quantised(file), "int8", cpu_threads())
 
     def _converted(self) -> "Model":
         written = "-".join(sha256(Path(__file__).with_name(name))[:6] for name in NETWORK_FILES)

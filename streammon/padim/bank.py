@@ -95,7 +95,8 @@ class Bank:
 
     def scoring_bytes(self) -> int:
         """Memory of the means, the whitening matrices and the reduction, in bytes."""
-        return sum(tensor.nbytes for tensor in self._tensors().values())
+        tensors = (self.mean, *reduction_tensors(self.reduction).values())
+        return self.whitening.nbytes + sum(tensor.nbytes for tensor in tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         return scoring_tensors(self) | reduction_tensors(self.reduction)
@@ -148,12 +149,13 @@ class Bank:
 
 def scoring_tensors(bank: Bank) -> dict[str, Tensor]:
     """Means and packed whitening matrices of a bank, by their names in a file."""
-    return {"mean": bank.mean, "whitening": bank.whitening.steps, "whitening_scales": bank.whitening.scales}
+    whitening = bank.whitening
+    return {"mean": bank.mean, "whitening": whitening.triangles(), "whitening_scales": whitening.scales}
 
 
 def restored_bank(facts: BankFacts, reduction: Reduction, kept: Mapping[str, Tensor], device: torch.device) -> Bank:
     """Prepared bank from the tensors that `scoring_tensors` returned; it has no calibration."""
-    whitening = Whitening(kept["whitening"].clone(), kept["whitening_scales"].clone())
+    whitening = Whitening.of_triangles(kept["whitening"], kept["whitening_scales"])
     return Bank(facts, reduction, kept["mean"].clone(), whitening, None).prepare(device)
 
 
@@ -171,4 +173,4 @@ def _stored_gaussians(path: Path, facts: BankFacts, tensors: dict[str, Tensor]) 
         require_shapes(path, tensors, {"cholesky": triangle})
         return tensors["mean"].clone(), Whitening.of(unpack_lower(tensors["cholesky"], dimensions))
     require_shapes(path, tensors, {"whitening": triangle, "whitening_scales": (positions, dimensions)})
-    return tensors["mean"].clone(), Whitening(tensors["whitening"].clone(), tensors["whitening_scales"].clone())
+    return tensors["mean"].clone(), Whitening.of_triangles(tensors["whitening"], tensors["whitening_scales"])

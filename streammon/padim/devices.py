@@ -9,6 +9,8 @@ import torch
 
 from streammon.errors import ConfigError
 
+_cpu_threads = torch.get_num_threads()
+
 TENSOR_CORES = (7, 0)
 """First CUDA compute capability with tensor cores, which multiply in float16 (Volta)."""
 
@@ -66,6 +68,18 @@ def cuda_precision(capability: tuple[int, int]) -> str:
     ('float32', 'float16', 'float16')
     """
     return "float16" if capability >= TENSOR_CORES else "float32"
+
+
+def set_cpu_threads(count: int) -> None:
+    """Set the number of CPU threads of torch and of all that is computed beside it."""
+    global _cpu_threads
+    _cpu_threads = count
+    torch.set_num_threads(count)
+
+
+def cpu_threads() -> int:
+    """Number of CPU threads to compute with, also where torch is restricted to one: one for each core unless set."""
+    return _cpu_threads
 
 
 @contextmanager

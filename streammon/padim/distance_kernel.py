@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Kernel = Callable[[Floats, Floats, NDArray[np.int16], Floats, Floats, int, int], None]
 
-SIGNATURE = "void(f4[:,:,::1], f4[:,::1], i2[:,::1], f4[:,::1], f4[:,::1], i8, i8)"
+LANES = 64
+"""Positions side by side: the innermost loops run over them, whose lengths the compiler then knows."""
+
+SIGNATURE = "void(f4[:,:,::1], f4[:,::1], i2[:,:,::1], f4[:,::1], f4[:,::1], i8, i8)"
 SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nsz"}
 """LLVM's fast-math flags: sums may be reordered into vectors, nan and infinity stay what they are."""
 
@@ -37,57 +40,81 @@ def _distances(
     first: int,
     last: int,
 ) -> None:
-    """Write the distances of positions `first` to `last`, exclusive.
+    """Write the distances of groups `first` to `last`, exclusive, of `LANES` positions each.
 
-    Four frames at a time share the conversion of the matrices; what is left over is computed alone.
+    Four frames at a time share the conversion of the matrices; what is left over is computed alone, several columns
+    at a time.
 
     Args:
         embeddings: (B, P, D).
         mean: (P, D).
-        steps: (P, T) lower triangles of W / scale, row by row.
+        steps: (G, T, LANES) lower triangles of W / scale, row by row; the last group may have more than P.
         scales: (P, D) scale of each row of W.
         distances: (B, P), written.
-        first: First position.
-        last: Position after the last.
+        first: First group.
+        last: Group after the last.
     """
-    frames, dimensions = embeddings.shape[0], embeddings.shape[2]
-    centred = np.empty((frames, dimensions), np.float32)
-    fours = frames - frames % 4
-    for position in range(first, last):
-        for frame in range(frames):
-            for channel in range(dimensions):
-                centred[frame, channel] = embeddings[frame, position, channel] - mean[position, channel]
-        triangle = steps[position]
-        for frame in range(0, fours, 4):
-            one, two, three, four = centred[frame], centred[frame + 1], centred[frame + 2], centred[frame + 3]
-            square_one = square_two = square_three = square_four = np.float32(0)
-            begin = 0
+    frames, positions, dimensions = embeddings.shape
+    centred = np.zeros((4, dimensions, LANES), np.float32)
+    scale = np.zeros((dimensions, LANES), np.float32)
+    sums = np.empty((4, LANES), np.float32)
+    squares = np.empty((4, LANES), np.float32)
+    one, two, three, four = sums[0], sums[1], sums[2], sums[3]
+    for group in range(first, last):
+        begin = group * LANES
+        lanes = min(LANES, positions - begin)
+        for lane in range(lanes):
             for row in range(dimensions):
-                sum_one = sum_two = sum_three = sum_four = np.float32(0)
-                for column in range(row + 1):
-                    weight = np.float32(triangle[begin + column])
-                    sum_one += weight * one[column]
-                    sum_two += weight * two[column]
-                    sum_three += weight * three[column]
-                    sum_four += weight * four[column]
-                begin += row + 1
-                scale = scales[position, row]
-                square_one += (sum_one * scale) ** 2
-                square_two += (sum_two * scale) ** 2
-                square_three += (sum_three * scale) ** 2
-                square_four += (sum_four * scale) ** 2
-            distances[frame, position] = np.sqrt(square_one)
-            distances[frame + 1, position] = np.sqrt(square_two)
-            distances[frame + 2, position] = np.sqrt(square_three)
-            distances[frame + 3, position] = np.sqrt(square_four)
-        for frame in range(fours, frames):
-            alone = centred[frame]
-            square = np.float32(0)
-            begin = 0
+                scale[row, lane] = scales[begin + lane, row]
+        frame = 0
+        while frame < frames:
+            together = 4 if frame + 4 <= frames else 1
+            for other in range(together):
+                for lane in range(lanes):
+                    for row in range(dimensions):
+                        value = embeddings[frame + other, begin + lane, row] - mean[begin + lane, row]
+                        centred[other, row, lane] = value
+            squares[:] = 0
+            step = 0
             for row in range(dimensions):
-                summed = np.float32(0)
-                for column in range(row + 1):
-                    summed += np.float32(triangle[begin + column]) * alone[column]
-                begin += row + 1
-                square += (summed * scales[position, row]) ** 2
-            distances[frame, position] = np.sqrt(square)
+                sums[:] = 0
+                column = 0
+                if together == 4:
+                    while column + 2 <= row + 1:
+                        left, right = steps[group, step], steps[group, step + 1]
+                        one_left, one_right = centred[0, column], centred[0, column + 1]
+                        two_left, two_right = centred[1, column], centred[1, column + 1]
+                        three_left, three_right = centred[2, column], centred[2, column + 1]
+                        four_left, four_right = centred[3, column], centred[3, column + 1]
+                        for lane in range(LANES):
+                            a, b = np.float32(left[lane]), np.float32(right[lane])
+                            one[lane] += a * one_left[lane] + b * one_right[lane]
+                            two[lane] += a * two_left[lane] + b * two_right[lane]
+                            three[lane] += a * three_left[lane] + b * three_right[lane]
+                            four[lane] += a * four_left[lane] + b * four_right[lane]
+                        step += 2
+                        column += 2
+                else:
+                    while column + 4 <= row + 1:
+                        s, t = steps[group, step], steps[group, step + 1]
+                        u, v = steps[group, step + 2], steps[group, step + 3]
+                        x, y = centred[0, column], centred[0, column + 1]
+                        z, w = centred[0, column + 2], centred[0, column + 3]
+                        for lane in range(LANES):
+                            pair = np.float32(s[lane]) * x[lane] + np.float32(t[lane]) * y[lane]
+                            one[lane] += pair + (np.float32(u[lane]) * z[lane] + np.float32(v[lane]) * w[lane])
+                        step += 4
+                        column += 4
+                while column <= row:
+                    for other in range(together):
+                        for lane in range(LANES):
+                            sums[other, lane] += np.float32(steps[group, step, lane]) * centred[other, column, lane]
+                    step += 1
+                    column += 1
+                for other in range(together):
+                    for lane in range(LANES):
+                        squares[other, lane] += (sums[other, lane] * scale[row, lane]) ** 2
+            for other in range(together):
+                for lane in range(lanes):
+                    distances[frame + other, begin + lane] = np.sqrt(squares[other, lane])
+            frame += together

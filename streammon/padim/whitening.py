@@ -4,7 +4,7 @@ Memory bandwidth bounds the distances: a batch reads every matrix of the bank on
 as 16-bit integers with one float32 scale a row: a quarter of what whole float32 matrices take. A value is rounded by
 at most 1 / 65534 of the largest of its row. Products and sums are float32, so distinct distances stay distinct.
 
-Shapes: B frames, P positions, D channels, T = D (D + 1) / 2.
+Shapes: B frames, P positions, D channels, T = D (D + 1) / 2, G groups of `LANES` positions.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streammon.padim.devices import one_cpu_thread
-from streammon.padim.distance_kernel import distance_kernel
+from streammon.padim.devices import cpu_threads, one_cpu_thread
+from streammon.padim.distance_kernel import LANES, distance_kernel
 from streammon.padim.gaussian import CHOLESKY_POSITIONS, pack_lower, unpack_lower
 
 STEPS = 32767  # of a 16-bit integer: the largest value of a row
@@ -31,7 +31,8 @@ class Whitening:
     keeps the digits that inverting Sigma would lose.
 
     Attributes:
-        steps: (P, T) int16 lower triangles of W / scale, row by row.
+        steps: (G, T, LANES) int16 lower triangles of W / scale, row by row, of `LANES` positions side by side; the
+            last group is filled up with 0.
         scales: (P, D) float32 scale of each row of W.
     """
 
@@ -43,7 +44,7 @@ class Whitening:
         """Invert and pack the Cholesky factors L, (P, D, D) lower-triangular."""
         positions, dimensions = cholesky.shape[:2]
         device = cholesky.device
-        steps = torch.empty(positions, dimensions * (dimensions + 1) // 2, dtype=torch.int16, device=device)
+        triangles = torch.empty(positions, dimensions * (dimensions + 1) // 2, dtype=torch.int16, device=device)
         scales = torch.empty(positions, dimensions, device=device)
         identity = torch.eye(dimensions, device=device)
         with one_cpu_thread():
@@ -51,8 +52,28 @@ class Whitening:
                 part = slice(start, start + CHOLESKY_POSITIONS)
                 matrices = torch.linalg.solve_triangular(cholesky[part], identity, upper=False)
                 scales[part] = matrices.abs().amax(2) / STEPS
-                steps[part] = pack_lower((matrices / scales[part, :, None]).round().to(torch.int16))
-        return cls(steps, scales)
+                triangles[part] = pack_lower((matrices / scales[part, :, None]).round().to(torch.int16))
+        return cls.of_triangles(triangles, scales)
+
+    @classmethod
+    def of_triangles(cls, triangles: Tensor, scales: Tensor) -> "Whitening":
+        """From what `triangles` returned, (P, T) int16, and the scales; both are copied."""
+        positions, length = triangles.shape
+        groups = -(-positions // LANES)
+        steps = triangles.new_empty(groups, length, LANES)
+        steps[-1, :, positions - (groups - 1) * LANES :] = 0
+        for group, some in enumerate(triangles.split(LANES)):
+            steps[group, :, : len(some)] = some.T
+        return cls(steps, scales.clone())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return self.steps.nbytes + self.scales.nbytes
+
+    def triangles(self) -> Tensor:
+        """(P, T) int16 lower triangles of W / scale, row by row, as in a bank's file."""
+        return self.steps.transpose(1, 2).flatten(0, 1)[: len(self.scales)]
 
     def to(self, device: torch.device) -> "Whitening":
         """The same matrices on another device."""
@@ -60,12 +81,12 @@ class Whitening:
 
     def matrices(self) -> Tensor:
         """W as (P, D, D) float32."""
-        return unpack_lower(self.steps, self.scales.shape[1]) * self.scales[:, :, None]
+        return unpack_lower(self.triangles(), self.scales.shape[1]) * self.scales[:, :, None]
 
     def distances(self, embeddings: Tensor, mean: Tensor) -> Tensor:
         """Mahalanobis distances (B, P): lengths of W (x - mu).
 
-        On the CPU a compiled loop reads the packed matrices, in as many threads as torch has; other devices unpack
+        On the CPU a compiled loop reads the packed matrices, in `cpu_threads()` threads; other devices unpack
         them into a batched product.
 
         Args:
@@ -77,11 +98,11 @@ class Whitening:
         distances = np.empty(embeddings.shape[:2], np.float32)
         x, mu, steps, scales = (each.contiguous().numpy() for each in (embeddings, mean, self.steps, self.scales))
         compute: Callable[[int, int], None] = partial(distance_kernel(), x, mu, steps, scales, distances)
-        threads = torch.get_num_threads()
+        threads = cpu_threads()
         if threads == 1:
-            compute(0, len(mean))
+            compute(0, len(self.steps))
         else:
-            borders = np.linspace(0, len(mean), threads + 1).astype(int).tolist()
+            borders = np.linspace(0, len(self.steps), threads + 1).astype(int).tolist()
             list(_pool(threads).map(compute, borders, borders[1:]))  # list: raises what a thread raised
         return torch.from_numpy(distances)
 

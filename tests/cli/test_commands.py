@@ -29,6 +29,7 @@ from streammon.bench.limit import FROM_FILE
 from streammon.cli.commands import commands
 from streammon.config import ModelConfig
 from streammon.padim import BANK_FILE, SCENE_FILE, STATISTICS_FILE, Backbone, Bank, load_backbone
+from streammon.padim.devices import cpu_threads, set_cpu_threads
 from streammon.padim.scene_files import reduction_tensors
 from streammon.records import CameraState, CameraStatus
 from streammon.scene import MOTION_FILE, PICTURES_FILE, load_scene
@@ -293,12 +294,12 @@ def test_fit_crops_as_asked(command: Command) -> None:
 
 
 def test_fit_takes_no_more_threads_than_it_may(command: Command) -> None:
-    before = torch.get_num_threads()
+    before = cpu_threads()
     try:
         assert command("fit", "clip.mp4", "--scene", "lobby", *SMALL, "--threads", "1").code == 0
-        assert torch.get_num_threads() == 1
+        assert cpu_threads() == torch.get_num_threads() == 1
     finally:
-        torch.set_num_threads(before)
+        set_cpu_threads(before)
 
 
 def test_fit_learns_from_a_file_whose_name_is_no_utf_8(command: Command) -> None:

@@ -285,7 +285,8 @@ class Unconvertible(torch.nn.Module):
     """Exported by torch, unknown to OpenVINO."""
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.eigvals(pictures.double()[..., 0] @ pictures.double()[..., 0].mT).real
+        squares = pictures.double()[..., 0]
+        return torch.linalg.eigvals(squares @ squares.mT).real  # type: ignore[no-any-return]
 
 
 class Doubled(torch.nn.Module):

@@ -11,6 +11,7 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from streammon.padim.devices import cpu_threads, set_cpu_threads
 from streammon.padim.gaussian import RunningGaussian
 from streammon.padim.whitening import Whitening, whitened_distance
 
@@ -18,10 +19,10 @@ POSITIONS, DIMENSIONS = 37, 23
 
 
 @pytest.fixture
-def torch_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
+def threads_are_set() -> Iterator[None]:
+    before = cpu_threads()
     yield
-    torch.set_num_threads(before)
+    set_cpu_threads(before)
 
 
 def footage(frames: int, positions: int = POSITIONS, dimensions: int = DIMENSIONS, seed: int = 0) -> torch.Tensor:
@@ -76,13 +77,13 @@ def test_the_compiled_loop_equals_the_product_that_other_devices_take() -> None:
     torch.testing.assert_close(whitening.distances(probe, mean), product, rtol=1e-5, atol=0)
 
 
-@pytest.mark.usefixtures("torch_threads")
+@pytest.mark.usefixtures("threads_are_set")
 def test_any_number_of_threads_gives_the_same_bits() -> None:
     gaussian = fitted(footage(200))
     whitening, mean = Whitening.of(gaussian.cholesky()), gaussian.mean.float()
     found = []
     for threads in (1, 2, 5):
-        torch.set_num_threads(threads)
+        set_cpu_threads(threads)
         found.append(whitening.distances(footage(3, seed=1), mean))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
@@ -106,9 +107,21 @@ def test_an_embedding_of_nan_has_a_distance_of_nan() -> None:
 
 
 def test_a_triangle_takes_a_quarter_of_its_matrix() -> None:
-    whitening = Whitening.of(fitted(footage(200, 10, 100)).cholesky())
-    assert whitening.steps.nbytes == 10 * 5050 * 2
-    assert whitening.steps.nbytes + whitening.scales.nbytes < 0.27 * whitening.matrices().nbytes
+    whitening = Whitening.of(fitted(footage(200, 64, 100)).cholesky())
+    assert whitening.steps.nbytes == 64 * 5050 * 2
+    assert whitening.nbytes < 0.27 * whitening.matrices().nbytes
+
+
+@pytest.mark.parametrize("positions", [1, 63, 64, 65, 130])
+def test_triangles_are_given_back_for_any_number_of_positions(positions: int) -> None:
+    triangles = torch.randint(-32767, 32768, (positions, 6), dtype=torch.int16)
+    whitening = Whitening.of_triangles(triangles, torch.ones(positions, 3))
+    assert torch.equal(whitening.triangles(), triangles)
+    probe = torch.randint(-9, 10, (5, positions, 3)).float()
+    exact = (probe[:, :, None, :] * whitening.matrices()).double().sum(3).square().sum(2).sqrt()
+    torch.testing.assert_close(
+        whitening.distances(probe, torch.zeros(positions, 3)), exact.float(), rtol=1e-6, atol=0
+    )
 
 
 def test_distances_are_computed_where_no_cache_can_be_written(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cv2
 import pytest
-import torch
 
 from streammon.padim import BANK_FILE
+from streammon.padim.devices import cpu_threads, set_cpu_threads
 from streammon.validation.blind import COLUMNS, ROWS
 from streammon.validation.control import CONTROL
 from streammon.validation.run import VALIDATION_PICTURE
@@ -35,9 +35,9 @@ LITTLE = (
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
+    threads = cpu_threads()
     yield command_here(monkeypatch, capfd)
-    torch.set_num_threads(threads)
+    set_cpu_threads(threads)
 
 
 def paint(folder: Path, seed: int, frames: int = FRAMES) -> None:

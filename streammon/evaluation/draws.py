@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streammon.evaluation.cache import ClipResult
 from streammon.evaluation.harness import Harness
-from streammon.evaluation.labelled import LabelledClip, Mask
+from streammon.evaluation.labelled import LabelledClip, Mask, TrackedBoxes
 from streammon.evaluation.methods import GridSmoother, Method
 from streammon.evaluation.metrics import ClipScores
 from streammon.records import AnomalyMap
@@ -69,6 +69,18 @@ class Draw:
         for index in range(0, len(clip.labels), every):
             yield view.mask(clip.clip, index, clip.masks[index]) if clip.labels[index] else empty
 
+    def tracks(self, clip: LabelledClip) -> Iterator[TrackedBoxes]:
+        """Boxes of the published tracks in the (S, S) maps of the scored frames.
+
+        Raises:
+            DatasetError: The boxes of a frame can't be read.
+        """
+        assert clip.tracks is not None
+        view, every = self.harness.view, self.harness.selection.every
+        for index in range(0, len(clip.labels), every):
+            boxes, tracks = clip.tracks[index]
+            yield view.boxes(boxes, clip.tracks.size), tracks
+
     def thresholds(self, clip: LabelledClip) -> dict[str, float]:
         """Raw score at each false-alarm rate, by the rate's name (`1 a day`); empty without calibration."""
         cache = self.harness.methods[self.method]
@@ -109,3 +121,7 @@ class NoiseMaps:
     def masks(self, clip: LabelledClip) -> Iterator[Mask]:
         """The (S, S) masks of the draw."""
         return self.draw.masks(clip)
+
+    def tracks(self, clip: LabelledClip) -> Iterator[TrackedBoxes]:
+        """The published tracks, as of the draw."""
+        return self.draw.tracks(clip)

@@ -35,6 +35,25 @@ class Masks(Protocol):
         """
 
 
+TrackedBoxes = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""(N, 4) boxes of one frame in pixels (left, top, right, bottom, the last two exclusive), and (N,) their tracks."""
+
+
+class Tracks(Protocol):
+    """Published boxes of a clip's abnormal objects, each with the number of its track."""
+
+    def __getitem__(self, index: int, /) -> TrackedBoxes:
+        """The boxes of a frame, at the data set's own resolution.
+
+        Raises:
+            DatasetError: They can't be read.
+        """
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, in pixels."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
     """One test clip and its ground truth.
@@ -45,6 +64,9 @@ class LabelledClip:
         clip: The frames.
         labels: (T,) bool, one for each frame of the clip.
         masks: T masks, or None where the data set has none for the clip.
+        tracks: Published tracks, or None where the data set has none.
+        length_slack: Frames by which the decoded clip may differ from the labels: above 0 where the number of labels
+            is the number of frames that a video file lists.
     """
 
     name: str
@@ -52,6 +74,8 @@ class LabelledClip:
     clip: Clip
     labels: Labels
     masks: Masks | None
+    tracks: Tracks | None = None
+    length_slack: int = 0
 
 
 @dataclass(frozen=True, eq=False)

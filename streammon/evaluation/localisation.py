@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.evaluation.draws import Draw, NoiseMaps
-from streammon.evaluation.labelled import LabelledClip, Mask
+from streammon.evaluation.labelled import LabelledClip, Mask, TrackedBoxes
 from streammon.evaluation.methods import Progress
 from streammon.evaluation.metrics import (
     Interval,
@@ -18,6 +18,7 @@ from streammon.evaluation.metrics import (
     RegionLevel,
     pixel_intervals,
     region_intervals,
+    update_levels,
 )
 from streammon.evaluation.metrics.table import mean_and_spread
 from streammon.evaluation.results import Curve, FigureTable, ReportedFigure
@@ -38,16 +39,20 @@ REGION_FIGURES: dict[str, Callable[[RegionLevel], float | None]] = {
     "RBDC": RegionLevel.rbdc,
     "TBDC": RegionLevel.tbdc,
 }
+TRACK_FIGURES = {f"{name}, published tracks": compute for name, compute in REGION_FIGURES.items()}
 
 
 class Maps(Protocol):
-    """Source of the maps and masks of a clip: a draw, or a null control."""
+    """Source of the maps, masks and tracks of a clip: a draw, or a null control."""
 
     def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
         """(S, S) maps of the scored frames."""
 
     def masks(self, clip: LabelledClip) -> Iterator[Mask]:
         """(S, S) masks of the same frames."""
+
+    def tracks(self, clip: LabelledClip) -> Iterator[TrackedBoxes]:
+        """Boxes of the published tracks in the (S, S) maps of the same frames."""
 
 
 @dataclass(frozen=True)
@@ -175,35 +180,61 @@ def _region_table(
     draw: Draw, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], progress: Progress
 ) -> FigureTable:
     counter = _StepCounter(progress, 3, len(clips), "measuring regions")
-    units = _regions(draw, clips, thresholds, counter)
+    levels = _regions(draw, clips, thresholds, counter)
     controls = []
     for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
         level = PixelLevel()
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
-        controls.append(_whole(_regions(null, clips, level.figures().thresholds(THRESHOLDS), counter)))
+        controls.append(_region_figures(_regions(null, clips, level.figures().thresholds(THRESHOLDS), counter)))
     return FigureTable(
         "Regions and tracks",
-        _rows([_whole(units)], region_intervals(units, REGION_FIGURES), *controls),
+        _rows([_region_figures(levels)], _region_intervals(levels), *controls),
         "first seed; 95 % intervals: bootstrap over clips; boxes that overlap by 0.1 match, a track is detected with "
-        "0.1 of its regions; area up to one false region a frame",
+        "0.1 of its regions; area up to one false region a frame"
+        + ("; regions are those of the masks, unless by published tracks" if levels.by_tracks else ""),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """Regions of each clip, by its masks and, if all clips have them, by its published tracks."""
+
+    by_masks: list[RegionLevel]
+    by_tracks: list[RegionLevel]
 
 
 def _regions(
     source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], counter: "_StepCounter"
-) -> list[RegionLevel]:
+) -> _Levels:
     """Regions of each clip at the thresholds."""
-    units = []
+    levels = _Levels([], [])
+    tracked = all(clip.tracks is not None for clip in clips)
     for clip in clips:
-        units.append(RegionLevel(thresholds))
-        units[-1].update_clip(source.maps(clip), source.masks(clip))
+        levels.by_masks.append(RegionLevel(thresholds))
+        if tracked:
+            levels.by_tracks.append(RegionLevel(thresholds))
+        update_levels(
+            source.maps(clip),
+            source.masks(clip),
+            levels.by_masks[-1],
+            levels.by_tracks[-1] if tracked else None,
+            source.tracks(clip) if tracked else (),
+        )
         counter.step()
-    return units
+    return levels
 
 
-def _whole(units: Sequence[RegionLevel]) -> Figures:
-    return _figures(REGION_FIGURES, RegionLevel.weighted(units, [1] * len(units)))
+def _region_figures(levels: _Levels) -> Figures:
+    figures = _figures(REGION_FIGURES, RegionLevel.weighted(levels.by_masks, [1] * len(levels.by_masks)))
+    if levels.by_tracks:
+        figures |= _figures(TRACK_FIGURES, RegionLevel.weighted(levels.by_tracks, [1] * len(levels.by_tracks)))
+    return figures
+
+
+def _region_intervals(levels: _Levels) -> dict[str, Interval]:
+    intervals = region_intervals(levels.by_masks, REGION_FIGURES)
+    return intervals | (region_intervals(levels.by_tracks, TRACK_FIGURES) if levels.by_tracks else {})
 
 
 def _rows(

@@ -8,6 +8,7 @@ from typing import cast
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from streammon.evaluation.labelled import Mask
@@ -82,6 +83,13 @@ class View:
             pixels = _rotated(pixels, angle, cv2.INTER_NEAREST)
         resized = cv2.resize(pixels, (self.size, self.size), interpolation=cv2.INTER_NEAREST_EXACT)
         return cast(Mask, self._cut(cast(Picture, resized), top, left) != 0)
+
+    def boxes(self, boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+        """Boxes in the model's input from (N, 4) boxes in a picture of `size` (width, height), without a seed."""
+        assert self.seed is None
+        width, height = size
+        margin = (self.size - self.side) // 2
+        return boxes * (self.size / np.array([width, height, width, height])) - margin
 
     def _draw(self, clip: Clip, index: int) -> tuple[float, int, int]:
         """Random angle in degrees, counter-clockwise, and random top and left of the crop."""

@@ -25,7 +25,7 @@ from streammon.evaluation.metrics.frames import (
 )
 from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.pixels import PixelFigures, PixelLevel
-from streammon.evaluation.metrics.regions import RegionLevel
+from streammon.evaluation.metrics.regions import RegionLevel, update_levels
 from streammon.evaluation.metrics.resampled import PixelUnits, pixel_intervals, region_intervals
 from streammon.evaluation.metrics.smoothing import PostProcessing, parse_post_processing
 from streammon.evaluation.metrics.table import frame_table, scene_table
@@ -60,4 +60,5 @@ __all__ = [
     "scene_aurocs",
     "scene_rate_scores",
     "scene_table",
+    "update_levels",
 ]

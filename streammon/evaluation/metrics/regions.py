@@ -5,6 +5,9 @@ The two match when the IoU of their bounding boxes is at least beta; published r
 data sets annotate boxes. A true region is detected when a detected region matches it, a track when at least the share
 alpha of its regions is detected. A detected region that matches no true region is a false positive.
 
+The true regions of a clip, and which of them are one track, come from its masks or from published boxes with track
+numbers. Published results are by the latter. They differ where two objects touch, and where one leaves and returns.
+
 RBDC and TBDC are the areas under the rate y of detected regions and of detected tracks over the number x of false
 positives a frame, from x = 0 to 1. Each threshold is one point (x, y), and the curve through the points is:
 
@@ -43,7 +46,7 @@ def components(flags: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Boxes]:
     return labels.astype(np.int32, copy=False), boxes
 
 
-def box_iou(one: Boxes, other: Boxes) -> Floats:
+def box_iou(one: Boxes | Floats, other: Boxes | Floats) -> Floats:
     """(N, M) intersection over union of (N, 4) and (M, 4) boxes.
 
     >>> box_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 1, 3, 3], [0, 0, 2, 2]]))  # 1 pixel of 4 + 4 - 1
@@ -117,12 +120,13 @@ class RegionLevel:
             raise ValueError("regions need at least one threshold")
         self._thresholds = np.unique(
             np.asarray(thresholds, dtype=np.float32)
-        )  # ascending, so that `_match` can stop at the first one above the map
+        )  # ascending, so that `segment` can stop at the first one above the map
         self._alpha, self._beta = alpha, beta
         self.frames = self.regions = self.tracks = 0
         self._detected_regions = np.zeros(len(self._thresholds), dtype=np.int64)
         self._detected_tracks = np.zeros(len(self._thresholds), dtype=np.int64)
         self._false_positives = np.zeros(len(self._thresholds), dtype=np.int64)
+        self._hits: list[NDArray[np.bool_]] = []  # (regions, thresholds) of each frame of the clip being added
 
     def update_clip(self, maps: Iterable[NDArray[np.float32]], masks: Iterable[NDArray[np.bool_]]) -> None:
         """Add one clip, frame by frame.
@@ -134,22 +138,44 @@ class RegionLevel:
         Raises:
             ValueError: Maps and masks differ in number or shape.
         """
-        links = TrackLinks()
-        hits: list[NDArray[np.bool_]] = []  # (regions, thresholds) of each frame
-        for anomaly_map, mask in zip(maps, masks, strict=True):
-            if anomaly_map.shape != mask.shape:
-                raise ValueError(f"map {anomaly_map.shape} and mask {mask.shape} differ in shape")
-            labels, true_boxes = components(mask.astype(np.uint8))
-            links.add(labels, len(true_boxes))
-            hits.append(self._match(anomaly_map, true_boxes))
-            self.frames += 1
-        if not links.earlier:
+        update_levels(maps, masks, self)
+
+    def segment(self, anomaly_map: NDArray[np.float32]) -> list[Boxes]:
+        """Boxes of the detected regions at each threshold, ascending, up to the highest value of the map."""
+        found = []
+        row_peaks, column_peaks = anomaly_map.max(1), anomaly_map.max(0)
+        for threshold in self._thresholds:
+            rows, columns = np.flatnonzero(row_peaks >= threshold), np.flatnonzero(column_peaks >= threshold)
+            if not len(rows):
+                break  # the following thresholds are higher still
+            top, left = int(rows[0]), int(columns[0])
+            part = anomaly_map[top : rows[-1] + 1, left : columns[-1] + 1]  # contains every component
+            _, boxes = components((part >= threshold).astype(np.uint8))
+            found.append(boxes + np.array([left, top, left, top]))
+        return found
+
+    def add_frame(self, detected: Sequence[Boxes], true_boxes: Boxes | Floats) -> None:
+        """Add the next frame of a clip, given as `segment` of its map and the (R, 4) boxes of its true regions."""
+        hit = np.zeros((len(true_boxes), len(self._thresholds)), dtype=np.bool_)
+        for number, boxes in enumerate(detected):
+            if not len(true_boxes):
+                self._false_positives[number] += len(boxes)
+                continue
+            matched = box_iou(true_boxes, boxes) >= self._beta
+            hit[:, number] = matched.any(1)
+            self._false_positives[number] += int((~matched.any(0)).sum())
+        self._hits.append(hit)
+        self.frames += 1
+
+    def close_clip(self, tracks: NDArray[np.int64]) -> None:
+        """End a clip, given the (R,) track numbers of the true regions of all its frames, in their order."""
+        hits, self._hits = self._hits, []
+        if not len(tracks):
             return
         hit = np.concatenate(hits)
-        tracks = links.tracks()
-        sizes = np.bincount(tracks)
+        _, numbers, sizes = np.unique(tracks, return_inverse=True, return_counts=True)
         hits_of_tracks = np.zeros((len(sizes), len(self._thresholds)))
-        np.add.at(hits_of_tracks, tracks, hit)
+        np.add.at(hits_of_tracks, numbers, hit)
         self.regions += len(hit)
         self.tracks += len(sizes)
         self._detected_regions += hit.sum(0)
@@ -173,26 +199,6 @@ class RegionLevel:
             whole._false_positives += weight * level._false_positives
         return whole
 
-    def _match(self, anomaly_map: NDArray[np.float32], true_boxes: Boxes) -> NDArray[np.bool_]:
-        """(R, N) bool, the true regions detected at each threshold; false positives are added to the counts."""
-        hit = np.zeros((len(true_boxes), len(self._thresholds)), dtype=np.bool_)
-        row_peaks, column_peaks = anomaly_map.max(1), anomaly_map.max(0)
-        for number, threshold in enumerate(self._thresholds):
-            rows, columns = np.flatnonzero(row_peaks >= threshold), np.flatnonzero(column_peaks >= threshold)
-            if not len(rows):
-                break  # the following thresholds are higher still
-            top, left = int(rows[0]), int(columns[0])
-            offset = np.array([left, top, left, top])
-            part = anomaly_map[top : rows[-1] + 1, left : columns[-1] + 1]  # contains every component
-            _, boxes = components((part >= threshold).astype(np.uint8))
-            if not len(true_boxes):
-                self._false_positives[number] += len(boxes)
-                continue
-            matched = box_iou(true_boxes, boxes + offset) >= self._beta
-            hit[:, number] = matched.any(1)
-            self._false_positives[number] += int((~matched.any(0)).sum())
-        return hit
-
     def rbdc(self) -> float | None:
         """Region-based detection criterion, 0 to 1; None without a true region."""
         return self._criterion(self._detected_regions, self.regions)
@@ -215,3 +221,42 @@ class RegionLevel:
         if x[-1] < FALSE_POSITIVES_LIMIT:
             x, y = np.append(x, FALSE_POSITIVES_LIMIT), np.append(y, y[-1])
         return area(x, y, FALSE_POSITIVES_LIMIT)
+
+
+def update_levels(
+    maps: Iterable[NDArray[np.float32]],
+    masks: Iterable[NDArray[np.bool_]],
+    by_masks: RegionLevel,
+    by_tracks: RegionLevel | None = None,
+    published: Iterable[tuple[Floats, NDArray[np.int64]]] = (),
+) -> None:
+    """Add one clip to a level by the regions of its masks and, if given, to one by its published tracks.
+
+    Each map is segmented once for both.
+
+    Args:
+        maps: T anomaly maps, (S, S) float32 each, higher is more abnormal.
+        masks: T masks, (S, S) bool each.
+        by_masks: Level by the regions of the masks.
+        by_tracks: Level by the published tracks, at the same thresholds.
+        published: T pairs of (N, 4) boxes in the map and their (N,) track numbers, for `by_tracks`.
+
+    Raises:
+        ValueError: Maps and masks differ in number or shape.
+    """
+    links, boxes_of_frames = TrackLinks(), iter(published)
+    numbers: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    for anomaly_map, mask in zip(maps, masks, strict=True):
+        if anomaly_map.shape != mask.shape:
+            raise ValueError(f"map {anomaly_map.shape} and mask {mask.shape} differ in shape")
+        labels, regions = components(mask.astype(np.uint8))
+        links.add(labels, len(regions))
+        detected = by_masks.segment(anomaly_map)
+        by_masks.add_frame(detected, regions)
+        if by_tracks is not None:
+            boxes, tracks = next(boxes_of_frames)
+            by_tracks.add_frame(detected, boxes)
+            numbers.append(tracks)
+    by_masks.close_clip(links.tracks())
+    if by_tracks is not None:
+        by_tracks.close_clip(np.concatenate(numbers))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from streammon.evaluation.metrics import RegionLevel
+from streammon.evaluation.metrics import RegionLevel, update_levels
 from streammon.evaluation.metrics.regions import TrackLinks, components
 
 Volume = NDArray[np.float32]
@@ -180,3 +180,54 @@ def test_what_does_not_fit_is_refused() -> None:
         RegionLevel([1.0]).update_clip(maps, masks[:1])
     with pytest.raises(ValueError, match=r"map \(10, 10\) and mask \(9, 10\) differ in shape"):
         RegionLevel([1.0]).update_clip(maps, masks[:, 1:])
+
+
+def test_published_tracks_count_apart_from_those_of_the_masks() -> None:
+    """Two objects side by side through ten frames, 4 x 4 each; the map has 9 on the left one in frames 0 and 1.
+
+    By the masks they are one region of 8 x 4, half of which is found (IoU 1/2): 2 of 10 regions, the track. By the
+    published tracks they are two: 2 of 20 regions, and one of two tracks.
+    """
+    maps, masks = blank(10)
+    masks[:, 2:6, 1:9] = True
+    maps[:2, 2:6, 1:5] = 9
+    published = [(np.array([[1.0, 2, 5, 6], [5, 2, 9, 6]]), np.array([7, 4])) for _ in range(10)]
+    by_masks, by_tracks = RegionLevel([9.0]), RegionLevel([9.0])
+    update_levels(maps, masks, by_masks, by_tracks, published)
+    assert (by_masks.regions, by_masks.tracks, by_tracks.regions, by_tracks.tracks) == (10, 1, 20, 2)
+    assert (by_masks.rbdc(), by_masks.tbdc()) == (0.2, 1.0)
+    assert (by_tracks.rbdc(), by_tracks.tbdc()) == (0.1, 0.5)
+
+
+def test_a_published_track_is_one_through_a_gap_and_not_across_clips() -> None:
+    """A track of frames 0 and 3, found in frame 0, and one of the same number in another clip, not found."""
+    maps, masks = blank(4)
+    maps[0, 2:6, 2:6] = 9
+    box, none = np.array([[2.0, 2, 6, 6]]), np.zeros((0, 4))
+    numbers = [np.array([5]), np.zeros(0, np.int64), np.zeros(0, np.int64), np.array([5])]
+    published = list(zip([box, none, none, box], numbers, strict=True))
+    by_masks, by_tracks = RegionLevel([9.0]), RegionLevel([9.0])
+    update_levels(maps, masks, by_masks, by_tracks, published)
+    assert (by_tracks.regions, by_tracks.tracks, by_tracks.tbdc()) == (2, 1, 1.0)
+    update_levels(np.zeros_like(maps), masks, by_masks, by_tracks, published)
+    assert (by_tracks.frames, by_tracks.tracks, by_tracks.rbdc(), by_tracks.tbdc()) == (8, 2, 0.25, 0.5)
+    assert by_masks.tbdc() is None  # the masks are empty
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=6)
+def test_published_tracks_that_are_the_masks_give_what_the_masks_give(seed: int) -> None:
+    maps, masks = volume(seed)
+    structure = ndimage.generate_binary_structure(3, 1)
+    structure[1] = True
+    tracks, _ = ndimage.label(masks, structure)
+    published = []
+    for mask, numbers in zip(masks, tracks, strict=True):
+        labelled, count = ndimage.label(mask, np.ones((3, 3)))
+        ids = [int(numbers[labelled == number][0]) for number in range(1, count + 1)]
+        published.append((np.array(boxes(mask), dtype=np.float64).reshape(-1, 4), np.array(ids, dtype=np.int64)))
+    thresholds = np.linspace(9, 15, 13).astype(np.float32)
+    by_masks, by_tracks = RegionLevel(thresholds), RegionLevel(thresholds)
+    update_levels(maps, masks, by_masks, by_tracks, published)
+    assert (by_tracks.regions, by_tracks.tracks) == (by_masks.regions, by_masks.tracks)
+    assert (by_tracks.rbdc(), by_tracks.tbdc()) == (by_masks.rbdc(), by_masks.tbdc())

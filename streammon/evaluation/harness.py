@@ -138,6 +138,16 @@ def plan_banks(dataset: Dataset, selection: FrameSelection) -> list[BankPlan]:
     return plans
 
 
+def unscored_clips(dataset: Dataset, selection: FrameSelection) -> list[str]:
+    """One message for each test clip that no bank scores: its scene has no training footage in a complete copy."""
+    taught = {scene.name for scene in dataset.scenes}
+    return [
+        f"{clip.clip.path}: no training footage of its scene '{clip.scene}' is published; --global-bank scores it"
+        for clip in dataset.clips
+        if clip.scene not in taught and not selection.global_bank
+    ]
+
+
 def _training_clip(clip: Clip, selection: FrameSelection, fps: float) -> TrainingClip:
     frames = clip.frame_count()
     return TrainingClip(clip, selection.count(frames), selection.scored(frames, fps))
@@ -290,7 +300,8 @@ class Harness:
                     parts[method].append(model.score(batch))
                 numbers += [frame.seq for frame in batch.frames]
                 self._advance(f"scoring {clip.name}", len(batch.frames))
-            require_frame_count(clip.name, clip.clip.path, total, numbers[-1] + 1 if numbers else 0, self._slack)
+            slack, decoded = self._slack + clip.length_slack, numbers[-1] + 1 if numbers else 0
+            require_frame_count(clip.name, clip.clip.path, total, decoded, slack)
         except (DatasetError, FootageError) as error:
             self._leave_out(error)
             return

@@ -10,7 +10,7 @@ from streammon.errors import ConfigError, DatasetError
 from streammon.evaluation.cache import Cache, digest
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
-from streammon.evaluation.harness import FrameSelection, Harness, cache_context
+from streammon.evaluation.harness import FrameSelection, Harness, cache_context, unscored_clips
 from streammon.evaluation.labelled import Dataset
 from streammon.evaluation.methods import (
     METHODS,
@@ -92,7 +92,7 @@ class Study:
         self.method = options.method or ("padim" if self.dataset.is_still else "motion")
         _require_fitting_options(options, self.method, self.dataset.is_still)
         self.backbone: Backbone = load_backbone(options.model, options.scenes)
-        self.missing = list(self.dataset.missing)
+        self.missing = [*self.dataset.missing, *unscored_clips(self.dataset, options.selection)]
 
     def run(self, groups: Mapping[str, Sequence[Method]]) -> dict[str, list[Draw]]:
         """Learn and score with the methods of all groups, which share the extracted features.

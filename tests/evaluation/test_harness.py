@@ -306,6 +306,23 @@ def test_a_video_of_another_length_than_its_labels_ends_the_run(tmp_path: Path, 
     assert str(noon.clip.path) in str(refusal.value)
 
 
+def test_a_clip_may_be_as_much_shorter_than_its_labels_as_its_data_set_allows(
+    tmp_path: Path, backbone: Backbone
+) -> None:
+    tree, method = folder_tree(tmp_path / "folder"), Numbering()
+    dataset = load_dataset("folder", tree.root, DatasetOptions())
+    noon, others = dataset.clips[0], dataset.clips[1:]
+    longer = replace(noon, labels=np.append(noon.labels, [False, False]), length_slack=2)
+    dataset = replace(dataset, clips=(longer, *others))
+    run = harness(dataset, backbone, tmp_path / "cache", [method])
+    run.run()
+    assert scores(run, method)[noon.name] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8]
+    longest = replace(longer, labels=np.append(longer.labels, [False]))
+    run = harness(replace(dataset, clips=(longest, *others)), backbone, tmp_path / "other", [method])
+    with pytest.raises(DatasetError, match=r"9 .*12"):
+        run.run()
+
+
 def test_a_damaged_frame_ends_the_run_or_is_left_out(tmp_path: Path, backbone: Backbone) -> None:
     tree = mvtec_category(tmp_path / "nut", defective=3)
     dataset = load_dataset("mvtec", tree.root, DatasetOptions())

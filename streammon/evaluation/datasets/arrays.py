@@ -1,8 +1,10 @@
 """Readers of ground-truth files: NumPy, MATLAB and text. Nothing is unpickled."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 from tokenize import TokenError
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +43,58 @@ def npy_labels(path: Path) -> Labels:
     Raises:
         DatasetError: The file can't be read, or has another shape or other values.
     """
-    array = npy_array(path)
+    return labels_of(npy_array(path), str(path))
+
+
+def labels_of(array: NDArray[np.generic], where: str) -> Labels:
+    """(T,) labels from an array of shape (T,), (T, 1) or (1, T) with values 0 and 1.
+
+    Raises:
+        DatasetError: The array has another shape or other values; the message begins with `where`.
+    """
     if array.dtype.kind not in "buif":
-        raise DatasetError(str(path), f"labels of type {array.dtype}; they must be 0 or 1", COPY_AGAIN)
+        raise DatasetError(where, f"labels of type {array.dtype}; they must be 0 or 1", COPY_AGAIN)
     if array.size == 0 or array.size != max(array.shape, default=0):
-        raise DatasetError(str(path), f"labels of shape {array.shape}; it must be one for each frame", COPY_AGAIN)
+        raise DatasetError(where, f"labels of shape {array.shape}; it must be one for each frame", COPY_AGAIN)
     values = np.array(array).reshape(-1)
     wrong = ~np.isin(values, (0, 1))
     if wrong.any():
         first = int(np.argmax(wrong))
-        raise DatasetError(str(path), f"label {first} is {values[first]}; it must be 0 or 1", COPY_AGAIN)
+        raise DatasetError(where, f"label {first} is {values[first]}; it must be 0 or 1", COPY_AGAIN)
     return values.astype(bool)
+
+
+def npz_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a NumPy archive, by name.
+
+    Raises:
+        DatasetError: The file can't be read, isn't such an archive, is damaged, or contains Python objects.
+    """
+    try:
+        with ZipFile(path) as archive:
+            return {
+                name.removesuffix(".npy"): np.load(BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+            }
+    except OSError as error:
+        raise DatasetError(str(path), f"it can't be read ({error.strerror})", "copy the data set again") from None
+    except Exception:  # on broken bytes zipfile and numpy raise errors of zlib, EOFError, ValueError, …
+        found = "it is not a NumPy archive, is damaged, or contains Python objects"
+        raise DatasetError(str(path), found, "copy the data set again") from None
+
+
+def text_lines(path: Path, remedy: str = COPY_AGAIN) -> list[str]:
+    """Lines of a text file in ASCII, without empty lines at the end.
+
+    Raises:
+        DatasetError: The file can't be read, or isn't plain text, for which the message has the `remedy`.
+    """
+    try:
+        return path.read_text(encoding="ascii").rstrip().splitlines()
+    except OSError as error:
+        raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
+    except UnicodeDecodeError:
+        raise DatasetError(str(path), "it is not plain text", remedy) from None
 
 
 def text_labels(path: Path) -> Labels:
@@ -60,12 +103,7 @@ def text_labels(path: Path) -> Labels:
     Raises:
         DatasetError: The file can't be read, has no labels, or has a line other than 0 or 1.
     """
-    try:
-        lines = path.read_text(encoding="ascii").rstrip().splitlines()
-    except OSError as error:
-        raise DatasetError(str(path), f"it can't be read ({error.strerror})", COPY_AGAIN) from None
-    except UnicodeDecodeError:
-        raise DatasetError(str(path), "it is not plain text", "write one 0 or 1 a line") from None
+    lines = text_lines(path, "write one 0 or 1 a line")
     for number, line in enumerate(lines, 1):
         if line.strip() not in ("0", "1"):
             raise DatasetError(str(path), f"line {number} is '{line[:20]}'", "write one 0 or 1 a line")

@@ -53,8 +53,12 @@ def assembled(
     *,
     crop: int | None = None,
     official: Extent | None = None,
+    untaught: tuple[str, ...] = (),
 ) -> Dataset:
     """The data set from its parts, checked against the official size where there is one.
+
+    The test clips of a scene without training footage are defects, except of the scenes in `untaught`, which have
+    none in a complete copy.
 
     Raises:
         DatasetError: There is no training footage or no test clip, or parts are missing without `allow_partial`.
@@ -63,7 +67,7 @@ def assembled(
         raise DatasetError(str(root), "no training footage that can be read", "copy the data set again")
     taught, scored = {scene.name for scene in scenes}, []
     for clip in sorted(clips, key=lambda clip: natural_key(clip.name)):
-        if clip.scene in taught:
+        if clip.scene in taught or clip.scene in untaught:
             scored.append(clip)
         else:
             lacking = f"no training footage of its scene '{clip.scene}'"

@@ -13,6 +13,7 @@ COPY_AGAIN = "copy it again, or leave it out with --allow-partial"
 COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
 INCOMPLETE = "complete the data set, or evaluate it as it is with --allow-partial"
 
+DEFAULT_FPS = 25.0
 LIST_SLACK_FRAMES = 2
 """Tolerance of a video's list of frames: of MPEG-4 with packed frames, an entry or two of an AVI has no picture."""
 
@@ -62,15 +63,15 @@ class Extent:
 
     Attributes:
         training_clips: Number of training clips.
-        training_frames: Number of frames in the training clips.
+        training_frames: Number of frames in the training clips; None in an official size that isn't certain of it.
         test_clips: Number of test clips.
-        test_frames: Number of frames in the test clips.
+        test_frames: Number of frames in the test clips; None likewise.
     """
 
     training_clips: int
-    training_frames: int
+    training_frames: int | None
     test_clips: int
-    test_frames: int
+    test_frames: int | None
 
     def differences(self, official: "Extent", slack: int = 0) -> list[str]:
         """Differences from the official size as text; training frames may differ by `slack`.
@@ -81,7 +82,7 @@ class Extent:
         found = []
         for noun in ("training_clips", "training_frames", "test_clips", "test_frames"):
             here, there = getattr(self, noun), getattr(official, noun)
-            if abs(here - there) <= (slack if noun == "training_frames" else 0):
+            if there is None or abs(here - there) <= (slack if noun == "training_frames" else 0):
                 continue
             words = noun.replace("_", " ")
             found.append(
@@ -164,6 +165,18 @@ def frame_size(clip: Clip) -> tuple[int, int]:
         FootageError: The frame can't be read.
     """
     return next(clip.frames(size=None)).source_size
+
+
+def footage_fps(clips: Iterable[Clip]) -> float:
+    """Frames a second of the first clip, by its container; 25 without clips.
+
+    Raises:
+        FootageError: The clip can't be opened.
+    """
+    for clip in clips:
+        length = clip.length()
+        return round(length.frames / length.seconds, 3)
+    return DEFAULT_FPS
 
 
 def require_label_count(source: Path, labels: Labels, clip: Clip) -> None:

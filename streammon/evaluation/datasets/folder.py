@@ -25,6 +25,7 @@ from streammon.evaluation.datasets.arrays import npy_labels, text_labels
 from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
+    DEFAULT_FPS,
     Defects,
     frame_size,
     labelled_clips,
@@ -46,7 +47,6 @@ from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
 from streammon.ingest import Clip
 from streammon.ingest.images import is_image
 
-DEFAULT_FPS = 25.0
 ONLY_SCENE = "scene"
 
 

@@ -49,7 +49,7 @@ def is_video(path: Path) -> bool:
 
 
 def footage_in(folder: Path, fps: float, defects: Defects, prefix: str = "") -> dict[str, Clip]:
-    """Clips directly in a folder, by name in natural order: videos and folders of images.
+    """Clips directly in a folder, by name in natural order: videos, folders of images and folders of one video.
 
     Other files are ignored, and so are folders that end in `_gt`, which hold ground truth in UCSD's layout.
 
@@ -70,10 +70,17 @@ def footage_in(folder: Path, fps: float, defects: Defects, prefix: str = "") -> 
         if name in found:
             raise DatasetError(str(entry), f"a second clip named '{name}'", f"keep it or {found[name].path}")
         with defects.leaving_out():
-            found[name] = Clip(name, entry, images_of(entry) if entry.is_dir() else (), fps)
+            found[name] = _clip(name, entry, fps)
     if not found:
         raise DatasetError(str(folder), "no videos and no folders of images in it", CHECK_ROOT)
     return found
+
+
+def _clip(name: str, entry: Path, fps: float) -> Clip:
+    if not entry.is_dir():
+        return Clip(name, entry, (), fps)
+    videos = [path for path in entries(entry) if is_video(path)]
+    return Clip(name, videos[0], (), fps) if len(videos) == 1 else Clip(name, entry, images_of(entry), fps)
 
 
 def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
@@ -107,6 +114,14 @@ def layout_of(root: Path) -> str | None:
         common = (root / f"{name}.mat").exists() and has_folder(root, "testing/frames")
         if official or common or (root / f"UCSD{name}").is_dir():
             return name
+    if has_folder(root, "videos/Train", "videos/Test"):
+        return "nwpu"
+    if (root / "Train_IITB_Corridor").is_dir() or (root / "Test_IITB-Corridor").is_dir():
+        return "corridor"
+    if (root / "Scene1").is_dir():
+        return "ubnormal"
+    if has_folder(root, "Train", "Test") and any((root / "Test").glob("**/*_gt.txt")):
+        return "street-scene"
     if has_folder(root, "Train", "Test") or has_folder(root, "testing/pixel_mask"):
         return "ped2"
     if has_folder(root, "testing/test_frame_mask") or has_folder(root, "training/videos", "testing"):

@@ -36,6 +36,7 @@ from streammon.ingest import Clip
 
 FPS = 24.0
 OFFICIAL = Extent(training_clips=330, training_frames=274_515, test_clips=107, test_frames=40_791)
+TRUTH = "testing/test_frame_mask"
 
 
 def load_stc(root: Path, options: DatasetOptions) -> Dataset:
@@ -46,10 +47,18 @@ def load_stc(root: Path, options: DatasetOptions) -> Dataset:
     """
     defects = Defects(options.allow_partial)
     training = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, defects)
-    truth = required(root, "stc", "testing/test_frame_mask")
-    scenes = by_scene(_with_scene(checked(training.values(), defects), defects))
-    clips = _labelled(_test_footage(root, defects), truth, defects)
+    scenes = by_scene(with_scene(checked(training.values(), defects), defects))
+    clips = labelled_test_clips(root, defects)
     return assembled("stc", root, scenes, clips, FPS, defects, official=OFFICIAL)
+
+
+def labelled_test_clips(root: Path, defects: Defects) -> list[LabelledClip]:
+    """The test clips with their labels and masks.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _labelled(_test_footage(root, defects), required(root, "stc", TRUTH), defects)
 
 
 def scene_of(name: str) -> str:
@@ -61,7 +70,12 @@ def scene_of(name: str) -> str:
     return name.partition("_")[0]
 
 
-def _with_scene(clips: list[Clip], defects: Defects) -> Iterator[tuple[str, Clip]]:
+def with_scene(clips: list[Clip], defects: Defects) -> Iterator[tuple[str, Clip]]:
+    """The clips with their scenes.
+
+    Raises:
+        DatasetError: A clip has no scene in its name, without `allow_partial`.
+    """
     for clip in clips:
         if "_" in clip.name:
             yield scene_of(clip.name), clip

@@ -1,0 +1,109 @@
+"""Kinds of damage to a data set on disk, and the advice that its refusal ends with."""
+
+import pickle
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+from support.dataset_trees import cell_array
+
+AGAIN = "copy it again, or leave it out with --allow-partial"
+COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
+ROOT = "give the folder of the unpacked data set"
+Breaking = Callable[[Path], object]
+
+
+def removed(*paths: str) -> Breaking:
+    def remove(root: Path) -> None:
+        for path in paths:
+            shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
+
+    return remove
+
+
+def saved(path: str, array: object) -> Breaking:
+    return lambda root: np.save(root / path, np.asarray(array))
+
+
+def written(path: str, content: bytes) -> Breaking:
+    def write(root: Path) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+
+    return write
+
+
+def cut(path: str, left: float = 0.5) -> Breaking:
+    def truncate(root: Path) -> None:
+        content = (root / path).read_bytes()
+        (root / path).write_bytes(content[: int(len(content) * left)])
+
+    return truncate
+
+
+def overwritten(path: str, at: int, content: bytes) -> Breaking:
+    def overwrite(root: Path) -> None:
+        with (root / path).open("r+b") as file:
+            file.seek(at)
+            file.write(content)
+
+    return overwrite
+
+
+def moved(path: str, to: str) -> Breaking:
+    def move(root: Path) -> None:
+        (root / to).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(root / path, root / to)
+
+    return move
+
+
+def image(path: str, width: int, height: int) -> Breaking:
+    return lambda root: cv2.imwrite(str(root / path), np.zeros((height, width), np.uint8))
+
+
+def cells(path: str, variable: str, arrays: list[np.ndarray]) -> Breaking:
+    return lambda root: savemat(root / path, {variable: cell_array(arrays)})
+
+
+def linked_nowhere(path: str) -> Breaking:
+    def link(root: Path) -> None:
+        (root / path).unlink()
+        (root / path).symlink_to(root / "nowhere")
+
+    return link
+
+
+def emptied(path: str) -> Breaking:
+    def empty(root: Path) -> None:
+        shutil.rmtree(root / path, ignore_errors=True)
+        (root / path).mkdir()
+
+    return empty
+
+
+def nested(root: Path) -> None:
+    """The data set lies one folder deeper."""
+    for path in list(root.iterdir()):
+        moved(path.name, f"STC/{path.name}")(root)
+
+
+def turned_into_a_file(root: Path) -> None:
+    shutil.rmtree(root)
+    root.write_bytes(b"zip")
+
+
+class Trap:
+    """Unpickled, it would raise."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return exec, ("raise AssertionError('unpickled')",)
+
+
+NPY_OF_OBJECTS = pickle.dumps(Trap())
+MAT_73 = b"MATLAB 7.3 MAT-file".ljust(124, b" ") + struct.pack("<HH", 0x0200, 0x4D49) + bytes(512)

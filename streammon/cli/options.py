@@ -205,7 +205,12 @@ def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool
 
 
 evaluation_options = _options(
-    click.option("--dataset", required=True, help="stc, ped1, ped2, avenue, mvtec, rd-mvtec or folder."),
+    click.option(
+        "--dataset",
+        required=True,
+        help="stc, stc-weakly, ped1, ped2, avenue, nwpu, street-scene, complexvad, corridor, ubnormal, mvtec, "
+        "rd-mvtec, or folder for your own.",
+    ),
     click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
     click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
     click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),

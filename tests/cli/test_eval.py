@@ -9,6 +9,7 @@ import pytest
 
 from support.commands import Command, RunningCommand, command_here
 from support.dataset_trees import folder_tree, mvtec_category
+from support.surveillance_trees import street_scene_tree
 
 
 @pytest.fixture
@@ -55,6 +56,19 @@ def test_a_data_set_becomes_tables_json_and_a_page(command: Command, lobby: Path
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<img") >= 4
     assert "AUROC, micro" in page
+
+
+def test_published_tracks_are_measured_beside_those_of_the_masks(command: Command, tmp_path: Path) -> None:
+    root = street_scene_tree(tmp_path / "street").root
+    words = ("--dataset", "street-scene", "--allow-partial", "--json", "-")
+    ended = command(*evaluate(root, *words))
+    assert ended.code == 0, ended
+    report = json.loads(ended.stdout)
+    figures = {figure["name"]: figure for figure in report["measures"][2]["measures"]}
+    assert list(figures) == ["RBDC", "TBDC", "RBDC, published tracks", "TBDC, published tracks"]
+    assert all(0 <= figure["value"] <= 1 for figure in figures.values())
+    assert report["partial"]
+    assert report["facts"]["test"].startswith("2 clips, 18 frames, 9 abnormal")
 
 
 def test_results_are_kept_in_the_user_s_cache_unless_said_otherwise(
@@ -146,7 +160,8 @@ def test_still_images_are_measured_as_images(command: Command, tmp_path: Path) -
     [
         (
             ("--dataset", "ped3"),
-            "ped3: no such data set; choose one of stc, ped1, ped2, avenue, mvtec, rd-mvtec, folder",
+            "ped3: no such data set; choose one of stc, stc-weakly, ped1, ped2, avenue, nwpu, street-scene, "
+            "complexvad, corridor, ubnormal, mvtec, rd-mvtec, folder",
         ),
         (("--method", "padam"), "--method: it is 'padam'; choose one of motion, padim, spade, vae, mahalanobisad"),
         (("--reduction", "pca", "--method", "motion"), "--reduction: it is 'pca', which motion doesn't support"),

@@ -45,12 +45,14 @@ class Tree:
         training: Number of frames of each training clip by its path.
         masks: (T, H, W) truth of each test clip by its name.
         events: One for each test clip with an event.
+        boxes: Frame from 0, track, left, top, right and bottom of each published box, by the test clip's name.
     """
 
     root: Path
     training: dict[Path, int] = field(default_factory=dict)
     masks: dict[str, Masks] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    boxes: dict[str, list[tuple[int, int, int, int, int, int]]] = field(default_factory=dict)
 
     def labels(self, clip: str) -> NDArray[np.bool_]:
         """(T,) of a test clip."""

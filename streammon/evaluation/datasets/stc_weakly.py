@@ -1,0 +1,112 @@
+"""The weakly supervised split of ShanghaiTech Campus (Zhong et al., CVPR 2019), in a copy of that data set.
+
+```
+SH_Train.txt                238 clips: 175 normal training videos and 63 abnormal test clips
+SH_Test.txt                 199 clips: 155 and 44
+training/…, testing/…       ShanghaiTech Campus, as for `--dataset stc`
+```
+
+Each line of a list begins with the name of a clip, with or without `.avi`. What follows a comma or a space is not
+read: other authors add the label and a number of frames in `SH_Train_new.txt` and `SH_Test_NEW.txt`, which are
+accepted too. The lists may also be in `ShanghaiTech_new_split`. All test clips of ShanghaiTech Campus are abnormal
+and all training videos normal, so the labels need no list. All frames of a normal clip are labelled normal.
+
+The split is made for methods that learn from abnormal videos. Ours learn from the 175 normal ones alone.
+
+Sources: the counts from the lists `data/SH_Train_new.txt` and `data/SH_Test_NEW.txt` of github.com/fjchange/MIST_VAD;
+the names of the original lists from public listings of `ShanghaiTech_new_split` in
+github.com/jx-zhong-for-academic-purpose/GCN-Anomaly-Detection, whose lists themselves were not available.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets.arrays import text_lines
+from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.checking import (
+    COMPLETE,
+    INCOMPLETE,
+    LIST_SLACK_FRAMES,
+    Defects,
+    Extent,
+    frame_size,
+)
+from streammon.evaluation.datasets.listing import footage_in, required
+from streammon.evaluation.datasets.masks import EmptyMasks
+from streammon.evaluation.datasets.options import DatasetOptions
+from streammon.evaluation.datasets.stc import FPS, labelled_test_clips, scene_of
+from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.ingest import Clip
+
+NAME = "stc-weakly"
+TRAINING_LISTS, TEST_LISTS = ("SH_Train.txt", "SH_Train_new.txt"), ("SH_Test.txt", "SH_Test_NEW.txt")
+LISTED = (238, 199)  # clips in each list
+OFFICIAL = Extent(training_clips=175, training_frames=None, test_clips=199, test_frames=None)
+CLIP = re.compile(r"(\d\d_\d{3,4})(\.avi)?([,\s].*)?")
+
+
+def load_stc_weakly(root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check the weakly supervised split of ShanghaiTech Campus.
+
+    Raises:
+        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    files = [_list_file(root, names) for names in (TRAINING_LISTS, TEST_LISTS)]
+    learned, tested = (_listed(file, count, defects) for file, count in zip(files, LISTED, strict=True))
+    if twice := learned.keys() & tested.keys():
+        found = f"the clip '{min(twice)}' is in both lists"
+        raise DatasetError(str(tested[min(twice)]), found, "take the published lists")
+    footage = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, defects)
+    normal = {clip.name: clip for clip in checked(footage.values(), defects)}
+    abnormal = {clip.name: clip for clip in labelled_test_clips(root, defects)}
+    _record_missing(learned | tested, normal.keys() | abnormal.keys(), defects)
+    scenes = by_scene((scene_of(name), normal[name]) for name in learned if name in normal)
+    masked = any(clip.masks is not None for clip in abnormal.values())
+    clips = [abnormal[name] for name in tested if name in abnormal]
+    clips += [_normal(normal[name], masked) for name in tested if name in normal]
+    return assembled(NAME, root, scenes, clips, FPS, defects, official=OFFICIAL)
+
+
+def _listed(file: Path, count: int, defects: Defects) -> dict[str, Path]:
+    """The list in which each clip is, by clip name."""
+    found: dict[str, Path] = {}
+    for number, line in enumerate(text_lines(file), 1):
+        match = CLIP.fullmatch(line.strip())
+        if match is None:
+            raise DatasetError(
+                str(file), f"line {number} is '{line[:20]}'", "begin each line with a clip, as 01_0015"
+            )
+        if match[1] in found:
+            raise DatasetError(str(file), f"line {number} repeats '{match[1]}'", "take the published lists")
+        found[match[1]] = file
+    if len(found) != count:
+        defects.record(DatasetError(str(file), f"{len(found)} of {count} clips in it", INCOMPLETE))
+    return found
+
+
+def _list_file(root: Path, names: tuple[str, ...]) -> Path:
+    for folder in (root, root / "ShanghaiTech_new_split"):
+        for name in names:
+            if (folder / name).exists():
+                return folder / name
+    raise DatasetError(str(root), f"no {' and no '.join(names)} in it", "put the lists of the split into it")
+
+
+def _record_missing(listed: Mapping[str, Path], there: set[str], defects: Defects) -> None:
+    for name, file in listed.items():
+        if name not in there:
+            flaw = DatasetError(str(file), f"it names a missing clip ('{name}')", COMPLETE)
+            defects.record(flaw, "the clip is left out")
+
+
+def _normal(clip: Clip, masked: bool) -> LabelledClip:
+    frames = clip.frame_count()
+    masks = EmptyMasks([frame_size(clip)] * frames) if masked else None
+    labels = np.zeros(frames, dtype=np.bool_)
+    slack = 0 if clip.images else LIST_SLACK_FRAMES
+    return LabelledClip(clip.name, scene_of(clip.name), clip, labels, masks, length_slack=slack)

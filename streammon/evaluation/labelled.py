@@ -2,12 +2,12 @@
 
 A data set has scenes, each with normal footage to learn from, and test clips with a label for each frame and, where
 available, a mask for each frame. In a data set of still images (MVTec AD) the categories are scenes, and the images
-of one folder are a clip without time.
+of one folder are a clip without time. `GroundTruth` is the labels and masks alone, without footage.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,80 @@ class Tracks(Protocol):
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, in pixels."""
+
+
+class Truth(Protocol):
+    """Ground truth of one test clip, with its footage (`LabelledClip`) or without (`ClipTruth`)."""
+
+    @property
+    def name(self) -> str:
+        """Name, unique in the data set."""
+
+    @property
+    def scene(self) -> str:
+        """Scene of the clip."""
+
+    @property
+    def labels(self) -> Labels:
+        """(T,) bool, one for each frame of the clip."""
+
+    @property
+    def masks(self) -> Masks | None:
+        """T masks, or None where the data set has none for the clip."""
+
+    @property
+    def tracks(self) -> Tracks | None:
+        """Published tracks, or None where the data set has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTruth:
+    """Ground truth of one test clip, without its footage.
+
+    Attributes:
+        name: Name, unique in the data set.
+        scene: Scene of the clip.
+        labels: (T,) bool, one for each frame of the clip.
+        masks: T masks, or None where the data set has none for the clip.
+        tracks: Published tracks, or None where the data set has none.
+    """
+
+    name: str
+    scene: str
+    labels: Labels
+    masks: Masks | None
+    tracks: Tracks | None = None
+
+    @classmethod
+    def of(cls, clip: Truth) -> Self:
+        """The ground truth of a clip, without its footage."""
+        return cls(clip.name, clip.scene, clip.labels, clip.masks, clip.tracks)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """Ground truth of a data set, checked, without its footage.
+
+    Attributes:
+        name: `stc`, `ped2`, …
+        root: Folder of the data set.
+        clips: Test clips, in natural order.
+        fps: Frames a second of the footage; 0 for still images, which have no time.
+        missing: One message for each accepted defect; the evaluation is PARTIAL if there is any.
+        fingerprint: SHA-256 of the labels and of names and sizes of the mask files.
+    """
+
+    name: str
+    root: Path
+    clips: tuple[ClipTruth, ...]
+    fps: float
+    missing: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def is_still(self) -> bool:
+        """True for a data set of still images, without time."""
+        return self.fps == 0
 
 
 @dataclass(frozen=True, eq=False)

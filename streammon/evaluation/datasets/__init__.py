@@ -1,35 +1,45 @@
-"""Loaders of the known data sets: each checks the layout and returns a `Dataset`."""
+"""Loaders of the known data sets: each checks the layout and returns a `Dataset`, or its `GroundTruth` alone."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from streammon.errors import DatasetError
-from streammon.evaluation.datasets.avenue import load_avenue
+from streammon.evaluation.datasets.avenue import load_avenue, load_avenue_truth
 from streammon.evaluation.datasets.checking import require_frame_count
-from streammon.evaluation.datasets.corridor import load_corridor
-from streammon.evaluation.datasets.folder import load_folder
+from streammon.evaluation.datasets.corridor import load_corridor, load_corridor_truth
+from streammon.evaluation.datasets.folder import load_folder, load_folder_truth
 from streammon.evaluation.datasets.listing import entries
-from streammon.evaluation.datasets.mvtec import load_mvtec
-from streammon.evaluation.datasets.nwpu import load_nwpu
+from streammon.evaluation.datasets.mvtec import load_mvtec, load_mvtec_truth
+from streammon.evaluation.datasets.nwpu import load_nwpu, load_nwpu_truth
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.datasets.stc import load_stc
-from streammon.evaluation.datasets.stc_weakly import load_stc_weakly
-from streammon.evaluation.datasets.street_scene import load_complexvad, load_street_scene
-from streammon.evaluation.datasets.ubnormal import load_ubnormal
-from streammon.evaluation.datasets.ucsd import load_ped1, load_ped2
+from streammon.evaluation.datasets.stc import load_stc, load_stc_truth
+from streammon.evaluation.datasets.stc_weakly import load_stc_weakly, load_stc_weakly_truth
+from streammon.evaluation.datasets.street_scene import (
+    load_complexvad,
+    load_complexvad_truth,
+    load_street_scene,
+    load_street_scene_truth,
+)
+from streammon.evaluation.datasets.ubnormal import load_ubnormal, load_ubnormal_truth
+from streammon.evaluation.datasets.ucsd import load_ped1, load_ped1_truth, load_ped2, load_ped2_truth
 from streammon.evaluation.datasets.view import View
-from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.labelled import Dataset, GroundTruth
 
 __all__ = [
     "DATASETS",
     "DatasetOptions",
     "View",
     "load_dataset",
+    "load_truth",
     "require_frame_count",
 ]
 
-_LOADERS: dict[str, Callable[[Path, DatasetOptions], Dataset]] = {
+Loaded = TypeVar("Loaded")
+Loader = Callable[[Path, DatasetOptions], Loaded]
+
+_LOADERS: dict[str, Loader[Dataset]] = {
     "stc": load_stc,
     "stc-weakly": load_stc_weakly,
     "ped1": load_ped1,
@@ -43,6 +53,22 @@ _LOADERS: dict[str, Callable[[Path, DatasetOptions], Dataset]] = {
     "mvtec": partial(load_mvtec, "mvtec"),
     "rd-mvtec": partial(load_mvtec, "rd-mvtec"),
     "folder": load_folder,
+}
+
+_TRUTH_LOADERS: dict[str, Loader[GroundTruth]] = {
+    "stc": load_stc_truth,
+    "stc-weakly": load_stc_weakly_truth,
+    "ped1": load_ped1_truth,
+    "ped2": load_ped2_truth,
+    "avenue": load_avenue_truth,
+    "nwpu": load_nwpu_truth,
+    "street-scene": load_street_scene_truth,
+    "complexvad": load_complexvad_truth,
+    "corridor": load_corridor_truth,
+    "ubnormal": load_ubnormal_truth,
+    "mvtec": partial(load_mvtec_truth, "mvtec"),
+    "rd-mvtec": partial(load_mvtec_truth, "rd-mvtec"),
+    "folder": load_folder_truth,
 }
 
 DATASETS = tuple(_LOADERS)
@@ -62,10 +88,28 @@ def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    if name not in _LOADERS:
+    return _loaded(_LOADERS, name, root, options)
+
+
+def load_truth(name: str, root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the labels and masks of a data set, whose footage need not be there.
+
+    Args:
+        name: One of `DATASETS`.
+        root: Folder of the data set.
+        options: Tolerance of defects, and the categories to load.
+
+    Raises:
+        DatasetError: The ground truth is broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _loaded(_TRUTH_LOADERS, name, root, options)
+
+
+def _loaded(loaders: dict[str, Loader[Loaded]], name: str, root: Path, options: DatasetOptions) -> Loaded:
+    if name not in loaders:
         raise DatasetError(name, "no such data set", f"choose one of {', '.join(DATASETS)}")
     if options.categories and not name.endswith("mvtec"):
         raise DatasetError(name, "it has no categories", "choose categories of mvtec or rd-mvtec only")
     if not entries(root):
         raise DatasetError(str(root), "an empty folder", "give the folder that holds the data set")
-    return _LOADERS[name](root, options)
+    return loaders[name](root, options)

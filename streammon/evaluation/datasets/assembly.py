@@ -1,7 +1,8 @@
-"""Assembly of a data set from its parts: clips grouped by scene, size check and fingerprint."""
+"""Assembly of a data set, or of its ground truth alone, from its parts: scenes, size check and fingerprint."""
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from streammon.evaluation.datasets.checking import (
     require_footage,
 )
 from streammon.evaluation.datasets.masks import StoredMasks
-from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, SceneFootage, Truth
 from streammon.ingest import Clip
 from streammon.ingest.images import natural_key
 
@@ -83,6 +84,24 @@ def assembled(
     return Dataset(name, root, scenes, tuple(scored), fps, crop, tuple(defects.messages), fingerprint(scenes, scored))
 
 
+def assembled_truth(
+    name: str, root: Path, clips: Iterable[ClipTruth], fps: float, defects: Defects, official: Extent | None = None
+) -> GroundTruth:
+    """The ground truth from its parts; its test clips and frames are checked against the official size.
+
+    Raises:
+        DatasetError: There is no clip, or clips or frames are missing without `allow_partial`.
+    """
+    ordered = tuple(sorted(clips, key=lambda clip: natural_key(clip.name)))
+    if not ordered:
+        raise DatasetError(str(root), "no labels that can be read", "copy the data set again")
+    if official:
+        found = replace(official, test_clips=len(ordered), test_frames=sum(len(clip.labels) for clip in ordered))
+        require_extent(root, found, official, 0, defects)
+    lines = [line for clip in ordered for line in _truth_lines(clip)]
+    return GroundTruth(name, root, ordered, fps, tuple(defects.messages), _hash(lines))
+
+
 def fingerprint(scenes: Iterable[SceneFootage], clips: Iterable[LabelledClip]) -> str:
     """SHA-256 of a data set, independent of the location and the times of the files.
 
@@ -90,12 +109,20 @@ def fingerprint(scenes: Iterable[SceneFootage], clips: Iterable[LabelledClip]) -
     """
     lines = [line for scene in scenes for clip in scene.clips for line in _file_lines(f"train {scene.name}", clip)]
     for clip in clips:
-        labels = np.packbits(clip.labels).tobytes().hex()
-        lines.append(f"labels {clip.scene} {clip.name} {len(clip.labels)} {labels}")
-        lines += _file_lines(f"test {clip.scene}", clip.clip)
-        if isinstance(clip.masks, StoredMasks):
-            lines += [f"mask {clip.name} {path.name} {path.stat().st_size}" for path in clip.masks.files]
+        lines += _truth_lines(clip) + _file_lines(f"test {clip.scene}", clip.clip)
+    return _hash(lines)
+
+
+def _hash(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _truth_lines(clip: Truth) -> list[str]:
+    labels = np.packbits(clip.labels).tobytes().hex()
+    lines = [f"labels {clip.scene} {clip.name} {len(clip.labels)} {labels}"]
+    if isinstance(clip.masks, StoredMasks):
+        lines += [f"mask {clip.name} {path.name} {path.stat().st_size}" for path in clip.masks.files]
+    return lines
 
 
 def _file_lines(role: str, clip: Clip) -> list[str]:

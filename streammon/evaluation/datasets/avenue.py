@@ -12,7 +12,7 @@ A frame is abnormal if a pixel of its mask is set.
 from pathlib import Path
 
 from streammon.errors import DatasetError
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     Defects,
     Extent,
@@ -24,7 +24,7 @@ from streammon.evaluation.datasets.checking import (
 from streammon.evaluation.datasets.listing import files_in, footage_in, required
 from streammon.evaluation.datasets.masks import MatMasks
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip
 from streammon.ingest import Clip
 
 FPS = 25.0
@@ -51,8 +51,23 @@ def load_avenue(root: Path, options: DatasetOptions) -> Dataset:
     return assembled("avenue", root, scenes, clips, FPS, defects, official=OFFICIAL)
 
 
+def load_avenue_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the masks of CUHK Avenue, which are its labels too; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    clips = []
+    for number, path in _truth_files(required(root, "avenue", TRUTH), {}).items():
+        with defects.leaving_out():
+            masks = MatMasks(path, None)
+            clips.append(ClipTruth(f"{int(number):02}", "avenue", masks.abnormal, masks))
+    return assembled_truth("avenue", root, clips, FPS, defects, OFFICIAL)
+
+
 def _truth_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:
-    """Mask file of each clip, by clip name: `1_label.mat` for the clip `01`."""
+    """Mask file of each clip, by clip name: `1_label.mat` for the clip `01`; by its number without such a clip."""
     names = {int(name): name for name in test if name.isdecimal()}
     files = {}
     for stem, path in files_in(folder, ".mat").items():

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import npy_labels
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import COPY_AGAIN, DEFAULT_FPS, Defects, Extent, footage_fps
-from streammon.evaluation.datasets.frame_labels import LabelFiles, frame_labelled
+from streammon.evaluation.datasets.frame_labels import LabelFiles, frame_labelled, frame_truths
 from streammon.evaluation.datasets.listing import entries, files_in, footage_in, required
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.labelled import Dataset, GroundTruth
 
 NAME = "corridor"
 OFFICIAL = Extent(training_clips=208, training_frames=None, test_clips=150, test_frames=None)
@@ -44,6 +44,17 @@ def load_corridor(root: Path, options: DatasetOptions) -> Dataset:
     clips = frame_labelled(test.values(), label_files(root, defects), lambda _: NAME, defects)
     scenes = by_scene((NAME, clip) for clip in training)
     return assembled(NAME, root, scenes, clips, footage_fps(training), defects, official=OFFICIAL)
+
+
+def load_corridor_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the labels of IITB-Corridor; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    clips = frame_truths(label_files(root, defects), lambda _: NAME, defects)
+    return assembled_truth(NAME, root, clips, DEFAULT_FPS, defects, OFFICIAL)
 
 
 def label_files(root: Path, defects: Defects) -> LabelFiles:

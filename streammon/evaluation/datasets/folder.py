@@ -22,7 +22,7 @@ import yaml
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import npy_labels, text_labels
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     DEFAULT_FPS,
@@ -41,9 +41,16 @@ from streammon.evaluation.datasets.listing import (
     is_video,
     required,
 )
-from streammon.evaluation.datasets.masks import ArrayMasks, EmptyMasks, ImageMasks, StoredMasks
+from streammon.evaluation.datasets.masks import (
+    UNKNOWN_SIZE,
+    ArrayMasks,
+    EmptyMasks,
+    ImageMasks,
+    StoredMasks,
+    image_size,
+)
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, Labels
 from streammon.ingest import Clip
 from streammon.ingest.images import is_image
 
@@ -73,6 +80,24 @@ def load_folder(root: Path, options: DatasetOptions) -> Dataset:
             with defects.leaving_out():
                 clips.append(_labelled_clip(root, scene, clip, files[clip.name]))
     return assembled("folder", root, by_scene(training), clips, fps, defects)
+
+
+def load_folder_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the labels and masks of footage in streammon's own layout; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    labels = required(root, "folder", "labels")
+    fps = _fps(root / "dataset.yaml")
+    scenes = {path.name: path for path in entries(labels) if path.is_dir()} or {ONLY_SCENE: labels}
+    clips = []
+    for scene, folder in scenes.items():
+        for stem, path in files_in(folder, ".npy", ".txt").items():
+            with defects.leaving_out():
+                clips.append(_clip_truth(root, scene, _prefix(root, folder) + stem, path))
+    return assembled_truth("folder", root, clips, fps, defects)
 
 
 def _fps(path: Path) -> float:
@@ -115,19 +140,32 @@ def _prefix(root: Path, folder: Path) -> str:
 
 def _labelled_clip(root: Path, scene: str, clip: Clip, labels_file: Path) -> LabelledClip:
     require_footage(clip)
-    labels = npy_labels(labels_file) if labels_file.suffix == ".npy" else text_labels(labels_file)
+    labels = _labels(labels_file)
     require_label_count(labels_file, labels, clip)
-    masks = _masks(root / "masks", clip, labels) if (root / "masks").is_dir() else None
+    masks = None
+    if (root / "masks").is_dir():
+        masks = _masks(root / "masks", clip.name, labels, frame_size(clip))
     return LabelledClip(clip.name, scene, clip, labels, masks)
 
 
-def _masks(folder: Path, clip: Clip, labels: Labels) -> StoredMasks:
-    size = frame_size(clip)
-    images, array = folder / clip.name, folder / f"{clip.name}.npy"
+def _clip_truth(root: Path, scene: str, name: str, labels_file: Path) -> ClipTruth:
+    labels = _labels(labels_file)
+    masks = _masks(root / "masks", name, labels, None) if (root / "masks").is_dir() else None
+    return ClipTruth(name, scene, labels, masks)
+
+
+def _labels(file: Path) -> Labels:
+    return npy_labels(file) if file.suffix == ".npy" else text_labels(file)
+
+
+def _masks(folder: Path, name: str, labels: Labels, size: tuple[int, int] | None) -> StoredMasks:
+    """Masks of a clip; `size` is the width and height of the frames if known."""
+    images, array = folder / name, folder / f"{name}.npy"
     if images.is_dir():
-        return ImageMasks(images_of(images), [size] * len(labels))
+        files = images_of(images)
+        return ImageMasks(files, [size or image_size(files[0])] * len(labels))
     if array.exists():
         return ArrayMasks(array, len(labels), size)
     if labels.any():
         raise DatasetError(str(array), "no such file, while the clip has abnormal frames", COMPLETE)
-    return EmptyMasks([size] * len(labels))
+    return EmptyMasks([size or UNKNOWN_SIZE] * len(labels))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streammon.evaluation.datasets.checking import Defects, labelled_clips, require_footage, require_label_count
-from streammon.evaluation.labelled import LabelledClip, Labels
+from streammon.evaluation.labelled import ClipTruth, LabelledClip, Labels
 from streammon.ingest import Clip
 
 
@@ -45,4 +45,22 @@ def frame_labelled(
             labels = files.read(clip.name)
             require_label_count(files.paths[clip.name], labels, clip)
             found.append(LabelledClip(clip.name, scene(clip.name), clip, labels, None))
+    return found
+
+
+def frame_truths(files: LabelFiles, scene: Callable[[str], str], defects: Defects) -> list[ClipTruth]:
+    """The labels of all clips that have any, without their footage.
+
+    Args:
+        files: The labels.
+        scene: The scene of a clip, by the clip's name.
+        defects: Receives wrong or broken labels.
+
+    Raises:
+        DatasetError: There is such a defect, without `allow_partial`.
+    """
+    found = []
+    for name in files.paths:
+        with defects.leaving_out():
+            found.append(ClipTruth(name, scene(name), files.read(name), None))
     return found

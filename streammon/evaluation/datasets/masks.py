@@ -20,6 +20,7 @@ from streammon.records import Picture
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SUFFIXES = frozenset((".jpg", ".jpeg"))
 JPEG_BLACK = 127
+UNKNOWN_SIZE = (1, 1)  # of the empty masks of normal frames, without their footage
 PNG_DISPLAY = (b"eXIf", b"pHYs")  # chunks that may turn or stretch the picture, so that it must be decoded
 
 
@@ -94,13 +95,13 @@ class ArrayMasks(StoredMasks):
     Args:
         path: The file.
         frames: T, the number of frames.
-        size: Width and height of the frames.
+        size: Width and height of the frames; None if unknown.
 
     Raises:
         DatasetError: The file can't be read, or has another shape or type.
     """
 
-    def __init__(self, path: Path, frames: int, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, frames: int, size: tuple[int, int] | None) -> None:
         array = npy_array(path)
         if array.dtype.kind == "f":
             found = f"masks of {array.dtype}; masks are booleans or whole numbers, 0 where the frame is normal"
@@ -109,7 +110,8 @@ class ArrayMasks(StoredMasks):
             found = f"an array of shape {array.shape} of {array.dtype}; masks are (T, H, W) of whole numbers"
             raise DatasetError(str(path), found, COPY_AGAIN)
         require_mask_count(path, len(array), frames)
-        require_mask_size(path, (array.shape[2], array.shape[1]), size)
+        if size is not None:
+            require_mask_size(path, (array.shape[2], array.shape[1]), size)
         self.files = (path,)
         self._frames = frames
 
@@ -128,7 +130,7 @@ class MatMasks(StoredMasks):
 
     Args:
         path: The file.
-        size: Width and height of the frames.
+        size: Width and height of the frames; None if unknown.
 
     Attributes:
         abnormal: (T,) bool, True for frames whose mask has a pixel set.
@@ -137,10 +139,11 @@ class MatMasks(StoredMasks):
         DatasetError: The file can't be read, or the masks have another size.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] | None) -> None:
         self.files = (path,)
         bits, (height, width) = _packed(path)
-        require_mask_size(path, (width, height), size)
+        if size is not None:
+            require_mask_size(path, (width, height), size)
         self._frames = len(bits)
         self.abnormal = cast(Labels, bits.any(axis=1))
 

@@ -21,13 +21,13 @@ required of a copy, because no count of the files themselves was found.
 from pathlib import Path
 
 from streammon.evaluation.datasets.arrays import labels_of, npy_labels, npz_arrays
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import Defects, Extent, footage_fps
-from streammon.evaluation.datasets.frame_labels import LabelFiles, frame_labelled
+from streammon.evaluation.datasets.frame_labels import LabelFiles, frame_labelled, frame_truths
 from streammon.evaluation.datasets.listing import files_in, footage_in, required
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.datasets.stc import scene_of, with_scene
-from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.labelled import Dataset, GroundTruth
 
 FPS = 25.0
 OFFICIAL = Extent(training_clips=305, training_frames=None, test_clips=242, test_frames=None)
@@ -47,6 +47,17 @@ def load_nwpu(root: Path, options: DatasetOptions) -> Dataset:
     clips = frame_labelled(test.values(), label_files(root), scene_of, defects)
     scenes, fps = by_scene(with_scene(training, defects)), footage_fps(training)
     return assembled("nwpu", root, scenes, clips, fps, defects, official=OFFICIAL, untaught=UNTAUGHT)
+
+
+def load_nwpu_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the labels of NWPU Campus; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    clips = frame_truths(label_files(root), scene_of, defects)
+    return assembled_truth("nwpu", root, clips, FPS, defects, OFFICIAL)
 
 
 def label_files(root: Path) -> LabelFiles:

@@ -13,12 +13,12 @@ takes precedence over a video in `testing/videos`. Frames are ordered by number,
 clip, so no bank is learned for it, but a complete copy contains its training clips.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import npy_labels
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     Defects,
@@ -31,7 +31,7 @@ from streammon.evaluation.datasets.checking import (
 from streammon.evaluation.datasets.listing import entries, files_in, footage_in, required
 from streammon.evaluation.datasets.masks import ArrayMasks
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, Labels
 from streammon.ingest import Clip
 
 FPS = 24.0
@@ -59,6 +59,34 @@ def labelled_test_clips(root: Path, defects: Defects) -> list[LabelledClip]:
         DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
     """
     return _labelled(_test_footage(root, defects), required(root, "stc", TRUTH), defects)
+
+
+def load_stc_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the labels and masks of ShanghaiTech Campus; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    return assembled_truth("stc", root, truth_of_test_clips(root, defects), FPS, defects, OFFICIAL)
+
+
+def truth_of_test_clips(root: Path, defects: Defects) -> list[ClipTruth]:
+    """Labels and masks of the test clips.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    folder = required(root, "stc", TRUTH)
+    files = files_in(folder, ".npy")
+    pixels = _pixel_files(folder, files, defects)
+    clips = []
+    for name, path in files.items():
+        with defects.leaving_out():
+            labels = npy_labels(path)
+            masks = None if pixels is None else _masks(name, path, labels, pixels, None)
+            clips.append(ClipTruth(name, scene_of(name), labels, masks))
+    return clips
 
 
 def scene_of(name: str) -> str:
@@ -95,12 +123,8 @@ def _test_footage(root: Path, defects: Defects) -> dict[str, Clip]:
 
 def _labelled(footage: dict[str, Clip], truth: Path, defects: Defects) -> list[LabelledClip]:
     found: list[LabelledClip] = []
-    pixel_truth = truth.parent / "test_pixel_mask"
-    pixels = files_in(pixel_truth, ".npy") if pixel_truth.is_dir() else None
+    pixels = _pixel_files(truth, footage, defects)
     files = files_in(truth, ".npy")
-    for name, path in (pixels or {}).items():
-        if name not in footage:
-            defects.record(DatasetError(str(path), f"masks of a missing clip ('{name}')", COMPLETE))
     for clip in labelled_clips(footage.values(), files, f"{truth}/{{}}.npy", defects):
         with defects.leaving_out():
             found.append(_labelled_clip(clip, files[clip.name], pixels))
@@ -111,10 +135,27 @@ def _labelled_clip(clip: Clip, labels_file: Path, pixels: dict[str, Path] | None
     require_footage(clip)
     labels = npy_labels(labels_file)
     require_label_count(labels_file, labels, clip)
-    masks = None
-    if pixels is not None:
-        if clip.name not in pixels:
-            lacking = f"no masks in testing/test_pixel_mask for the clip '{clip.name}', while others have them"
-            raise DatasetError(str(clip.path), lacking, COMPLETE)
-        masks = ArrayMasks(pixels[clip.name], len(labels), frame_size(clip))
+    masks = None if pixels is None else _masks(clip.name, clip.path, labels, pixels, frame_size(clip))
     return LabelledClip(clip.name, scene_of(clip.name), clip, labels, masks)
+
+
+def _pixel_files(truth: Path, names: Container[str], defects: Defects) -> dict[str, Path] | None:
+    """Mask file of each clip, by clip name; None without masks. Masks of a clip outside `names` are defects."""
+    folder = truth.parent / "test_pixel_mask"
+    if not folder.is_dir():
+        return None
+    files = files_in(folder, ".npy")
+    for name, path in files.items():
+        if name not in names:
+            defects.record(DatasetError(str(path), f"masks of a missing clip ('{name}')", COMPLETE))
+    return files
+
+
+def _masks(
+    name: str, place: Path, labels: Labels, pixels: dict[str, Path], size: tuple[int, int] | None
+) -> ArrayMasks:
+    """Masks of a clip; `place` is named in the error if there are none, `size` is that of the frames if known."""
+    if name not in pixels:
+        lacking = f"no masks in testing/test_pixel_mask for the clip '{name}', while others have them"
+        raise DatasetError(str(place), lacking, COMPLETE)
+    return ArrayMasks(pixels[name], len(labels), size)

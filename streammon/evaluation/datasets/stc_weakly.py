@@ -26,7 +26,7 @@ import numpy as np
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import text_lines
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     INCOMPLETE,
@@ -38,8 +38,8 @@ from streammon.evaluation.datasets.checking import (
 from streammon.evaluation.datasets.listing import footage_in, required
 from streammon.evaluation.datasets.masks import EmptyMasks
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.datasets.stc import FPS, labelled_test_clips, scene_of
-from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.evaluation.datasets.stc import FPS, labelled_test_clips, scene_of, truth_of_test_clips
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, Truth
 from streammon.ingest import Clip
 
 NAME = "stc-weakly"
@@ -56,20 +56,54 @@ def load_stc_weakly(root: Path, options: DatasetOptions) -> Dataset:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
     defects = Defects(options.allow_partial)
+    learned, tested = _lists(root, defects)
+    normal = _normal_clips(root, defects)
+    abnormal = {clip.name: clip for clip in labelled_test_clips(root, defects)}
+    _record_missing(learned | tested, normal.keys() | abnormal.keys(), defects)
+    scenes = by_scene((scene_of(name), normal[name]) for name in learned if name in normal)
+    masked = _are_masked(abnormal)
+    clips = [abnormal[name] for name in tested if name in abnormal]
+    clips += [_normal(normal[name], masked) for name in tested if name in normal]
+    return assembled(NAME, root, scenes, clips, FPS, defects, official=OFFICIAL)
+
+
+def load_stc_weakly_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the truth of the split's test clips.
+
+    The normal ones are videos of `training`, which are needed: nothing else tells how long they are.
+
+    Raises:
+        DatasetError: It is broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    _, tested = _lists(root, defects)
+    normal = _normal_clips(root, defects)
+    abnormal = {clip.name: clip for clip in truth_of_test_clips(root, defects)}
+    _record_missing(tested, normal.keys() | abnormal.keys(), defects)
+    masked = _are_masked(abnormal)
+    clips = [abnormal[name] for name in tested if name in abnormal]
+    clips += [ClipTruth.of(_normal(normal[name], masked)) for name in tested if name in normal]
+    return assembled_truth(NAME, root, clips, FPS, defects, OFFICIAL)
+
+
+def _lists(root: Path, defects: Defects) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Clips of the training list and of the test list, each with its list."""
     files = [_list_file(root, names) for names in (TRAINING_LISTS, TEST_LISTS)]
     learned, tested = (_listed(file, count, defects) for file, count in zip(files, LISTED, strict=True))
     if twice := learned.keys() & tested.keys():
         found = f"the clip '{min(twice)}' is in both lists"
         raise DatasetError(str(tested[min(twice)]), found, "take the published lists")
+    return learned, tested
+
+
+def _normal_clips(root: Path, defects: Defects) -> dict[str, Clip]:
+    """The videos of `training`, by name."""
     footage = footage_in(required(root, "stc", "training/videos", "training/frames"), FPS, defects)
-    normal = {clip.name: clip for clip in checked(footage.values(), defects)}
-    abnormal = {clip.name: clip for clip in labelled_test_clips(root, defects)}
-    _record_missing(learned | tested, normal.keys() | abnormal.keys(), defects)
-    scenes = by_scene((scene_of(name), normal[name]) for name in learned if name in normal)
-    masked = any(clip.masks is not None for clip in abnormal.values())
-    clips = [abnormal[name] for name in tested if name in abnormal]
-    clips += [_normal(normal[name], masked) for name in tested if name in normal]
-    return assembled(NAME, root, scenes, clips, FPS, defects, official=OFFICIAL)
+    return {clip.name: clip for clip in checked(footage.values(), defects)}
+
+
+def _are_masked(abnormal: Mapping[str, Truth]) -> bool:
+    return any(clip.masks is not None for clip in abnormal.values())
 
 
 def _listed(file: Path, count: int, defects: Defects) -> dict[str, Path]:

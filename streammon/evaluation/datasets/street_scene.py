@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streammon.errors import DatasetError
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     DEFAULT_FPS,
     LIST_SLACK_FRAMES,
@@ -49,7 +49,7 @@ from streammon.evaluation.datasets.checking import (
 from streammon.evaluation.datasets.listing import entries, files_in, footage_in, required
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.datasets.tracks import BoxMasks, read_tracks
-from streammon.evaluation.labelled import Dataset, LabelledClip
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip
 from streammon.ingest import Clip
 
 SUFFIX = "_gt"
@@ -92,18 +92,49 @@ def load_complexvad(root: Path, options: DatasetOptions) -> Dataset:
     return _load(COMPLEXVAD, root, options)
 
 
+def load_street_scene_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the tracks of Street Scene, and count the frames of the test clips.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _load_truth(STREET_SCENE, root, options)
+
+
+def load_complexvad_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the tracks of ComplexVAD, and count the frames of the test clips.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _load_truth(COMPLEXVAD, root, options)
+
+
 def _load(scene: TrackedScene, root: Path, options: DatasetOptions) -> Dataset:
     defects, name, fps = Defects(options.allow_partial), scene.name, scene.image_fps
     training = checked(footage_in(required(root, name, "Train"), fps, defects).values(), defects)
-    folder = required(root, name, "Test")
-    test = footage_in(folder, fps, defects)
+    clips = _test_clips(scene, root, defects)
+    scenes = by_scene((name, clip) for clip in training)
+    return assembled(name, root, scenes, clips, footage_fps(training), defects, official=scene.official)
+
+
+def _load_truth(scene: TrackedScene, root: Path, options: DatasetOptions) -> GroundTruth:
+    """The truth, for which the test footage is needed: the tracks don't tell how many frames a clip has."""
+    defects = Defects(options.allow_partial)
+    clips = _test_clips(scene, root, defects)
+    fps = footage_fps(clip.clip for clip in clips)
+    return assembled_truth(scene.name, root, map(ClipTruth.of, clips), fps, defects, scene.official)
+
+
+def _test_clips(scene: TrackedScene, root: Path, defects: Defects) -> list[LabelledClip]:
+    folder = required(root, scene.name, "Test")
+    test = footage_in(folder, scene.image_fps, defects)
     files = _track_files(folder, test)
     clips = []
     for clip in labelled_clips(test.values(), files, f"{folder}/{{0}}/{{0}}{SUFFIX}.txt", defects):
         with defects.leaving_out():
-            clips.append(_labelled(clip, files[clip.name], name))
-    scenes = by_scene((name, clip) for clip in training)
-    return assembled(name, root, scenes, clips, footage_fps(training), defects, official=scene.official)
+            clips.append(_labelled(clip, files[clip.name], scene.name))
+    return clips
 
 
 def _track_files(folder: Path, test: dict[str, Clip]) -> dict[str, Path]:

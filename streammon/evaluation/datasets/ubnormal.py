@@ -28,7 +28,7 @@ import numpy as np
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import text_lines
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     LIST_SLACK_FRAMES,
@@ -43,7 +43,7 @@ from streammon.evaluation.datasets.masks import EmptyMasks
 from streammon.evaluation.datasets.object_maps import AbnormalObjects, ObjectMasks, ObjectTracks
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.datasets.tracks import BoxTracks
-from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, Labels
 from streammon.ingest import Clip
 
 NAME = "ubnormal"
@@ -60,13 +60,30 @@ def load_ubnormal(root: Path, options: DatasetOptions) -> Dataset:
     """
     defects = Defects(options.allow_partial)
     training = checked(_listed(root, TRAINING, defects), defects)
+    clips = _test_clips(root, defects)
+    scenes = by_scene((_scene_of(clip.name), clip) for clip in training)
+    return assembled(NAME, root, scenes, clips, footage_fps(training), defects, official=OFFICIAL)
+
+
+def load_ubnormal_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the truth of UBnormal's test videos, which are needed: nothing else tells how long they are.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    defects = Defects(options.allow_partial)
+    clips = _test_clips(root, defects)
+    fps = footage_fps(clip.clip for clip in clips)
+    return assembled_truth(NAME, root, map(ClipTruth.of, clips), fps, defects, OFFICIAL)
+
+
+def _test_clips(root: Path, defects: Defects) -> list[LabelledClip]:
     clips = []
     for part in (NORMAL, ABNORMAL):
         for clip in _listed(root, part, defects):
             with defects.leaving_out():
                 clips.append(_normal(clip) if part == NORMAL else _abnormal(clip))
-    scenes = by_scene((_scene_of(clip.name), clip) for clip in training)
-    return assembled(NAME, root, scenes, clips, footage_fps(training), defects, official=OFFICIAL)
+    return clips
 
 
 def _listed(root: Path, part: str, defects: Defects) -> list[Clip]:

@@ -22,7 +22,8 @@ A frame is abnormal if a pixel of its mask is set. All clips of Ped2 have masks,
 masks, and spans may differ from the masks in a few frames: the spans of `ped2.mat` equal the masks in every frame,
 while the spans published in `UCSDped2.m` end three frames later in clip 6 (162 against 159). Most clips of Ped1 have
 only spans, so the labels of all clips of Ped1 come from the spans, and masks serve as ground truth of the pixels. A
-difference within `Walkway.disagreement` is logged as a warning; a larger one is an error.
+difference within `Walkway.disagreement` is logged as a warning; a larger one is an error. Where a test clip has
+neither frames nor masks on disk, its length is the official one: 200 frames in Ped1, `PED2_LENGTHS` in Ped2.
 """
 
 import logging
@@ -34,7 +35,7 @@ import numpy as np
 
 from streammon.errors import DatasetError
 from streammon.evaluation.datasets.arrays import Spans, mat_spans, script_spans, span_labels
-from streammon.evaluation.datasets.assembly import assembled, by_scene, checked
+from streammon.evaluation.datasets.assembly import assembled, assembled_truth, by_scene, checked
 from streammon.evaluation.datasets.checking import (
     COMPLETE,
     COPY_AGAIN,
@@ -46,9 +47,9 @@ from streammon.evaluation.datasets.checking import (
     require_mask_count,
 )
 from streammon.evaluation.datasets.listing import footage_in, has_folder, images_of, required
-from streammon.evaluation.datasets.masks import ImageMasks
+from streammon.evaluation.datasets.masks import ImageMasks, image_size
 from streammon.evaluation.datasets.options import DatasetOptions
-from streammon.evaluation.labelled import Dataset, LabelledClip, Labels
+from streammon.evaluation.labelled import ClipTruth, Dataset, GroundTruth, LabelledClip, Labels
 from streammon.ingest import Clip
 
 FPS = 10.0
@@ -66,6 +67,7 @@ class Walkway:
         masked_clips: Number of test clips with masks.
         masks_decide: Take the labels of a clip with both masks and spans from the masks instead of the spans.
         disagreement: Largest share of a clip's frames in which masks and spans may differ.
+        lengths: Official number of frames of each test clip.
     """
 
     name: str
@@ -73,10 +75,13 @@ class Walkway:
     masked_clips: int
     masks_decide: bool
     disagreement: float
+    lengths: tuple[int, ...]
 
 
-PED1 = Walkway("ped1", Extent(34, 6_800, 36, 7_200), masked_clips=10, masks_decide=False, disagreement=0.25)
-PED2 = Walkway("ped2", Extent(16, 2_550, 12, 2_010), masked_clips=12, masks_decide=True, disagreement=0.05)
+PED1_LENGTHS = (200,) * 36
+PED2_LENGTHS = (180, 180, 150, 180, 150, 180, 180, 180, 120, 150, 180, 180)
+PED1 = Walkway("ped1", Extent(34, 6_800, 36, 7_200), 10, masks_decide=False, disagreement=0.25, lengths=PED1_LENGTHS)
+PED2 = Walkway("ped2", Extent(16, 2_550, 12, 2_010), 12, masks_decide=True, disagreement=0.05, lengths=PED2_LENGTHS)
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,27 @@ def load_ped2(root: Path, options: DatasetOptions) -> Dataset:
     return _load(PED2, root, options)
 
 
+def load_ped1_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the masks and spans of UCSD Pedestrian 1; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _load_truth(PED1, root, options)
+
+
+def load_ped2_truth(root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the masks and spans of UCSD Pedestrian 2; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
+    return _load_truth(PED2, root, options)
+
+
 def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
     defects, name = Defects(options.allow_partial), walkway.name
-    if (root / f"UCSD{name}").is_dir():
-        root = root / f"UCSD{name}"
-    other = (PED1 if walkway is PED2 else PED2).name
-    if (root / f"{other}.mat").exists() or (root / "Test" / f"UCSD{other}.m").exists():
-        raise DatasetError(str(root), f"this is {other}", f"ask for --dataset {other}")
+    root = _own_root(walkway, root)
     training = footage_in(required(root, name, "Train", "training/frames"), FPS, defects)
     test = footage_in(required(root, name, "Test", "testing/frames"), FPS, defects)
     truth = _official_truth(root, name) if has_folder(root, "Test") else _common_truth(root, name)
@@ -128,10 +147,46 @@ def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
     for clip in test.values():
         with defects.leaving_out():
             clips.append(_labelled(clip, truth, walkway))
-    if len(clips) == walkway.official.test_clips and 0 < len(truth.masks) < walkway.masked_clips:
+    _record_missing_masks(walkway, root, len(clips), truth, defects)
+    return assembled(name, root, scenes, clips, FPS, defects, official=walkway.official)
+
+
+def _load_truth(walkway: Walkway, root: Path, options: DatasetOptions) -> GroundTruth:
+    defects = Defects(options.allow_partial)
+    root = _own_root(walkway, root)
+    if not (root / f"{walkway.name}.mat").exists():
+        required(root, walkway.name, "Test", "testing/pixel_mask")
+    if has_folder(root, "Test"):
+        truth, spelling, frames = _official_truth(root, walkway.name), "Test{:03}", root / "Test"
+    else:
+        truth, spelling, frames = _common_truth(root, walkway.name), "{:02}", root / "testing" / "frames"
+    masked = {_number(name, path) for name, path in truth.masks.items()}
+    clips = []
+    for name in [*truth.masks, *(spelling.format(number) for number in truth.spans if number not in masked)]:
+        with defects.leaving_out():
+            clips.append(_clip_truth(name, frames / name, truth, walkway))
+    _record_missing_masks(walkway, root, len(clips), truth, defects)
+    return assembled_truth(walkway.name, root, clips, FPS, defects, walkway.official)
+
+
+def _own_root(walkway: Walkway, root: Path) -> Path:
+    """Folder of this walkway in the folder of both, otherwise the folder itself.
+
+    Raises:
+        DatasetError: It is the folder of the other walkway.
+    """
+    if (root / f"UCSD{walkway.name}").is_dir():
+        root = root / f"UCSD{walkway.name}"
+    other = (PED1 if walkway is PED2 else PED2).name
+    if (root / f"{other}.mat").exists() or (root / "Test" / f"UCSD{other}.m").exists():
+        raise DatasetError(str(root), f"this is {other}", f"ask for --dataset {other}")
+    return root
+
+
+def _record_missing_masks(walkway: Walkway, root: Path, clips: int, truth: Truth, defects: Defects) -> None:
+    if clips == walkway.official.test_clips and 0 < len(truth.masks) < walkway.masked_clips:
         found = f"masks of {len(truth.masks)} of {walkway.masked_clips} test clips"
         defects.record(DatasetError(str(root), found, INCOMPLETE))
-    return assembled(name, root, scenes, clips, FPS, defects, official=walkway.official)
 
 
 def _official_truth(root: Path, name: str) -> Truth:
@@ -152,28 +207,51 @@ def _record_strays(truth: Truth, test: dict[str, Clip], defects: Defects) -> Non
     """Record masks and spans without a clip as defects."""
     for name in sorted(truth.masks.keys() - test.keys()):
         defects.record(DatasetError(str(truth.masks[name]), f"masks of a missing clip ('{name}')", COMPLETE))
-    numbers = {_number(clip) for clip in test.values()}
+    numbers = {_number(clip.name, clip.path) for clip in test.values()}
     for number in sorted(truth.spans.keys() - numbers):
         defects.record(DatasetError(str(truth.spans_file), f"spans of a missing clip ({number})", COMPLETE))
 
 
 def _labelled(clip: Clip, truth: Truth, walkway: Walkway) -> LabelledClip:
     require_footage(clip)
-    number, masks, of_masks, of_spans = _number(clip), None, None, None
-    if truth.masks and walkway.masks_decide and clip.name not in truth.masks:
-        raise DatasetError(str(clip.path), "no masks for this clip, while others have them", COMPLETE)
-    if clip.name in truth.masks:
-        masks = _masks(clip, truth.masks[clip.name])
+    masks = _masks(clip, truth.masks[clip.name]) if clip.name in truth.masks else None
+    labels = _labels(clip.name, clip.path, len(clip.images), masks, truth, walkway)
+    return LabelledClip(clip.name, walkway.name, clip, labels, masks)
+
+
+def _clip_truth(name: str, frames: Path, truth: Truth, walkway: Walkway) -> ClipTruth:
+    """Truth of a clip whose folder of frames need not exist."""
+    masks, number = None, _number(name, frames)
+    if name in truth.masks:
+        files = images_of(truth.masks[name])
+        masks = ImageMasks(files, [image_size(files[0])] * len(files))
+        length = len(files)
+    elif frames.is_dir():
+        length = len(images_of(frames))
+    elif 1 <= number <= len(walkway.lengths):
+        length = walkway.lengths[number - 1]
+    else:
+        raise DatasetError(str(truth.spans_file), f"spans of clip {number}, which {walkway.name} lacks", COPY_AGAIN)
+    labels = _labels(name, frames, length, masks, truth, walkway)
+    return ClipTruth(name, walkway.name, labels, masks)
+
+
+def _labels(name: str, place: Path, frames: int, masks: ImageMasks | None, truth: Truth, walkway: Walkway) -> Labels:
+    """(T,) labels of a clip of `frames` frames, whose folder `place` is named in errors."""
+    number, of_masks, of_spans = _number(name, place), None, None
+    if truth.masks and walkway.masks_decide and masks is None:
+        raise DatasetError(str(place), "no masks for this clip, while others have them", COMPLETE)
+    if masks is not None:
         of_masks = np.array([masks[index].any() for index in range(len(masks))])
     if number in truth.spans and truth.spans_file:
-        of_spans = span_labels(truth.spans_file, number, truth.spans[number], len(clip.images))
+        of_spans = span_labels(truth.spans_file, number, truth.spans[number], frames)
     if of_masks is not None and of_spans is not None:
-        _require_agreement(clip, truth.spans_file, of_masks, of_spans, walkway)
+        _require_agreement(name, truth.spans_file, of_masks, of_spans, walkway)
     first, second = (of_masks, of_spans) if walkway.masks_decide else (of_spans, of_masks)
     labels = first if first is not None else second
     if labels is None:
-        raise DatasetError(str(clip.path), "it has neither masks nor abnormal spans, so no labels", COMPLETE)
-    return LabelledClip(clip.name, walkway.name, clip, labels, masks)
+        raise DatasetError(str(place), "it has neither masks nor abnormal spans, so no labels", COMPLETE)
+    return labels
 
 
 def _masks(clip: Clip, folder: Path) -> ImageMasks:
@@ -188,9 +266,9 @@ def _masks(clip: Clip, folder: Path) -> ImageMasks:
     return ImageMasks(files, [frame_size(clip)] * len(files))
 
 
-def _require_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans: Labels, walkway: Walkway) -> None:
+def _require_agreement(name: str, spans_file: Path | None, masks: Labels, spans: Labels, walkway: Walkway) -> None:
     differing = np.flatnonzero(masks != spans)
-    found = f"the spans of clip '{clip.name}' differ from its masks in {len(differing)} of {len(masks)} frames"
+    found = f"the spans of clip '{name}' differ from its masks in {len(differing)} of {len(masks)} frames"
     if len(differing) > walkway.disagreement * len(masks):
         raise DatasetError(str(spans_file), f"{found}, first in frame {differing[0] + 1}", COPY_AGAIN)
     if len(differing):
@@ -198,9 +276,9 @@ def _require_agreement(clip: Clip, spans_file: Path | None, masks: Labels, spans
         logger.warning("%s: %s; its labels are the %s'", spans_file, found, source)
 
 
-def _number(clip: Clip) -> int:
+def _number(name: str, place: Path) -> int:
     """Number of a clip from the digits in its name: 1 for `Test001` and `01`."""
-    digits = re.findall(r"\d+", clip.name)
+    digits = re.findall(r"\d+", name)
     if not digits:
-        raise DatasetError(str(clip.path), "no number in its name", "name it as the data set does")
+        raise DatasetError(str(place), "no number in its name", "name it as the data set does")
     return int(digits[-1])

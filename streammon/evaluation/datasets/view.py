@@ -7,9 +7,7 @@ from typing import cast
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from streammon.evaluation.labelled import Mask
 from streammon.ingest import Clip
@@ -118,6 +116,9 @@ def _resized(picture: Picture, size: int) -> Picture:
     On a photograph of 512x512 the result is within 2 of 255 of FFmpeg's bicubic scaler, which resizes all other
     pictures. OpenCV's bicubic interpolation has no antialiasing and differs by up to 7.
     """
+    import torch  # here because it takes seconds to load and only random views need it
+    from torch.nn import functional as F
+
     channels_first = torch.from_numpy(picture).permute(2, 0, 1)[None]  # (1, 3, H, W)
     resized = F.interpolate(channels_first, size=(size, size), mode="bicubic", antialias=True)
     return cast(Picture, resized[0].permute(1, 2, 0).contiguous().numpy())

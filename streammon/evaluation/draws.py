@@ -42,6 +42,11 @@ class Draw:
         ]
 
     @property
+    def is_still(self) -> bool:
+        """True for a data set of still images."""
+        return self.harness.dataset.is_still
+
+    @property
     def localises(self) -> bool:
         """True if the method computes anomaly maps."""
         clips = self.clips
@@ -80,6 +85,10 @@ class Draw:
         for index in range(0, len(clip.labels), every):
             boxes, tracks = clip.tracks[index]
             yield view.boxes(boxes, clip.tracks.size), tracks
+
+    def null(self, constant: bool) -> "NoiseMaps":
+        """Null control of the maps: constant or random ones."""
+        return NoiseMaps(self, constant)
 
     def thresholds(self, clip: LabelledClip) -> dict[str, float]:
         """Raw score at each false-alarm rate, by the rate's name (`1 a day`); empty without calibration."""

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.evaluation.draws import Draw, NoiseMaps
-from streammon.evaluation.labelled import LabelledClip, Mask, TrackedBoxes
-from streammon.evaluation.methods import Progress
+from streammon.evaluation.labelled import Mask, TrackedBoxes, Truth
 from streammon.evaluation.metrics import (
     Interval,
     PixelFigures,
@@ -21,13 +19,18 @@ from streammon.evaluation.metrics import (
     update_levels,
 )
 from streammon.evaluation.metrics.table import mean_and_spread
-from streammon.evaluation.results import Curve, FigureTable, ReportedFigure
+from streammon.evaluation.results import ABSENT, Curve, FigureTable, PlainTable, ReportedFigure
 from streammon.records import AnomalyMap
+
+if TYPE_CHECKING:  # its package loads torch, which scores of other methods don't need
+    from streammon.evaluation.methods import Progress
 
 THRESHOLDS = 50  # number of thresholds at which regions are segmented
 PIXEL_AUROC, PRO = "AUROC", "PRO to FPR 0.3"
 Figures = dict[str, float | None]
 Level = TypeVar("Level")
+Clip = TypeVar("Clip", bound=Truth)
+ShownClip = TypeVar("ShownClip", bound=Truth, contravariant=True)
 
 PIXEL_FIGURES: dict[str, Callable[[PixelFigures], float | None]] = {
     PIXEL_AUROC: PixelFigures.auroc,
@@ -42,17 +45,36 @@ REGION_FIGURES: dict[str, Callable[[RegionLevel], float | None]] = {
 TRACK_FIGURES = {f"{name}, published tracks": compute for name, compute in REGION_FIGURES.items()}
 
 
-class Maps(Protocol):
-    """Source of the maps, masks and tracks of a clip: a draw, or a null control."""
+class Maps(Protocol[ShownClip]):
+    """Source of the maps, masks and tracks of a clip: a draw of a method, or a null control."""
 
-    def maps(self, clip: LabelledClip) -> Iterator[AnomalyMap]:
-        """(S, S) maps of the scored frames."""
+    def maps(self, clip: ShownClip) -> Iterator[AnomalyMap]:
+        """(H, W) maps of the scored frames, non-negative."""
 
-    def masks(self, clip: LabelledClip) -> Iterator[Mask]:
-        """(S, S) masks of the same frames."""
+    def masks(self, clip: ShownClip) -> Iterator[Mask]:
+        """(H, W) masks of the same frames."""
 
-    def tracks(self, clip: LabelledClip) -> Iterator[TrackedBoxes]:
-        """Boxes of the published tracks in the (S, S) maps of the same frames."""
+    def tracks(self, clip: ShownClip) -> Iterator[TrackedBoxes]:
+        """Boxes of the published tracks in the (H, W) maps of the same frames."""
+
+
+class LocalisingDraw(Maps[Clip], Protocol[Clip]):
+    """One draw of a method whose anomaly maps are measured."""
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """Test clips that were scored."""
+
+    @property
+    def localises(self) -> bool:
+        """True if there are anomaly maps."""
+
+    @property
+    def is_still(self) -> bool:
+        """True for a data set of still images."""
+
+    def null(self, constant: bool) -> Maps[Clip]:
+        """Null control of the maps: constant or random ones."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +93,7 @@ class Localisation:
 
 
 def localisation(
-    draws: Sequence[Draw], progress: Progress, regions: bool = True, nulls: bool = True
+    draws: Sequence[LocalisingDraw[Clip]], progress: "Progress", regions: bool = True, nulls: bool = True
 ) -> Localisation | None:
     """Measure the anomaly maps of a method; None if there are no maps or no masks.
 
@@ -85,18 +107,18 @@ def localisation(
     masked = [clip for clip in first.clips if clip.masks is not None]
     if not first.localises or not masked:
         return None
-    still = first.harness.dataset.is_still
+    still = first.is_still
     groups = _groups(masked, still)
     counter = _StepCounter(progress, len(draws) + (2 if nulls else 0), sum(len(clips) for clips in groups.values()))
     units = {name: PixelUnits() for name in groups} if nulls else {}
     levels = {name: _pixels(first, clips, counter, units.get(name), still) for name, clips in groups.items()}
 
-    def measured(source: Maps) -> dict[str, Figures]:
+    def measured(source: Maps[Clip]) -> dict[str, Figures]:
         return {name: _figures(PIXEL_FIGURES, _pixels(source, clips, counter)) for name, clips in groups.items()}
 
     figures = [{name: _figures(PIXEL_FIGURES, level) for name, level in levels.items()}]
     figures += [measured(draw) for draw in draws[1:]]
-    controls = [measured(NoiseMaps(first, constant=True)), measured(NoiseMaps(first))] if nulls else []
+    controls = [measured(first.null(constant)) for constant in (True, False)] if nulls else []
     intervals_by_name = pixel_intervals(list(units.values()), PIXEL_FIGURES) if nulls else {}
     tables = [_pixel_table(figures, controls, intervals_by_name, still)]
     if regions and not still:
@@ -105,22 +127,34 @@ def localisation(
     return Localisation(tuple(tables), by_scene, _curves(levels, still))
 
 
+def category_tables(found: Localisation | None) -> tuple[PlainTable, ...]:
+    """Pixel figures of each category of still images, in a table; none for a single category and for video."""
+    if found is None or len(found.by_scene) < 2:
+        return ()
+    names = list(next(iter(found.by_scene.values())))
+    rows = tuple(
+        (scene, *(ABSENT if figures[name] is None else f"{figures[name]:.3f}" for name in names))
+        for scene, figures in found.by_scene.items()
+    )
+    return (PlainTable("Pixel level, each category", ("category", *names), rows),)
+
+
 ALL = "all clips"
 
 
-def _groups(clips: Sequence[LabelledClip], still: bool) -> dict[str, list[LabelledClip]]:
+def _groups(clips: Sequence[Clip], still: bool) -> dict[str, list[Clip]]:
     """Clips by the group in which their pixels are pooled: one group for video, one a category for still images."""
     if not still:
         return {ALL: list(clips)}
-    groups: dict[str, list[LabelledClip]] = {}
+    groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.scene, []).append(clip)
     return groups
 
 
 def _pixels(
-    source: Maps,
-    clips: Sequence[LabelledClip],
+    source: Maps[Clip],
+    clips: Sequence[Clip],
     counter: "_StepCounter",
     units: PixelUnits | None = None,
     unit_is_image: bool = False,
@@ -177,12 +211,12 @@ def _pixel_table(
 
 
 def _region_table(
-    draw: Draw, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], progress: Progress
+    draw: LocalisingDraw[Clip], clips: Sequence[Clip], thresholds: NDArray[np.float32], progress: "Progress"
 ) -> FigureTable:
     counter = _StepCounter(progress, 3, len(clips), "measuring regions")
     levels = _regions(draw, clips, thresholds, counter)
     controls = []
-    for null in (NoiseMaps(draw, constant=True), NoiseMaps(draw)):
+    for null in (draw.null(constant=True), draw.null(constant=False)):
         level = PixelLevel()
         for anomaly_map in null.maps(clips[0]):
             level.update(anomaly_map, np.zeros(anomaly_map.shape, dtype=np.bool_))
@@ -205,7 +239,7 @@ class _Levels:
 
 
 def _regions(
-    source: Maps, clips: Sequence[LabelledClip], thresholds: NDArray[np.float32], counter: "_StepCounter"
+    source: Maps[Clip], clips: Sequence[Clip], thresholds: NDArray[np.float32], counter: "_StepCounter"
 ) -> _Levels:
     """Regions of each clip at the thresholds."""
     levels = _Levels([], [])
@@ -276,7 +310,7 @@ def _curves(levels: Mapping[str, PixelFigures], still: bool) -> tuple[Curve, ...
 class _StepCounter:
     """Reports the number of measured clips to `progress`."""
 
-    def __init__(self, progress: Progress, rounds: int, clips: int, what: str = "measuring pixels") -> None:
+    def __init__(self, progress: "Progress", rounds: int, clips: int, what: str = "measuring pixels") -> None:
         self._progress = progress
         self._total = rounds * clips
         self._what = what

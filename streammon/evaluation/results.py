@@ -72,6 +72,52 @@ class PlainTable:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class ReportedDifference:
+    """One figure of two methods on the same clips.
+
+    Attributes:
+        name: Name of the figure.
+        value: Figure of the first method; None where it isn't defined.
+        other: Figure of the second method.
+        difference: First minus second.
+        low: Lower end of the 95 % interval of the difference, from the paired bootstrap over clips or images.
+        high: Upper end of the interval.
+        p_value: Two-sided p-value of the permutation test that swaps the methods clip by clip (image by image).
+        unit: `s` or `per hour`; empty for shares.
+        higher_is_better: True if a higher value is better.
+    """
+
+    name: str
+    value: float | None
+    other: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    unit: str = ""
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class DifferenceTable:
+    """Comparison of two methods.
+
+    Attributes:
+        title: Heading.
+        first: Name of the first method.
+        second: Name of the second method.
+        differences: Rows.
+        note: Explanation for the reader.
+    """
+
+    title: str
+    first: str
+    second: str
+    differences: tuple[ReportedDifference, ...]
+    note: str
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One curve to draw.
@@ -154,7 +200,8 @@ class EvaluationReport:
             seeds, frames taken, versions, hardware, duration.
         missing: One message for each defect of the data set; the report is PARTIAL if there is any.
         warnings: Warnings for the reader, one line each.
-        measures: Tables of the frame level (or image level), pixel level, regions and tracks.
+        measures: Tables of the frame level (or image level), pixel level, regions and tracks, and of conventions.
+        comparisons: Tables of the difference to another method.
         tables: Tables per category, of the ablation, or of the paper.
         curves: Curves to draw, each with the name of its plot.
         timelines: One timeline for each clip.
@@ -167,6 +214,7 @@ class EvaluationReport:
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     measures: tuple[FigureTable, ...] = ()
+    comparisons: tuple[DifferenceTable, ...] = ()
     tables: tuple[PlainTable, ...] = ()
     curves: tuple[Curve, ...] = ()
     timelines: tuple[ClipTimeline, ...] = ()

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 
 from streammon.errors import ConfigError
 from streammon.evaluation.ablation import ablation_table
-from streammon.evaluation.draws import Draw
 from streammon.evaluation.facts import backbone_facts, dataset_facts, joined, machine_facts
-from streammon.evaluation.localisation import Localisation, localisation
+from streammon.evaluation.frame_plots import frame_curves
+from streammon.evaluation.localisation import category_tables, localisation
 from streammon.evaluation.methods import Progress, delay_fact
-from streammon.evaluation.metrics import PostProcessing, frame_roc, frame_table, noise_scores, scene_table
+from streammon.evaluation.metrics import NULL_SEED, PostProcessing, conventions_table, frame_table, scene_table
 from streammon.evaluation.paper import PaperTables
-from streammon.evaluation.results import ABSENT, Curve, EvaluationReport, PlainTable
+from streammon.evaluation.results import EvaluationReport
 from streammon.evaluation.study import Study, StudyOptions
 from streammon.evaluation.worst import timelines, worst_frames
-
-NULL_SEED = 0  # seed of the noise control and of the bootstrap
 
 
 def evaluate_study(options: StudyOptions, command: str, progress: Progress, pictures: bool) -> EvaluationReport:
@@ -42,6 +40,8 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
     if len({clip.scene for clip in scores[0]}) > 1:
         measures.append(scene_table(scores, post, NULL_SEED))
     found = localisation(draws, progress)
+    if options.conventions:
+        measures.append(conventions_table(scores[0], study.dataset.name, NULL_SEED))
     tables = (ablation_table(draws, runs, found, post, progress),) if runs else ()
     processed = [post.apply(clip) for clip in scores[0]]
     name = methods[0].name.partition(", seed")[0]
@@ -52,8 +52,8 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
         missing=tuple(study.missing),
         warnings=(post.warning(scores[0]),) if post.minmax else (),
         measures=(*measures, *(found.tables if found else ())),
-        tables=(*_category_tables(found), *tables),
-        curves=(*_frame_curves(draws, options), *(found.curves if found else ())),
+        tables=(*category_tables(found), *tables),
+        curves=(*frame_curves({draws[0].method.name: scores[0]}, post), *(found.curves if found else ())),
         timelines=() if study.dataset.is_still else timelines(draws[0], processed, raw=post == PostProcessing()),
         worst=worst_frames(draws[0], processed) if pictures else (),
     )
@@ -76,6 +76,8 @@ def evaluate_paper(
     began = time.monotonic()
     if options.ablation:
         raise ConfigError("--ablation", "no table of the paper includes motion", "give --paper or --ablation")
+    if options.conventions:
+        raise ConfigError("--conventions", "no table of the paper has them", "give --paper or --conventions")
     study = Study(options, progress)
     paper = PaperTables(study)
     tables = tuple(paper.table(number) for number in numbers)
@@ -107,26 +109,3 @@ def _facts(study: Study, methods: Sequence[str], seconds: float) -> dict[str, st
         machine_facts(),
     ]
     return joined(parts)
-
-
-def _category_tables(found: Localisation | None) -> tuple[PlainTable, ...]:
-    """Pixel figures of each category of still images."""
-    if found is None or len(found.by_scene) < 2:
-        return ()
-    names = list(next(iter(found.by_scene.values())))
-    rows = tuple(
-        (scene, *(ABSENT if figures[name] is None else f"{figures[name]:.3f}" for name in names))
-        for scene, figures in found.by_scene.items()
-    )
-    return (PlainTable("Pixel level, each category", ("category", *names), rows),)
-
-
-def _frame_curves(draws: Sequence[Draw], options: StudyOptions) -> tuple[Curve, ...]:
-    """ROC curves over all frames, of the first draw and of the noise control."""
-    raw = draws[0].scores()
-    level = "ROC, image level" if draws[0].harness.dataset.is_still else "ROC, frame level"
-    curves = []
-    for label, clips in ((draws[0].method.name, raw), ("noise", noise_scores(raw, NULL_SEED))):
-        if roc := frame_roc([options.post_processing.apply(clip) for clip in clips]):
-            curves.append(Curve(level, label, *roc, "false-positive rate", "true-positive rate"))
-    return tuple(curves)

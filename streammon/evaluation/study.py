@@ -24,7 +24,7 @@ from streammon.evaluation.methods import (
     motion_seeds,
     padim_seeds,
 )
-from streammon.evaluation.metrics import PostProcessing
+from streammon.evaluation.metrics import PostProcessing, require_video
 from streammon.padim import INPUT_SIZE, Backbone, load_backbone
 
 SEEDED = ("random", "orthogonal")  # reductions that depend on a random seed
@@ -46,6 +46,7 @@ class StudyOptions:
         ablation: Also evaluate `motion` without each of its parts.
         selection: Selection of frames.
         post_processing: Post-processing of the frame scores.
+        conventions: Also measure the frame scores under each of the field's conventions.
         categories: Categories of MVTec AD; empty for all.
         epochs: Training epochs of the VAE.
         epoch_images: Augmented images in each epoch of the VAE.
@@ -62,6 +63,7 @@ class StudyOptions:
     ablation: bool = False
     selection: FrameSelection = field(default_factory=FrameSelection)
     post_processing: PostProcessing = field(default_factory=PostProcessing)
+    conventions: bool = False
     categories: tuple[str, ...] = ()
     epochs: int = 100
     epoch_images: int = 10_000
@@ -178,10 +180,11 @@ class Study:
 
 
 def _require_fitting_options(options: StudyOptions, method: str, is_still: bool) -> None:
-    """Require that method, rate and ablation fit the data set and each other.
+    """Require that method, rate, conventions and ablation fit the data set and each other.
 
     Raises:
-        ConfigError: `motion` or `score_fps` with still images, or an ablation of another method than `motion`.
+        ConfigError: `motion`, `score_fps` or `conventions` with still images, or an ablation of another method than
+            `motion`.
     """
     if method == "motion" and is_still:
         found = f"it is motion, and {options.dataset} has still images"
@@ -189,6 +192,8 @@ def _require_fitting_options(options: StudyOptions, method: str, is_still: bool)
     if options.selection.score_fps is not None and is_still:
         found = f"it is {options.selection.score_fps:g}, and {options.dataset} has still images"
         raise ConfigError("--score-fps", found, "leave it out, or give a data set of video")
+    if options.conventions:
+        require_video(options.dataset, is_still)
     if options.ablation and method != "motion":
         raise ConfigError(
             "--ablation", f"it removes parts of motion, and the method is {method}", "give --method motion"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.evaluation.draws import Draw
+from streammon.evaluation.frame_plots import timeline
 from streammon.evaluation.labelled import LabelledClip
 from streammon.evaluation.metrics import ClipScores
 from streammon.evaluation.results import ClipTimeline, WorstFrame
@@ -20,14 +21,7 @@ MAP_RANGE = (0.5, 0.999)  # quantiles of the shown maps at the ends of the colou
 def timelines(draw: Draw, processed: Sequence[ClipScores], raw: bool) -> tuple[ClipTimeline, ...]:
     """ClipTimeline of each clip; with thresholds only if the scores are `raw`, since thresholds are raw scores."""
     return tuple(
-        ClipTimeline(
-            clip=scored.name,
-            scene=scored.scene,
-            times_s=np.arange(len(scored.scores)) / (scored.fps or 1.0),
-            scores=scored.scores,
-            labels=scored.labels,
-            thresholds=draw.thresholds(clip) if raw else {},
-        )
+        timeline(scored, draw.thresholds(clip) if raw else {})
         for clip, scored in zip(draw.clips, processed, strict=True)
     )
 

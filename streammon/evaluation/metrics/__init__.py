@@ -1,10 +1,13 @@
 """Metrics at frame, pixel, region and track level, with null controls and bootstrap intervals.
 
 Uses numpy, scipy, scikit-learn and OpenCV, no torch. `frame_table` computes every frame-level metric in one call;
-`PixelLevel` accumulates maps one at a time and `RegionLevel` clip by clip, so no map is kept.
+`PixelLevel` accumulates maps one at a time and `RegionLevel` clip by clip, so no map is kept. `conventions_table`
+measures the same scores under each convention of the literature, `difference_table` compares two methods.
 """
 
 from streammon.evaluation.metrics.bootstrap import Interval, intervals
+from streammon.evaluation.metrics.comparison import difference_table
+from streammon.evaluation.metrics.conventions import convention_names, conventions_table, require_video
 from streammon.evaluation.metrics.events import (
     DetectionDelay,
     detection_delay_s,
@@ -17,13 +20,14 @@ from streammon.evaluation.metrics.frames import (
     average_precision,
     equal_error_rate,
     frame_roc,
+    is_still,
     macro_auroc,
     mean_scene_auroc,
     micro_auroc,
     padded_macro_auroc,
     scene_aurocs,
 )
-from streammon.evaluation.metrics.nulls import constant_scores, noise_scores, scene_rate_scores
+from streammon.evaluation.metrics.nulls import NULL_SEED, constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.pixels import PixelFigures, PixelLevel
 from streammon.evaluation.metrics.regions import RegionLevel, update_levels
 from streammon.evaluation.metrics.resampled import PixelUnits, pixel_intervals, region_intervals
@@ -31,6 +35,7 @@ from streammon.evaluation.metrics.smoothing import PostProcessing, parse_post_pr
 from streammon.evaluation.metrics.table import frame_table, scene_table
 
 __all__ = [
+    "NULL_SEED",
     "ClipScores",
     "DetectionDelay",
     "Interval",
@@ -41,7 +46,10 @@ __all__ = [
     "RegionLevel",
     "average_precision",
     "constant_scores",
+    "convention_names",
+    "conventions_table",
     "detection_delay_s",
+    "difference_table",
     "equal_error_rate",
     "false_alarm_share",
     "false_alarms_per_hour",
@@ -49,6 +57,7 @@ __all__ = [
     "frame_roc",
     "frame_table",
     "intervals",
+    "is_still",
     "macro_auroc",
     "mean_scene_auroc",
     "micro_auroc",
@@ -57,6 +66,7 @@ __all__ = [
     "parse_post_processing",
     "pixel_intervals",
     "region_intervals",
+    "require_video",
     "scene_aurocs",
     "scene_rate_scores",
     "scene_table",

@@ -72,6 +72,17 @@ def auroc_interval(clips: Sequence[ClipScores], seed: int = 0, resamples: int = 
     return percentile_interval(values, reweighted.units)
 
 
+def mean_interval(values: Sequence[float | None], seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """The 95 % interval of the mean of the defined values, one a clip; resamples the same clips as `intervals`."""
+    defined = np.array([value is not None for value in values])
+    numbers = np.array([value or 0.0 for value in values])
+    means: list[float | None] = []
+    for weights in resampled_weights(len(values), seed, resamples):
+        counts = weights * defined
+        means.append(float((counts * numbers).sum() / counts.sum()) if counts.any() else None)
+    return percentile_interval(means, len(values))
+
+
 def resampled_weights(units: int, seed: int, resamples: int) -> Iterator[Weights]:
     """(U,) number of times each unit is drawn, for each resample."""
     generator = np.random.default_rng(seed)

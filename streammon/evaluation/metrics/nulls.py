@@ -10,12 +10,13 @@ import numpy as np
 
 from streammon.evaluation.metrics.frames import ClipScores, by_scene
 
+NULL_SEED = 0  # seed of the noise controls and of the bootstrap
 NOISE_DRAWS = 10  # averaged, because on a few images a single draw may score well by chance
 
 
 def constant_scores(clips: Sequence[ClipScores]) -> list[ClipScores]:
-    """The same score for every frame."""
-    return [replace(clip, scores=np.zeros(len(clip.labels))) for clip in clips]
+    """The same score for every frame: 1, not 0, so that zeros around a clip show as they would with any score."""
+    return [replace(clip, scores=np.ones(len(clip.labels))) for clip in clips]
 
 
 def noise_scores(clips: Sequence[ClipScores], seed: int) -> list[ClipScores]:

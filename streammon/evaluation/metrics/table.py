@@ -1,6 +1,6 @@
 """Tables of figures with their spread over seeds, 95 % intervals and null controls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,9 @@ def frame_table(
         ValueError: There are no seeds or no clips, or the seeds differ in their clips or labels.
         ConfigError: The post-processing needs time and the clips are still images.
     """
-    _check_alike(clips_per_seed)
+    require_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
-    runs = _Runs.of(clips_per_seed, post_processing, seed)
+    runs = Runs.of(clips_per_seed, post_processing.apply, seed)
     intervals_by_name = intervals(runs.seeds[0], seed)
     measures = tuple(
         runs.row(figure, figure.name, intervals_by_name[figure.name]) for figure in figures(clips_per_seed[0])
@@ -59,12 +59,12 @@ def scene_table(
     clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
 ) -> FigureTable:
     """Table of the AUROC of each scene (category, for still images); arguments and columns as in `frame_table`."""
-    _check_alike(clips_per_seed)
+    require_alike(clips_per_seed)
     still = is_still(clips_per_seed[0])
     scenes = [by_scene(clips) for clips in clips_per_seed]
     measures = []
     for scene in scenes[0]:
-        runs = _Runs.of([by_name[scene] for by_name in scenes], post_processing, seed)
+        runs = Runs.of([by_name[scene] for by_name in scenes], post_processing.apply, seed)
         micro = figures(runs.seeds[0])[0]
         measures.append(runs.row(micro, scene, auroc_interval(runs.seeds[0], seed)))
     unit = "images of the category" if still else "clips of the scene"
@@ -73,8 +73,15 @@ def scene_table(
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """Post-processed clips of one table: with the real scores of each seed, and with the null scores."""
+class Runs:
+    """Post-processed clips of one table.
+
+    Attributes:
+        seeds: Clips with the real scores of each seed.
+        constant: Clips with constant scores.
+        noises: Clips with each draw of the noise scores.
+        scene_rate: Clips with the scene's share of abnormal frames as scores.
+    """
 
     seeds: list[list[ClipScores]]
     constant: list[ClipScores]
@@ -83,10 +90,12 @@ class _Runs:
 
     @classmethod
     def of(
-        cls, clips_per_seed: Sequence[Sequence[ClipScores]], post_processing: PostProcessing, seed: int
-    ) -> "_Runs":
+        cls, clips_per_seed: Sequence[Sequence[ClipScores]], apply: Callable[[ClipScores], ClipScores], seed: int
+    ) -> "Runs":
+        """The clips, and those of the null controls, each post-processed by `apply`; `seed` is that of the noise."""
+
         def processed(clips: Sequence[ClipScores]) -> list[ClipScores]:
-            return [post_processing.apply(clip) for clip in clips]
+            return [apply(clip) for clip in clips]
 
         raw = clips_per_seed[0]
         return cls(
@@ -125,7 +134,12 @@ def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float
     return float(np.mean(defined)), float(np.std(defined, ddof=1)) if len(defined) > 1 else None
 
 
-def _check_alike(clips_per_seed: Sequence[Sequence[ClipScores]]) -> None:
+def require_alike(clips_per_seed: Sequence[Sequence[ClipScores]]) -> None:
+    """Require that the same clips were scored with each seed.
+
+    Raises:
+        ValueError: There are no seeds, or they differ in their clips or labels.
+    """
     if not clips_per_seed:
         raise ValueError("no seeds to measure")
     first = clips_per_seed[0]

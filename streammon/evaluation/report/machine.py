@@ -1,8 +1,8 @@
 """The report as JSON.
 
 Keys, all always present: `format` (1; incremented when a key changes its meaning), `title`, `command`, `partial`,
-`missing`, `warnings`, `facts`, `measures`, `tables`, `curves`, `timelines`, `worst`. Nested keys have the names of
-the attributes in `results.py`. Values that are undefined, NaN or infinite are null.
+`missing`, `warnings`, `facts`, `measures`, `comparisons`, `tables`, `curves`, `timelines`, `worst`. Nested keys have
+the names of the attributes in `results.py`. Values that are undefined, NaN or infinite are null.
 """
 
 import math
@@ -12,9 +12,11 @@ from typing import Any
 from streammon.evaluation.results import (
     ClipTimeline,
     Curve,
+    DifferenceTable,
     EvaluationReport,
     FigureTable,
     PlainTable,
+    ReportedDifference,
     ReportedFigure,
     WorstFrame,
 )
@@ -37,6 +39,7 @@ def report_json(report: EvaluationReport) -> dict[str, Any]:
         "warnings": list(report.warnings),
         "facts": dict(report.facts),
         "measures": [_measure_table(table) for table in report.measures],
+        "comparisons": [_comparison(table) for table in report.comparisons],
         "tables": [_plain_table(table) for table in report.tables],
         "curves": [_curve(curve) for curve in report.curves],
         "timelines": [_timeline(timeline) for timeline in report.timelines],
@@ -65,6 +68,26 @@ def _measure(measure: ReportedFigure) -> dict[str, Any]:
         "unit": measure.unit,
         "higher_is_better": bool(measure.higher_is_better),
         **{name: _finite(getattr(measure, name)) for name in figures},
+    }
+
+
+def _comparison(table: DifferenceTable) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "note": table.note,
+        "first": table.first,
+        "second": table.second,
+        "differences": [_difference(row) for row in table.differences],
+    }
+
+
+def _difference(row: ReportedDifference) -> dict[str, Any]:
+    figures = ("value", "other", "difference", "low", "high", "p_value")
+    return {
+        "name": row.name,
+        "unit": row.unit,
+        "higher_is_better": bool(row.higher_is_better),
+        **{name: _finite(getattr(row, name)) for name in figures},
     }
 
 

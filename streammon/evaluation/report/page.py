@@ -17,6 +17,7 @@ from streammon.evaluation.report.wording import (
     measure_columns,
     percent_text,
     rank_text,
+    shown_tables,
     table_notes,
 )
 from streammon.evaluation.results import ClipTimeline, Curve, EvaluationReport, FigureTable, WorstFrame
@@ -133,6 +134,7 @@ def _page(report: EvaluationReport) -> str:
         curves, scenes = _curve_plots(report.curves), _scene_plots(report.timelines)
     return environment.get_template("page.html.j2").render(
         report=report,
+        tables=shown_tables(report),
         nulls=[null for null in NULLS if null.attribute in filled],
         measure_columns=measure_columns,
         plain_columns=plain_columns,

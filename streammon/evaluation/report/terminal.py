@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from streammon.evaluation.report.wording import UNBEATEN_MARK, Column, measure_columns, table_notes
+from streammon.evaluation.report.wording import UNBEATEN_MARK, Column, measure_columns, shown_tables, table_notes
 from streammon.evaluation.results import ABSENT, EvaluationReport, PlainTable
 
 GAP = 2  # characters between two columns
@@ -91,7 +91,7 @@ def report_tables(report: EvaluationReport) -> Group:
         parts.append(WideTable(table.title, measure_columns(table)))
         parts += [_hanging("  ", note, "dim") for note in table_notes(table)]
         parts.append(Text())
-    for plain in report.tables:
+    for plain in shown_tables(report):
         parts.append(WideTable(plain.title, plain_columns(plain)))
         parts += [_hanging("  ", plain.note, "dim")] if plain.note else []
         parts.append(Text())

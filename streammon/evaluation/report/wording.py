@@ -3,7 +3,16 @@
 import math
 from dataclasses import dataclass
 
-from streammon.evaluation.results import ABSENT, FigureTable, ReportedFigure, WorstFrame
+from streammon.evaluation.results import (
+    ABSENT,
+    DifferenceTable,
+    EvaluationReport,
+    FigureTable,
+    PlainTable,
+    ReportedDifference,
+    ReportedFigure,
+    WorstFrame,
+)
 
 UNBEATEN_MARK = "*"
 UNBEATEN_NOTE = (
@@ -83,7 +92,7 @@ def _decimals(figure: float, unit: str) -> int:
     return 0 if size >= 99.95 else 1 if size >= 9.995 else 2
 
 
-def name_text(measure: ReportedFigure) -> str:
+def name_text(measure: ReportedFigure | ReportedDifference) -> str:
     """Name of a measure, with its unit.
 
     >>> name_text(ReportedFigure("Detection delay", 1.2, unit="s")), name_text(ReportedFigure("AUROC, micro", 0.6))
@@ -165,6 +174,50 @@ def table_notes(table: FigureTable) -> list[str]:
     if any(is_unbeaten(measure, null) for measure in table.measures for null in NULLS):
         notes.append(UNBEATEN_NOTE)
     return notes
+
+
+def shown_tables(report: EvaluationReport) -> tuple[PlainTable, ...]:
+    """Tables of text of a report: the comparisons with another method, then its other ones."""
+    return (*map(comparison_text, report.comparisons), *report.tables)
+
+
+def comparison_text(table: DifferenceTable) -> PlainTable:
+    """Comparison of two methods as a table of text."""
+    columns = ("Measure", table.first, table.second, "Difference", "95 % interval", "p", "Better")
+    rows = tuple(
+        (
+            name_text(row),
+            figure_text(row.value, row.unit),
+            figure_text(row.other, row.unit),
+            signed_text(row.difference, row.unit),
+            ABSENT if row.low is None else f"{signed_text(row.low, row.unit)} to {signed_text(row.high, row.unit)}",
+            figure_text(row.p_value),
+            better_text(table, row),
+        )
+        for row in table.differences
+    )
+    return PlainTable(table.title, columns, rows, table.note)
+
+
+def signed_text(difference: float | None, unit: str = "") -> str:
+    """Text of a difference with its sign.
+
+    >>> signed_text(0.0119), signed_text(-31.26, "per hour"), signed_text(0.0)
+    ('+0.012', '−31.3', '0.000')
+    """
+    text = figure_text(difference, unit)
+    if difference is None or text == ABSENT:
+        return text
+    return text.replace("-", "−") if difference < 0 else f"+{text}" if difference > 0 else text
+
+
+def better_text(table: DifferenceTable, row: ReportedDifference) -> str:
+    """Name of the better method where the interval of the difference excludes 0, otherwise `not shown`."""
+    if row.low is None or row.high is None:
+        return ABSENT
+    if row.low <= 0 <= row.high:
+        return "not shown"
+    return table.first if (row.low > 0) == row.higher_is_better else table.second
 
 
 def percent_text(share: float) -> str:

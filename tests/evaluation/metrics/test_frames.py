@@ -167,7 +167,7 @@ def test_roc_is_thinned_to_be_drawn_and_keeps_its_area() -> None:
 
 
 def test_nulls_know_what_they_are_named_for() -> None:
-    assert {score for one in constant_scores(FOUR) for score in one.scores} == {0.0}
+    assert {score for one in constant_scores(FOUR) for score in one.scores} == {1.0}
     assert [one.scores[0] for one in scene_rate_scores(FOUR)] == [3 / 7, 3 / 7, 2 / 4, 2 / 4]
     again = [noise_scores(FOUR, 1), noise_scores(FOUR, 1), noise_scores(FOUR, 2)]
     assert np.array_equal(again[0][1].scores, again[1][1].scores)

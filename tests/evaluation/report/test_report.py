@@ -15,7 +15,14 @@ from rich.console import Console
 
 from streammon.evaluation.report import report_json, report_tables
 from streammon.evaluation.report.wording import NULLS, is_unbeaten, measure_columns, percent_text, rank_text
-from streammon.evaluation.results import EvaluationReport, FigureTable, PlainTable, ReportedFigure
+from streammon.evaluation.results import (
+    DifferenceTable,
+    EvaluationReport,
+    FigureTable,
+    PlainTable,
+    ReportedDifference,
+    ReportedFigure,
+)
 from support.evaluation_samples import FRAME_LEVEL, PER_SCENE, PIXEL_LEVEL, sample_report, whole_report
 
 
@@ -122,8 +129,8 @@ def test_json_holds_every_figure_and_reads_back_the_same() -> None:
     facts = report_json(report)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert list(facts) == [
-        "format", "title", "command", "partial", "missing", "warnings", "facts", "measures", "tables", "curves",
-        "timelines", "worst",
+        "format", "title", "command", "partial", "missing", "warnings", "facts", "measures", "comparisons", "tables",
+        "curves", "timelines", "worst",
     ]  # fmt: skip
     assert facts["format"] == 1
     assert facts["partial"] is True
@@ -137,6 +144,45 @@ def test_json_holds_every_figure_and_reads_back_the_same() -> None:
     assert sum(timeline["labels"]) == int(report.timelines[0].labels.sum())
     assert timeline["thresholds"] == {"1/day": 23.4, "10/day": 21.9, "100/day": 18.6}
     np.testing.assert_allclose(timeline["scores"], report.timelines[0].scores, rtol=1e-5)
+
+
+COMPARISON = DifferenceTable(
+    "ours minus base",
+    "ours",
+    "base",
+    (
+        ReportedDifference("AUROC, micro", 0.7123, 0.6511, 0.0612, 0.0118, 0.1009, 0.004),
+        ReportedDifference("EER", 0.35, 0.31, 0.04, 0.01, 0.07, 0.02, higher_is_better=False),
+        ReportedDifference("AUROC, macro, padded", 0.8, 0.81, -0.01, -0.05, 0.03, 0.62),
+        ReportedDifference("false alarms", 12.0, 43.26, -31.26, -60.0, -2.5, 0.031, "per hour", False),
+        ReportedDifference("average precision", None, None, None, None, None, None),
+    ),
+    "paired bootstrap over clips",
+)
+
+
+def test_a_comparison_says_how_large_a_difference_is_and_which_method_is_better() -> None:
+    text = shown(replace(whole_report(), comparisons=(COMPARISON,)), width=200)
+    rows = {line.split("  ")[0]: line.split() for line in text[text.index("ours minus base") :].splitlines()}
+    assert rows["AUROC, micro"][2:] == ["0.712", "0.651", "+0.061", "+0.012", "to", "+0.101", "0.004", "ours"]
+    assert rows["EER"][1:] == ["0.350", "0.310", "+0.040", "+0.010", "to", "+0.070", "0.020", "base"]
+    assert rows["AUROC, macro, padded"][3:] == [
+        *("0.800", "0.810", "−0.010", "−0.050", "to", "+0.030", "0.620", "not", "shown"),
+    ]
+    assert rows["false alarms (per hour)"][4:] == ["12.0", "43.3", "−31.3", "−60.0", "to", "−2.50", "0.031", "ours"]
+    assert rows["average precision"][2:] == ["–"] * 6
+    assert "paired bootstrap over clips" in text
+
+
+def test_json_has_the_numbers_of_a_comparison() -> None:
+    (facts,) = report_json(replace(whole_report(), comparisons=(COMPARISON,)))["comparisons"]
+    assert {name: facts[name] for name in ("title", "note", "first", "second")} == {
+        "title": "ours minus base", "note": "paired bootstrap over clips", "first": "ours", "second": "base",
+    }  # fmt: skip
+    assert facts["differences"][1] == {
+        "name": "EER", "unit": "", "higher_is_better": False, "value": 0.35, "other": 0.31, "difference": 0.04,
+        "low": 0.01, "high": 0.07, "p_value": 0.02,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -7,7 +7,7 @@ StreammonError
     ├── FootageError    a file, folder or stream that can't be read as video
     ├── WeightsError    a backbone's weights are missing or don't fit
     ├── BankError       a scene's bank is missing, broken or doesn't fit
-    ├── DatasetError    a labelled data set is incomplete, broken or of another layout
+    ├── DatasetError    a labelled data set, or scores for it, are incomplete, broken or of another layout
     ├── RedisError      the configured Redis can't be used
     └── StorageError    a file or folder can't be written
 ```
@@ -65,7 +65,7 @@ class BankError(InputError):
 
 
 class DatasetError(InputError):
-    """A labelled data set is incomplete, broken or of another layout."""
+    """A labelled data set, or scores for it, are incomplete, broken or of another layout."""
 
 
 class RedisError(InputError):

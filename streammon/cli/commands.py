@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from streammon import __version__
+from streammon.cli.judging import judge, require_page, show_report
 from streammon.cli.options import (
     PATH,
     FiniteRange,
@@ -44,6 +45,7 @@ from streammon.cli.options import (
     scene_name,
     scenes_option,
     scored_rate,
+    scores_given,
     since_s,
     validation_of,
     validation_options,
@@ -362,22 +364,32 @@ def demo(json_file: str | None) -> int:
 @config_option
 @model_options
 @json_option
-def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], **options: Any) -> None:
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    /,
+    json_file: str | None,
+    page: Path | None,
+    tables: tuple[int, ...],
+    scores: Path | None,
+    against: Path | None,
+    **options: Any,
+) -> None:
     """Evaluate a method on a labelled data set; each figure has a null control and a confidence interval.
 
     Example: streammon eval --dataset stc --root shanghaitech --report page
     """
+    command = f"streammon {shlex.join(sys.argv[1:])}"
+    if scores_given(context, scores, against):
+        judge({**options, "scores": scores, "against": against}, command, json_file, page)
+        return
     config = load_config(options.pop("config_file"))
     from streammon.cli.display import WorkBar
     from streammon.evaluation.options import study_options
-    from streammon.evaluation.report import ANOTHER_FOLDER, report_json, report_tables, write_page
     from streammon.evaluation.run import evaluate_paper, evaluate_study
-    from streammon.storage import require_writable
 
     study = study_options(config.model if config else None, config.scenes if config else SCENES, options)
-    if page is not None:
-        require_writable(page, ANOTHER_FOLDER)
-    command = f"streammon {shlex.join(sys.argv[1:])}"
+    require_page(page)
     console = console_of(json_file)
     try:
         with WorkBar(console) as bar:
@@ -388,10 +400,7 @@ def evaluate(json_file: str | None, page: Path | None, tables: tuple[int, ...], 
     except KeyboardInterrupt:
         print(f"streammon: interrupted; the same command goes on from what is kept in {study.cache}", file=sys.stderr)
         raise
-    console.print(report_tables(report))
-    write_json(json_file, report_json(report))
-    if page is not None:
-        console.print(f"page: {write_page(report, page)}")
+    show_report(report, json_file, page)
 
 
 @commands.command()

@@ -181,15 +181,7 @@ def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool
     """
     mode = "--undo" if undo else "--from-review" if from_review else ""
     if mode:
-        given = [
-            option
-            for option in context.command.params
-            if context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
-            and option.name not in FIT_OPTIONS[mode]
-        ]
-        for option in given:
-            name = "FOOTAGE" if isinstance(option, click.Argument) else option.opts[-1]
-            raise ConfigError(name, f"it doesn't go with {mode}", "leave one of them out")
+        _require_only(context, mode, FIT_OPTIONS[mode])
     for name, value in (("--yes", yes), ("--dry-run", dry_run)):
         if value and not from_review:
             raise ConfigError(name, "there is no --from-review", "give both or neither")
@@ -204,6 +196,41 @@ def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool
     return bool(mode)
 
 
+def _require_only(context: click.Context, mode: str, allowed: frozenset[str]) -> None:
+    """Require that the command line has no parameters but those that go with the option `mode`.
+
+    Raises:
+        ConfigError: It has another one.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE and option.name not in allowed:
+            name = "FOOTAGE" if isinstance(option, click.Argument) else option.opts[-1]
+            raise ConfigError(name, f"it doesn't go with {mode}", "leave one of them out")
+
+
+SCORES_OPTIONS = frozenset(
+    (
+        *("dataset", "root", "scores", "against", "conventions", "categories"),
+        *("smoothing", "minmax", "allow_partial", "page", "json_file"),
+    )
+)
+"""Parameters of `eval` that go with `--scores`."""
+
+
+def scores_given(context: click.Context, scores: Path | None, against: Path | None) -> bool:
+    """True if `eval` is to measure the scores of a folder instead of running a method.
+
+    Raises:
+        ConfigError: An option is given that doesn't go with another one.
+    """
+    if scores is not None:
+        _require_only(context, "--scores", SCORES_OPTIONS)
+    elif against is not None:
+        raise ConfigError("--against", "there is no --scores", "give both or neither")
+    return scores is not None
+
+
 evaluation_options = _options(
     click.option(
         "--dataset",
@@ -213,6 +240,19 @@ evaluation_options = _options(
     ),
     click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
     click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
+    click.option(
+        "--scores",
+        type=PATH,
+        metavar="DIR",
+        help="Measure these scores instead of running a method: a .npy, .npz, .csv, .txt or .parquet file for each "
+        "clip, and maps/CLIP.npy; or one table of all clips. Labels suffice, without footage.",
+    ),
+    click.option(
+        "--against", type=PATH, metavar="DIR", help="With --scores: also compare with the scores of another method."
+    ),
+    click.option(
+        "--conventions", is_flag=True, help="Also measure the scores under each convention of the literature."
+    ),
     click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),
     click.option(
         "--paper",

@@ -2,13 +2,12 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 import torch
 
-from streammon import __version__
 from streammon.evaluation.harness import FrameSelection, plan_banks
 from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.versions import versions_text
 from streammon.padim import Backbone, processor_name
 from streammon.threads import available_cores
 
@@ -47,10 +46,9 @@ def backbone_facts(backbone: Backbone) -> dict[str, str]:
 
 def machine_facts() -> dict[str, str]:
     """Versions of the software, and the hardware."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return {
-        "versions": f"streammon {__version__}, Python {platform.python_version()}, {libraries}",
+        "versions": versions_text(LIBRARIES),
         "hardware": f"{processor_name()}, {available_cores()} cores, {torch.get_num_threads()} threads{accelerator}",
         "system": platform.platform(),
     }

@@ -28,6 +28,7 @@ def study_options(model: ModelConfig | None, scenes: Path, options: dict[str, An
         "method",
         "seeds",
         "ablation",
+        "conventions",
         "categories",
         "epochs",
         "epoch_images",

@@ -54,7 +54,7 @@ def computed_s() -> float:
 def in_precision(words: tuple[str | Path, ...]) -> list[str]:
     """The command's words, which ask for the tests' engine and precision where features are computed."""
     name, *others = map(str, words) if words else [""]
-    if name not in ("fit", "run", "eval", "bench") or "--undo" in others:
+    if name not in ("fit", "run", "eval", "bench") or {"--undo", "--scores"} & set(others):
         return [str(word) for word in words]
     asked = LIVE if name in ("fit", "run") else COMPUTED
     added = [(f"--{option}", value) for option, value in asked.items() if f"--{option}" not in others]

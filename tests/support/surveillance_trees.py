@@ -144,7 +144,7 @@ def stc_weakly_tree(root: Path) -> Tree:
     tree = stc_tree(root)
     normal = {path.stem: path for path in tree.training}
     (root / "SH_Train.txt").write_text("01_001\n02_001.avi\n01_0001\n")
-    (root / "SH_Test.txt").write_text("01_002\n01_0002,1,764\n02_002,0,12\n02_0001 1\n02_0002\n")
+    (root / "SH_Test.txt").write_text("01_002,0,12\n01_0002,1,764\n02_002.avi 0 12\n02_0001 1\n02_0002\n")
     weak = Tree(root, {normal[name]: 12 for name in ("01_001", "02_001")})
     weak.masks.update({name: tree.masks[name] for name in ("01_0002", "02_0001", "02_0002")})
     weak.masks.update({name: np.zeros((12, SIZE[1], SIZE[0]), bool) for name in ("01_002", "02_002")})

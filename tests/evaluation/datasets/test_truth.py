@@ -47,12 +47,12 @@ LAYOUTS = {
     "folder of scenes": Layout("folder", lambda root: folder_tree(root, scenes=("hall", "yard")), ["train", "test"]),
     "nwpu": Layout("nwpu", nwpu_tree, ["videos"]),
     "corridor": Layout("corridor", corridor_tree, ["Train_IITB_Corridor", "Test_IITB-Corridor/Test"]),
-    "stc-weakly": Layout("stc-weakly", stc_weakly_tree, ["testing/frames", "testing/videos"]),
+    "stc-weakly": Layout("stc-weakly", stc_weakly_tree, ["training", "testing/frames", "testing/videos"]),
     "street-scene": Layout("street-scene", street_scene_tree, ["Train"]),
     "complexvad": Layout("complexvad", complexvad_tree, ["Train"]),
     "ubnormal": Layout("ubnormal", ubnormal_tree, ["Scene1/*_scenario_1.mp4", "Scene2/normal*.mp4"]),
 }
-"""Of the last four some test footage is kept, without which the lengths of clips are unknown."""
+"""Of the last three some test footage is kept, without which the lengths of clips are unknown."""
 
 WITHOUT_MASKS = ("stc without masks", "nwpu", "corridor")
 
@@ -118,6 +118,23 @@ def test_the_good_images_of_a_category_are_known(tmp_path: Path) -> None:
     assert [(clip.name, len(clip.labels)) for clip in truth.clips] == [("bottle/block", 2), ("bottle/good", 20)]
     assert set(GOOD_IMAGES) == set(CATEGORIES)
     assert IMAGES[1] - sum(GOOD_IMAGES.values()) == 1_258  # defective images, as published
+
+
+def test_the_length_of_a_normal_clip_is_listed_or_its_footage_tells_it(tmp_path: Path) -> None:
+    stc_weakly_tree(tmp_path)
+    listed = tmp_path / "SH_Test.txt"
+    listed.write_text("01_002\n02_002,0,7\n02_0001,1,7\n")
+    truth = load_truth("stc-weakly", tmp_path, PARTIAL)
+    assert [(clip.name, len(clip.labels)) for clip in truth.clips] == [("01_002", 12), ("02_0001", 9), ("02_002", 7)]
+    shutil.rmtree(tmp_path / "training")
+    for kind in ("frame", "pixel"):
+        (tmp_path / "testing" / f"test_{kind}_mask" / "02_0001.npy").unlink()
+    truth = load_truth("stc-weakly", tmp_path, PARTIAL)
+    assert [clip.name for clip in truth.clips] == ["02_002"]
+    assert truth.missing[2:4] == (
+        f"{listed}: it names a missing clip ('02_0001'); the clip is left out",
+        f"{listed}: no number of frames of '01_002'; the clip is left out",
+    )
 
 
 def test_the_fingerprint_knows_labels_and_masks_and_not_the_place(tmp_path: Path) -> None:

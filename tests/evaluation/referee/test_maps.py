@@ -105,6 +105,27 @@ def test_a_difference_far_from_0_is_not_lost(tree: Tree, tmp_path: Path) -> None
     assert found.tables[0].measures[0].value == 1.0
 
 
+def test_regions_of_published_tracks_differ_from_those_of_the_masks(tmp_path: Path) -> None:
+    """Maps of half the size mark two objects that touch and, until it goes, one that goes and returns.
+
+    By the masks there are 5 + 4 regions and 1 + 2 tracks, by the published tracks 6 + 4 and 2 + 1.
+    """
+    tree = street_scene_tree(tmp_path / "street")
+    maps = {name: masks[:, 1::2, 1::2].astype(float) for name, masks in tree.masks.items()}
+    maps["Test002"][5:] = 0
+    truth = load_truth("street-scene", tree.root, DatasetOptions(allow_partial=True))
+    source = load_maps(saved(tmp_path, maps), truth, Defects(False), silent)
+    assert source is not None
+    found = localisation([source], silent)
+    assert found is not None
+    assert {measure.name: measure.value for measure in found.tables[1].measures} == {
+        "RBDC": pytest.approx(7 / 9),
+        "TBDC": pytest.approx(2 / 3),
+        "RBDC, published tracks": pytest.approx(8 / 10),
+        "TBDC, published tracks": pytest.approx(3 / 3),
+    }
+
+
 def test_clips_without_masks_need_no_maps(tmp_path: Path) -> None:
     """Of Ped1 only some clips have masks; here the second."""
     tree = ucsd_tree(tmp_path / "ped1", "ped1")

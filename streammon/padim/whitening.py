@@ -62,7 +62,8 @@ class Whitening:
         groups = -(-positions // LANES)
         steps = triangles.new_empty(groups, length, LANES)
         steps[-1, :, positions - (groups - 1) * LANES :] = 0
-        for group, some in enumerate(triangles.split(LANES)):
+        for group in range(groups):
+            some = triangles[group * LANES : (group + 1) * LANES]
             steps[group, :, : len(some)] = some.T
         return cls(steps, scales.clone())
 

@@ -126,6 +126,22 @@ def test_still_images_have_no_rate(command: Command, tmp_path: Path) -> None:
     )
 
 
+def test_the_conventions_are_measured_of_streammon_s_own_methods_too(
+    command: Command, lobby: Path, tmp_path: Path
+) -> None:
+    ended = command(*evaluate(lobby, "--conventions", "--json", "-"))
+    assert ended.code == 0, ended
+    tables = {table["title"]: table["measures"] for table in json.loads(ended.stdout)["measures"]}
+    conventions = {row["name"]: row for row in tables["AUROC under each convention of the field"]}
+    assert conventions["micro"]["value"] == tables["Frame level"][0]["value"]
+    assert conventions["macro, padded"]["value"] == tables["Frame level"][2]["value"]
+    category = mvtec_category(tmp_path / "nut").root
+    told = command("eval", "--dataset", "mvtec", "--root", category, "--conventions")
+    assert told.complaint == (
+        "--conventions: they are about video, and mvtec has still images; leave it out, or give a data set of video"
+    )
+
+
 def test_min_max_per_clip_comes_with_a_warning(command: Command, lobby: Path) -> None:
     ended = command(*evaluate(lobby, "--minmax"))
     assert ended.code == 0, ended

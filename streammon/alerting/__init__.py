@@ -16,7 +16,6 @@ from streammon.alerting.messages import (
     status_json,
 )
 from streammon.alerting.publisher import RedisPublisher
-from streammon.alerting.regions import regions
 from streammon.alerting.rule import AlertRule
 from streammon.alerting.spool import Spool, SpooledAlert
 from streammon.alerting.subscriber import subscribe
@@ -39,7 +38,6 @@ __all__ = [
     "health_json",
     "heatmap_png",
     "redis_for",
-    "regions",
     "score_json",
     "status_json",
     "subscribe",

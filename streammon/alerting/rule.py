@@ -3,10 +3,10 @@
 import secrets
 from dataclasses import dataclass, replace
 
-from streammon.alerting.regions import regions
 from streammon.config import AlertingConfig
 from streammon.durations import DAY_S
 from streammon.records import Alert, AlertEvent, ScoredFrame
+from streammon.regions import regions
 
 MAX_GAP_S = 10.0
 MAX_GAP_FRAMES = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import cv2
 
-from streammon.alerting import heatmap_png, regions
+from streammon.alerting import heatmap_png
 from streammon.boxes import jpeg_with_boxes
 from streammon.config import EventsConfig
 from streammon.events.archive import Archive
@@ -17,6 +17,7 @@ from streammon.events.index import KEPT
 from streammon.events.side_car import ClipPart, ScorePoint, side_car
 from streammon.ingest import EncodedPacket, PacketRing
 from streammon.records import Alert, AlertEvent, EventRow, ScoredFrame
+from streammon.regions import regions
 from streammon.storage import replace_file
 
 PART_S = 600.0  # files of ten minutes can be sent and played everywhere

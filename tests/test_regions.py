@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streammon.alerting import heatmap_png, regions
+from streammon.alerting import heatmap_png
 from streammon.records import AnomalyMap, Box
+from streammon.regions import regions
 
 MAPS = arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(0, 8, width=32))
 

@@ -1,7 +1,8 @@
 """Writing of files: the check that it will succeed, the atomic replacement, and formats that packages share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from streammon.errors import StorageError, system_reason
@@ -36,16 +37,54 @@ def require_writable(folder: Path, remedy: str) -> None:
         StorageError: The folder can't be created or written.
     """
     probe = folder / f".probe.{os.getpid()}"
-    try:
+    with refusing_unwritable(folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
+
+
+@contextmanager
+def refusing_unwritable(path: Path, remedy: str) -> Iterator[None]:
+    """Translate the OSError of a block that writes a file or folder.
+
+    Args:
+        path: The file or folder.
+        remedy: Advice to the user, for the error message.
+
+    Raises:
+        StorageError: The block raised an OSError.
+    """
+    try:
+        yield
     except OSError as error:
-        raise StorageError(str(folder), f"it can't be written ({system_reason(error)})", remedy) from None
+        raise StorageError(str(path), f"it can't be written ({system_reason(error)})", remedy) from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Replace a file by one written under a temporary name: a crash or a full disk never leaves half a file.
+
+    Args:
+        path: The file, in a folder that exists.
+
+    Yields:
+        Path to write the content to, which takes the place of `path` at the end of the block.
+
+    Raises:
+        OSError: The file can't be written. After any error in the block `path` is unchanged.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Replace a file by one written under a temporary name: a crash or a full disk never leaves half a file.
+    """Replace a file as `replacing` does, by one that a function writes.
 
     Args:
         path: The file, in a folder that exists.
@@ -54,14 +93,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: The file can't be written; `path` is then unchanged.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as beside:
         write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -> None:
@@ -75,8 +108,6 @@ def write_atomically(path: Path, write: Callable[[Path], object], remedy: str) -
     Raises:
         StorageError: The file can't be written; `path` is then unchanged.
     """
-    try:
+    with refusing_unwritable(path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, write)
-    except OSError as error:
-        raise StorageError(str(path), f"it can't be written ({system_reason(error)})", remedy) from None

@@ -22,6 +22,7 @@ from streammon.records.frames import (
     ScoredFrame,
     has_flow_size,
 )
+from streammon.records.scores import ScoreRecord
 from streammon.records.statuses import Notice, RedisStatus, SceneProgress, ScoringStatus, SinkStatus, SpoolStatus
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "ReaderCounts",
     "RedisStatus",
     "SceneProgress",
+    "ScoreRecord",
     "ScoredFrame",
     "ScoringRate",
     "ScoringStatus",

@@ -82,6 +82,7 @@ class Frame:
             the frame is due at the footage's own pace, so that `play: fast` raises the same alerts.
         detail: Larger picture and earlier picture for motion analysis; None unless requested.
         light_changes: True while the light of the whole picture changes (`ingest.light`).
+        pts: Presentation timestamp in the video file's own time base; None for images and live streams.
     """
 
     camera: str
@@ -92,6 +93,7 @@ class Frame:
     wall_time_s: float
     detail: Detail | None = None
     light_changes: bool = False
+    pts: int | None = None
 
 
 def has_flow_size(width: int, height: int) -> bool:

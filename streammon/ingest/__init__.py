@@ -2,12 +2,14 @@
 
 Live, a `CameraReader` per camera puts frames into `LatestFrames`, and a `MainStreamReader` reads the main stream of a
 camera whose sub-stream is scored. A `PacketRing` has a camera's latest packets, for clips. Offline, `clips` lists the
-clips at a path, `Clip.frames` reads their frames, and `frames_ahead` those of several clips at once.
+clips at a path, `Clip.frames` reads their frames, and `frames_ahead` those of several clips at once. `GivenPictures`
+makes frames of pictures in memory.
 """
 
 from streammon.ingest.ahead import default_jobs, frames_ahead
 from streammon.ingest.contents import Length, Pace
-from streammon.ingest.footage import Clip, batched
+from streammon.ingest.footage import DEFAULT_IMAGE_FPS, Clip, batched
+from streammon.ingest.given import GivenPicture, GivenPictures
 from streammon.ingest.glance import Glance, glance_at, likeness
 from streammon.ingest.images import Size
 from streammon.ingest.latest import LatestFrames
@@ -18,10 +20,13 @@ from streammon.ingest.probe import VideoFormat, probe
 from streammon.ingest.reader import CameraReader
 
 __all__ = [
+    "DEFAULT_IMAGE_FPS",
     "CameraReader",
     "Clip",
     "EncodedPacket",
     "EncodedStream",
+    "GivenPicture",
+    "GivenPictures",
     "Glance",
     "LatestFrames",
     "Length",

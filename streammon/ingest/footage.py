@@ -142,6 +142,7 @@ class Clip:
                     stream_time_s=time_s,
                     wall_time_s=time.time(),
                     detail=buffer.detail() if buffer is not None else None,
+                    pts=None if self.images else picture.pts,
                 )
         except StreamFault as fault:
             raise unreadable(self.path, fault) from None

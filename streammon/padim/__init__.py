@@ -25,6 +25,7 @@ from streammon.padim.reduction import PrincipalComponents, Reduction, make_reduc
 from streammon.padim.scene_files import (
     BANK_FILE,
     STATISTICS_FILE,
+    read_facts,
     read_tensors,
     require_writable,
     save_tensors,
@@ -70,6 +71,7 @@ __all__ = [
     "pick_precision",
     "processor_name",
     "quantise_backbone",
+    "read_facts",
     "read_tensors",
     "reduced_dimensions",
     "require_writable",

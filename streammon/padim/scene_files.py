@@ -67,12 +67,25 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         raise (OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError()) from None
 
 
+def read_facts(path: Path) -> BankFacts:
+    """Facts of a safetensors file of a scene, without its tensors.
+
+    Raises:
+        BankError: The file is missing, broken, or of another format.
+    """
+    return _read(path, tensors=False)[0]
+
+
 def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor]]:
     """Facts and tensors of a safetensors file of a scene; the facts of an older format get the current one.
 
     Raises:
         BankError: The file is missing, broken, or of another format.
     """
+    return _read(path, tensors=True)
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[BankFacts, dict[str, Tensor]]:
     where = f"scene {path.parent.name!r}"
     what = "bank" if path.name == BANK_FILE else "running statistics"
     try:
@@ -83,7 +96,8 @@ def read_tensors(path: Path) -> tuple[BankFacts, dict[str, Tensor]]:
                 found = f"{path} is of format {raw.get('format')}, this streammon reads {read}"
                 raise BankError(where, found, FIT_AGAIN)
             facts = replace(TypeAdapter(BankFacts).validate_python(raw), format=FORMAT)
-            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = file.keys() if tensors else ()
+            return facts, {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise BankError(where, f"it has no {what} ({path})", "learn it with `streammon fit`") from None
     except KeyError:

@@ -19,7 +19,7 @@ from streammon.scene.learner import SceneLearner
 from streammon.scene.marked import marked_clips
 from streammon.scene.measure import Measured
 from streammon.scene.pictures import NormalPictures, PictureSums
-from streammon.scene.replacing import MOTION_FILE, PICTURES_FILE, NewFiles, put_back
+from streammon.scene.replacing import MOTION_FILE, PICTURES_FILE, NewFiles, put_back, reading
 from streammon.scene.scorer import Fused, SceneScorer
 from streammon.scene.settings import SHARES
 from streammon.scene.state import learner_tensors, restore_learner
@@ -52,6 +52,7 @@ __all__ = [
     "merge_folders",
     "motion_tails",
     "put_back",
+    "reading",
     "restore_learner",
     "reviewed_clips",
     "save_scene",

@@ -162,11 +162,62 @@ def learn_into(
     Raises:
         InputError: The clips or the scene's files are wrong.
     """
+    learned = learn_clips(scene, footage, pieces, new.scene, backbone, model, options, progress)
+    save_scene(new.folder, learned.scene, [str(path) for path in footage])
+    if options.keep_statistics:
+        save_statistics(new.folder, learned.learner)
+    return _report(learned.scene, new, len(pieces), learned.frames, learned.seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A scene that was learned from clips.
+
+    Attributes:
+        scene: The scene.
+        learner: Its learner, with the running statistics.
+        observer: The learner's observer; None for PaDiM alone.
+        frames: Frames read.
+        seconds: How long reading and learning took.
+    """
+
+    scene: Scene
+    learner: SceneLearner
+    observer: Observer | None
+    frames: int
+    seconds: float
+
+
+def learn_clips(
+    scene: str,
+    footage: list[Path],
+    pieces: list[Clip],
+    folder: Path,
+    backbone: Backbone,
+    model: ModelConfig,
+    options: FitOptions,
+    progress: Progress,
+) -> Learned:
+    """Learn one scene in one pass over clips, without writing anything.
+
+    Args:
+        scene: Its name.
+        footage: Files and folders that the clips are from, for messages.
+        pieces: Clips of normal footage, in order of time.
+        folder: The scene's folder, which may be missing; with `options.add` its running statistics go on.
+        backbone: Network that computes the maps.
+        model: Method and reduction.
+        options: How to read.
+        progress: Called after each batch.
+
+    Raises:
+        InputError: The clips or the running statistics are wrong.
+    """
     started = time.monotonic()
     total, total_s, listed = _length(pieces, options)
     reduction = None
     if options.add:
-        reduction = earlier_reduction(new.scene, model)
+        reduction = earlier_reduction(folder, model)
     elif model.reduction == "pca":
         reduction = _principal_reduction(pieces, total, backbone, model, options)
     observer = configured_observer(model, backbone)
@@ -182,7 +233,7 @@ def learn_into(
         reduction=reduction,
     )
     if options.add:
-        go_on(learner, new.scene)
+        go_on(learner, folder)
     done = 0
     with (
         closing(_frames(pieces, options, detail=observer is not None)) as frames,
@@ -194,12 +245,8 @@ def learn_into(
         short = f"it announces {listed} frames to learn from and has {done}"
         raise FootageError(str(footage[0]), short, "cut off the damaged end")
     seconds = time.monotonic() - started
-    learner.reviewed |= {name for clip in pieces if (name := marked_name(new.scene, clip)) is not None}
-    found = learner.finish()
-    save_scene(new.folder, found, [str(path) for path in footage])
-    if options.keep_statistics:
-        save_statistics(new.folder, learner)
-    return _report(found, new, len(pieces), done, seconds)
+    learner.reviewed |= {name for clip in pieces if (name := marked_name(folder, clip)) is not None}
+    return Learned(learner.finish(), learner, observer, done, seconds)
 
 
 def learn_frames(

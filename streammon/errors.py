@@ -7,6 +7,7 @@ StreammonError
     ├── FootageError    a file, folder or stream that can't be read as video
     ├── WeightsError    a backbone's weights are missing or don't fit
     ├── BankError       a scene's bank is missing, broken or doesn't fit
+    ├── MethodError     a method of another package, evaluated here, breaks the rules
     ├── DatasetError    a labelled data set, or scores for it, are incomplete, broken or of another layout
     ├── RedisError      the configured Redis can't be used
     └── StorageError    a file or folder can't be written
@@ -62,6 +63,10 @@ class WeightsError(InputError):
 
 class BankError(InputError):
     """A scene's bank is missing, broken or doesn't fit the configured backbone."""
+
+
+class MethodError(InputError):
+    """A method of another package, evaluated here, breaks the rules."""
 
 
 class DatasetError(InputError):

@@ -3,6 +3,7 @@
 ```
 <folder>/<context>/<method>/<clip>.scores.npy      (N,) float64
                             <clip>.grid0.npy …     (N, g, g) float32
+                            <clip>.frames.npy      (N,) time, size, level and channel of each frame
                             <bank>.fit.safetensors learned state of the bank; deleted once its clips are scored
                             <bank>.facts.json      thresholds and memory of the finished model
 ```
@@ -27,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from streammon import storage
+from streammon.evaluation.frame_facts import FrameFacts
 from streammon.padim import save_tensors
 
 REMEDY = "make room or choose another --cache DIR"
@@ -39,10 +41,12 @@ class ClipResult:
     Attributes:
         scores: (N,) float64, one for each frame that `FrameSelection.every` leaves.
         grids: (N, g, g) float32 each, memory-mapped when read from the cache; see `methods.Scored`.
+        frames: (N,) further facts of the frames; None for none.
     """
 
     scores: NDArray[np.float64]
     grids: tuple[NDArray[np.float32], ...]
+    frames: FrameFacts | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -85,10 +89,12 @@ class Cache:
             grids: list[NDArray[np.float32]] = []
             while (path := self._file(clip, f"grid{len(grids)}.npy")).exists():
                 grids.append(np.load(path, mmap_mode="r"))
+            facts = self._file(clip, "frames.npy")
+            shown = np.load(facts) if facts.exists() else None
         except (OSError, ValueError, EOFError):
             return None
-        whole = len(scores) == frames and all(len(grid) == frames for grid in grids)
-        return ClipResult(scores, tuple(grids)) if whole else None
+        arrays = [scores, *grids] if shown is None else [scores, *grids, shown]
+        return ClipResult(scores, tuple(grids), shown) if all(len(each) == frames for each in arrays) else None
 
     def keep_result(self, clip: str, result: ClipResult) -> None:
         """Write the result of a clip; the scores are written last and mark the result as complete.
@@ -98,6 +104,8 @@ class Cache:
         """
         for number, grid in enumerate(result.grids):
             storage.write_atomically(self._file(clip, f"grid{number}.npy"), partial(_save, grid), REMEDY)
+        if result.frames is not None:
+            storage.write_atomically(self._file(clip, "frames.npy"), partial(_save, result.frames), REMEDY)
         storage.write_atomically(self._file(clip, "scores.npy"), partial(_save, result.scores), REMEDY)
 
     def fit(self, bank: str) -> tuple[Position, dict[str, Tensor]] | None:

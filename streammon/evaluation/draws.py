@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.evaluation.cache import ClipResult
+from streammon.evaluation.frame_facts import FrameFacts, unknown_facts
 from streammon.evaluation.harness import Harness
 from streammon.evaluation.labelled import LabelledClip, Mask, TrackedBoxes
 from streammon.evaluation.methods import GridSmoother, Method
@@ -40,6 +41,11 @@ class Draw:
             ClipScores(clip.name, clip.scene, self._result(clip).scores, clip.labels[::every], fps / every)
             for clip in self.clips
         ]
+
+    def facts(self, clip: LabelledClip) -> FrameFacts:
+        """Times, sizes, levels and channels of a clip's frames."""
+        result = self._result(clip)
+        return unknown_facts(len(result.scores), self.harness.interval_s) if result.frames is None else result.frames
 
     @property
     def is_still(self) -> bool:

@@ -16,6 +16,7 @@ from streammon.calibration import Calibration
 from streammon.errors import DatasetError, FootageError
 from streammon.evaluation.cache import Cache, ClipResult, Position
 from streammon.evaluation.datasets import View, require_frame_count
+from streammon.evaluation.frame_facts import FrameFacts, frame_facts, of_all_frames, with_levels
 from streammon.evaluation.labelled import Dataset, LabelledClip, SceneFootage
 from streammon.evaluation.methods import Batch, DerivedMethod, Method, Model, Progress, Scored, Scorer
 from streammon.ingest import Clip, Pace, batched
@@ -293,12 +294,14 @@ class Harness:
         """Score one test clip and cache the results."""
         parts: dict[Method, list[Scored]] = {method: [] for method in models}
         numbers: list[int] = []
+        shown: list[FrameFacts] = []
         total = self._frames(clip)
         try:
             for batch, _ in self._batches(self._decoded(clip.clip)):
                 for method, model in models.items():
                     parts[method].append(model.score(batch))
                 numbers += [frame.seq for frame in batch.frames]
+                shown.append(frame_facts(batch.frames))
                 self._advance(f"scoring {clip.name}", len(batch.frames))
             slack, decoded = self._slack + clip.length_slack, numbers[-1] + 1 if numbers else 0
             require_frame_count(clip.name, clip.clip.path, total, decoded, slack)
@@ -310,11 +313,18 @@ class Harness:
             kinds = zip(*(part.grids for part in scored), strict=True)
             grids = tuple(np.concatenate(kind)[latest] for kind in kinds)
             scores = np.concatenate([part.scores for part in scored])[latest]
-            self.methods[method].keep_result(clip.name, ClipResult(scores, grids))
+            facts = [with_levels(each, part.levels, part.channels) for each, part in zip(shown, scored, strict=True)]
+            frames = of_all_frames(np.concatenate(facts), np.array(numbers), latest, self.interval_s)
+            self.methods[method].keep_result(clip.name, ClipResult(scores, grids, frames))
 
     def _decoded(self, clip: Clip) -> Iterator[Frame]:
         details = any(method.needs_details for method in self.methods)
         return self.view.frames(clip, self.selection.every, details, self.selection.score_fps)
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two frames that `every` leaves, by the data set's frame rate; 0 for still images."""
+        return self.selection.every / self.dataset.fps if self.dataset.fps else 0.0
 
     @property
     def _slack(self) -> int:
@@ -365,7 +375,8 @@ class _Saver:
         if began - self._saved_at < LEAST_WORK_PER_SAVE * self._took_s:
             return
         for method, model in self._models.items():
-            self._caches[method].keep_fit(self._bank, positions[method], model.state())
+            if (state := model.state()) is not None:
+                self._caches[method].keep_fit(self._bank, positions[method], state)
         self._saved_at = time.monotonic()
         self._took_s = self._saved_at - began
 

@@ -33,6 +33,7 @@ def study_options(model: ModelConfig | None, scenes: Path, options: dict[str, An
         "epochs",
         "epoch_images",
         "allow_partial",
+        "scores_out",
     )
     own = {name: given.pop(name) for name in named}
     own["cache"] = given.pop("cache") or default_cache()

@@ -12,8 +12,10 @@ from streammon.evaluation.methods import Progress, delay_fact
 from streammon.evaluation.metrics import NULL_SEED, PostProcessing, conventions_table, frame_table, scene_table
 from streammon.evaluation.paper import PaperTables
 from streammon.evaluation.results import EvaluationReport
+from streammon.evaluation.scores_out import write_scores
 from streammon.evaluation.study import Study, StudyOptions
 from streammon.evaluation.worst import timelines, worst_frames
+from streammon.storage import require_writable
 
 
 def evaluate_study(options: StudyOptions, command: str, progress: Progress, pictures: bool) -> EvaluationReport:
@@ -29,11 +31,15 @@ def evaluate_study(options: StudyOptions, command: str, progress: Progress, pict
         InputError: The data set, the weights, an option or the cache is wrong.
     """
     began = time.monotonic()
+    if options.scores_out is not None:
+        require_writable(options.scores_out, "choose another --scores-out DIR")
     study = Study(options, progress)
     methods = study.methods(study.method)
     groups = study.ablation(methods[0]) if options.ablation else {}
     runs = study.run({study.method: methods, **groups})
     draws = runs.pop(study.method)
+    if options.scores_out is not None:
+        write_scores(draws[0], options.scores_out)
     scores = [draw.scores() for draw in draws]
     post = options.post_processing
     measures = [frame_table(scores, post, NULL_SEED)]
@@ -78,6 +84,8 @@ def evaluate_paper(
         raise ConfigError("--ablation", "no table of the paper includes motion", "give --paper or --ablation")
     if options.conventions:
         raise ConfigError("--conventions", "no table of the paper has them", "give --paper or --conventions")
+    if options.scores_out is not None:
+        raise ConfigError("--scores-out", "a table of the paper has several methods", "give --paper or --scores-out")
     study = Study(options, progress)
     paper = PaperTables(study)
     tables = tuple(paper.table(number) for number in numbers)

@@ -7,6 +7,7 @@ from pathlib import Path
 from streammon import __version__
 from streammon.config import SCENES, ModelConfig
 from streammon.errors import ConfigError, DatasetError
+from streammon.evaluation.anomaly_method import AnomalyMethod
 from streammon.evaluation.cache import Cache, digest
 from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
 from streammon.evaluation.draws import Draw
@@ -17,12 +18,14 @@ from streammon.evaluation.methods import (
     MahalanobisAD,
     Method,
     MotionMethod,
+    OwnMethod,
     Progress,
     Spade,
     Vae,
     motion_parts,
     motion_seeds,
     padim_seeds,
+    registered_method,
 )
 from streammon.evaluation.metrics import PostProcessing, require_video
 from streammon.padim import INPUT_SIZE, Backbone, load_backbone
@@ -41,7 +44,9 @@ class StudyOptions:
         model: Backbone, weights, reduction, first seed.
         cache: Folder of the cached results.
         scenes: Folder of all scenes, where the network in int8 is.
-        method: One of `METHODS`; None for `motion` on video and `padim` on still images.
+        method: One of `METHODS`, or a name that a package registered; None for `motion` on video and `padim` on still
+            images.
+        own_method: Class of a method of one's own, which is evaluated instead; None for none.
         seeds: Number of draws for the spread; None for 5, or 1 with `motion`, where each draw costs a whole run.
         ablation: Also evaluate `motion` without each of its parts.
         selection: Selection of frames.
@@ -51,6 +56,7 @@ class StudyOptions:
         epochs: Training epochs of the VAE.
         epoch_images: Augmented images in each epoch of the VAE.
         allow_partial: Leave out missing or damaged clips instead of raising.
+        scores_out: Folder for the raw frame scores of the first draw; None for none.
     """
 
     dataset: str
@@ -59,6 +65,7 @@ class StudyOptions:
     cache: Path
     scenes: Path = SCENES
     method: str | None = None
+    own_method: type[AnomalyMethod] | None = None
     seeds: int | None = None
     ablation: bool = False
     selection: FrameSelection = field(default_factory=FrameSelection)
@@ -68,6 +75,7 @@ class StudyOptions:
     epochs: int = 100
     epoch_images: int = 10_000
     allow_partial: bool = False
+    scores_out: Path | None = None
 
 
 class Study:
@@ -79,19 +87,21 @@ class Study:
         backbone: Backbone shared by all methods.
         missing: One message for each defect of the data set; `run` adds those it finds.
         method: Name of the evaluated method, with the default resolved.
+        own: The evaluated method, if it is one of one's own; else None.
 
     Raises:
         InputError: The data set, the weights or an option is wrong.
     """
 
     def __init__(self, options: StudyOptions, progress: Progress) -> None:
-        if options.method not in (None, *METHODS):
-            raise ConfigError("--method", f"it is {options.method!r}", f"choose one of {', '.join(METHODS)}")
+        self.own = _own_method(options)
         self.options = options
         self.progress = progress
         chosen = DatasetOptions(allow_partial=options.allow_partial, categories=options.categories)
         self.dataset: Dataset = load_dataset(options.dataset, options.root, chosen)
         self.method = options.method or ("padim" if self.dataset.is_still else "motion")
+        if self.own is not None:
+            self.method = self.own.short_name
         _require_fitting_options(options, self.method, self.dataset.is_still)
         self.backbone: Backbone = load_backbone(options.model, options.scenes)
         self.missing = [*self.dataset.missing, *unscored_clips(self.dataset, options.selection)]
@@ -142,11 +152,13 @@ class Study:
         return list(padim_seeds(model, (self.options.seeds or SEEDS) if several else 1, calibrate=calibrate))
 
     def methods(self, name: str) -> list[Method]:
-        """One of `METHODS`, once for each seed, with the settings of the options.
+        """One of `METHODS`, once for each seed, with the settings of the options; or the method of one's own.
 
         Raises:
             ConfigError: The method can't be run with the settings.
         """
+        if self.own is not None and name == self.method:
+            return [self.own]
         if name == "motion":
             several = self.options.model.reduction in SEEDED
             return list(motion_seeds(self.options.model, (self.options.seeds or 1) if several else 1))
@@ -177,6 +189,19 @@ class Study:
             progress=self.progress,
             allow_partial=self.options.allow_partial,
         )
+
+
+def _own_method(options: StudyOptions) -> OwnMethod | None:
+    """The method of one's own that is to be evaluated; None for a built-in one.
+
+    Raises:
+        ConfigError: There is no method of the name, or it can't be used.
+    """
+    if options.own_method is not None:
+        return OwnMethod(options.own_method, getattr(options.own_method, "__name__", repr(options.own_method)))
+    if options.method is None or options.method in METHODS:
+        return None
+    return registered_method(options.method, METHODS)
 
 
 def _require_fitting_options(options: StudyOptions, method: str, is_still: bool) -> None:

@@ -1,8 +1,8 @@
 """Methods to evaluate: motion with PaDiM, PaDiM in all variants, and the baselines of the PaDiM paper.
 
 `base` defines the protocols. `motion` is the live scorer of video, `padim` the live scorer of patches alone and
-`layers` the ablation of PaDiM by layer. `spade`, `mahalanobisad` and `vae` are the baselines. `maps` computes anomaly
-maps from the grids of a method.
+`layers` the ablation of PaDiM by layer. `spade`, `mahalanobisad` and `vae` are the baselines. `own` finds and adapts
+the methods of other packages. `maps` computes anomaly maps from the grids of a method.
 """
 
 from streammon.evaluation.methods.base import Batch, DerivedMethod, Method, Model, Progress, Scored, Scorer
@@ -16,6 +16,7 @@ from streammon.evaluation.methods.motion import (
     motion_parts,
     motion_seeds,
 )
+from streammon.evaluation.methods.own import OwnMethod, registered_method
 from streammon.evaluation.methods.padim import Padim, padim_seeds
 from streammon.evaluation.methods.scenes import SceneModel
 from streammon.evaluation.methods.spade import Spade
@@ -33,6 +34,7 @@ __all__ = [
     "Model",
     "MotionMethod",
     "MotionPart",
+    "OwnMethod",
     "Padim",
     "Progress",
     "SceneModel",
@@ -46,4 +48,5 @@ __all__ = [
     "motion_parts",
     "motion_seeds",
     "padim_seeds",
+    "registered_method",
 ]

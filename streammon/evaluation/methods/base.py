@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streammon.padim import Backbone
-from streammon.records import Frame
+from streammon.records import Channel, Frame
 
 Progress = Callable[[str, int, int], None]
 """Callback with the name of the work, the number of steps done and the total number of steps."""
@@ -42,10 +42,14 @@ class Scored:
         grids: Anomaly maps before upsampling and blur, (B, g, g) float32 each, non-negative. The (B, S, S) anomaly
             maps are the sum of the grids after `padim.MapSmoother`, which is linear. Empty if the method does not
             localise. Grids take far less disk space than maps: STC has 40,791 test frames.
+        levels: (B,) `ScoredFrame.level` of each frame; None without a calibration.
+        channels: Main channel of evidence of each frame; None if the method has no channels.
     """
 
     scores: NDArray[np.float64]
     grids: tuple[NDArray[np.float32], ...]
+    levels: NDArray[np.float64] | None = None
+    channels: tuple[Channel, ...] | None = None
 
 
 class Scorer(Protocol):
@@ -77,8 +81,8 @@ class Model(Scorer, Protocol):
     def finish(self, progress: Progress) -> None:
         """Compute what scoring needs, and free what only learning needed."""
 
-    def state(self) -> dict[str, Tensor]:
-        """Learned state, to be saved between two clips."""
+    def state(self) -> dict[str, Tensor] | None:
+        """Learned state, to be saved between two clips; None if it can't be: an interrupted fit then begins anew."""
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Resume from the `state` of a model with the same settings."""

@@ -115,7 +115,8 @@ class PartScorer:
 
     def score(self, batch: Batch) -> Scored:
         """Scores and grids of a batch."""
-        return scored(self._scorer.fuse(frames_of(batch), self._model.measured(batch)))
+        fused = self._scorer.fuse(frames_of(batch), self._model.measured(batch))
+        return scored(fused, self._scorer.known_calibration)
 
     def scoring_bytes(self) -> int:
         """Memory of the model of the whole method."""

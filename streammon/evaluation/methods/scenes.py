@@ -134,7 +134,7 @@ class SceneModel:
 
     def score(self, batch: Batch) -> Scored:
         """Scores and grids of a batch, computed as for live cameras."""
-        return scored(self._finished().fuse(frames_of(batch), self.measured(batch)))
+        return scored(self._finished().fuse(frames_of(batch), self.measured(batch)), self.calibration)
 
     def measured(self, batch: Batch) -> list[Measured]:
         """Measurements of a batch by the learned statistics, computed once for this model and its derived methods."""
@@ -196,7 +196,9 @@ def frames_of(batch: Batch) -> Sequence[Frame]:
     ]
 
 
-def scored(fused: Sequence[Fused]) -> Scored:
-    """Scores and grids of fused frames, in the form that the harness caches."""
+def scored(fused: Sequence[Fused], calibration: Calibration | None) -> Scored:
+    """Scores, grids, levels and channels of fused frames, in the form that the harness caches."""
     scores = np.array([each.score for each in fused], np.float64)
-    return Scored(scores, tuple(np.stack(grids) for grids in zip(*(each.grids for each in fused), strict=True)))
+    grids = tuple(np.stack(kind) for kind in zip(*(each.grids for each in fused), strict=True))
+    levels = None if calibration is None else np.array([calibration.level(each.score) for each in fused], np.float64)
+    return Scored(scores, grids, levels, tuple(each.channel for each in fused))

@@ -101,7 +101,9 @@ def test_interrupted_baselines_score_as_ones_that_were_not(backbone: Backbone, m
         half, rest = method.model("plaza", backbone, SIDE), method.model("plaza", backbone, SIDE)
         for batch in footage[:cut]:
             half.learn(batch)
-        rest.restore({name: tensor.clone() for name, tensor in half.state().items()})
+        state = half.state()
+        assert state is not None
+        rest.restore({name: tensor.clone() for name, tensor in state.items()})
         give(rest, footage[cut:])
         ours, theirs = rest.score(footage[0]), whole.score(footage[0])
         np.testing.assert_array_equal(ours.scores, theirs.scores)

@@ -1,3 +1,62 @@
-"""streammon watches surveillance cameras and says when, where and why the picture stops being normal."""
+"""streammon watches surveillance cameras and says when, where and why the picture stops being normal.
+
+In Python it learns a scene, scores footage and evaluates methods (examples: `streammon/api/README.md`):
+
+>>> from streammon import ScoreRecord, learn_scene
+>>> learn_scene.__module__, ScoreRecord.__module__
+('streammon.api.learning', 'streammon.records.scores')
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streammon.api.evaluating import evaluate
+    from streammon.api.learning import learn_scene
+    from streammon.api.scenes import LearnedScene
+    from streammon.api.scoring import load_scene, score_video
+    from streammon.errors import InputError
+    from streammon.evaluation.anomaly_method import AnomalyMethod
+    from streammon.records import ScoreRecord
+    from streammon.score_files import save_scores
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AnomalyMethod",
+    "InputError",
+    "LearnedScene",
+    "ScoreRecord",
+    "evaluate",
+    "learn_scene",
+    "load_scene",
+    "save_scores",
+    "score_video",
+]
+
+_MODULES = {
+    "AnomalyMethod": "evaluation.anomaly_method",
+    "InputError": "errors",
+    "LearnedScene": "api.scenes",
+    "ScoreRecord": "records",
+    "evaluate": "api.evaluating",
+    "learn_scene": "api.learning",
+    "load_scene": "api.scoring",
+    "save_scores": "score_files",
+    "score_video": "api.scoring",
+}
+"""Module of each name, imported with its first use: torch takes seconds, and `streammon --help` must not."""
+
+
+def _imported(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+if not TYPE_CHECKING:  # type checkers would believe that the package has any name
+    __getattr__ = _imported
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,117 @@
+"""Evaluating a method on labelled footage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streammon.api.models import Model, model_config
+from streammon.config import SCENES
+from streammon.errors import ConfigError
+from streammon.evaluation.anomaly_method import AnomalyMethod
+from streammon.evaluation.options import study_options
+from streammon.evaluation.report import ANOTHER_FOLDER, write_page
+from streammon.evaluation.results import EvaluationReport
+from streammon.evaluation.run import evaluate_paper, evaluate_study
+from streammon.storage import require_writable
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the work, the number of steps done and of all."""
+
+
+def evaluate(
+    dataset: str,
+    root: str | Path,
+    *,
+    method: str | type[AnomalyMethod] | None = None,
+    model: Model | None = None,
+    seeds: int | None = None,
+    ablation: bool = False,
+    paper: Sequence[int] = (),
+    every: int = 1,
+    score_fps: float | None = None,
+    max_train_frames: int | None = None,
+    global_bank: bool = False,
+    categories: Sequence[str] = (),
+    smoothing: str = "none",
+    minmax: bool = False,
+    epochs: int = 100,
+    epoch_images: int = 10_000,
+    allow_partial: bool = False,
+    cache: str | Path | None = None,
+    scores_out: str | Path | None = None,
+    page: str | Path | None = None,
+    scenes: str | Path = SCENES,
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Evaluate a method on a labelled data set, as `streammon eval` does; the arguments are its options.
+
+    Args:
+        dataset: `stc`, `ped1`, `ped2`, `avenue`, `mvtec`, `rd-mvtec` or `folder`.
+        root: Folder of the data set.
+        method: `motion` (default of video), `padim` (of images), `spade`, `vae`, `mahalanobisad`, a name that a
+            package registered, or the class of a method of one's own.
+        model: Settings of the backbone, as in the section `model` of `config.yaml`.
+        seeds: Number of random seeds; default: 5, `motion` 1.
+        ablation: Also score without each part of `motion`.
+        paper: Numbers of tables of the PaDiM paper, which are computed instead.
+        every: Take the first of each so many frames.
+        score_fps: Score so many frames a second; None for all.
+        max_train_frames: Largest number of training frames for each bank, evenly spread.
+        global_bank: One bank for all scenes instead of one a scene.
+        categories: Of MVTec AD, only these.
+        smoothing: `none`, `causal:SECONDS` or `offline:SECONDS`.
+        minmax: Stretch the scores of each clip to 0..1.
+        epochs: Training epochs of the VAE.
+        epoch_images: Augmented images in each of its epochs.
+        allow_partial: Leave out what is missing or damaged.
+        cache: Folder of finished results; default: the user's cache.
+        scores_out: Folder for the frame scores, `<clip>.parquet` for each test clip.
+        page: Folder for a page with plots and pictures.
+        scenes: Folder of all scenes, where the network in int8 is.
+        progress: Called after each step.
+
+    Returns:
+        The report: tables of figures with their null controls and intervals, curves, timelines.
+
+    Raises:
+        InputError: The data set, a setting, the method or a folder is wrong.
+
+    >>> evaluate("folder", "lobby", method="padam")
+    Traceback (most recent call last):
+    streammon.errors.ConfigError: --method: it is 'padam'; choose one of motion, padim, spade, vae, mahalanobisad...
+    """
+    if not set(paper) <= set(range(1, 9)):
+        raise ConfigError("evaluate", f"paper is {list(paper)}", "give numbers of tables, 1 to 8")
+    options: dict[str, Any] = {
+        "dataset": dataset,
+        "root": Path(root),
+        "method": method if isinstance(method, str) else None,
+        "seeds": seeds,
+        "ablation": ablation,
+        "every": every,
+        "score_fps": score_fps,
+        "max_train_frames": max_train_frames,
+        "global_bank": global_bank,
+        "categories": tuple(categories),
+        "smoothing": smoothing,
+        "minmax": minmax,
+        "epochs": epochs,
+        "epoch_images": epoch_images,
+        "allow_partial": allow_partial,
+        "cache": None if cache is None else Path(cache),
+        "scores_out": None if scores_out is None else Path(scores_out),
+    }
+    study = study_options(model_config(model), Path(scenes), options)
+    if method is not None and not isinstance(method, str):
+        study = replace(study, own_method=method)
+    shown = progress or (lambda _what, _done, _total: None)
+    command = f"streammon.evaluate({dataset!r}, {str(root)!r})"
+    if paper:
+        return evaluate_paper(study, paper, command, shown)
+    if page is None:
+        return evaluate_study(study, command, shown, pictures=False)
+    require_writable(Path(page), ANOTHER_FOLDER)
+    report = evaluate_study(study, command, shown, pictures=True)
+    write_page(report, Path(page))
+    return report

@@ -1,0 +1,85 @@
+"""The examples of the README and of the API's page run as they stand, on small made footage."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import streammon
+from streammon import LearnedScene, ScoreRecord
+from streammon.evaluation.results import EvaluationReport
+from streammon.storage import cache_folder
+from support.courtyard import courtyard, encode
+from support.dataset_trees import folder_tree
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = Path(streammon.__file__).parent / "api" / "README.md"
+
+
+@pytest.fixture(scope="module")
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache without results, but with the converted networks and the trials of engines that are there."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "streammon").mkdir()
+    for name in ("networks", "engine_trials.json"):
+        (folder / "streammon" / name).symlink_to(cache_folder() / name)
+    return folder
+
+
+@pytest.fixture
+def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_cache: Path) -> Path:
+    """What the examples name: recordings of the lobby, today's clip, and a labelled data set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
+    Path("recordings", "lobby").mkdir(parents=True)
+    encode(Path("recordings", "lobby", "monday.mp4"), courtyard(8))
+    encode(Path("today.mp4"), courtyard(8, (4.0, 6.0), seed=2))
+    folder_tree(Path("labelled"), frames=12)
+    shutil.rmtree("labelled/masks")  # figures of pixels take most of the time
+    return tmp_path
+
+
+def examples(page: Path, title: str = "") -> list[str]:
+    """The Python code blocks of a page, or of its section with a title."""
+    text = page.read_text("utf-8")
+    if title:
+        text = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_s_example_runs(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = examples(ROOT / "README.md", "In Python")
+    found: dict[str, object] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), found)
+    assert isinstance(found["record"], ScoreRecord)
+    assert found["record"].clip == "today"
+    assert found["record"].seconds == pytest.approx(7.8)
+
+
+def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found: dict[str, object] = {"__name__": "page"}
+    blocks = examples(PAGE)
+    assert len(blocks) == 5
+    for code in blocks:
+        exec(compile(code, str(PAGE), "exec"), found)
+    printed = capsys.readouterr().out
+    assert "<LearnedScene 'lobby': motion, 40 frames learned, 5 frames a second scored>" in printed
+    assert isinstance(found["scene"], LearnedScene)
+    assert Path("scenes/lobby/bank.safetensors").exists()
+    assert found["rows"] == pq.read_table("scores.parquet").num_rows == 40
+    assert np.load("maps/today.npy").shape == (40, 256, 256)
+    assert isinstance(found["scores"], list)
+    assert len(found["scores"]) == 20
+    assert "Frame level AUROC, micro" in printed
+    assert pq.read_table("scores/noon.parquet").num_rows == 12
+    assert isinstance(found["report"], EvaluationReport)
+    assert found["report"].title == "folder: Brightness"
+
+
+def test_the_page_lists_the_columns_of_the_files() -> None:
+    from streammon.score_files import COLUMNS
+
+    assert tuple(re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)) == COLUMNS

@@ -30,6 +30,7 @@ from streammon.cli.options import (
     evaluation_options,
     every_option,
     fit_without_footage,
+    image_fps_option,
     json_option,
     kept_events,
     load_config,
@@ -92,13 +93,7 @@ def commands(context: click.Context) -> None:
 @click.option("--jobs", type=click.IntRange(1, 64), help="Clips decoded at once. Default: the cores, at most 4.")
 @click.option("--add", is_flag=True, help="Continue from the scene's saved statistics, with the same channels.")
 @click.option("--no-statistics", is_flag=True, help="Don't keep the running statistics that --add and merge need.")
-@click.option(
-    "--image-fps",
-    type=FiniteRange(0.1, 240),
-    default=25.0,
-    show_default=True,
-    help="Frames a second of image folders without times.csv.",
-)
+@image_fps_option
 @validation_options
 @method_option
 @config_option
@@ -163,6 +158,50 @@ def fit(
         facts["validation"] = asdict(found)
     write_json(json_file, facts)
     return 0
+
+
+@commands.command()
+@click.argument("footage", nargs=-1, required=True, type=PATH)
+@click.option("--scene", required=True, callback=scene_name, help="Name of the scene.")
+@scenes_option
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="FILE",
+    help="Write .parquet, .csv or .jsonl, or CLIP.parquet of each clip to an existing folder. Default: JSON Lines to "
+    "standard output.",
+)
+@click.option("--maps", type=PATH, metavar="DIR", help="Also write CLIP.npy there: anomaly maps, float32 (T, H, W).")
+@image_fps_option
+@click.option(
+    "--false-alarms-per-day",
+    type=FiniteRange(1e-3, 86400),
+    help="False-alarm rate from which a frame has boxes. Default: that of config.yaml, else 1.",
+)
+@click.option("--method", help="motion, or padim: looks alone. Default: as the scene was learned.")
+@config_option
+@model_options
+def score(
+    footage: tuple[Path, ...],
+    scene: str,
+    scenes: Path | None,
+    out: Path | None,
+    maps: Path | None,
+    image_fps: float,
+    false_alarms_per_day: float | None,
+    config_file: Path | None,
+    **options: Any,
+) -> int:
+    """Score footage by a learned scene: one row a frame, with the false alarms a day that its score stands for.
+
+    Example: streammon score yesterday.mp4 --scene lobby --out scores.parquet
+    """
+    config = load_config(config_file)
+    model = model_of(config.model if config else None, **options)
+    per_day = false_alarms_per_day or (config.alerting if config else AlertingConfig()).false_alarms_per_day
+    from streammon.cli.scoring import score_footage
+
+    return score_footage(footage, scene_folder(scenes, config, scene), model, out, maps, image_fps, per_day)
 
 
 @commands.command()

@@ -79,6 +79,13 @@ scenes_option = click.option("--scenes", type=PATH, help="Folder of all scenes. 
 every_option = click.option(
     "--every", type=click.IntRange(1), default=1, show_default=True, help="Take the first of every N frames."
 )
+image_fps_option = click.option(
+    "--image-fps",
+    type=FiniteRange(0.1, 240),
+    default=25.0,
+    show_default=True,
+    help="Frames a second of image folders without times.csv.",
+)
 reduction_options = _options(
     click.option("--reduction", help="random (default), all, pca, orthogonal."),
     click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
@@ -239,7 +246,10 @@ evaluation_options = _options(
         "rd-mvtec, or folder for your own.",
     ),
     click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
-    click.option("--method", help="motion (default of video), padim (of images), spade, vae, mahalanobisad."),
+    click.option(
+        "--method",
+        help="motion (default of video), padim (of images), spade, vae, mahalanobisad, or one that a package adds.",
+    ),
     click.option(
         "--scores",
         type=PATH,
@@ -289,6 +299,7 @@ evaluation_options = _options(
     click.option(
         "--cache", type=PATH, metavar="DIR", help="Folder of finished results, to resume an interrupted run."
     ),
+    click.option("--scores-out", type=PATH, metavar="DIR", help="Also write CLIP.parquet with each clip's scores."),
     click.option("--report", "page", type=PATH, metavar="DIR", help="Also write a page with plots and pictures."),
 )
 """Options of `eval` other than those of the model."""

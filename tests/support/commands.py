@@ -54,9 +54,9 @@ def computed_s() -> float:
 def in_precision(words: tuple[str | Path, ...]) -> list[str]:
     """The command's words, which ask for the tests' engine and precision where features are computed."""
     name, *others = map(str, words) if words else [""]
-    if name not in ("fit", "run", "eval", "bench") or {"--undo", "--scores"} & set(others):
+    if name not in ("fit", "run", "score", "eval", "bench") or {"--undo", "--scores"} & set(others):
         return [str(word) for word in words]
-    asked = LIVE if name in ("fit", "run") else COMPUTED
+    asked = LIVE if name in ("fit", "run", "score") else COMPUTED
     added = [(f"--{option}", value) for option, value in asked.items() if f"--{option}" not in others]
     return [name, *(word for pair in added for word in pair), *others]
 

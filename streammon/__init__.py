@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streammon.api.evaluating import evaluate
+    from streammon.api.evaluating import evaluate, evaluate_scores
     from streammon.api.learning import learn_scene
     from streammon.api.scenes import LearnedScene
     from streammon.api.scoring import load_scene, score_video
@@ -28,6 +28,7 @@ __all__ = [
     "LearnedScene",
     "ScoreRecord",
     "evaluate",
+    "evaluate_scores",
     "learn_scene",
     "load_scene",
     "save_scores",
@@ -40,6 +41,7 @@ _MODULES = {
     "LearnedScene": "api.scenes",
     "ScoreRecord": "records",
     "evaluate": "api.evaluating",
+    "evaluate_scores": "api.evaluating",
     "learn_scene": "api.learning",
     "load_scene": "api.scoring",
     "save_scores": "score_files",

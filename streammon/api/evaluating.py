@@ -9,7 +9,9 @@ from streammon.api.models import Model, model_config
 from streammon.config import SCENES
 from streammon.errors import ConfigError
 from streammon.evaluation.anomaly_method import AnomalyMethod
+from streammon.evaluation.metrics import parse_post_processing
 from streammon.evaluation.options import study_options
+from streammon.evaluation.referee import RefereeOptions, judge_scores
 from streammon.evaluation.report import ANOTHER_FOLDER, write_page
 from streammon.evaluation.results import EvaluationReport
 from streammon.evaluation.run import evaluate_paper, evaluate_study
@@ -27,6 +29,7 @@ def evaluate(
     model: Model | None = None,
     seeds: int | None = None,
     ablation: bool = False,
+    conventions: bool = False,
     paper: Sequence[int] = (),
     every: int = 1,
     score_fps: float | None = None,
@@ -47,13 +50,14 @@ def evaluate(
     """Evaluate a method on a labelled data set, as `streammon eval` does; the arguments are its options.
 
     Args:
-        dataset: `stc`, `ped1`, `ped2`, `avenue`, `mvtec`, `rd-mvtec` or `folder`.
+        dataset: `stc`, `ped2`, `nwpu`, `folder` or another of those that `streammon eval --help` lists.
         root: Folder of the data set.
         method: `motion` (default of video), `padim` (of images), `spade`, `vae`, `mahalanobisad`, a name that a
             package registered, or the class of a method of one's own.
         model: Settings of the backbone, as in the section `model` of `config.yaml`.
         seeds: Number of random seeds; default: 5, `motion` 1.
         ablation: Also score without each part of `motion`.
+        conventions: Also measure the scores under each convention of the literature.
         paper: Numbers of tables of the PaDiM paper, which are computed instead.
         every: Take the first of each so many frames.
         score_fps: Score so many frames a second; None for all.
@@ -89,6 +93,7 @@ def evaluate(
         "method": method if isinstance(method, str) else None,
         "seeds": seeds,
         "ablation": ablation,
+        "conventions": conventions,
         "every": every,
         "score_fps": score_fps,
         "max_train_frames": max_train_frames,
@@ -105,13 +110,78 @@ def evaluate(
     study = study_options(model_config(model), Path(scenes), options)
     if method is not None and not isinstance(method, str):
         study = replace(study, own_method=method)
-    shown = progress or (lambda _what, _done, _total: None)
+    shown = progress or _unseen
     command = f"streammon.evaluate({dataset!r}, {str(root)!r})"
     if paper:
         return evaluate_paper(study, paper, command, shown)
-    if page is None:
-        return evaluate_study(study, command, shown, pictures=False)
-    require_writable(Path(page), ANOTHER_FOLDER)
-    report = evaluate_study(study, command, shown, pictures=True)
-    write_page(report, Path(page))
+    _require_page(page)
+    return _on_page(evaluate_study(study, command, shown, pictures=page is not None), page)
+
+
+def evaluate_scores(
+    dataset: str,
+    root: str | Path,
+    scores: str | Path,
+    *,
+    against: str | Path | None = None,
+    conventions: bool = False,
+    categories: Sequence[str] = (),
+    smoothing: str = "none",
+    minmax: bool = False,
+    allow_partial: bool = False,
+    page: str | Path | None = None,
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Measure the scores of any method on a labelled data set, as `streammon eval --scores` does.
+
+    Args:
+        dataset: `stc`, `ped2`, `nwpu`, `folder` or another of those that `streammon eval --help` lists.
+        root: Folder of the data set; of most, the labels suffice.
+        scores: Folder with a file of scores for each clip, and maps in `maps/` where there are any; or a table of all
+            clips.
+        against: Likewise, of another method to compare with.
+        conventions: Also measure the scores under each convention of the literature.
+        categories: Of MVTec AD, only these.
+        smoothing: `none`, `causal:SECONDS` or `offline:SECONDS`.
+        minmax: Stretch the scores of each clip to 0..1.
+        allow_partial: Leave out what is missing or damaged.
+        page: Folder for a page with plots.
+        progress: Called after each step.
+
+    Raises:
+        InputError: The data set, the scores, a setting or a folder is wrong.
+
+    >>> evaluate_scores("stc", "nowhere", "mine")
+    Traceback (most recent call last):
+    streammon.errors.DatasetError: nowhere: it can't be read as a folder (no such file); give the folder of the \
+unpacked data set
+    """
+    options = RefereeOptions(
+        dataset=dataset,
+        root=Path(root),
+        scores=Path(scores),
+        against=None if against is None else Path(against),
+        conventions=conventions,
+        post_processing=parse_post_processing(smoothing, minmax),
+        categories=tuple(categories),
+        allow_partial=allow_partial,
+    )
+    _require_page(page)
+    command = f"streammon.evaluate_scores({dataset!r}, {str(root)!r}, {str(scores)!r})"
+    return _on_page(judge_scores(options, command, progress or _unseen), page)
+
+
+def _unseen(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def _require_page(page: str | Path | None) -> None:
+    if page is not None:
+        require_writable(Path(page), ANOTHER_FOLDER)
+
+
+def _on_page(report: EvaluationReport, page: str | Path | None) -> EvaluationReport:
+    """The report, also written as a page where asked for."""
+    if page is not None:
+        write_page(report, Path(page))
     return report

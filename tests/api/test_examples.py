@@ -62,7 +62,7 @@ def test_the_readme_s_example_runs(footage: Path, capsys: pytest.CaptureFixture[
 def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found: dict[str, object] = {"__name__": "page"}
     blocks = examples(PAGE)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for code in blocks:
         exec(compile(code, str(PAGE), "exec"), found)
     printed = capsys.readouterr().out
@@ -75,6 +75,7 @@ def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pyte
     assert len(found["scores"]) == 20
     assert "Frame level AUROC, micro" in printed
     assert pq.read_table("scores/noon.parquet").num_rows == 12
+    assert "AUROC under each convention of the field" in printed
     assert isinstance(found["report"], EvaluationReport)
     assert found["report"].title == "folder: Brightness"
 

@@ -38,6 +38,7 @@ SLOWEST_FIRST = (
     "alerting/test_cluster.py",
     "preview/test_page.py",
     "evaluation/test_paper.py",
+    "evaluation/test_paper_on_mvtec.py",
     "ingest/test_cameras.py",
     "validation/test_command.py",
     "evaluation/methods/test_vae.py",

@@ -31,6 +31,7 @@ def evaluate(
     ablation: bool = False,
     conventions: bool = False,
     paper: Sequence[int] = (),
+    published: bool = False,
     every: int = 1,
     score_fps: float | None = None,
     max_train_frames: int | None = None,
@@ -46,6 +47,7 @@ def evaluate(
     page: str | Path | None = None,
     scenes: str | Path = SCENES,
     progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> EvaluationReport:
     """Evaluate a method on a labelled data set, as `streammon eval` does; the arguments are its options.
 
@@ -59,6 +61,7 @@ def evaluate(
         ablation: Also score without each part of `motion`.
         conventions: Also measure the scores under each convention of the literature.
         paper: Numbers of tables of the PaDiM paper, which are computed instead.
+        published: Of tables 3 to 6, each row with the paper's backbone.
         every: Take the first of each so many frames.
         score_fps: Score so many frames a second; None for all.
         max_train_frames: Largest number of training frames for each bank, evenly spread.
@@ -74,6 +77,7 @@ def evaluate(
         page: Folder for a page with plots and pictures.
         scenes: Folder of all scenes, where the network in int8 is.
         progress: Called after each step.
+        announce: Called with the estimated time of the paper's tables, before the work begins.
 
     Returns:
         The report: tables of figures with their null controls and intervals, curves, timelines.
@@ -113,7 +117,7 @@ def evaluate(
     shown = progress or _unseen
     command = f"streammon.evaluate({dataset!r}, {str(root)!r})"
     if paper:
-        return evaluate_paper(study, paper, command, shown)
+        return evaluate_paper(study, paper, command, shown, announce or _untold, published=published)
     _require_page(page)
     return _on_page(evaluate_study(study, command, shown, pictures=page is not None), page)
 
@@ -173,6 +177,10 @@ unpacked data set
 
 def _unseen(_what: str, _done: int, _total: int) -> None:
     """Progress that nobody looks at."""
+
+
+def _untold(_estimate: str) -> None:
+    """Estimate that nobody reads."""
 
 
 def _require_page(page: str | Path | None) -> None:

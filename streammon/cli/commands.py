@@ -40,6 +40,7 @@ from streammon.cli.options import (
     password_given,
     reduction_options,
     refit_options,
+    require_published,
     required_config,
     run_config,
     scene_folder,
@@ -412,6 +413,7 @@ def evaluate(
     tables: tuple[int, ...],
     scores: Path | None,
     against: Path | None,
+    published: bool,
     **options: Any,
 ) -> None:
     """Evaluate a method on a labelled data set; each figure has a null control and a confidence interval.
@@ -423,6 +425,8 @@ def evaluate(
         judge({**options, "scores": scores, "against": against}, command, json_file, page)
         return
     config = load_config(options.pop("config_file"))
+    if published:
+        require_published(tables, options)
     from streammon.cli.display import WorkBar
     from streammon.evaluation.options import study_options
     from streammon.evaluation.run import evaluate_paper, evaluate_study
@@ -433,7 +437,8 @@ def evaluate(
     try:
         with WorkBar(console) as bar:
             if tables:
-                report = evaluate_paper(study, tables, command, bar)
+                announce = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+                report = evaluate_paper(study, tables, command, bar, announce, published=published)
             else:
                 report = evaluate_study(study, command, bar, pictures=page is not None)
     except KeyboardInterrupt:

@@ -271,6 +271,7 @@ evaluation_options = _options(
         type=click.IntRange(1, 8),
         help="Run what this table of the PaDiM paper reports instead; may be repeated.",
     ),
+    click.option("--published", is_flag=True, help="With --paper 3 to 6: each row with the paper's backbone."),
     reduction_options,
     click.option("--seed", help="Random seed of the first draw. Default: 0."),
     click.option("--seeds", type=click.IntRange(1, 100), help="Number of random seeds. Default: 5; motion 1."),
@@ -303,6 +304,19 @@ evaluation_options = _options(
     click.option("--report", "page", type=PATH, metavar="DIR", help="Also write a page with plots and pictures."),
 )
 """Options of `eval` other than those of the model."""
+
+
+def require_published(tables: tuple[int, ...], options: dict[str, Any]) -> None:
+    """Refuse `--published` without a table of the paper, and with options that the table itself decides.
+
+    Raises:
+        ConfigError: `--paper` is missing, or a backbone, weights or a reduction are given.
+    """
+    if not tables:
+        raise ConfigError("--published", "there is no --paper", "give both or neither")
+    for name in ("backbone", "weights", "reduction", "dimensions"):
+        if options[name] is not None:
+            raise ConfigError("--published", f"--{name} is given too", "leave one of them out")
 
 
 config_option = click.option("--config", "config_file", type=PATH, help="Default: config.yaml.")

@@ -36,12 +36,11 @@ def dataset_facts(dataset: Dataset, selection: FrameSelection) -> dict[str, str]
     }
 
 
-def backbone_facts(backbone: Backbone) -> dict[str, str]:
-    """Name, precision, device and weights of the backbone."""
-    return {
-        "backbone": f"{backbone.name}, {backbone.engine.name} in {backbone.precision}, on {backbone.device}",
-        "weights": f"SHA-256 {backbone.weights_sha256}",
-    }
+def backbone_facts(backbones: Sequence[Backbone]) -> dict[str, str]:
+    """Name, precision, device and weights of each backbone."""
+    networks = [f"{each.name}, {each.engine.name} in {each.precision}, on {each.device}" for each in backbones]
+    weights = [f"SHA-256 {each.weights_sha256}" for each in backbones]
+    return {"backbone": "; ".join(networks), "weights": "; ".join(weights)}
 
 
 def machine_facts() -> dict[str, str]:

@@ -154,6 +154,21 @@ def _training_clip(clip: Clip, selection: FrameSelection, fps: float) -> Trainin
     return TrainingClip(clip, selection.count(frames), selection.scored(frames, fps))
 
 
+@dataclass(frozen=True, eq=False)
+class BankWork:
+    """Work of one bank whose results are not all in the cache.
+
+    Attributes:
+        plan: The bank.
+        unscored: Test clips without a cached result, by method; methods with all results are left out.
+        frames: Frames that are read to learn, in all passes, and to score.
+    """
+
+    plan: BankPlan
+    unscored: Mapping[Method, Sequence[LabelledClip]]
+    frames: int
+
+
 @dataclass(eq=False)
 class Harness:
     """One run of some methods over one data set.
@@ -186,18 +201,10 @@ class Harness:
         Raises:
             InputError: The data set is damaged, or the cache can't be written.
         """
-        work = [
-            (plan, unscored)
-            for plan in plan_banks(self.dataset, self.selection)
-            if (unscored := self._unscored(plan))
-        ]
-        self._done = 0
-        self._total = sum(
-            plan.kept * max(self._passes(method, plan) for method in unscored)
-            + sum(self._scored(clip) for clip in plan.test if any(clip in clips for clips in unscored.values()))
-            for plan, unscored in work
-        )
-        for plan, unscored in work:
+        work = self.work()
+        self._done, self._total = 0, sum(bank.frames for bank in work)
+        for bank in work:
+            plan, unscored = bank.plan, bank.unscored
             scorers = self._scorers(plan, list(unscored))
             for clip in plan.test:
                 eager = {method: scorers[method] for method, clips in unscored.items() if clip in clips}
@@ -205,6 +212,20 @@ class Harness:
                     self._score(clip, eager)
             for method in unscored:
                 self.methods[_source(method)].drop_fit(plan.name)
+
+    def work(self) -> list[BankWork]:
+        """Banks with results that are not in the cache, in the data set's order."""
+        found = []
+        for plan in plan_banks(self.dataset, self.selection):
+            if unscored := self._unscored(plan):
+                learned = plan.kept * max(self._passes(method, plan) for method in unscored)
+                read = [clip for clip in plan.test if any(clip in clips for clips in unscored.values())]
+                found.append(BankWork(plan, unscored, learned + sum(map(self.scored, read))))
+        return found
+
+    def scored(self, clip: LabelledClip) -> int:
+        """Approximate number of frames of a test clip that are scored."""
+        return self.selection.scored(len(clip.labels), self.dataset.fps)
 
     def result(self, method: Method, clip: LabelledClip) -> ClipResult | None:
         """Cached result of a clip by a method; None if the clip is not scored."""
@@ -219,9 +240,6 @@ class Harness:
 
     def _frames(self, clip: LabelledClip) -> int:
         return self.selection.count(len(clip.labels))
-
-    def _scored(self, clip: LabelledClip) -> int:
-        return self.selection.scored(len(clip.labels), self.dataset.fps)
 
     def _unscored(self, plan: BankPlan) -> dict[Method, list[LabelledClip]]:
         """Clips without a cached result, by method; methods with all results are left out."""

@@ -6,36 +6,44 @@ backbones. Figures on other footage can't be compared with the paper's directly.
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import cycle, islice
 
 import numpy as np
 
-from streammon.config import ModelConfig
 from streammon.errors import ConfigError
 from streammon.evaluation import paper_figures
 from streammon.evaluation.draws import Draw
 from streammon.evaluation.harness import plan_banks
 from streammon.evaluation.localisation import PIXEL_AUROC, PRO, localisation
-from streammon.evaluation.methods import Batch, GridSmoother, Method, Scorer, SingleLayer, SummedLayers, Vae
-from streammon.evaluation.metrics import mean_scene_auroc, micro_auroc
+from streammon.evaluation.methods import Batch, GridSmoother, Method, Scorer, Vae
+from streammon.evaluation.metrics import ClipScores, mean_scene_auroc, micro_auroc, scene_aurocs
+from streammon.evaluation.metrics.frames import defined_mean
 from streammon.evaluation.metrics.table import mean_and_spread
+from streammon.evaluation.paper_runs import COMPARED, PaperRuns, compared
 from streammon.evaluation.results import ABSENT, PlainTable
-from streammon.evaluation.study import Study
 from streammon.padim import as_batch
 
 TIMED_FRAMES = 12  # scored by every method in turn, so that load on the machine slows all alike
 UNTIMED_FRAMES = 2  # warm-up
+GROUPS = ("textures", "objects", "all")  # of MVTec AD's categories, whose means the paper prints
+
+Cells = tuple[str, str]
+"""Pixel AUROC and PRO."""
 
 
 class PaperTables:
-    """Computes the tables of the paper; results that several tables need are computed once."""
+    """Computes the tables of the paper; results that several tables need are computed once.
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._model = study.options.model
-        self._backbone = study.backbone.name
+    Args:
+        runs: Runs the methods of each table.
+    """
+
+    def __init__(self, runs: PaperRuns) -> None:
+        self._runs = runs
+        self._study = runs.study
+        self._backbone = runs.study.backbone.name
 
     def table(self, number: int) -> PlainTable:
         """Table `number`, 1 to 8.
@@ -56,50 +64,46 @@ class PaperTables:
         }
         return tables[number]()
 
+    def require_fitting(self, numbers: Sequence[int]) -> None:
+        """Require that the data set is the one that the tables need.
+
+        Raises:
+            ConfigError: Table 6 needs the data set `rd-mvtec`.
+        """
+        if 6 in numbers and self._study.dataset.name != "rd-mvtec":
+            found = f"it is {self._study.dataset.name}, and table 6 needs MVTec AD in random views"
+            raise ConfigError("--dataset", found, "give --dataset rd-mvtec")
+
     def _layers(self) -> PlainTable:
-        groups: dict[str, Sequence[Method]] = {
-            f"layer {layer}": [SingleLayer(layer, self._backbone, self._model.frame_score)] for layer in (1, 2, 3)
-        }
-        groups["layers 1+2+3 summed"] = [SummedLayers(self._backbone, self._model.frame_score)]
-        groups["all layers together"] = self._study.padims(self._padim("all"))
-        return self._ablation("Table I: layers", groups, paper_figures.LAYERS)
+        return self._ablation(1, "Table I: layers", paper_figures.LAYERS)
 
     def _reductions(self) -> PlainTable:
-        channels = sum(self._study.backbone.architecture.channels)
-        groups: dict[str, Sequence[Method]] = {
-            f"{name} {dimensions}": self._study.padims(self._padim(kind, dimensions))
-            for dimensions in (100, 200)
-            for name, kind in (("Rd", "random"), ("PCA", "pca"))
-        }
-        groups[f"all {channels}"] = self._study.padims(self._padim("all"))
-        return self._ablation("Table II: reduction of channels", groups, paper_figures.REDUCTIONS)
+        return self._ablation(2, "Table II: reduction of channels", paper_figures.REDUCTIONS)
 
-    def _ablation(
-        self,
-        title: str,
-        groups: Mapping[str, Sequence[Method]],
-        paper: Mapping[str, Mapping[str, paper_figures.Pair]],
-    ) -> PlainTable:
-        draws = self._study.run(groups)
+    def _ablation(self, number: int, title: str, paper: Mapping[str, Mapping[str, paper_figures.Pair]]) -> PlainTable:
         rows = []
-        for name, group in draws.items():
-            reported = paper.get(name, {}).get("all")
-            rows.append((name, *self._pixels(group), self._frames(group), *_pair(reported)))
+        for name, group in self._runs.run(number).items():
+            pixels = self._localised(group)[1]["all"]
+            rows.append((name, *pixels, self._frames(group), *_pair(paper.get(name, {}).get("all"))))
         columns = ("", "pixel AUROC %", "PRO %", f"{self._level} AUROC %", "paper: AUROC %", "paper: PRO %")
         return PlainTable(
             title, columns, tuple(rows), f"ours: {self._backbone}; paper: resnet18, MVTec AD, all classes"
         )
 
     def _localisation(self) -> PlainTable:
-        draws = self._study.run(self._compared("vae", "spade", "padim"))
-        measured = {name: self._by_category(group) for name, group in draws.items()}
+        draws = self._runs.run(3)
+        measured = {name: self._localised(group) for name, group in draws.items()}
+        categories, groups = next(iter(measured.values()))
+        shown = list(categories) or [self._study.dataset.name]
+        if len(categories) > 1:
+            shown += [name for name, cells in groups.items() if cells != (ABSENT, ABSENT)]
         rows = []
-        for category in next(iter(measured.values())):
-            cells = [category]
-            for name, figures in measured.items():
-                reported = paper_figures.LOCALISATION.get(name, {}).get(category)
-                cells += [" / ".join(figures[category]), " / ".join(_pair(reported))]
-            rows.append(tuple(cells))
+        for row in shown:
+            texts = [row]
+            for name, (of_category, of_group) in measured.items():
+                ours = (of_category | of_group).get(row, of_group["all"])
+                texts += [_joined(ours), _joined(_pair(paper_figures.LOCALISATION.get(name, {}).get(row)))]
+            rows.append(tuple(texts))
         columns = ["AUROC % / PRO %"]
         for name in draws:
             columns += [name, "paper"]
@@ -111,46 +115,47 @@ class PaperTables:
         )
 
     def _video(self) -> PlainTable:
-        draws = self._study.run(self._compared("spade", "padim"))
         rows = [("CAVGA-RU", ABSENT, ABSENT, _percent(paper_figures.STC["CAVGA-RU"]))]
-        for name, group in draws.items():
-            reported = paper_figures.STC.get(name)
-            rows.append((name, self._pixels(group)[0], self._frames(group), _percent(reported)))
+        for name, group in self._runs.run(4).items():
+            pixels = self._localised(group)[1]["all"]
+            rows.append((name, pixels[0], self._frames(group), _percent(paper_figures.STC.get(name))))
         columns = ("", "pixel AUROC %", f"{self._level} AUROC %", "paper: pixel AUROC % on STC")
         return PlainTable(
             "Table IV: video", columns, tuple(rows), f"ours on {self._study.dataset.name}; paper: ShanghaiTech Campus"
         )
 
     def _detection(self) -> PlainTable:
-        draws = self._study.run(self._compared("spade", "mahalanobisad", "padim"))
+        measured = {name: self._detected(group) for name, group in self._runs.run(5).items()}
+        absent = dict.fromkeys(GROUPS, ABSENT)
         rows = []
-        for name, group in draws.items():
-            reported = paper_figures.DETECTION.get(name)
-            rows.append((name, self._frames(group), _percent(reported)))
-        columns = ("", f"{self._level} AUROC %", "paper: image AUROC %")
+        for name in dict.fromkeys([*paper_figures.DETECTION, *measured]):
+            reported = paper_figures.DETECTION.get(name, {})
+            texts = [name]
+            for group in GROUPS:
+                texts += [measured.get(name, absent)[group], _percent(reported.get(group))]
+            rows.append(tuple(texts))
         return PlainTable(
             "Table V: detection",
-            columns,
+            _grouped_columns(f"{self._level} AUROC %"),
             tuple(rows),
-            "paper: MVTec AD, all classes, MahalanobisAD with efficientnet_b4, SPADE with wide_resnet50_2",
+            "paper: MVTec AD, MahalanobisAD with efficientnet_b4, SPADE with wide_resnet50_2",
         )
 
     def _random_views(self) -> PlainTable:
-        if self._study.dataset.name != "rd-mvtec":
-            found = f"it is {self._study.dataset.name}, and table 6 needs MVTec AD in random views"
-            raise ConfigError("--dataset", found, "give --dataset rd-mvtec")
-        draws = self._study.run(self._compared("vae", "spade", "padim"))
+        self.require_fitting([6])
         rows = []
-        for name, group in draws.items():
-            reported = paper_figures.RANDOM_VIEWS.get(name)
-            rows.append((name, *self._pixels(group), *_pair(reported)))
+        for name, group in self._runs.run(6).items():
+            reported = paper_figures.RANDOM_VIEWS.get(name, {})
+            texts, found = [name], self._localised(group)[1]
+            for which in GROUPS:
+                texts += [_joined(found[which]), _joined(_pair(reported.get(which)))]
+            rows.append(tuple(texts))
         views = len(self._study.views())
         return PlainTable(
             "Table VI: images in random views",
-            ("", "pixel AUROC %", "PRO %", "paper: AUROC %", "paper: PRO %"),
+            _grouped_columns("AUROC % / PRO %"),
             tuple(rows),
-            f"ours: mean of {views} random views; paper: mean of 5, PaDiM with wide_resnet50_2; "
-            "VAE and SPADE computed from the losses stated in its text",
+            f"ours: mean of {views} random views; paper: mean of 5, PaDiM and SPADE with wide_resnet50_2",
         )
 
     def _seconds(self) -> PlainTable:
@@ -182,7 +187,7 @@ class PaperTables:
     @cached_property
     def _models(self) -> dict[str, tuple[Method, Scorer]]:
         """Finished models of the first bank; the VAE after one epoch, which changes neither time nor memory."""
-        methods = {name: group[0] for name, group in self._compared("spade", "mahalanobisad", "padim").items()}
+        methods = {name: group[0] for name, group in compared(self._study, COMPARED[5]).items()}
         methods = {"VAE": Vae(epochs=1, images_per_epoch=min(32, self._study.options.epoch_images)), **methods}
         harness = self._study.harness(self._study.views()[0], list(methods.values()))
         plan = plan_banks(self._study.dataset, self._study.options.selection)[0]
@@ -207,19 +212,6 @@ class PaperTables:
             self._study.progress("timing", number + 1, UNTIMED_FRAMES + TIMED_FRAMES)
         return taken
 
-    def _compared(self, *names: str) -> dict[str, Sequence[Method]]:
-        """Methods that a table compares, one for each seed, by name in the table."""
-        shown = {"spade": "SPADE", "mahalanobisad": "MahalanobisAD", "vae": "VAE", "padim": "PaDiM"}
-        groups: dict[str, Sequence[Method]] = {}
-        for name in names:
-            methods = self._study.padims(self._model) if name == "padim" else self._study.methods(name)
-            own = methods[0].name.partition(",")[0]  # without the seed
-            groups[own if name == "padim" else shown[name]] = methods
-        return groups
-
-    def _padim(self, reduction: str, dimensions: int | None = None) -> ModelConfig:
-        return self._model.model_copy(update={"reduction": reduction, "dimensions": dimensions})
-
     @property
     def _level(self) -> str:
         return "image" if self._study.dataset.is_still else "frame"
@@ -227,33 +219,52 @@ class PaperTables:
     def _frames(self, draws: Sequence[Draw]) -> str:
         """Micro AUROC of frames for video; mean over categories of the AUROC of still images."""
         figure = mean_scene_auroc if self._study.dataset.is_still else micro_auroc
-        return _spread([figure([self._study.options.post_processing.apply(c) for c in d.scores()]) for d in draws])
+        return _spread([figure(clips) for clips in self._scores(draws)])
 
-    def _pixels(self, draws: Sequence[Draw]) -> tuple[str, str]:
-        """Pixel AUROC and PRO."""
+    def _detected(self, draws: Sequence[Draw]) -> dict[str, str]:
+        """AUROC of images: means over the paper's groups of categories; of video, the micro AUROC of all frames."""
+        shown = dict.fromkeys(GROUPS, ABSENT)
+        if self._study.dataset.is_still:
+            aurocs = [scene_aurocs(clips) for clips in self._scores(draws)]
+            for group, names in _grouped(aurocs[0]).items():
+                shown[group] = _spread([defined_mean([each[name] for name in names]) for each in aurocs])
+        return shown | {"all": self._frames(draws)}
+
+    def _scores(self, draws: Sequence[Draw]) -> list[list[ClipScores]]:
+        """Frame scores of the clips after post-processing, of each draw."""
+        process = self._study.options.post_processing.apply
+        return [[process(clip) for clip in draw.scores()] for draw in draws]
+
+    def _localised(self, draws: Sequence[Draw]) -> tuple[dict[str, Cells], dict[str, Cells]]:
+        """Pixel AUROC and PRO of each category of still images, and means over the paper's groups of categories.
+
+        Video has no categories, and its group `all` is of the pixels of all clips together.
+        """
+        groups = dict.fromkeys(GROUPS, (ABSENT, ABSENT))
         found = localisation(draws, self._study.progress, regions=False, nulls=False)
         if found is None:
-            return ABSENT, ABSENT
-        measures = {measure.name: measure for measure in found.tables[0].measures}
-        return _cell(measures[PIXEL_AUROC].value, measures[PIXEL_AUROC].spread), _cell(
-            measures[PRO].value, measures[PRO].spread
-        )
-
-    def _by_category(self, draws: Sequence[Draw]) -> dict[str, tuple[str, str]]:
-        """Pixel AUROC and PRO of each category and the means of the paper's groups; for video, of all clips."""
-        found = localisation(draws, self._study.progress, regions=False, nulls=False)
-        if found is None:
-            return {self._study.dataset.name: (ABSENT, ABSENT)}
-        if not found.by_scene:
-            return {self._study.dataset.name: self._pixels(draws)}
-        cells = {name: (_cell(f[PIXEL_AUROC]), _cell(f[PRO])) for name, f in found.by_scene.items()}
-        textures = [name for name in found.by_scene if name in paper_figures.TEXTURES]
-        objects = [name for name in found.by_scene if name not in paper_figures.TEXTURES]
-        for group, names in (("textures", textures), ("objects", objects), ("all", [*textures, *objects])):
+            return {}, groups
+        categories = {name: (_cell(f[PIXEL_AUROC]), _cell(f[PRO])) for name, f in found.by_scene.items()}
+        for group, names in _grouped(categories).items():
             figures = [found.by_scene[name] for name in names]
-            if len(figures) > 1:
-                cells[group] = (_mean(figures, PIXEL_AUROC), _mean(figures, PRO))
-        return cells
+            groups[group] = (_mean(figures, PIXEL_AUROC), _mean(figures, PRO))
+        whole = {measure.name: measure for measure in found.tables[0].measures}
+        auroc, pro = whole[PIXEL_AUROC], whole[PRO]
+        groups["all"] = (_cell(auroc.value, auroc.spread), _cell(pro.value, pro.spread))
+        return categories, groups
+
+
+def _grouped(categories: Iterable[str]) -> dict[str, list[str]]:
+    """Categories of the paper's groups `textures` and `objects`; a group without a category is left out."""
+    groups: dict[str, list[str]] = {}
+    for name in categories:
+        groups.setdefault("textures" if name in paper_figures.TEXTURES else "objects", []).append(name)
+    return groups
+
+
+def _grouped_columns(figures: str) -> tuple[str, ...]:
+    """Column headings of a table with our figures and the paper's for each group of categories."""
+    return (figures, *(column for group in GROUPS for column in (group, "paper")))
 
 
 def _mean(figures: Sequence[Mapping[str, float | None]], name: str) -> str:
@@ -277,6 +288,15 @@ def _cell(value: float | None, spread: float | None = None) -> str:
 
 def _percent(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.1f}"
+
+
+def _joined(cells: Cells) -> str:
+    """AUROC and PRO in one cell.
+
+    >>> _joined(("97.5", "92.1")), _joined((ABSENT, ABSENT))
+    ('97.5 / 92.1', '–')
+    """
+    return ABSENT if set(cells) == {ABSENT} else " / ".join(cells)
 
 
 def _pair(figures: tuple[float, float | None] | None) -> tuple[str, str]:

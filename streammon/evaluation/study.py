@@ -1,7 +1,7 @@
 """Study: one data set and one backbone on which several methods are run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streammon import __version__
@@ -77,6 +77,11 @@ class StudyOptions:
     allow_partial: bool = False
     scores_out: Path | None = None
 
+    def with_backbone(self, name: str) -> "StudyOptions":
+        """The same options with another backbone, torchvision's weights, and the paper's reduction for it."""
+        chosen = {"backbone": name, "weights": None, "reduction": "random", "dimensions": None}
+        return replace(self, model=self.model.model_copy(update=chosen))
+
 
 class Study:
     """A checked data set and a backbone, on which methods are run.
@@ -93,12 +98,19 @@ class Study:
         InputError: The data set, the weights or an option is wrong.
     """
 
-    def __init__(self, options: StudyOptions, progress: Progress) -> None:
+    def __init__(self, options: StudyOptions, progress: Progress, dataset: Dataset | None = None) -> None:
+        """Check the options, read the data set and load the backbone.
+
+        Args:
+            options: Options of the study.
+            progress: Called after each step.
+            dataset: The data set of the options, if it was read already.
+        """
         self.own = _own_method(options)
         self.options = options
         self.progress = progress
         chosen = DatasetOptions(allow_partial=options.allow_partial, categories=options.categories)
-        self.dataset: Dataset = load_dataset(options.dataset, options.root, chosen)
+        self.dataset: Dataset = dataset or load_dataset(options.dataset, options.root, chosen)
         self.method = options.method or ("padim" if self.dataset.is_still else "motion")
         if self.own is not None:
             self.method = self.own.short_name

@@ -39,11 +39,12 @@ class Spade:
         key: All settings that change the scores.
         needs_maps: True, the models read the backbone's maps.
         needs_details: False, the models don't read the frames' details.
+        neighbours: K.
     """
 
     def __init__(self, backbone: str, neighbours: int = NEIGHBOURS, memory_limit_bytes: int | None = None) -> None:
         assert neighbours >= 1, "there is no nearest of none"
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self._memory_limit_bytes = memory_limit_bytes
         self.name = f"SPADE {backbone} K{neighbours}"
         self.key = self.name
@@ -52,7 +53,7 @@ class Spade:
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "SpadeModel":
         """A model of one scene, for pictures of `side` pixels."""
-        return SpadeModel(scene, self._neighbours, self._memory_limit_bytes)
+        return SpadeModel(scene, self.neighbours, self._memory_limit_bytes)
 
 
 class SpadeModel:

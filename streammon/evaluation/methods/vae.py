@@ -31,6 +31,7 @@ EPOCHS = 100
 IMAGES_PER_EPOCH = 10_000
 BATCH = 32
 LEARNING_RATE = 1e-4
+TIMED_BATCHES = 2
 MOST_PICTURES = 2000  # kept to train on: 0.4 GB at 256x256
 
 
@@ -47,6 +48,7 @@ class Vae:
         key: All settings that change the scores.
         needs_maps: False, the models read the pictures alone.
         needs_details: False, the models don't read the frames' details.
+        batches: Number of batches in the whole training.
     """
 
     def __init__(self, epochs: int = EPOCHS, images_per_epoch: int = IMAGES_PER_EPOCH, seed: int = 0) -> None:
@@ -57,6 +59,12 @@ class Vae:
         self.key = self.name
         self.needs_maps = False
         self.needs_details = False
+        self.batches = epochs * _batches(images_per_epoch)
+
+    @property
+    def shortened(self) -> "Vae":
+        """The same network trained for a few batches, to time them."""
+        return Vae(1, min(TIMED_BATCHES * BATCH, self._images_per_epoch), self._seed)
 
     def model(self, scene: str, backbone: Backbone, side: int) -> "VaeModel":
         """A model of one scene, for pictures of `side` pixels, on the backbone's device."""
@@ -145,7 +153,7 @@ class VaeModel:
         """Fit the network to (N, S, S, 3) pictures, and append the mean loss of each epoch to `losses`."""
         generator = torch.Generator().manual_seed(self._seed)
         optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-        batches_per_epoch = -(-self._images_per_epoch // BATCH)
+        batches_per_epoch = _batches(self._images_per_epoch)
         cells = self._side // STRIDE
         network.train()
         for epoch in range(self._epochs):
@@ -162,6 +170,10 @@ class VaeModel:
                 done = epoch * batches_per_epoch + number + 1
                 progress(f"training {self._scene}", done, self._epochs * batches_per_epoch)
             self.losses.append(total / self._images_per_epoch)
+
+
+def _batches(images: int) -> int:
+    return -(-images // BATCH)
 
 
 def _as_network_input(pictures: Tensor, device: torch.device) -> Tensor:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,9 @@ from support.cameras import RtspServer, has_gstreamer
 from support.numbered_footage import encode
 
 ROOT = Path(__file__).resolve().parents[1]
+
+collect_ignore = [] if find_spec("anomalib") else ["oracles"]
+"""Tests that `.ci/oracles` runs in an environment of their own."""
 
 SLOWEST_FIRST = (
     "live/test_monitor.py",

@@ -60,10 +60,14 @@ class Estimate:
         'about 100 minutes, from 8 pictures timed (SPADE 90 minutes, reading and features 10 minutes)'
         >>> Estimate({MEASURING: 20.0}, 0).words
         'about 20 s, since all results are in the cache (measuring pixels 20 s)'
+        >>> Estimate({}, 0).words
+        'under 1 s, since all results are in the cache'
         """
         basis = f"from {self.pictures} pictures timed" if self.pictures else "since all results are in the cache"
         parts = ", ".join(f"{name} {in_words(seconds)}" for name, seconds in self.parts_s.items())
-        return f"about {in_words(sum(self.parts_s.values()))}, {basis}" + (f" ({parts})" if parts else "")
+        total = in_words(sum(self.parts_s.values()))
+        about = total if total.startswith("under") else f"about {total}"
+        return f"{about}, {basis}" + (f" ({parts})" if parts else "")
 
 
 @dataclass(frozen=True)

@@ -253,8 +253,9 @@ def test_the_memory_of_scoring_is_that_of_means_whitening_and_reduction(
     backbone: Backbone, footage: list[Batch]
 ) -> None:
     def gaussian_bytes(positions: int, dimensions: int) -> int:
-        """Means and scales of rows in 4 bytes, triangles in 2."""
-        return positions * (2 * dimensions * 4 + dimensions * (dimensions + 1) // 2 * 2)
+        """Means and scales of rows in 4 bytes, triangles of groups of 64 positions in 2."""
+        grouped = -(-positions // 64) * 64
+        return positions * 2 * dimensions * 4 + grouped * dimensions * (dimensions + 1) // 2 * 2
 
     model = learned(Padim(ModelConfig(dimensions=20)), backbone, footage)
     assert model.scoring_bytes() == gaussian_bytes(64, 20) + 20 * 8

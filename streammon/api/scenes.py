@@ -66,7 +66,6 @@ class LearnedScene:
 
     def __init__(self, parts: SceneParts, alerting: AlertingConfig, fps: float = DEFAULT_IMAGE_FPS) -> None:
         self._parts = parts
-        self._backbone = parts.backbone.shared()  # two clips may be scored in turn, each with a thread that is ahead
         self._alerting = alerting
         self._fps = fps
         self._recordings = count()
@@ -175,8 +174,8 @@ class LearnedScene:
         frames = (replace(frame, camera=self._recording) for frame in self._given.frames(pictures, times_s))
         found = []
         for batch in batched(frames, self._parts.batch):
-            with torch_threads(self._backbone):
-                computed = self._backbone.maps(as_batch([frame.picture for frame in batch]))
+            with torch_threads(self._parts.backbone):
+                computed = self._parts.backbone.maps(as_batch([frame.picture for frame in batch]))
                 found += self._scored(self.name, batch, computed, maps)
         return found
 
@@ -191,7 +190,7 @@ class LearnedScene:
             FootageError: A file can't be read as video or picture.
             BankError: The scene has no calibration.
         """
-        recording, observer, backbone = self._next_recording(clip.name), self._parts.observer, self._backbone
+        recording, observer, backbone = self._next_recording(clip.name), self._parts.observer, self._parts.backbone
         read = clip.frames(INPUT_SIZE, detail=observer is not None, fps=self.score_fps)
         frames = (replace(frame, camera=recording) for frame in read)
         with closing(with_maps(batched(frames, self._parts.batch), backbone, observer)) as batches:

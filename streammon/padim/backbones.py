@@ -28,7 +28,6 @@ from streammon.padim.quantised import (
     require_nncf,
     save_quantised,
 )
-from streammon.padim.shared_engine import SharedEngine
 from streammon.padim.weights import load_into, load_state, packaged_lite0, sha256, torchvision_weights_path
 from streammon.records import Picture
 from streammon.storage import cache_folder, require_writable
@@ -91,10 +90,6 @@ class Backbone:
             (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
         """
         return self.engine.maps(pictures, stages)
-
-    def shared(self) -> "Backbone":
-        """The same network for several threads, which wait for each other."""
-        return Backbone(self.name, self.weights_sha256, self.device, SharedEngine(self.engine))
 
     @cached_property
     def probe(self) -> tuple[float, ...]:

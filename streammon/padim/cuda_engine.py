@@ -6,6 +6,7 @@ Never run: no CUDA device was at hand when this was written (for torch 2.14).
 """
 
 import logging
+import threading
 from collections import Counter
 from typing import Any
 
@@ -41,17 +42,19 @@ class CudaEngine(TorchEngine):
         self._graphs: dict[tuple[int, torch.Size], _Graph] = {}
         self._most_graphs = MOST_GRAPHS
         self._pool = torch.cuda.graph_pool_handle()
+        self._turn = threading.Lock()  # a graph's pictures and maps stay where they are
 
     @torch.inference_mode()
     def maps(self, pictures: Tensor, stages: int) -> list[Tensor]:
         """See `Engine.maps`."""
         key, pinned = (stages, pictures.shape), pictures.pin_memory()  # pinned memory is copied without a wait
-        if key not in self._graphs and len(self._graphs) < self._most_graphs:
-            self._calls[key] += 1
-            if self._calls[key] > WARM_UP_CALLS:
-                self._capture(pictures.shape, stages)
-        graph = self._graphs.get(key)
-        return super().maps(pinned, stages) if graph is None else graph.maps(pinned)
+        with self._turn:
+            if key not in self._graphs and len(self._graphs) < self._most_graphs:
+                self._calls[key] += 1
+                if self._calls[key] > WARM_UP_CALLS:
+                    self._capture(pictures.shape, stages)
+            graph = self._graphs.get(key)
+            return super().maps(pinned, stages) if graph is None else graph.maps(pinned)
 
     def _capture(self, shape: torch.Size, stages: int) -> None:
         try:

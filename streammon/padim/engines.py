@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class Engine(Protocol):
-    """Computes the feature maps of one network.
+    """Computes the feature maps of one network; several threads may call it.
 
     Attributes:
         name: Name of the engine in the configuration.

@@ -39,8 +39,6 @@ OWN_SIZE_CROPS = 12
 So many moving objects a frame has at most. A crop costs little beside the work of a network for any batch size.
 """
 
-_converting = threading.Lock()
-
 EXAMPLE = (2, 256, 192)
 """Batch size, height and width while a network is converted; all different, since all may be others later."""
 
@@ -83,6 +81,9 @@ def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]
             openvino.save_model(model, Path(beside) / "new" / kept.name, compress_to_fp16=False)
             (Path(beside) / "new").rename(kept.parent)
     return model
+
+
+_converting = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -133,20 +134,26 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": threads,
         }
-        self._requests: dict[tuple[int, int, int, int], InferRequest] = {}  # by stages, batch size, height and width
+        # by stages, batch size, height and width; one call of each at a time, since its input and output are its own
+        self._requests: dict[tuple[int, int, int, int], tuple[InferRequest, threading.Lock]] = {}
+        self._compiling = threading.RLock()
 
     def maps(self, pictures: Tensor, stages: int) -> list[Tensor]:
         """See `Engine.maps`."""
-        outputs = self._request(stages, *pictures.shape[:3]).infer({0: pictures.numpy()}, share_inputs=True)
+        request, turn = self._request(stages, *pictures.shape[:3])
+        with turn:
+            outputs = request.infer({0: pictures.numpy()}, share_inputs=True)
         return [torch.from_numpy(output).permute(0, 3, 1, 2) for output in outputs.values()]
 
-    def _request(self, stages: int, batch: int, height: int, width: int) -> "InferRequest":
+    def _request(self, stages: int, batch: int, height: int, width: int) -> "tuple[InferRequest, threading.Lock]":
         key = stages, batch, height, width
         if key not in self._requests:
-            self._requests[key] = self._compiled(*key)
+            with self._compiling:
+                if key not in self._requests:
+                    self._requests[key] = self._compiled(*key)
         return self._requests[key]
 
-    def _compiled(self, stages: int, batch: int, height: int, width: int) -> "InferRequest":
+    def _compiled(self, stages: int, batch: int, height: int, width: int) -> "tuple[InferRequest, threading.Lock]":
         """Network for one batch size; for any batch size beyond `OWN_SIZE_BYTES` or, of crops, `OWN_SIZE_CROPS`."""
         if stages == len(self._network.outputs):
             own = self._compiled_bytes + self.weights_bytes <= OWN_SIZE_BYTES
@@ -158,7 +165,8 @@ class OpenVinoEngine:
         cut = openvino_module().Model(copied.outputs[:stages], copied.get_parameters())
         cut.reshape([batch, height, width, 3])
         self._compiled_bytes += _constant_bytes(cut)
-        return self._core.compile_model(cut, "CPU", self._options).create_infer_request()
+        request = self._core.compile_model(cut, "CPU", self._options).create_infer_request()
+        return request, threading.Lock()
 
 
 def _constant_bytes(model: "Model") -> int:

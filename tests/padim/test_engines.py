@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,6 +281,17 @@ def test_auto_is_torch_where_the_network_can_t_be_converted(
     assert record.getMessage().startswith("the engine openvino can't be used: RuntimeError in ")
     with pytest.raises(RuntimeError, match="fully converted"):
         computed_by("openvino")
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_several_threads_may_ask_for_maps_of_one_shape(engine: str) -> None:
+    backbone = computed_by(engine)
+    pictures = [torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8) for _ in range(24)]
+    expected = [backbone.maps(each) for each in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(backbone.maps, pictures))
+    for ours, wanted in zip(found, expected, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(ours, wanted, strict=True))
 
 
 class Unconvertible(torch.nn.Module):

@@ -16,14 +16,9 @@ from streammon.evaluation.datasets.nwpu import load_nwpu, load_nwpu_truth
 from streammon.evaluation.datasets.options import DatasetOptions
 from streammon.evaluation.datasets.stc import load_stc, load_stc_truth
 from streammon.evaluation.datasets.stc_weakly import load_stc_weakly, load_stc_weakly_truth
-from streammon.evaluation.datasets.street_scene import (
-    load_complexvad,
-    load_complexvad_truth,
-    load_street_scene,
-    load_street_scene_truth,
-)
+from streammon.evaluation.datasets.street_scene import COMPLEXVAD, STREET_SCENE, load_tracked, load_tracked_truth
 from streammon.evaluation.datasets.ubnormal import load_ubnormal, load_ubnormal_truth
-from streammon.evaluation.datasets.ucsd import load_ped1, load_ped1_truth, load_ped2, load_ped2_truth
+from streammon.evaluation.datasets.ucsd import PED1, PED2, load_ucsd, load_ucsd_truth
 from streammon.evaluation.datasets.view import View
 from streammon.evaluation.labelled import Dataset, GroundTruth
 
@@ -39,37 +34,22 @@ __all__ = [
 Loaded = TypeVar("Loaded")
 Loader = Callable[[Path, DatasetOptions], Loaded]
 
-_LOADERS: dict[str, Loader[Dataset]] = {
-    "stc": load_stc,
-    "stc-weakly": load_stc_weakly,
-    "ped1": load_ped1,
-    "ped2": load_ped2,
-    "avenue": load_avenue,
-    "nwpu": load_nwpu,
-    "street-scene": load_street_scene,
-    "complexvad": load_complexvad,
-    "corridor": load_corridor,
-    "ubnormal": load_ubnormal,
-    "mvtec": partial(load_mvtec, "mvtec"),
-    "rd-mvtec": partial(load_mvtec, "rd-mvtec"),
-    "folder": load_folder,
+_LOADERS: dict[str, tuple[Loader[Dataset], Loader[GroundTruth]]] = {
+    "stc": (load_stc, load_stc_truth),
+    "stc-weakly": (load_stc_weakly, load_stc_weakly_truth),
+    "ped1": (partial(load_ucsd, PED1), partial(load_ucsd_truth, PED1)),
+    "ped2": (partial(load_ucsd, PED2), partial(load_ucsd_truth, PED2)),
+    "avenue": (load_avenue, load_avenue_truth),
+    "nwpu": (load_nwpu, load_nwpu_truth),
+    "street-scene": (partial(load_tracked, STREET_SCENE), partial(load_tracked_truth, STREET_SCENE)),
+    "complexvad": (partial(load_tracked, COMPLEXVAD), partial(load_tracked_truth, COMPLEXVAD)),
+    "corridor": (load_corridor, load_corridor_truth),
+    "ubnormal": (load_ubnormal, load_ubnormal_truth),
+    "mvtec": (partial(load_mvtec, "mvtec"), partial(load_mvtec_truth, "mvtec")),
+    "rd-mvtec": (partial(load_mvtec, "rd-mvtec"), partial(load_mvtec_truth, "rd-mvtec")),
+    "folder": (load_folder, load_folder_truth),
 }
-
-_TRUTH_LOADERS: dict[str, Loader[GroundTruth]] = {
-    "stc": load_stc_truth,
-    "stc-weakly": load_stc_weakly_truth,
-    "ped1": load_ped1_truth,
-    "ped2": load_ped2_truth,
-    "avenue": load_avenue_truth,
-    "nwpu": load_nwpu_truth,
-    "street-scene": load_street_scene_truth,
-    "complexvad": load_complexvad_truth,
-    "corridor": load_corridor_truth,
-    "ubnormal": load_ubnormal_truth,
-    "mvtec": partial(load_mvtec_truth, "mvtec"),
-    "rd-mvtec": partial(load_mvtec_truth, "rd-mvtec"),
-    "folder": load_folder_truth,
-}
+"""Loaders of each data set, and of its ground truth alone."""
 
 DATASETS = tuple(_LOADERS)
 
@@ -88,7 +68,8 @@ def load_dataset(name: str, root: Path, options: DatasetOptions) -> Dataset:
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    return _loaded(_LOADERS, name, root, options)
+    _require_known(name, root, options)
+    return _LOADERS[name][0](root, options)
 
 
 def load_truth(name: str, root: Path, options: DatasetOptions) -> GroundTruth:
@@ -102,14 +83,15 @@ def load_truth(name: str, root: Path, options: DatasetOptions) -> GroundTruth:
     Raises:
         DatasetError: The ground truth is broken, of another layout, or incomplete without `allow_partial`.
     """
-    return _loaded(_TRUTH_LOADERS, name, root, options)
+    _require_known(name, root, options)
+    return _LOADERS[name][1](root, options)
 
 
-def _loaded(loaders: dict[str, Loader[Loaded]], name: str, root: Path, options: DatasetOptions) -> Loaded:
-    if name not in loaders:
+def _require_known(name: str, root: Path, options: DatasetOptions) -> None:
+    """Require a data set's name, a folder that isn't empty, and categories only where there are any."""
+    if name not in _LOADERS:
         raise DatasetError(name, "no such data set", f"choose one of {', '.join(DATASETS)}")
     if options.categories and not name.endswith("mvtec"):
         raise DatasetError(name, "it has no categories", "choose categories of mvtec or rd-mvtec only")
     if not entries(root):
         raise DatasetError(str(root), "an empty folder", "give the folder that holds the data set")
-    return loaders[name](root, options)

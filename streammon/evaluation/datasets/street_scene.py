@@ -74,43 +74,12 @@ STREET_SCENE = TrackedScene("street-scene", Extent(46, 56_847, 35, 146_410), 15.
 COMPLEXVAD = TrackedScene("complexvad", Extent(104, None, 113, None), DEFAULT_FPS)
 
 
-def load_street_scene(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check Street Scene.
+def load_tracked(scene: TrackedScene, root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check Street Scene or ComplexVAD.
 
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    return _load(STREET_SCENE, root, options)
-
-
-def load_complexvad(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check ComplexVAD.
-
-    Raises:
-        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
-    """
-    return _load(COMPLEXVAD, root, options)
-
-
-def load_street_scene_truth(root: Path, options: DatasetOptions) -> GroundTruth:
-    """Read and check the tracks of Street Scene, and count the frames of the test clips.
-
-    Raises:
-        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
-    """
-    return _load_truth(STREET_SCENE, root, options)
-
-
-def load_complexvad_truth(root: Path, options: DatasetOptions) -> GroundTruth:
-    """Read and check the tracks of ComplexVAD, and count the frames of the test clips.
-
-    Raises:
-        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
-    """
-    return _load_truth(COMPLEXVAD, root, options)
-
-
-def _load(scene: TrackedScene, root: Path, options: DatasetOptions) -> Dataset:
     defects, name, fps = Defects(options.allow_partial), scene.name, scene.image_fps
     training = checked(footage_in(required(root, name, "Train"), fps, defects).values(), defects)
     clips = _test_clips(scene, root, defects)
@@ -118,8 +87,14 @@ def _load(scene: TrackedScene, root: Path, options: DatasetOptions) -> Dataset:
     return assembled(name, root, scenes, clips, footage_fps(training), defects, official=scene.official)
 
 
-def _load_truth(scene: TrackedScene, root: Path, options: DatasetOptions) -> GroundTruth:
-    """The truth, for which the test footage is needed: the tracks don't tell how many frames a clip has."""
+def load_tracked_truth(scene: TrackedScene, root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the tracks of Street Scene or ComplexVAD.
+
+    The test footage is needed too: the tracks don't tell how many frames a clip has.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
     defects = Defects(options.allow_partial)
     clips = _test_clips(scene, root, defects)
     fps = footage_fps(clip.clip for clip in clips)

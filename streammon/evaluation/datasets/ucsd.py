@@ -99,43 +99,12 @@ class Truth:
     spans: dict[int, Spans]
 
 
-def load_ped1(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check UCSD Pedestrian 1.
+def load_ucsd(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
+    """Read and check UCSD Pedestrian 1 or 2.
 
     Raises:
         DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
     """
-    return _load(PED1, root, options)
-
-
-def load_ped2(root: Path, options: DatasetOptions) -> Dataset:
-    """Read and check UCSD Pedestrian 2.
-
-    Raises:
-        DatasetError: The data set is broken, has another layout, or is incomplete without `allow_partial`.
-    """
-    return _load(PED2, root, options)
-
-
-def load_ped1_truth(root: Path, options: DatasetOptions) -> GroundTruth:
-    """Read and check the masks and spans of UCSD Pedestrian 1; nothing else need be there.
-
-    Raises:
-        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
-    """
-    return _load_truth(PED1, root, options)
-
-
-def load_ped2_truth(root: Path, options: DatasetOptions) -> GroundTruth:
-    """Read and check the masks and spans of UCSD Pedestrian 2; nothing else need be there.
-
-    Raises:
-        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
-    """
-    return _load_truth(PED2, root, options)
-
-
-def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
     defects, name = Defects(options.allow_partial), walkway.name
     root = _own_root(walkway, root)
     training = footage_in(required(root, name, "Train", "training/frames"), FPS, defects)
@@ -151,7 +120,12 @@ def _load(walkway: Walkway, root: Path, options: DatasetOptions) -> Dataset:
     return assembled(name, root, scenes, clips, FPS, defects, official=walkway.official)
 
 
-def _load_truth(walkway: Walkway, root: Path, options: DatasetOptions) -> GroundTruth:
+def load_ucsd_truth(walkway: Walkway, root: Path, options: DatasetOptions) -> GroundTruth:
+    """Read and check the masks and spans of UCSD Pedestrian 1 or 2; nothing else need be there.
+
+    Raises:
+        DatasetError: They are broken, of another layout, or incomplete without `allow_partial`.
+    """
     defects = Defects(options.allow_partial)
     root = _own_root(walkway, root)
     if not (root / f"{walkway.name}.mat").exists():

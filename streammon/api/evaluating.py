@@ -12,10 +12,9 @@ from streammon.evaluation.anomaly_method import AnomalyMethod
 from streammon.evaluation.metrics import parse_post_processing
 from streammon.evaluation.options import study_options
 from streammon.evaluation.referee import RefereeOptions, judge_scores
-from streammon.evaluation.report import ANOTHER_FOLDER, write_page
+from streammon.evaluation.report import require_page, write_page
 from streammon.evaluation.results import EvaluationReport
 from streammon.evaluation.run import evaluate_paper, evaluate_study
-from streammon.storage import require_writable
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the work, the number of steps done and of all."""
@@ -114,12 +113,14 @@ def evaluate(
     study = study_options(model_config(model), Path(scenes), options)
     if method is not None and not isinstance(method, str):
         study = replace(study, own_method=method)
+    folder = _prepared(page)
     shown = progress or _unseen
     command = f"streammon.evaluate({dataset!r}, {str(root)!r})"
     if paper:
-        return evaluate_paper(study, paper, command, shown, announce or _untold, published=published)
-    _require_page(page)
-    return _on_page(evaluate_study(study, command, shown, pictures=page is not None), page)
+        report = evaluate_paper(study, paper, command, shown, announce or _untold, published=published)
+    else:
+        report = evaluate_study(study, command, shown, pictures=folder is not None)
+    return _on_page(report, folder)
 
 
 def evaluate_scores(
@@ -170,9 +171,9 @@ unpacked data set
         categories=tuple(categories),
         allow_partial=allow_partial,
     )
-    _require_page(page)
+    folder = _prepared(page)
     command = f"streammon.evaluate_scores({dataset!r}, {str(root)!r}, {str(scores)!r})"
-    return _on_page(judge_scores(options, command, progress or _unseen), page)
+    return _on_page(judge_scores(options, command, progress or _unseen), folder)
 
 
 def _unseen(_what: str, _done: int, _total: int) -> None:
@@ -183,13 +184,15 @@ def _untold(_estimate: str) -> None:
     """Estimate that nobody reads."""
 
 
-def _require_page(page: str | Path | None) -> None:
-    if page is not None:
-        require_writable(Path(page), ANOTHER_FOLDER)
+def _prepared(page: str | Path | None) -> Path | None:
+    """Folder of the page, which can be written; None for no page."""
+    folder = None if page is None else Path(page)
+    require_page(folder)
+    return folder
 
 
-def _on_page(report: EvaluationReport, page: str | Path | None) -> EvaluationReport:
+def _on_page(report: EvaluationReport, folder: Path | None) -> EvaluationReport:
     """The report, also written as a page where asked for."""
-    if page is not None:
-        write_page(report, Path(page))
+    if folder is not None:
+        write_page(report, folder)
     return report

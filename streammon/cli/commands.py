@@ -6,7 +6,6 @@ quick.
 
 import asyncio
 import json
-import shlex
 import signal
 import sys
 import time
@@ -22,12 +21,11 @@ from rich.console import Console
 from rich.live import Live
 
 from streammon import __version__
-from streammon.cli.judging import judge, require_page, show_report
+from streammon.cli.evaluating import evaluate_method, evaluate_scores, evaluation_options, scores_given
 from streammon.cli.options import (
     PATH,
     FiniteRange,
     config_option,
-    evaluation_options,
     every_option,
     fit_without_footage,
     image_fps_option,
@@ -40,14 +38,12 @@ from streammon.cli.options import (
     password_given,
     reduction_options,
     refit_options,
-    require_published,
     required_config,
     run_config,
     scene_folder,
     scene_name,
     scenes_option,
     scored_rate,
-    scores_given,
     since_s,
     validation_of,
     validation_options,
@@ -55,7 +51,7 @@ from streammon.cli.options import (
 )
 from streammon.cli.output import EXIT_INPUT_WRONG, EXIT_WORK_FAILED, complain, console_of, write_json
 from streammon.cli.refitting import fit_from_review, undo_fit
-from streammon.config import SCENES, AlertingConfig
+from streammon.config import AlertingConfig
 from streammon.errors import ConfigError, StreammonError
 
 if TYPE_CHECKING:
@@ -420,31 +416,10 @@ def evaluate(
 
     Example: streammon eval --dataset stc --root shanghaitech --report page
     """
-    command = f"streammon {shlex.join(sys.argv[1:])}"
     if scores_given(context, scores, against):
-        judge({**options, "scores": scores, "against": against}, command, json_file, page)
-        return
-    config = load_config(options.pop("config_file"))
-    if published:
-        require_published(tables, options)
-    from streammon.cli.display import WorkBar
-    from streammon.evaluation.options import study_options
-    from streammon.evaluation.run import evaluate_paper, evaluate_study
-
-    study = study_options(config.model if config else None, config.scenes if config else SCENES, options)
-    require_page(page)
-    console = console_of(json_file)
-    try:
-        with WorkBar(console) as bar:
-            if tables:
-                announce = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-                report = evaluate_paper(study, tables, command, bar, announce, published=published)
-            else:
-                report = evaluate_study(study, command, bar, pictures=page is not None)
-    except KeyboardInterrupt:
-        print(f"streammon: interrupted; the same command goes on from what is kept in {study.cache}", file=sys.stderr)
-        raise
-    show_report(report, json_file, page)
+        evaluate_scores({**options, "scores": scores, "against": against}, json_file, page)
+    else:
+        evaluate_method(options, tables, json_file, page, published=published)
 
 
 @commands.command()

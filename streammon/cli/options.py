@@ -64,7 +64,7 @@ def require_json_path(_context: click.Context, _option: click.Parameter, file: s
     return file
 
 
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def option_group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Decorator that adds several options to a command, in the order of its help."""
 
     def add(command: Command) -> Command:
@@ -86,11 +86,11 @@ image_fps_option = click.option(
     show_default=True,
     help="Frames a second of image folders without times.csv.",
 )
-reduction_options = _options(
+reduction_options = option_group(
     click.option("--reduction", help="random (default), all, pca, orthogonal."),
     click.option("--dimensions", help="Channels kept. Default: 100; wide_resnet50_2 550, efficientnet_b5 200."),
 )
-model_options = _options(
+model_options = option_group(
     click.option("--backbone", help="efficientnet_lite0 (default), resnet18, wide_resnet50_2, efficientnet_b5."),
     click.option("--weights", metavar="FILE", help="The backbone's weights, .safetensors or .pth."),
     click.option("--device", help="auto (default), cpu, cuda, cuda:1, mps."),
@@ -112,7 +112,7 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "json_file", metavar="FILE", callback=require_json_path, help=words)(command)
 
 
-validation_options = _options(
+validation_options = option_group(
     click.option(
         "--validate",
         is_flag=True,
@@ -151,7 +151,7 @@ def validation_of(
     return given | {name: reading[name] for name in ("hold_out", "score_fps", "every", "max_frames", "image_fps")}
 
 
-refit_options = _options(
+refit_options = option_group(
     click.option(
         "--from-review",
         is_flag=True,
@@ -188,7 +188,7 @@ def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool
     """
     mode = "--undo" if undo else "--from-review" if from_review else ""
     if mode:
-        _require_only(context, mode, FIT_OPTIONS[mode])
+        require_only(context, mode, FIT_OPTIONS[mode])
     for name, value in (("--yes", yes), ("--dry-run", dry_run)):
         if value and not from_review:
             raise ConfigError(name, "there is no --from-review", "give both or neither")
@@ -203,7 +203,7 @@ def fit_without_footage(context: click.Context, *, from_review: bool, undo: bool
     return bool(mode)
 
 
-def _require_only(context: click.Context, mode: str, allowed: frozenset[str]) -> None:
+def require_only(context: click.Context, mode: str, allowed: frozenset[str]) -> None:
     """Require that the command line has no parameters but those that go with the option `mode`.
 
     Raises:
@@ -214,109 +214,6 @@ def _require_only(context: click.Context, mode: str, allowed: frozenset[str]) ->
         if source is click.core.ParameterSource.COMMANDLINE and option.name not in allowed:
             name = "FOOTAGE" if isinstance(option, click.Argument) else option.opts[-1]
             raise ConfigError(name, f"it doesn't go with {mode}", "leave one of them out")
-
-
-SCORES_OPTIONS = frozenset(
-    (
-        *("dataset", "root", "scores", "against", "conventions", "categories"),
-        *("smoothing", "minmax", "allow_partial", "page", "json_file"),
-    )
-)
-"""Parameters of `eval` that go with `--scores`."""
-
-
-def scores_given(context: click.Context, scores: Path | None, against: Path | None) -> bool:
-    """True if `eval` is to measure the scores of a folder instead of running a method.
-
-    Raises:
-        ConfigError: An option is given that doesn't go with another one.
-    """
-    if scores is not None:
-        _require_only(context, "--scores", SCORES_OPTIONS)
-    elif against is not None:
-        raise ConfigError("--against", "there is no --scores", "give both or neither")
-    return scores is not None
-
-
-evaluation_options = _options(
-    click.option(
-        "--dataset",
-        required=True,
-        help="stc, stc-weakly, ped1, ped2, avenue, nwpu, street-scene, complexvad, corridor, ubnormal, mvtec, "
-        "rd-mvtec, or folder for your own.",
-    ),
-    click.option("--root", required=True, type=PATH, metavar="DIR", help="The data set's folder."),
-    click.option(
-        "--method",
-        help="motion (default of video), padim (of images), spade, vae, mahalanobisad, or one that a package adds.",
-    ),
-    click.option(
-        "--scores",
-        type=PATH,
-        metavar="DIR",
-        help="Measure these scores instead of running a method: a .npy, .npz, .csv, .txt or .parquet file for each "
-        "clip, and maps/CLIP.npy; or one table of all clips. Labels suffice, without footage.",
-    ),
-    click.option(
-        "--against", type=PATH, metavar="DIR", help="With --scores: also compare with the scores of another method."
-    ),
-    click.option(
-        "--conventions", is_flag=True, help="Also measure the scores under each convention of the literature."
-    ),
-    click.option("--ablation", is_flag=True, help="Also score without each part of motion, in the same run."),
-    click.option(
-        "--paper",
-        "tables",
-        multiple=True,
-        type=click.IntRange(1, 8),
-        help="Run what this table of the PaDiM paper reports instead; may be repeated.",
-    ),
-    click.option("--published", is_flag=True, help="With --paper 3 to 6: each row with the paper's backbone."),
-    reduction_options,
-    click.option("--seed", help="Random seed of the first draw. Default: 0."),
-    click.option("--seeds", type=click.IntRange(1, 100), help="Number of random seeds. Default: 5; motion 1."),
-    every_option,
-    click.option("--score-fps", type=FiniteRange(0.2, 240), help="Score N frames a second. Default: all."),
-    click.option(
-        "--max-train-frames",
-        type=click.IntRange(2),
-        help="Largest number of training frames per bank, evenly spread.",
-    ),
-    click.option("--global-bank", is_flag=True, help="One bank for all scenes instead of one a scene."),
-    click.option("--category", "categories", multiple=True, help="Of mvtec, only this one; may be repeated."),
-    click.option("--smoothing", default="none", show_default=True, help="causal:SECONDS or offline:SECONDS."),
-    click.option("--minmax", is_flag=True, help="Stretch the scores of each clip to 0..1; warns of what it does."),
-    click.option(
-        "--epochs", type=click.IntRange(1), default=100, show_default=True, help="Training epochs of the vae."
-    ),
-    click.option(
-        "--epoch-images",
-        type=click.IntRange(32),
-        default=10_000,
-        show_default=True,
-        help="Augmented images per epoch of the vae.",
-    ),
-    click.option("--allow-partial", is_flag=True, help="Leave out what is missing or damaged, and say PARTIAL."),
-    click.option(
-        "--cache", type=PATH, metavar="DIR", help="Folder of finished results, to resume an interrupted run."
-    ),
-    click.option("--scores-out", type=PATH, metavar="DIR", help="Also write CLIP.parquet with each clip's scores."),
-    click.option("--report", "page", type=PATH, metavar="DIR", help="Also write a page with plots and pictures."),
-)
-"""Options of `eval` other than those of the model."""
-
-
-def require_published(tables: tuple[int, ...], options: dict[str, Any]) -> None:
-    """Refuse `--published` without a table of the paper, and with options that the table itself decides.
-
-    Raises:
-        ConfigError: `--paper` is missing, or a backbone, weights or a reduction are given.
-    """
-    if not tables:
-        raise ConfigError("--published", "there is no --paper", "give both or neither")
-    for name in ("backbone", "weights", "reduction", "dimensions"):
-        if options[name] is not None:
-            raise ConfigError("--published", f"--{name} is given too", "leave one of them out")
 
 
 config_option = click.option("--config", "config_file", type=PATH, help="Default: config.yaml.")

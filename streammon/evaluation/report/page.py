@@ -101,6 +101,16 @@ class ShownFrame:
     has_truth: bool
 
 
+def require_page(folder: Path | None) -> None:
+    """Require, before the work starts, that a page can be written to a folder; None for no page.
+
+    Raises:
+        StorageError: It can't.
+    """
+    if folder is not None:
+        storage.require_writable(folder, ANOTHER_FOLDER)
+
+
 def write_page(report: EvaluationReport, folder: Path) -> Path:
     """Write the report as `index.html` into a folder, which is created if missing.
 

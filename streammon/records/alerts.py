@@ -88,7 +88,7 @@ class HealthAlert:
 
     @property
     def subject(self) -> str:
-        """What the alert is about, in words.
+        """Camera, cameras or monitor that the alert is about, in words.
 
         >>> HealthAlert("", AlertEvent.OPEN, 0, Condition.DISK, (), "", 0.0, 0.0, None, "").subject
         'monitor'
@@ -130,7 +130,7 @@ VerdictName = Literal["normal", "real"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What operators said of an alert: their latest verdict and the first acknowledgement.
+    """Latest verdict of operators on an alert, and the first acknowledgement.
 
     Attributes:
         verdict: `normal` or `real`; None before a verdict.

@@ -73,7 +73,7 @@ class EventRow:
 
     @property
     def judgement(self) -> Judgement:
-        """What operators said of the alert."""
+        """Verdict and acknowledgement of the alert."""
         return Judgement(self.verdict, self.judged_s, self.judged_by, self.acknowledged_s, self.acknowledged_by)
 
 

@@ -36,6 +36,8 @@ class ScoreRecord:
     def rate(self) -> float:
         """False alarms a day that are expected of an alert threshold at this score; nan without a calibration.
 
+        Rarer than once in the normal footage that it rests on (`LearnedScene.basis_s`), it is extrapolated.
+
         >>> ScoreRecord("lobby", frame=0, pts=None, seconds=0.0, score=9.0, level=-2.0).rate
         100.0
         """

@@ -65,7 +65,7 @@ class AlertRescorer:
         return RescoredAlerts(found, without_clip, len(rows) - len(newest))
 
     def _comes(self, row: EventRow, clip: Clip) -> tuple[bool, bool] | None:
-        """Whether the present scene and the new one open an alert on a clip; None if it can't be read."""
+        """True if the present scene, and if the new one, opens an alert on a clip; None if it can't be read."""
         scorers = self._comparison.scorers
         interval_s = 0.0 if self._pace.fps is None else 1 / self._pace.fps
         rules = [AlertRule(row.camera, row.scene, self._alerting, frame_interval_s=interval_s) for _ in scorers]

@@ -12,9 +12,9 @@ from support.precision import COMPUTED
 
 def test_a_table_of_the_paper_is_written_as_a_page_too(tmp_path: Path) -> None:
     root, page = mvtec_category(tmp_path / "nut").root, tmp_path / "page"
-    report = evaluate("mvtec", root, paper=[8], epochs=1, model=COMPUTED, cache=tmp_path / "cache", page=page)
-    assert [table.title.partition(":")[0] for table in report.tables] == ["Table VIII"]
-    assert "Table VIII" in (page / "index.html").read_text("utf-8")
+    report = evaluate("mvtec", root, paper=[5], seeds=1, model=COMPUTED, cache=tmp_path / "cache", page=page)
+    assert [table.title.partition(":")[0] for table in report.tables] == ["Table V"]
+    assert "Table V" in (page / "index.html").read_text("utf-8")
 
 
 def test_scores_of_a_folder_are_measured_and_written_as_a_page(tmp_path: Path) -> None:

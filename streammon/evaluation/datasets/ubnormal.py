@@ -18,8 +18,8 @@ A published track is one line. Its box in a frame is the box of the object's lar
 that the authors made for RBDC and TBDC.
 
 Sources: `statistics.py`, `write_frame_level_ground_truth.py`, `create_tracks_for_tbdc_rbdc.py` and the lists in
-`scripts` of that repository, and its issue 10. The number of test frames is not required of a copy: the paper gives
-92,640, the last of these scripts 89,908.
+`scripts` of that repository, and github.com/lilygeorgescu/UBnormal/issues/10. The number of test frames is not
+required of a copy: the paper gives 92,640, the last of these scripts 89,908.
 """
 
 from pathlib import Path

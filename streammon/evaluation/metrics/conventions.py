@@ -3,14 +3,18 @@
 | convention | where it is used |
 | --- | --- |
 | micro | all frames of all clips in one ranking |
-| per-clip min-max before micro | ano_pred_cvpr2018, sRNN_TSC (issue 5), Anomaly_Prediction (issue 23) |
+| per-clip min-max before micro | ano_pred_cvpr2018, sRNN_TSC, Anomaly_Prediction |
 | macro, single-class clips left out | mean over the clips that have an AUROC |
-| macro, single-class clips counted as 1 | AED-SSMTL (issue 11): wholly abnormal clips get a normal frame of score 0 |
-| macro, padded | SSPCAB (issue 8), AED-MAE: a normal frame of score 0 and an abnormal one of score 1 in every clip |
+| macro, single-class clips counted as 1 | AED-SSMTL: wholly abnormal clips get a normal frame of score 0 |
+| macro, padded | SSPCAB, AED-MAE: a normal frame of score 0 and an abnormal one of score 1 in every clip |
 | zero-padded Gaussian | AED-MAE: sigma 282 over 899 frames on ShanghaiTech, then per-clip min-max |
-| smoothing chosen on the test labels | described in AnyAnomaly (issue 10) |
+| smoothing chosen on the test labels | described by a reader of AnyAnomaly |
 
 A clip's own AUROC depends on the order of its scores alone, so per-clip min-max changes no macro figure.
+
+Where these are said, on github.com: StevenLiuWen/sRNN_TSC_Anomaly_Detection/issues/5 (also of ano_pred_cvpr2018),
+feiyuhuahuo/Anomaly_Prediction/issues/23, lilygeorgescu/AED-SSMTL/issues/11, ristea/sspcab/issues/8,
+SkiddieAhn/Paper-AnyAnomaly/issues/10, and the evaluation code of ristea/aed-mae.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What the responses of the page's routes have in common."""
+"""JSON responses of the page's routes, and the user who asks."""
 
 from aiohttp import web
 

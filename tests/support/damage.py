@@ -8,14 +8,29 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from scipy.io import savemat
 
+from streammon.errors import DatasetError
+from streammon.evaluation.datasets import DatasetOptions, load_dataset
 from support.dataset_trees import cell_array
 
 AGAIN = "copy it again, or leave it out with --allow-partial"
 COMPLETE = "complete the data set, or leave out this clip with --allow-partial"
 ROOT = "give the folder of the unpacked data set"
 Breaking = Callable[[Path], object]
+
+
+def assert_refused(dataset: str, root: Path, message: str) -> None:
+    """The data set is refused with this message, in which `{root}` is its folder."""
+    with pytest.raises(DatasetError) as refusal:
+        load_dataset(dataset, root, DatasetOptions())
+    assert str(refusal.value) == message.format(root=root)
+
+
+def assert_recognised(asked: str, root: Path, lacking: str, like: str) -> None:
+    """Another data set's folder is refused with its name."""
+    assert_refused(asked, root, f"{{root}}: no {lacking} in it; this looks like {like}; ask for --dataset {like}")
 
 
 def removed(*paths: str) -> Breaking:

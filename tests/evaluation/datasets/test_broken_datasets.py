@@ -18,6 +18,8 @@ from support.damage import (
     ROOT,
     Breaking,
     Trap,
+    assert_recognised,
+    assert_refused,
     cells,
     cut,
     emptied,
@@ -476,9 +478,7 @@ def test_what_is_broken_is_told_in_one_line(
     root = tmp_path / "root"
     shutil.copytree(sound / tree, root)
     breaking(root)
-    with pytest.raises(DatasetError) as refusal:
-        load_dataset(dataset, root, DatasetOptions())
-    assert str(refusal.value) == message.format(root=root)
+    assert_refused(dataset, root, message)
 
 
 @pytest.mark.parametrize(
@@ -493,11 +493,7 @@ def test_what_is_broken_is_told_in_one_line(
     ],
 )
 def test_another_data_set_is_recognised(sound: Path, asked: str, tree: str, lacking: str, like: str) -> None:
-    with pytest.raises(DatasetError) as refusal:
-        load_dataset(asked, sound / tree, DatasetOptions())
-    assert str(refusal.value) == (
-        f"{sound / tree}: no {lacking} in it; this looks like {like}; ask for --dataset {like}"
-    )
+    assert_recognised(asked, sound / tree, lacking, like)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from support.damage import (
     ROOT,
     Breaking,
     Trap,
+    assert_recognised,
+    assert_refused,
     cut,
     emptied,
     image,
@@ -559,9 +561,7 @@ def test_what_is_broken_is_told_in_one_line(
     root = tmp_path / "root"
     shutil.copytree(sound / dataset, root)
     breaking(root)
-    with pytest.raises(DatasetError) as refusal:
-        load_dataset(dataset, root, DatasetOptions())
-    assert str(refusal.value) == message.format(root=root)
+    assert_refused(dataset, root, message)
 
 
 LEFT_OUT: list[tuple[str, str, Breaking, list[str]]] = [
@@ -639,8 +639,4 @@ def test_an_object_map_that_breaks_later_is_told_when_it_is_read(sound: Path, tm
     ],
 )
 def test_another_data_set_is_recognised(sound: Path, asked: str, tree: str, lacking: str, like: str) -> None:
-    with pytest.raises(DatasetError) as refusal:
-        load_dataset(asked, sound / tree, DatasetOptions())
-    assert str(refusal.value) == (
-        f"{sound / tree}: no {lacking} in it; this looks like {like}; ask for --dataset {like}"
-    )
+    assert_recognised(asked, sound / tree, lacking, like)

@@ -7,12 +7,11 @@ watches cameras must not do that, so that package is kept from being loaded (wri
 """
 
 import contextlib
-import logging
 import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +70,8 @@ def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]
             return openvino.Core().read_model(kept)
         except RuntimeError:  # cut short, by a full disk for one
             shutil.rmtree(kept.parent, ignore_errors=True)
-    free = dict.fromkeys(range(3), torch.export.Dim.AUTO)
-    pictures = torch.zeros(*EXAMPLE, 3, dtype=torch.uint8)
-    with _logging_kept():
-        model = openvino.convert_model(torch.export.export(load(), (pictures,), dynamic_shapes={"pictures": free}))
+    with _converting:
+        model = _convert(load())
     with contextlib.suppress(OSError, RuntimeError):  # a network that can't be kept is converted again next time
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as beside:
@@ -86,26 +83,31 @@ def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]
 _converting = threading.Lock()
 
 
-@contextlib.contextmanager
-def _logging_kept() -> Iterator[None]:
-    """While one thread converts: the program's warnings are logged, and the root logger is afterwards as before.
+def _convert(network: StagedNetwork) -> "Model":
+    """What `openvino.convert_model` returns for the exported network, without its changes to the root logger.
 
-    OpenVINO sets the root logger to errors alone for the time of a conversion. After one that fails, or beside
-    another, it would stay so (written for OpenVINO 2026.4).
+    It silences the program's warnings while it converts, and for good when it fails. So its steps are done here
+    (written for OpenVINO 2026.4).
     """
-    root, ours = logging.getLogger(), logging.getLogger("streammon")
-    present = logging.NullHandler()  # where there is no handler, OpenVINO adds one
-    with _converting:
-        level, our_level, filters, handlers = root.level, ours.level, root.filters[:], root.handlers
-        handlers.append(present)
-        ours.setLevel(ours.getEffectiveLevel())
-        try:
-            yield
-        finally:
-            handlers.remove(present)
-            root.setLevel(level)
-            root.filters, root.handlers = filters, handlers
-            ours.setLevel(our_level)
+    from openvino._offline_transformations import apply_moc_transformations
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+    from openvino.frontend.pytorch.torchdynamo.export_decompositions import ops_to_not_decompose
+
+    for module in network.modules():
+        if hasattr(module, "inplace"):  # with free sizes torch rewrites such operations slowly
+            module.inplace = False
+    free = dict.fromkeys(range(3), torch.export.Dim.AUTO)
+    pictures = torch.zeros(*EXAMPLE, 3, dtype=torch.uint8)
+    exported = torch.export.export(network, (pictures,), dynamic_shapes={"pictures": free})
+    rules = dict(torch.export.default_decompositions())
+    for operation in ops_to_not_decompose():
+        rules.pop(operation, None)
+    decoder = TorchFXPythonDecoder(exported.run_decompositions(rules).module(), dynamic_shapes=True)
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    model = frontend.convert(frontend.load(decoder))  # which asks the decoder
+    apply_moc_transformations(model, cf=False, smart_reshape=True)
+    return model
 
 
 class OpenVinoEngine:

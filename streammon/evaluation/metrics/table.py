@@ -1,7 +1,8 @@
 """Tables of figures with their spread over seeds, 95 % intervals and null controls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,11 @@ from streammon.evaluation.metrics.frames import ClipScores, by_scene, is_still
 from streammon.evaluation.metrics.nulls import NOISE_DRAWS, constant_scores, noise_scores, scene_rate_scores
 from streammon.evaluation.metrics.smoothing import PostProcessing
 from streammon.evaluation.results import FigureTable, ReportedFigure
+
+Figures = dict[str, float | None]
+"""Figures by name; None where a figure isn't defined."""
+
+Level = TypeVar("Level")
 
 NULLS = (
     "constant, noise and scene rate: the same figures of scores computed without the frames; "
@@ -132,6 +138,43 @@ def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float
     if len(defined) < len(values) or not defined:
         return None, None
     return float(np.mean(defined)), float(np.std(defined, ddof=1)) if len(defined) > 1 else None
+
+
+def level_figures(kinds: Mapping[str, Callable[[Level], float | None]], level: Level) -> Figures:
+    """Figures of accumulated pixels or regions, each by the function of its name."""
+    return {name: compute(level) for name, compute in kinds.items()}
+
+
+def figure_rows(
+    draws: Sequence[Figures],
+    intervals_by_name: Mapping[str, Interval],
+    constant: Figures | None = None,
+    noise: Figures | None = None,
+) -> tuple[ReportedFigure, ...]:
+    """Rows of a table, one for each figure.
+
+    Args:
+        draws: Figures of each draw of a method, over which mean and spread are computed.
+        intervals_by_name: 95 % intervals, where there are any.
+        constant: Figures of the null control of constant maps.
+        noise: Figures of the null control of random maps.
+    """
+    rows = []
+    for name in draws[0]:
+        value, spread = mean_and_spread([one[name] for one in draws])
+        interval = intervals_by_name.get(name, Interval(None, None, 0))
+        rows.append(
+            ReportedFigure(
+                name=name,
+                value=value,
+                spread=spread,
+                low=interval.low,
+                high=interval.high,
+                constant=(constant or {}).get(name),
+                noise=(noise or {}).get(name),
+            )
+        )
+    return tuple(rows)
 
 
 def require_alike(clips_per_seed: Sequence[Sequence[ClipScores]]) -> None:

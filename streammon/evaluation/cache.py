@@ -4,7 +4,8 @@
 <folder>/<context>/<method>/<clip>.scores.npy      (N,) float64
                             <clip>.grid0.npy …     (N, g, g) float32
                             <clip>.frames.npy      (N,) time, size, level and channel of each frame
-                            <bank>.fit.safetensors learned state of the bank; deleted once its clips are scored
+                            <bank>.fit.safetensors learned state of the bank, also of a training that has begun;
+                                                   deleted once its clips are scored
                             <bank>.facts.json      thresholds and memory of the finished model
 ```
 `context` and `method` are hashes of everything that changes a score: the data set's contents, the view, the frames
@@ -15,6 +16,7 @@ incomplete file is read.
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +32,8 @@ from torch import Tensor
 from streammon import storage
 from streammon.evaluation.frame_facts import FrameFacts
 from streammon.padim import save_tensors
+
+logger = logging.getLogger(__name__)
 
 REMEDY = "make room or choose another --cache DIR"
 
@@ -109,13 +113,17 @@ class Cache:
         storage.write_atomically(self._file(clip, "scores.npy"), partial(_save, result.scores), REMEDY)
 
     def fit(self, bank: str) -> tuple[Position, dict[str, Tensor]] | None:
-        """Progress and learned state of a bank's fit; None if no fit is saved or the file is damaged."""
+        """Progress and learned state of a bank's fit; None if no fit is saved or, with a warning, it is damaged."""
+        path = self._file(bank, "fit.safetensors")
         try:
-            with safe_open(self._file(bank, "fit.safetensors"), framework="pt") as file:
+            with safe_open(path, framework="pt") as file:
                 position = Position(*json.loads(file.metadata()["position"]))
                 # clones: the tensors of safetensors would keep the whole file mapped
                 return position, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError:
+            return None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            logger.warning("%s: it can't be read or is damaged; %s is learned from the beginning", path, bank)
             return None
 
     def keep_fit(self, bank: str, position: Position, state: Mapping[str, Tensor]) -> None:

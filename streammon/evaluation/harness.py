@@ -5,12 +5,14 @@ The result of each clip is cached as soon as the clip is scored. Cached clips ar
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from streammon.calibration import Calibration
 from streammon.errors import DatasetError, FootageError
@@ -38,6 +40,14 @@ class Calibrated(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """Calibration from scores to false alarms a day; None if there is none."""
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """A model that `finish` trains for long, and that is saved meanwhile."""
+
+    def save_with(self, save: Callable[[Mapping[str, Tensor]], None]) -> None:
+        """Call `save` every now and then in the training, with a state from which `restore` resumes it."""
 
 
 @dataclass(frozen=True)
@@ -266,11 +276,7 @@ class Harness:
         for model in models.values():
             if isinstance(model, Calibrated):
                 model.expect(plan.total_s, self.selection.score_fps)
-        positions = dict.fromkeys(methods, Position(0, 0))
-        for method, model in models.items():
-            if kept := self.methods[method].fit(plan.name):
-                positions[method], state = kept
-                model.restore(state)
+        positions = {method: self._restore(plan, method, model) for method, model in models.items()}
         saver = _Saver(plan, models, self.methods)
         for number in range(max(model.passes for model in models.values())):
             learning = {method: model for method, model in models.items() if number < model.passes}
@@ -287,9 +293,19 @@ class Harness:
                 if positions[method] < Position(number + 1, 0):
                     model.end_pass()
                     positions[method] = Position(number + 1, 0)
-        for model in models.values():
+        for method, model in models.items():
+            if isinstance(model, Trained):
+                model.save_with(partial(saver.save_training, method))
             model.finish(self.progress)
         return models
+
+    def _restore(self, plan: BankPlan, method: Method, model: Model) -> Position:
+        """Restore the saved fit of a model, if there is one, and return its progress."""
+        if (kept := self.methods[method].fit(plan.name)) is None:
+            return Position(0, 0)
+        position, state = kept
+        model.restore(state)
+        return position
 
     def _learn(self, plan: BankPlan, training: TrainingClip, first: int, models: Sequence[Model]) -> None:
         """Learn one training clip with each model."""
@@ -388,13 +404,21 @@ class _Saver:
         self._took_s = 0.0
 
     def save(self, positions: Mapping[Method, Position]) -> None:
-        """Write a checkpoint, unless less than `LEAST_WORK_PER_SAVE` times its duration passed since the last."""
+        """Write a checkpoint of all models between two clips."""
+        self._write((method, positions[method], model.state()) for method, model in self._models.items())
+
+    def save_training(self, method: Method, state: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint of one model in its training, which comes after all passes."""
+        self._write([(method, Position(self._models[method].passes, 0), state)])
+
+    def _write(self, states: Iterable[tuple[Method, Position, Mapping[str, Tensor] | None]]) -> None:
+        """Write states, unless less than `LEAST_WORK_PER_SAVE` times the last writing's duration passed since."""
         began = time.monotonic()
         if began - self._saved_at < LEAST_WORK_PER_SAVE * self._took_s:
             return
-        for method, model in self._models.items():
-            if (state := model.state()) is not None:
-                self._caches[method].keep_fit(self._bank, positions[method], state)
+        for method, position, state in states:
+            if state is not None:
+                self._caches[method].keep_fit(self._bank, position, state)
         self._saved_at = time.monotonic()
         self._took_s = self._saved_at - began
 

@@ -8,31 +8,35 @@ Not stated in the paper: the learning rate is constant, the latent map has 64 ch
 weight 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib.resources import files
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streammon.evaluation.methods.autoencoder import (
-    LATENT_CHANNELS,
-    LEAST_SIDE,
-    STRIDE,
-    VariationalAutoencoder,
-    augmented,
-)
+from streammon.evaluation.methods.autoencoder import LEAST_SIDE, STRIDE, VariationalAutoencoder
 from streammon.evaluation.methods.base import Batch, Progress, Scored
 from streammon.evaluation.methods.maps import GridSmoother
 from streammon.evaluation.methods.training import PictureSample, require_enough_frames
+from streammon.evaluation.methods.vae_training import BATCH, Training, as_network_input
 from streammon.padim import Backbone
 
 EPOCHS = 100
 IMAGES_PER_EPOCH = 10_000
-BATCH = 32
-LEARNING_RATE = 1e-4
 TIMED_BATCHES = 2
 MOST_PICTURES = 2000  # kept to train on: 0.4 GB at 256x256
+SOURCES = ("autoencoder.py", "training.py", "vae.py", "vae_training.py")
+
+
+def _source_hash() -> str:
+    sources = (files("streammon.evaluation.methods") / name for name in SOURCES)
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+SOURCE = _source_hash()  # at import: of the code that runs, whatever is edited while it does
 
 
 class Vae:
@@ -45,7 +49,7 @@ class Vae:
 
     Attributes:
         name: Name in the report, such as `VAE, 100 epochs of 10000 images, seed 0`.
-        key: All settings that change the scores.
+        key: All settings that change the scores, and the hash of the sources: other code resumes no training.
         needs_maps: False, the models read the pictures alone.
         needs_details: False, the models don't read the frames' details.
         batches: Number of batches in the whole training.
@@ -56,7 +60,7 @@ class Vae:
         self._images_per_epoch = images_per_epoch
         self._seed = seed
         self.name = f"VAE, {epochs} epochs of {images_per_epoch} images, seed {seed}"
-        self.key = self.name
+        self.key = f"{self.name}, source {SOURCE}"
         self.needs_maps = False
         self.needs_details = False
         self.batches = epochs * _batches(images_per_epoch)
@@ -75,7 +79,7 @@ class VaeModel:
     """Autoencoder of one scene: `learn` collects pictures, and `finish` trains on them.
 
     Of long footage 1,000 to 2,000 evenly spread pictures are kept. The same seed gives the same weights on the same
-    machine with the same number of threads. An interrupted collection can be resumed, an interrupted training can't.
+    machine with the same number of threads, also if the training was interrupted and resumed.
 
     Attributes:
         passes: 1.
@@ -97,6 +101,8 @@ class VaeModel:
         self._seed = seed
         self._pictures = PictureSample(MOST_PICTURES)
         self._smoother = GridSmoother(side, device)
+        self._begun: dict[str, Tensor] = {}  # state of the training that is resumed
+        self._save: Callable[[Mapping[str, Tensor]], None] = lambda _: None
         self._network: VariationalAutoencoder | None = None
 
     def learn(self, batch: Batch) -> None:
@@ -113,15 +119,22 @@ class VaeModel:
             FootageError: There was no frame.
         """
         require_enough_frames(self._scene, len(self._pictures), 1)
-        pictures = self._pictures.pictures()
+        sample = self._pictures.state()
         self._pictures.clear()
-        with torch.random.fork_rng():
-            torch.manual_seed(self._seed)
-            network = VariationalAutoencoder()
-        # NHWC is up to twice as fast on CPUs
-        network = network.to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._train(network, pictures, progress)
-        self._network = network.eval().requires_grad_(False)
+        training = Training(self._device, self._images_per_epoch, self._seed)
+        if self._begun:
+            training.restore(self._begun)
+            self._begun.clear()
+        total = self._epochs * _batches(self._images_per_epoch)
+        while len(training.losses) < self._epochs:
+            training.run_epoch(sample["pictures"], lambda done: progress(f"training {self._scene}", done, total))
+            self._save(sample | training.state())
+        self.losses = training.losses
+        self._network = training.network.eval().requires_grad_(False)
+
+    def save_with(self, save: Callable[[Mapping[str, Tensor]], None]) -> None:
+        """Call `save` after each epoch of the training, with a `state` that the next epoch changes."""
+        self._save = save
 
     @torch.inference_mode()
     def score(self, batch: Batch) -> Scored:
@@ -130,52 +143,26 @@ class VaeModel:
         The frame score is the largest value of the blurred map.
         """
         assert self._network is not None, "finish() comes first"
-        pictures = _as_network_input(batch.pictures, self._device)
+        pictures = as_network_input(batch.pictures, self._device)
         mean, _ = self._network.encode(pictures)
         errors = torch.linalg.vector_norm(pictures - self._network.decode(mean), dim=1)
         grid: NDArray[np.float32] = errors.cpu().numpy()
         return Scored(self._smoother.scores((grid,)), (grid,))
 
     def state(self) -> dict[str, Tensor]:
-        """Sample of the pictures, to be saved between two clips."""
-        return self._pictures.state()
+        """Sample of the pictures, to be saved between two clips, and the training that is to be resumed."""
+        return self._pictures.state() | self._begun
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Resume from the `state` of a model with the same settings."""
+        """Resume from the `state` of a model with the same settings, or from one that was saved in the training."""
         self._pictures.restore(state)
+        self._begun = {name: tensor for name, tensor in state.items() if name not in ("pictures", "stride", "seen")}
 
     def scoring_bytes(self) -> int:
         """Memory of the network's weights and running moments."""
         assert self._network is not None, "finish() comes first"
         return sum(tensor.nbytes for tensor in self._network.state_dict().values())
 
-    def _train(self, network: VariationalAutoencoder, pictures: Tensor, progress: Progress) -> None:
-        """Fit the network to (N, S, S, 3) pictures, and append the mean loss of each epoch to `losses`."""
-        generator = torch.Generator().manual_seed(self._seed)
-        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-        batches_per_epoch = _batches(self._images_per_epoch)
-        cells = self._side // STRIDE
-        network.train()
-        for epoch in range(self._epochs):
-            drawn = torch.randint(len(pictures), (self._images_per_epoch,), generator=generator)
-            total = 0.0
-            for number, indices in enumerate(torch.split(drawn, BATCH)):
-                batch = augmented(_as_network_input(pictures[indices], self._device), generator)
-                noise = torch.randn(len(batch), LATENT_CHANNELS, cells, cells, generator=generator)
-                loss = network.loss(batch, noise.to(self._device))
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                total += loss.item() * len(batch)
-                done = epoch * batches_per_epoch + number + 1
-                progress(f"training {self._scene}", done, self._epochs * batches_per_epoch)
-            self.losses.append(total / self._images_per_epoch)
-
 
 def _batches(images: int) -> int:
     return -(-images // BATCH)
-
-
-def _as_network_input(pictures: Tensor, device: torch.device) -> Tensor:
-    """(B, 3, S, S) in 0..1, channels last in memory, from (B, S, S, 3) uint8."""
-    return pictures.to(device).permute(0, 3, 1, 2).float() / 255

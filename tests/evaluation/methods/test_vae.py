@@ -1,15 +1,23 @@
 """The autoencoder on pictures small enough to train in a test."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
 from streammon.errors import FootageError
-from streammon.evaluation.methods import Batch, GridSmoother, Vae
+from streammon.evaluation.cache import Cache, Position
+from streammon.evaluation.datasets import DatasetOptions, View, load_dataset
+from streammon.evaluation.draws import Draw
+from streammon.evaluation.harness import FrameSelection, Harness
+from streammon.evaluation.labelled import Dataset
+from streammon.evaluation.methods import Batch, GridSmoother, Method, Progress, Vae
 from streammon.evaluation.methods.autoencoder import VariationalAutoencoder, augmented
 from streammon.evaluation.methods.vae import VaeModel
 from streammon.padim import Backbone
+from support.dataset_trees import mvtec_category
 from support.method_batches import SIDE, give, pictures, untold
 
 
@@ -75,6 +83,75 @@ def test_an_interrupted_model_keeps_its_pictures(backbone: Backbone) -> None:
     give(rest, [batch(pictures(12)[5:])])
     probe = batch(pictures(3, seed=4))
     np.testing.assert_array_equal(rest.score(probe).grids[0], whole.score(probe).grids[0])
+
+
+THREE_EPOCHS = Vae(epochs=3, images_per_epoch=33)  # of two batches
+
+
+def interrupted_in(number: int) -> Progress:
+    """Progress that interrupts the training after one of its batches."""
+
+    def progress(what: str, done: int, _total: int) -> None:
+        if what.startswith("training") and done == number:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(backbone: Backbone, tmp_path: Path) -> None:
+    cache, footage = Cache(tmp_path, "context", "vae"), batch(pictures(12))
+    whole, begun, rest = (THREE_EPOCHS.model("plaza", backbone, SIDE) for _ in range(3))
+    give(whole, [footage])
+    begun.learn(footage)
+    begun.save_with(lambda state: cache.keep_fit("plaza", Position(1, 0), state))
+    with pytest.raises(KeyboardInterrupt):
+        begun.finish(interrupted_in(3))
+    kept = cache.fit("plaza")
+    assert kept is not None
+    rest.restore(kept[1])
+    assert rest.state().keys() == kept[1].keys(), "it may be saved again before it goes on"
+    told: list[int] = []
+    rest.finish(lambda _what, done, _total: told.append(done))
+    assert told == [3, 4, 5, 6]
+    assert rest.losses == whole.losses
+    assert rest._network is not None
+    assert whole._network is not None
+    weights = whole._network.state_dict()
+    assert rest._network.state_dict().keys() == weights.keys()
+    assert all(torch.equal(each, weights[name]) for name, each in rest._network.state_dict().items())
+
+
+def harness(dataset: Dataset, backbone: Backbone, cache: Path, progress: Progress = untold) -> Harness:
+    caches: dict[Method, Cache] = {THREE_EPOCHS: Cache(cache, "context", THREE_EPOCHS.key)}
+    return Harness(dataset, View(SIDE), caches, backbone, FrameSelection(), progress)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_run_resumes_its_training_or_warns_of_a_damaged_file(
+    backbone: Backbone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    damaged: bool,
+) -> None:
+    monkeypatch.setattr("streammon.evaluation.harness.LEAST_WORK_PER_SAVE", 0)
+    dataset = load_dataset("mvtec", mvtec_category(tmp_path / "nut").root, DatasetOptions(allow_partial=True))
+    whole = harness(dataset, backbone, tmp_path / "whole")
+    whole.run()
+    with pytest.raises(KeyboardInterrupt):
+        harness(dataset, backbone, tmp_path / "parts", interrupted_in(5)).run()
+    [file] = (tmp_path / "parts").rglob("*.fit.safetensors")
+    if damaged:
+        file.write_bytes(file.read_bytes()[:-1])
+    told: list[tuple[str, int]] = []
+    rest = harness(dataset, backbone, tmp_path / "parts", lambda what, done, _total: told.append((what, done)))
+    rest.run()
+    assert [done for what, done in told if what == "training nut"] == list(range(1 if damaged else 5, 7))
+    warning = f"{file}: it can't be read or is damaged; nut is learned from the beginning"
+    assert caplog.messages == ([warning] if damaged else [])
+    for one, other in zip(Draw(rest, THREE_EPOCHS).scores(), Draw(whole, THREE_EPOCHS).scores(), strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+    assert not list(tmp_path.rglob("*.fit.safetensors"))
 
 
 @pytest.mark.parametrize("side", [224, 256])

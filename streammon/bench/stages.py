@@ -20,7 +20,7 @@ from streammon.motion import Detector, Observation, Observer
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
-from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, frame_scores
+from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, cpu_threads, frame_scores
 from streammon.records import Frame
 from streammon.scene import Fused, SceneScorer, torch_threads, with_maps
 
@@ -130,7 +130,7 @@ class MotionBatch:
     ) -> None:
         self._frames = frames
         self._scorer = scorer
-        self._observer = Observer(backbone, detector)
+        self._observer = Observer(backbone, detector, cpu_threads())
         self._maps = backbone.maps(pictures_of(frames))
         self._time_s = 0.0
         self._motions = self.flow()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from streammon.motion.objects import FeatureNetwork, MovingObject, ObjectFeature
 from streammon.records import Frame, Picture
 
 MOST_THREADS = 8
-"""Largest number of threads for flow, however many torch has: a batch rarely has more frames."""
+"""Largest number of threads for flow, however many there are: a batch rarely has more frames."""
 
 
 BegunMotions = dict[Frame, Callable[[], Motion | None]]
@@ -71,14 +70,15 @@ class Observer:
     Args:
         backbone: Network that computed the maps of the frames, and computes the maps of the crops.
         detector: Detector whose boxes are the objects; None for the connected regions of motion.
+        threads: Number of CPU threads to compute the motion of a batch in; any number gives the same motion.
 
     Attributes:
         dimensions: D, number of an object's features.
         detector: Fingerprint of the detector; empty without a detector.
     """
 
-    def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None) -> None:
-        self._flow = FlowEstimator(min(torch.get_num_threads(), MOST_THREADS))
+    def __init__(self, backbone: FeatureNetwork, detector: Detector | None = None, threads: int = 1) -> None:
+        self._flow = FlowEstimator(min(threads, MOST_THREADS))
         self._embedding = CoarseEmbedding(backbone.architecture.channels)
         self._features = ObjectFeatures(backbone)
         self._histories = RecentRecordings(EmbeddingHistory)

@@ -16,7 +16,7 @@ from streammon.padim.backbones import (
     quantise_backbone,
 )
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
-from streammon.padim.devices import device_memory_bytes, one_cpu_thread, pick_precision, processor_name
+from streammon.padim.devices import cpu_threads, device_memory_bytes, one_cpu_thread, pick_precision, processor_name
 from streammon.padim.engine_trial import Trial, fastest
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
@@ -55,6 +55,7 @@ __all__ = [
     "Statistics",
     "Trial",
     "as_batch",
+    "cpu_threads",
     "device_memory_bytes",
     "engine_trials",
     "facts_for",

@@ -13,7 +13,7 @@ from torch import nn
 from streammon.config import ModelConfig
 from streammon.errors import WeightsError
 from streammon.motion import Observer, PixelBox
-from streammon.padim import Backbone, load_state, sha256
+from streammon.padim import Backbone, cpu_threads, load_state, sha256
 from streammon.records import Picture
 
 NETWORKS = (
@@ -102,4 +102,6 @@ def configured_observer(model: ModelConfig, backbone: Backbone) -> Observer | No
     Raises:
         WeightsError: The detector's weights can't be read, or are of something else.
     """
-    return Observer(backbone, configured_detector(model, backbone)) if model.method == "motion" else None
+    if model.method != "motion":
+        return None
+    return Observer(backbone, configured_detector(model, backbone), cpu_threads())

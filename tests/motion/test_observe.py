@@ -1,6 +1,7 @@
 """Observations of frames: each frame's own, whatever batch it comes in and whatever streams come with it."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -173,8 +174,20 @@ class TestDetector:
         assert detector.shown[0] is detail.picture
 
 
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    frames = some_frames()
+    alone, several = (Observer(MeanColours(), threads=threads).motions(frames) for threads in (1, 3))
+    assert sum(each is not None for each in alone) == 8
+    for one, other in zip(alone, several, strict=True):
+        if one is None or other is None:
+            assert one is other
+            continue
+        for each in fields(one):
+            np.testing.assert_array_equal(getattr(one, each.name), getattr(other, each.name))
+
+
 def test_motion_that_was_begun_before_is_that_of_its_frame() -> None:
-    observer = Observer(MeanColours())
+    observer = Observer(MeanColours(), threads=2)
     frames = [frame_of(passing(RED, step=step), number=step) for step in range(1, 4)]
     expected = observer.motions(frames)
     observer.begin(frames)
@@ -185,7 +198,7 @@ def test_motion_that_was_begun_before_is_that_of_its_frame() -> None:
 
 
 def test_frames_of_two_clips_of_one_name_have_their_own_motion() -> None:
-    observer = Observer(MeanColours())
+    observer = Observer(MeanColours(), threads=2)
     frames = [frame_of(passing(RED, step=step), number=7) for step in (1, 3)]
     expected = observer.motions(frames)
     for frame in frames:
@@ -197,7 +210,7 @@ def test_frames_of_two_clips_of_one_name_have_their_own_motion() -> None:
 
 
 def test_motion_that_fails_fails_where_it_is_observed() -> None:
-    observer = Observer(MeanColours())
+    observer = Observer(MeanColours(), threads=2)
     flat = np.zeros((4, 480, 3), np.uint8)
     frame = frame_of(pair_of(flat, flat))
     observer.begin([frame])

@@ -11,7 +11,8 @@ import torch
 from streammon.config import ModelConfig
 from streammon.ingest import batched, clips
 from streammon.motion import Observer
-from streammon.padim import INPUT_SIZE, Backbone, as_batch, load_backbone, read_tensors
+from streammon.padim import INPUT_SIZE, Backbone, as_batch, cpu_threads, load_backbone, one_cpu_thread, read_tensors
+from streammon.padim.devices import set_cpu_threads
 from streammon.records import Frame
 from streammon.scene import MOTION_FILE, SceneLearner, configured_observer, save_scene, save_statistics, with_maps
 from streammon.scene.fit import FitOptions, fit_scene
@@ -91,6 +92,21 @@ def test_each_batch_comes_with_its_own_maps_and_an_empty_one_with_none() -> None
     found = list(with_maps(iter(batches), Network(), None))  # type: ignore[arg-type]
     assert [list(frames) for frames, _ in found] == batches
     assert [[map_[:, 0].tolist() for map_ in maps] for _, maps in found] == [[[1.0, 2.0]] * 3, [], [[3.0]] * 3]
+
+
+def test_an_observer_has_every_thread_even_if_it_is_made_while_torch_has_one(
+    footage: Path, backbone: Backbone
+) -> None:
+    threads, running = cpu_threads(), threading.enumerate()
+    set_cpu_threads(2)
+    try:
+        with one_cpu_thread():
+            observer = configured_observer(MODEL, backbone)
+    finally:
+        set_cpu_threads(threads)
+    assert observer is not None
+    observer.motions(list(clips(footage)[1].frames(INPUT_SIZE, detail=True, fps=FPS)))
+    assert [each.name for each in threading.enumerate() if each not in running and each.name.startswith("flow")]
 
 
 def test_what_fails_ahead_is_raised_after_the_batches_before_it() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from streammon.calibration.hold_out import STEPS
 from streammon.config import ModelConfig
 from streammon.motion import Detector, Observation, Observer
-from streammon.padim import Backbone
+from streammon.padim import Backbone, cpu_threads
 from streammon.records import Frame
 from streammon.scene import configured_detector
 
@@ -24,7 +24,7 @@ class CachingObserver(Observer):
     """
 
     def __init__(self, backbone: Backbone, detector: Detector | None) -> None:
-        super().__init__(backbone, detector)
+        super().__init__(backbone, detector, cpu_threads())
         self._seen: deque[dict[Frame, Observation]] = deque(maxlen=MOST_PARTS)
 
     def observe(self, frames: Sequence[Frame], maps: list[Tensor]) -> list[Observation]:

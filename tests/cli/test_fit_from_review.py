@@ -27,6 +27,23 @@ from support.deadlines import DEADLINE_S
 from support.precision import LIVE
 
 
+UNSTAGED = """
+from streammon import cli
+from streammon.refit import run
+from streammon.validation import comparing
+run.EACH_KIND = comparing.EACH_KIND = 0
+cli.main()
+"""
+"""The command in another process, without staged anomalies."""
+
+
+@pytest.fixture(autouse=True)
+def unstaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without staged anomalies, which are shown on a real street, and would take nearly all of the time."""
+    for module in ("validation.comparing", "refit.run"):
+        monkeypatch.setattr(f"streammon.{module}.EACH_KIND", 0)
+
+
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the courtyard learned by its looks, and two clips called normal."""
@@ -79,7 +96,7 @@ def test_a_dry_run_tells_and_changes_nothing(yard: Path, command: Command) -> No
 def test_on_a_terminal_it_asks_before_the_scene_is_replaced(yard: Path, answer: str, learns: bool) -> None:
     before = files(yard)
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "streammon", "fit", "--from-review", "--engine", LIVE["engine"]]
+    words = [sys.executable, "-c", UNSTAGED, "fit", "--from-review", "--engine", LIVE["engine"]]
     words += ["--precision", LIVE["precision"]]
     with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)

@@ -133,10 +133,10 @@ def fit(
     from streammon.scene.fit import FitOptions, fit_scene
 
     if validation is not None:
-        from streammon.validation import ValidationOptions, print_validation, require_enough_footage, validate_scene
+        from streammon.validation import ValidationOptions, print_validation, require_usable, validate_scene
 
         checks = ValidationOptions(**validation)
-        require_enough_footage(footage, checks)
+        require_usable(footage, model, checks)
     console = console_of(json_file)
     with WorkBar(console) as bar:
         progress = partial(bar, f"learning {scene}")

@@ -12,7 +12,7 @@
 
 from streammon.validation.comparing import EACH_KIND, StagedComparison, compare_staged
 from streammon.validation.report import ValidationReport
-from streammon.validation.run import ValidationOptions, require_enough_footage, validate_scene
+from streammon.validation.run import ValidationOptions, require_usable, validate_scene
 from streammon.validation.terminal import print_validation
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "ValidationReport",
     "compare_staged",
     "print_validation",
-    "require_enough_footage",
+    "require_usable",
     "validate_scene",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streammon import storage
 from streammon.calibration import HOLD_OUT
 from streammon.config import ModelConfig
-from streammon.errors import FootageError
+from streammon.errors import ConfigError, FootageError
 from streammon.ingest import Pace, batched, clips
 from streammon.padim import Backbone, load_backbone
 from streammon.padim.scene_files import FREE_SPACE
@@ -93,13 +93,14 @@ class _Footage:
     frames: int
 
 
-def require_enough_footage(footage: Sequence[Path], options: ValidationOptions) -> None:
-    """Require, before any work, that there is enough footage to validate on.
+def require_usable(footage: Sequence[Path], model: ModelConfig, options: ValidationOptions) -> None:
+    """Require, before any work, that a scene can be validated on its footage.
 
     Raises:
+        ConfigError: The reduction is one that a fold can't learn.
         FootageError: The footage is too short, or can't be read.
     """
-    _divided(footage, options)
+    _divided(footage, model, options)
 
 
 def validate_scene(
@@ -121,11 +122,12 @@ def validate_scene(
         progress: Callback after each batch and each staged anomaly.
 
     Raises:
+        ConfigError: The reduction is one that a fold can't learn.
         FootageError: The footage can't be read, or is too short.
         StorageError: The picture can't be written.
     """
     started = time.monotonic()
-    parts = _divided(footage, options)
+    parts = _divided(footage, model, options)
     validation = _Validation(scene, parts, load_backbone(model, folder.parent), model, options, progress)
     for index in range(len(parts.folds)):
         validation.validate_fold(index)
@@ -151,7 +153,9 @@ def validate_scene(
     )
 
 
-def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
+def _divided(footage: Sequence[Path], model: ModelConfig, options: ValidationOptions) -> _Footage:
+    if model.reduction == "pca":
+        raise ConfigError("reduction", "it is pca, and the parts of a validation are read once", "choose another")
     found = [clip for path in footage for clip in clips(path, options.image_fps)]
     counts = [clip.frame_count() for clip in found]
     kept = _kept(counts, options.every, options.max_frames)
@@ -161,7 +165,7 @@ def _divided(footage: Sequence[Path], options: ValidationOptions) -> _Footage:
         for clip, number, count in zip(found, kept, counts, strict=True)
     )
     if total < LEAST_FRAMES:
-        remedy = f"give at least {LEAST_FRAMES} frames (several minutes for a useful result), or drop --validate"
+        remedy = f"give at least {LEAST_FRAMES} frames, for a useful result several minutes"
         raise FootageError(str(footage[0]), f"it has {total} frames, too few to validate", remedy)
     share = min(1.0, MOST_FRAMES / total)
     selection = SampledPace(options.every, options.score_fps, share)

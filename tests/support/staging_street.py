@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -37,6 +38,14 @@ def street(walkers: Sequence[Walker], frames: int = 80, seed: int = 0, noise: fl
                 picture[walker.y : walker.y + 30, x + 7 : x + 14] = (235, 60, 40)
         pictures.append(np.clip(picture.round(), 0, 255).astype(np.uint8))
     return pictures
+
+
+def paint_street(folder: Path, seed: int, frames: int) -> None:
+    """A clip of images: one after the other goes along the street, each a little faster than the one before."""
+    folder.mkdir(parents=True)
+    walkers = [Walker(first, 5, WALK_Y + 2 * seed, 10.0 + seed) for first in range(2, frames, 14)]
+    for number, picture in enumerate(street(walkers, frames, seed)):
+        cv2.imwrite(str(folder / f"{number:03}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
 def times_s(frames: int) -> list[float]:

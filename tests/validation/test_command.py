@@ -14,7 +14,7 @@ from streammon.validation.control import CONTROL
 from streammon.validation.run import VALIDATION_PICTURE
 from streammon.validation.staging import AnomalyKind
 from support.commands import Command, command_here
-from support.staging_street import WALK_Y, Walker, street
+from support.staging_street import paint_street
 
 FRAMES = 44
 LITTLE = (
@@ -40,18 +40,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     set_cpu_threads(threads)
 
 
-def paint(folder: Path, seed: int, frames: int = FRAMES) -> None:
-    """A clip: one after the other goes along the street, each a little faster than the one before."""
-    folder.mkdir(parents=True)
-    walkers = [Walker(first, 5, WALK_Y + 2 * seed, 10.0 + seed) for first in range(2, frames, 14)]
-    for number, picture in enumerate(street(walkers, frames, seed)):
-        cv2.imwrite(str(folder / f"{number:03}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-
-
 @pytest.mark.parametrize("method", ["motion", "padim"])
 def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path, method: str) -> None:
-    paint(tmp_path / "street/monday", 0)
-    paint(tmp_path / "street/tuesday", 1)
+    paint_street(tmp_path / "street/monday", 0, FRAMES)
+    paint_street(tmp_path / "street/tuesday", 1, FRAMES)
     words = ("--image-fps", "5", "--validate", "--false-alarms-per-day", "20000", "--json", "-")
     ended = command("fit", "street", "--scene", "street", *LITTLE, "--method", method, *words)
     assert ended.code == 0, ended
@@ -71,9 +63,9 @@ def test_it_fits_and_tells_what_would_be_caught(command: Command, tmp_path: Path
 
 
 def test_too_short_footage_is_refused_before_anything_is_written(command: Command, tmp_path: Path) -> None:
-    paint(tmp_path / "street", 0, frames=10)
+    paint_street(tmp_path / "street", 0, 10)
     complaint = command("fit", "street", "--scene", "street", "--validate").complaint
-    remedy = "give at least 80 frames (several minutes for a useful result), or drop --validate"
+    remedy = "give at least 80 frames, for a useful result several minutes"
     assert complaint == f"street: it has 2 frames, too few to validate; {remedy}"
     assert not (tmp_path / "scenes").exists()
 
@@ -83,3 +75,5 @@ def test_options_of_a_validation_want_one(command: Command) -> None:
     assert complaint == "--staged: there is no --validate; give both or neither"
     complaint = command("fit", "street", "--scene", "street", "--validate", "--crop", "224").complaint
     assert complaint == "--validate: it looks at whole pictures, and --crop is given; leave one of them out"
+    complaint = command("fit", "street", "--scene", "street", "--validate", "--reduction", "pca").complaint
+    assert complaint == "reduction: it is pca, and the parts of a validation are read once; choose another"

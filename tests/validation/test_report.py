@@ -8,10 +8,11 @@ import pytest
 from scipy.stats import poisson
 
 from streammon.calibration import Calibration
+from streammon.config import ModelConfig
 from streammon.errors import FootageError
 from streammon.ingest import Clip
 from streammon.records import Channel, Detail, Frame
-from streammon.validation import ValidationOptions, require_enough_footage
+from streammon.validation import ValidationOptions, require_usable
 from streammon.validation.blind import COLUMNS, ROWS, BlindMap, touched_cells
 from streammon.validation.catching import StagedOutcome, score_staged, staged_frame, with_difference
 from streammon.validation.control import CONTROL, paste_unchanged
@@ -202,8 +203,8 @@ def test_segments_are_spread_over_clips_and_over_a_long_one() -> None:
 
 def test_too_short_footage_is_told_before_the_work(numbered_clip: Path) -> None:
     with pytest.raises(FootageError) as failure:
-        require_enough_footage([numbered_clip], ValidationOptions())
-    remedy = "give at least 80 frames (several minutes for a useful result), or drop --validate"
+        require_usable([numbered_clip], ModelConfig(), ValidationOptions())
+    remedy = "give at least 80 frames, for a useful result several minutes"
     assert str(failure.value) == f"{numbered_clip}: it has 15 frames, too few to validate; {remedy}"
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streammon.api.evaluating import evaluate, evaluate_scores
-    from streammon.api.learning import learn_scene
+    from streammon.api.learning import learn_scene, merge_scenes
+    from streammon.api.reviewing import learn_from_review
     from streammon.api.scenes import LearnedScene
     from streammon.api.scoring import load_scene, score_video
+    from streammon.api.validating import validate_scene
     from streammon.errors import InputError
     from streammon.evaluation.anomaly_method import AnomalyMethod
     from streammon.records import ScoreRecord
@@ -29,10 +31,13 @@ __all__ = [
     "ScoreRecord",
     "evaluate",
     "evaluate_scores",
+    "learn_from_review",
     "learn_scene",
     "load_scene",
+    "merge_scenes",
     "save_scores",
     "score_video",
+    "validate_scene",
 ]
 
 _MODULES = {
@@ -42,10 +47,13 @@ _MODULES = {
     "ScoreRecord": "records",
     "evaluate": "api.evaluating",
     "evaluate_scores": "api.evaluating",
+    "learn_from_review": "api.reviewing",
     "learn_scene": "api.learning",
     "load_scene": "api.scoring",
+    "merge_scenes": "api.learning",
     "save_scores": "score_files",
     "score_video": "api.scoring",
+    "validate_scene": "api.validating",
 }
 """Module of each name, imported with its first use: torch takes seconds, and `streammon --help` must not."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from streammon.api.models import Model, model_config
+from streammon.api.paths import Paths, paths_of, scene_folder
 from streammon.api.scenes import LearnedScene, SceneParts
 from streammon.calibration import HOLD_OUT
 from streammon.config import SCENES, AlertingConfig, ModelConfig, Section, parse_section
@@ -18,13 +19,19 @@ from streammon.ingest import DEFAULT_IMAGE_FPS, GivenPicture, GivenPictures, cli
 from streammon.padim import INPUT_SIZE, load_backbone
 from streammon.scene import SceneLearner, configured_observer
 from streammon.scene.files import earlier_reduction, go_on
-from streammon.scene.fit import FitOptions, Progress, learn_clips, learn_frames, quantise_on_footage
+from streammon.scene.fit import (
+    FitOptions,
+    FitReport,
+    Progress,
+    learn_clips,
+    learn_frames,
+    quantise_on_footage,
+    require_whole_picture,
+)
+from streammon.scene.fit import merge_scenes as merge_fits
 
 WHERE = "learn_scene"
 """Place of a wrong argument, in messages."""
-
-Footage = str | Path | Sequence[str | Path]
-"""Files and folders, in order of time."""
 
 
 class Reading(Section):
@@ -35,6 +42,7 @@ class Reading(Section):
     fps: float = Field(DEFAULT_IMAGE_FPS, ge=0.1, le=240)
     every: int = Field(1, ge=1)
     max_frames: int | None = Field(None, ge=2)
+    crop: int | None = Field(None, ge=32, le=INPUT_SIZE)
     jobs: int | None = Field(None, ge=1, le=64)
     seconds: float | None = Field(None, ge=0)
     keep_statistics: bool = True
@@ -43,13 +51,13 @@ class Reading(Section):
     @property
     def options(self) -> FitOptions:
         """The same for files."""
-        taken = self.model_dump(include={"score_fps", "hold_out", "every", "max_frames", "keep_statistics"})
+        taken = self.model_dump(include={"score_fps", "hold_out", "every", "max_frames", "crop", "keep_statistics"})
         jobs = default_jobs() if self.jobs is None else self.jobs
         return FitOptions(**taken, jobs=jobs, image_fps=self.fps, add=self.add_to is not None)
 
 
 def learn_scene(
-    footage: Footage | Iterable[GivenPicture],
+    footage: Paths | Iterable[GivenPicture],
     name: str = "scene",
     *,
     model: Model | None = None,
@@ -58,6 +66,7 @@ def learn_scene(
     fps: float = DEFAULT_IMAGE_FPS,
     every: int = 1,
     max_frames: int | None = None,
+    crop: int | None = None,
     jobs: int | None = None,
     times_s: Sequence[float] | None = None,
     seconds: float | None = None,
@@ -80,6 +89,8 @@ def learn_scene(
         fps: Pictures a second, of folders of images without `times.csv` and of pictures without a time.
         every: Take the first of each so many frames, before `score_fps`.
         max_frames: Take no more frames than this.
+        crop: Side in pixels of a centre crop of the network's input, 256x256, with the method `padim`; None for none.
+            Whole pictures are scored, so such a scene can be saved, added to and merged, but not scored.
         jobs: Number of clips that are decoded at once; default: the cores, at most 4.
         times_s: Time of each picture in seconds, by any clock; default: that of PyAV's frames, else by their number.
         seconds: Length of the footage in seconds; needed only for pictures that come from an iterator.
@@ -107,11 +118,12 @@ def learn_scene(
     True
     """
     given: dict[str, Any] = {"score_fps": score_fps, "hold_out": hold_out, "fps": fps, "seconds": seconds}
-    given |= {"every": every, "max_frames": max_frames, "jobs": jobs}
+    given |= {"every": every, "max_frames": max_frames, "crop": crop, "jobs": jobs}
     given |= {"keep_statistics": keep_statistics, "add_to": add_to}
     reading = parse_section(Reading, given, WHERE)
     alerting = parse_section(AlertingConfig, {"false_alarms_per_day": false_alarms_per_day}, WHERE)
     config, shown = model_config(model), progress or (lambda _done, _total: None)
+    require_whole_picture(config, crop)
     paths = _files(footage)
     if paths is None:
         pictures = cast(Iterable[GivenPicture], footage)
@@ -123,7 +135,30 @@ def learn_scene(
     return LearnedScene(parts, alerting, reading.fps)
 
 
-def _files(footage: Footage | Iterable[GivenPicture]) -> list[Path] | None:
+def merge_scenes(parts: Paths, scene: str | Path, *, scenes: str | Path = SCENES) -> FitReport:
+    """Merge several fits of one scene, made on different days or machines, into one, as `streammon merge` does.
+
+    Args:
+        parts: Folders of the fits, with their running statistics.
+        scene: Folder of the merged scene, or its name in `scenes`; what was there before is kept for `fit --undo`.
+        scenes: Folder of all scenes.
+
+    Returns:
+        Summary of the merged scene: its frames, seconds behind the false-alarm rates, and thresholds.
+
+    Raises:
+        BankError: A part has no statistics, or was learned with something else.
+        StorageError: The folder can't be written, or another fit writes it.
+
+    >>> merge_scenes([], "lobby")
+    Traceback (most recent call last):
+    streammon.errors.ConfigError: merge_scenes: no file or folder is given; give at least one
+    """
+    folder = scene_folder(scene, scenes)
+    return merge_fits(folder.name, paths_of(parts, "merge_scenes"), folder)
+
+
+def _files(footage: Paths | Iterable[GivenPicture]) -> list[Path] | None:
     """The files and folders; None for pictures in memory."""
     if isinstance(footage, str | Path):
         return [Path(footage)]
@@ -175,6 +210,7 @@ def _of_pictures(
         total_s=total_s,
         hold_out=reading.hold_out,
         score_fps=reading.score_fps,
+        crop=reading.crop,
         reduction=None if reading.add_to is None else earlier_reduction(reading.add_to, model),
     )
     if reading.add_to is not None:
@@ -184,7 +220,7 @@ def _of_pictures(
     )
     frames = islice(given.frames(pictures, times_s, reading.every), reading.max_frames)
     total = int(total_s * (reading.score_fps or reading.fps) + 0.01) + 1
-    with closing(learn_frames(learner, frames, backbone, observer, model.batch)) as learned:
+    with closing(learn_frames(learner, frames, backbone, observer, model.batch, reading.crop)) as learned:
         for done in learned:
             progress(done, max(done, total))
     return SceneParts(

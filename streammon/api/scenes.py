@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from streammon.api.models import require_whole_pictures
 from streammon.config import SCENES, AlertingConfig
 from streammon.ingest import DEFAULT_IMAGE_FPS, Clip, GivenPicture, GivenPictures, batched
 from streammon.motion import Observer
@@ -230,7 +231,12 @@ class LearnedScene:
         return watching_scorer(parts.scene, parts.folder, parts.backbone, parts.observer, self._alerting)
 
     def _next_recording(self, name: str) -> str:
-        """A new id: two recordings may have one name."""
+        """A new id, since two recordings may have one name.
+
+        Raises:
+            BankError: The scene was learned from a crop, and whole pictures are scored.
+        """
+        require_whole_pictures(self._parts.scene.bank.facts)
         return f"{name}#{next(self._recordings)}"
 
     def _scored(self, clip: str, frames: Sequence[Frame], computed: list[Tensor], maps: bool) -> list[ScoreRecord]:

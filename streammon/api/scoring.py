@@ -1,10 +1,11 @@
 """Loading a scene, and scoring footage by it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from streammon.api.models import Model, model_of_scene
+from streammon.api.paths import Paths, scene_folder
 from streammon.api.scenes import LearnedScene, SceneParts
 from streammon.config import SCENES, AlertingConfig, parse_section
 from streammon.ingest import DEFAULT_IMAGE_FPS, clips
@@ -25,8 +26,8 @@ def load_scene(
 
     Args:
         scene: Folder of the scene, or its name in `scenes`.
-        model: Settings of the section `model` of `config.yaml`; method, backbone and frame score that are left out
-            are those that the scene was learned with.
+        model: Settings of the section `model` of `config.yaml`; method, backbone, reduction and frame score that are
+            left out are those that the scene was learned with.
         false_alarms_per_day: Rate of false alarms at which alerts open, for `LearnedScene.threshold` and boxes.
         scenes: Folder of all scenes, where the network in int8 is too.
 
@@ -40,9 +41,9 @@ def load_scene(
     streammon.errors.BankError: scene 'attic': it has no bank (scenes/attic/bank.safetensors); learn it with \
 `streammon fit`
     """
-    folder = Path(scene) if isinstance(scene, Path) or "/" in scene else Path(scenes) / scene
+    folder = scene_folder(scene, scenes)
     alerting = parse_section(AlertingConfig, {"false_alarms_per_day": false_alarms_per_day}, "load_scene")
-    config = model_of_scene(folder, model)
+    config, _ = model_of_scene(folder, model)
     backbone = load_backbone(config, Path(scenes))
     observer = configured_observer(config, backbone)
     found = read_scene(folder, backbone, config, None if observer is None else observer.detector)
@@ -52,7 +53,7 @@ def load_scene(
 
 
 def score_video(
-    footage: str | Path | Sequence[str | Path],
+    footage: Paths,
     scene: LearnedScene | str | Path,
     *,
     fps: float = DEFAULT_IMAGE_FPS,

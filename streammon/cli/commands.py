@@ -212,10 +212,10 @@ def merge(parts: tuple[Path, ...], scene: str, scenes: Path | None, json_file: s
     Example: streammon merge monday/lobby tuesday/lobby --scene lobby
     """
     folder = scene_folder(scenes, load_config(None), scene)
+    from streammon import merge_scenes
     from streammon.cli.display import print_report
-    from streammon.scene.fit import merge_scenes
 
-    report = merge_scenes(scene, list(parts), folder)
+    report = merge_scenes(parts, folder)
     print_report(report, f"scene {scene}", console_of(json_file))
     write_json(json_file, asdict(report))
 

@@ -124,9 +124,7 @@ def fit_scene(
     Raises:
         InputError: The footage, the weights or the folder is wrong.
     """
-    if options.crop is not None and model.method == "motion":
-        remedy = "fit with --method padim, or leave it out"
-        raise ConfigError("--crop", "motion is learned of the whole picture", remedy)
+    require_whole_picture(model, options.crop)
     pieces = [clip for path in footage for clip in clips(path, options.image_fps)]
     if not options.add:
         quantise_on_footage(model, folder.parent, pieces, options)
@@ -135,6 +133,17 @@ def fit_scene(
         report = learn_into(new, scene, footage, pieces, backbone, model, options, progress)
         new.commit()
     return report
+
+
+def require_whole_picture(model: ModelConfig, crop: int | None) -> None:
+    """Require that motion is learned without a crop.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    if crop is not None and model.method == "motion":
+        remedy = "choose the method padim, or leave it out"
+        raise ConfigError("crop", "motion is learned of the whole picture", remedy)
 
 
 def learn_into(

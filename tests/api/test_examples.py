@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 
 import streammon
 from streammon import LearnedScene, ScoreRecord
+from streammon.cli.commands import commands
 from streammon.evaluation.results import EvaluationReport
+from streammon.padim import ARCHITECTURES
 from streammon.storage import cache_folder
 from support.courtyard import courtyard, encode
 from support.dataset_trees import folder_tree
@@ -39,19 +43,26 @@ def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_cache: Path) -
     encode(Path("today.mp4"), courtyard(8, (4.0, 6.0), seed=2))
     folder_tree(Path("labelled"), frames=12)
     shutil.rmtree("labelled/masks")  # figures of pixels take most of the time
+    Path("scenes", "lobby", "normal").mkdir(parents=True)
+    encode(Path("scenes", "lobby", "normal", f"{1:032x}.mp4"), courtyard(2, seed=3))
+    monkeypatch.setattr("streammon.validation.run.LEAST_FRAMES", 40)
+    few_channels = replace(ARCHITECTURES["efficientnet_lite0"], dimensions=8)  # of which a bank is solved at once
+    monkeypatch.setitem(ARCHITECTURES, "efficientnet_lite0", few_channels)
     return tmp_path
 
 
-def examples(page: Path, title: str = "") -> list[str]:
-    """The Python code blocks of a page, or of its section with a title."""
-    text = page.read_text("utf-8")
-    if title:
-        text = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(page: Path, title: str) -> str:
+    """The section of a page with a title."""
+    return page.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def examples(text: str) -> list[str]:
+    """The Python code blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def test_the_readme_s_example_runs(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = examples(ROOT / "README.md", "In Python")
+    (code,) = examples(section(ROOT / "README.md", "In Python"))
     found: dict[str, object] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), found)
     assert isinstance(found["record"], ScoreRecord)
@@ -61,8 +72,8 @@ def test_the_readme_s_example_runs(footage: Path, capsys: pytest.CaptureFixture[
 
 def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found: dict[str, object] = {"__name__": "page"}
-    blocks = examples(PAGE)
-    assert len(blocks) == 6
+    blocks = examples(PAGE.read_text("utf-8"))
+    assert len(blocks) == 9
     for code in blocks:
         exec(compile(code, str(PAGE), "exec"), found)
     printed = capsys.readouterr().out
@@ -73,6 +84,9 @@ def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pyte
     assert np.load("maps/today.npy").shape == (40, 256, 256)
     assert isinstance(found["scores"], list)
     assert len(found["scores"]) == 20
+    assert "unchanged: 0 of " in printed
+    assert "\n80 " in printed  # frames of the merged scene
+    assert f"('{1:032x}',)" in printed
     assert "Frame level AUROC, micro" in printed
     assert pq.read_table("scores/noon.parquet").num_rows == 12
     assert "AUROC under each convention of the field" in printed
@@ -83,4 +97,15 @@ def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pyte
 def test_the_page_lists_the_columns_of_the_files() -> None:
     from streammon.score_files import COLUMNS
 
-    assert tuple(re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)) == COLUMNS
+    text = section(PAGE, "Learn and score")
+    assert tuple(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == COLUMNS
+
+
+def test_the_page_has_a_call_for_each_command() -> None:
+    begins = PAGE.read_text("utf-8").split("\n\n")[1]
+    functions = dict(re.findall(r"`(\w+)` is `(\w+)", begins))
+    assert set(functions) == {name for name in streammon.__all__ if name.islower()} - {"load_scene", "save_scores"}
+    rows = re.findall(r"^\| `([\w-]+).*?` \| (.*) \|$", section(PAGE, "The other commands"), re.MULTILINE)
+    assert {*functions.values(), *(command for command, _ in rows)} == set(commands.commands)
+    for module, name in re.findall(r"(streammon\.[a-z_.]+)\.(\w+)\(", " ".join(call for _, call in rows)):
+        assert callable(getattr(import_module(module), name))

@@ -40,6 +40,7 @@ def test_the_package_itself_loads_nothing() -> None:
             "learn_scene, score_video",
             {"streammon.evaluation", "streammon.alerting", "redis", "pyarrow", "torchvision", "sklearn"},
         ),
+        ("merge_scenes, validate_scene", {"streammon.evaluation", "streammon.alerting", "redis", "torchvision"}),
         ("AnomalyMethod", {"torch", "streammon.api", "streammon.evaluation.methods", "sklearn"}),
         ("save_scores", {"torch", "streammon.api", "pyarrow"}),
         ("evaluate", {"torchvision", "matplotlib", "pyarrow", "redis"}),

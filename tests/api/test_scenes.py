@@ -145,6 +145,8 @@ def test_statistics_are_kept_only_if_wanted(folder: Path, tmp_path: Path) -> Non
         ({"score_fps": 0}, "learn_scene: score_fps is 0; it must be at least 0.2"),
         ({"hold_out": 1}, "learn_scene: hold_out is 1; it must be at most 0.9"),
         ({"every": 0}, "learn_scene: every is 0; it must be at least 1"),
+        ({"crop": 257}, "learn_scene: crop is 257; it must be at most 256"),
+        ({"crop": 64, "model": SETTINGS}, "crop: motion is learned of the whole picture; choose the method "),
         ({"false_alarms_per_day": 0}, "learn_scene: false_alarms_per_day is 0; it must be above 0"),
         ({"model": {"method": "padam"}}, "model: method is 'padam'; it must be 'motion' or 'padim'"),
         ({"model": {"speed": 1}}, "model: speed is no known key; see the configuration reference, "),

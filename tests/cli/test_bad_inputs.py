@@ -282,7 +282,7 @@ def test_a_folder_as_configuration_is_refused(command: Command) -> None:
         ),
         (
             ["fit", "clip.mp4", "--scene", "lobby", "--crop", "224"],
-            "--crop: motion is learned of the whole picture; fit with --method padim, or leave it out",
+            "crop: motion is learned of the whole picture; choose the method padim, or leave it out",
         ),
         (["bench", "--batch", "many"], "--batch: it is 'many'; it must be a whole number"),
         (["bench", "--cameras", "1,x"], "--cameras: it is '1,x'; give counts from 1 to 256 with commas, as 1,4,16"),

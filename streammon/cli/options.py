@@ -174,7 +174,7 @@ MODEL_OPTIONS = (
 ANY_FIT = frozenset(("scene", "scenes", "config_file", "json_file"))
 FIT_OPTIONS = {
     "--undo": ANY_FIT | {"undo"},
-    "--from-review": ANY_FIT | {"from_review", "yes", "dry_run", "score_fps", "image_fps", "jobs", *MODEL_OPTIONS},
+    "--from-review": ANY_FIT | {"from_review", "yes", "dry_run", "image_fps", "jobs", *MODEL_OPTIONS},
 }
 """Parameters of `fit` that go with its options without footage."""
 

@@ -11,10 +11,9 @@ from streammon.cli.options import (
     model_of,
     scene_folder,
     scenes_of,
-    scored_rate,
 )
 from streammon.cli.output import EXIT_INPUT_WRONG, complain, console_of, write_json
-from streammon.config import AlertingConfig, Config
+from streammon.config import Config
 from streammon.errors import InputError
 
 
@@ -46,10 +45,11 @@ def fit_from_review(
         json_file: File for the reports as JSON; `-` for standard output.
         confirmed: Answer to the question whether to replace the scene; None to ask.
     """
-    scenes, score_fps = options["scenes"], options["score_fps"]
+    scenes = options["scenes"]
     model = model_of(config.model if config else None, **{name: options[name] for name in MODEL_OPTIONS})
+    from streammon import learn_from_review
     from streammon.cli.display import WorkBar
-    from streammon.refit import RefitOptions, RefitReport, print_refit, refit_scene, scenes_with_marks
+    from streammon.refit import RefitReport, print_refit, scenes_with_marks
 
     console = console_of(json_file)
 
@@ -63,17 +63,18 @@ def fit_from_review(
     reports, code = [], 0
     folders = [scene_folder(scenes, config, scene)] if scene else scenes_with_marks(scenes_of(scenes, config))
     for folder in folders:
-        refit = RefitOptions(
-            model=model,
-            alerting=config.alerting if config else AlertingConfig(),
-            events=config.events.folder if config and config.events else None,
-            score_fps=score_fps or scored_rate(config, folder.name),
-            image_fps=options["image_fps"],
-            jobs=options["jobs"],
-        )
         try:
             with WorkBar(console, "steps") as bar:
-                report = refit_scene(folder, refit, bar, confirm)
+                report = learn_from_review(
+                    folder,
+                    model=model,
+                    alerting=config.alerting if config else None,
+                    events=config.events.folder if config and config.events else None,
+                    fps=options["image_fps"],
+                    jobs=options["jobs"],
+                    confirm=confirm,
+                    progress=bar,
+                )
         except InputError as error:  # the other scenes are learned all the same
             code = complain(str(error), EXIT_INPUT_WRONG)
             continue

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from streammon.config import AlertingConfig, ModelConfig
-from streammon.errors import BankError
 from streammon.events import INDEX_FILE, EventRow, read_index
 from streammon.ingest import Clip, default_jobs
 from streammon.motion import Observer
@@ -68,8 +67,6 @@ def refit_scene(
     Raises:
         InputError: The scene or the clips can't be used.
     """
-    if not folder.is_dir():
-        raise BankError(f"scene {folder.name!r}", f"there is no such folder ({folder})", "name a fitted scene")
     rows = _index(options.events)
     if not marks(folder, rows or {}, options.image_fps).new:
         return None

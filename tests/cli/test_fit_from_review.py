@@ -199,7 +199,7 @@ def test_with_nothing_marked_it_says_so(yard: Path, command: Command) -> None:
         ),
         (
             ("--from-review", "--yes", "--scene", "nowhere"),
-            "scene 'nowhere': there is no such folder (scenes/nowhere); name a fitted scene",
+            "scene 'nowhere': it has no bank (scenes/nowhere/bank.safetensors); learn it with `streammon fit`",
         ),
         (
             ("--undo", "--scene", "yard"),

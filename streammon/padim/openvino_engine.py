@@ -95,7 +95,7 @@ def _convert(network: StagedNetwork) -> "Model":
     from openvino.frontend.pytorch.torchdynamo.export_decompositions import ops_to_not_decompose
 
     for module in network.modules():
-        if isinstance(module, nn.ReLU | nn.ReLU6 | nn.SiLU):  # torch takes five times as long to export those in place
+        if isinstance(module, nn.ReLU | nn.ReLU6 | nn.SiLU):  # exported in place, they take five times as long
             module.inplace = False
     free = dict.fromkeys(range(3), torch.export.Dim.AUTO)
     pictures = torch.zeros(*EXAMPLE, 3, dtype=torch.uint8)

@@ -26,7 +26,6 @@ from support.courtyard import courtyard, encode
 from support.deadlines import DEADLINE_S
 from support.precision import LIVE
 
-
 UNSTAGED = """
 from streammon import cli
 from streammon.refit import run

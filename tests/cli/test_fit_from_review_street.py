@@ -1,6 +1,7 @@
 """On a real street `fit --from-review` tells what would change, and that is what changes; `--undo` takes it back."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,15 +40,15 @@ def street(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Stree
 
 
 class Scored:
-    """The scene as a monitor would begin with it: scores of each alert's clip, and whether an alert opens on it."""
+    """The scene as a monitor would begin with it: scores of alerts' clips, and whether an alert opens on them."""
 
-    def __init__(self, street: Street, backbone: Backbone) -> None:
+    def __init__(self, street: Street, backbone: Backbone, names: Iterable[str] | None = None) -> None:
         config = Config.load(street.folder / "config.yaml")
         observer = configured_observer(config.model, backbone)
         assert observer is not None
         found = load_scene(street.scene, backbone, config.model, observer.detector)
         self.scorer = watching_scorer(found, street.scene, backbone, observer, config.alerting)
-        self.scores = {name: self._scored(street.clip(name), config, backbone) for name in street.alerts}
+        self.scores = {name: self._scored(street.clip(name), config, backbone) for name in names or street.alerts}
         self.comes = {name: opens(scored, config) for name, scored in self.scores.items()}
 
     def _scored(self, clip: Path, config: Config, backbone: Backbone) -> list[ScoredFrame]:
@@ -65,7 +66,7 @@ def opens(scored: list[ScoredFrame], config: Config) -> bool:
 
 
 @pytest.mark.timeout(1200)
-def test_ten_alerts_called_normal_change_what_was_announced_and_undo_takes_it_back(
+def test_alerts_called_normal_change_what_was_announced_and_undo_takes_it_back(
     street: Street, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(street.folder)
@@ -87,8 +88,8 @@ def test_ten_alerts_called_normal_change_what_was_announced_and_undo_takes_it_ba
     for figures, scored in ((report["before"], before), (report["after"], after)):
         assert figures["threshold"] == pytest.approx(scored.scorer.threshold)
         assert figures["basis_s"] == pytest.approx(scored.scorer.basis_s)
-    assert report["after"]["basis_s"] > report["before"]["basis_s"] + 60
-    assert sum(before.comes[name] and not after.comes[name] for name in CALLED_NORMAL) >= 7  # of nine that came
+    assert report["after"]["basis_s"] > report["before"]["basis_s"] + 45
+    assert sum(before.comes[name] and not after.comes[name] for name in CALLED_NORMAL) >= 4  # of five that came
     assert before.comes[CALLED_REAL]
     assert not after.comes[CALLED_REAL]
     assert after.comes[ELSEWHERE]
@@ -104,8 +105,7 @@ def test_ten_alerts_called_normal_change_what_was_announced_and_undo_takes_it_ba
     undone = command("fit", "--undo", "--scene", SCENE)
     assert undone.stdout == f"scene {SCENE}: its previous files are back, learned from 126 frames\n"
     assert (street.scene / "bank.safetensors").read_bytes() == bank_before
-    back = Scored(street, backbone)
-    for name, scores in before.scores.items():
-        assert [each.score for each in back.scores[name]] == [each.score for each in scores]
-        assert [each.level for each in back.scores[name]] == [each.level for each in scores]
+    for name, scores in Scored(street, backbone, (CALLED_REAL, ELSEWHERE)).scores.items():
+        assert [each.score for each in scores] == [each.score for each in before.scores[name]]
+        assert [each.level for each in scores] == [each.level for each in before.scores[name]]
     assert reviewed_clips(street.scene) == set()

@@ -46,14 +46,22 @@ Size = int | tuple[int, int] | None
 """Width and height to scale to, one number for a square, None for the source's own size."""
 
 
+NAME_PARTS = re.compile(r"(?P<id>\b[0-9a-f]{32}\b)|(?P<number>[0-9]+)|(?:(?!\b[0-9a-f]{32}\b)[^0-9])+", re.DOTALL)
+"""An id, a number, or what is between them."""
+
+
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that orders names by the numbers in them, padded with zeros or not.
+
+    Ids of 32 hexadecimal digits, such as those of alerts, are compared as text: theirs is the order of time.
 
     >>> sorted(["10.jpg", "9.jpg", "frame_2.jpg", "frame_10.jpg", "001.jpg"], key=natural_key)
     ['001.jpg', '9.jpg', '10.jpg', 'frame_2.jpg', 'frame_10.jpg']
     """
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(part), part) if part[0] in "0123456789" else (1, 0, part.lower()) for part in parts)
+    return tuple(
+        (0, int(part[0]), part[0]) if part["number"] else (1, 0, part[0].lower())
+        for part in NAME_PARTS.finditer(name)
+    )
 
 
 def is_image(path: Path) -> bool:

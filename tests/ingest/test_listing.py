@@ -65,6 +65,10 @@ def test_unusual_endings_and_sub_folders_are_read(short: Path, tmp_path: Path) -
     assert c.seconds() == pytest.approx(0.3)
 
 
+ALERTS = ("018bcfe568001f3a9b2c4d5e6f708192", "018bcfe56e0a0abcdefabcdefabcdefa", "018bcfe6500b9f3a9b2c4d5e6f708192")
+"""Ids of alerts, in order of time. As numbers between letters, 56 and 568001 would come after 6500."""
+
+
 @pytest.mark.parametrize(
     "in_order",
     [
@@ -73,6 +77,7 @@ def test_unusual_endings_and_sub_folders_are_read(short: Path, tmp_path: Path) -
         ["9.mp4", "10.mp4", "11/x.mp4"],
         ["alarm/cam_20260131070000.mp4", "always/cam_20260131080000.mp4", "alarm/cam_20260201000000.mp4"],
         ["z 2026-01-31 07-00.mp4", "a 2026-01-31 08-00.mp4"],
+        [f"{alert}/{alert}-{part}.mp4" for alert in ALERTS for part in (1, 2, 10)],
     ],
 )
 def test_recordings_come_in_the_order_of_their_times(short: Path, tmp_path: Path, in_order: list[str]) -> None:

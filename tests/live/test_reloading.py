@@ -24,8 +24,8 @@ from support.precision import LIVE
 from support.redis_server import RedisServer
 
 MODEL = {"method": "padim", "dimensions": 16, **LIVE}
-WATCHED_FRAMES = 1200
-"""Two minutes: many times what it takes to notice a change and to load a scene."""
+WATCHED_FRAMES = 600
+"""A minute: many times what it takes to notice a change and to load a scene."""
 
 
 @pytest.fixture(scope="module")

@@ -15,29 +15,24 @@ from streammon import LearnedScene, ScoreRecord
 from streammon.cli.commands import commands
 from streammon.evaluation.results import EvaluationReport
 from streammon.padim import ARCHITECTURES
-from streammon.storage import cache_folder
 from support.courtyard import courtyard, encode
 from support.dataset_trees import folder_tree
+from support.user_cache import cache_without_results
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path(streammon.__file__).parent / "api" / "README.md"
 
 
 @pytest.fixture(scope="module")
-def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache without results, but with the converted networks and the trials of engines that are there."""
-    folder = tmp_path_factory.mktemp("user")
-    (folder / "streammon").mkdir()
-    for name in ("networks", "engine_trials.json"):
-        (folder / "streammon" / name).symlink_to(cache_folder() / name)
-    return folder
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return cache_without_results(tmp_path_factory.mktemp("user"))
 
 
 @pytest.fixture
-def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_cache: Path) -> Path:
+def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_cache: str) -> Path:
     """What the examples name: recordings of the lobby, today's clip, and a labelled data set."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", user_cache)
     Path("recordings", "lobby").mkdir(parents=True)
     encode(Path("recordings", "lobby", "monday.mp4"), courtyard(8))
     encode(Path("today.mp4"), courtyard(8, (4.0, 6.0), seed=2))

@@ -10,21 +10,22 @@ import pytest
 from support.commands import Command, RunningCommand, command_here
 from support.dataset_trees import folder_tree, mvtec_category
 from support.surveillance_trees import street_scene_tree
+from support.user_cache import cache_without_results
 
 
 @pytest.fixture
 def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, user_cache: Path
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, user_cache: str
 ) -> Command:
     """The command in a folder of the test's own; what is computed once is kept for the other tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", user_cache)
     monkeypatch.chdir(tmp_path)
     return command_here(monkeypatch, capfd)
 
 
 @pytest.fixture(scope="module")
-def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("user")
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return cache_without_results(tmp_path_factory.mktemp("user"))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_published_tracks_are_measured_beside_those_of_the_masks(command: Comman
 def test_results_are_kept_in_the_user_s_cache_unless_said_otherwise(
     command: Command, lobby: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CACHE_HOME", cache_without_results(tmp_path / "user"))
     assert command(*evaluate(lobby, "--every", "3")).code == 0
     assert list((tmp_path / "user" / "streammon" / "eval").rglob("noon.scores.npy"))
     assert command(*evaluate(lobby, "--every", "3", "--cache", tmp_path / "own")).code == 0

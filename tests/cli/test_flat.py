@@ -10,6 +10,7 @@ import yaml
 from support.commands import Command, RunningCommand, command_here
 from support.courtyard import FPS, courtyard, encode
 from support.flat_footage import textured
+from support.user_cache import cache_without_results
 
 SIZES = ((1281, 33), (1281, 20))
 REMEDY = "give larger pictures of a usual shape, or set the method to padim, which judges looks alone"
@@ -17,7 +18,7 @@ REMEDY = "give larger pictures of a usual shape, or set the method to padim, whi
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CACHE_HOME", cache_without_results(tmp_path / "user"))
     monkeypatch.chdir(tmp_path)
     return command_here(monkeypatch, capfd)
 

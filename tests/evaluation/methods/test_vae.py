@@ -85,7 +85,13 @@ def test_an_interrupted_model_keeps_its_pictures(backbone: Backbone) -> None:
     np.testing.assert_array_equal(rest.score(probe).grids[0], whole.score(probe).grids[0])
 
 
-THREE_EPOCHS = Vae(epochs=3, images_per_epoch=33)  # of two batches
+THREE_EPOCHS = Vae(epochs=3, images_per_epoch=5)  # of two of the small batches
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("vae", "vae_training"):
+        monkeypatch.setattr(f"streammon.evaluation.methods.{module}.BATCH", 4)
 
 
 def interrupted_in(number: int) -> Progress:
@@ -98,6 +104,7 @@ def interrupted_in(number: int) -> Progress:
     return progress
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_an_interrupted_training_ends_with_the_same_weights(backbone: Backbone, tmp_path: Path) -> None:
     cache, footage = Cache(tmp_path, "context", "vae"), batch(pictures(12))
     whole, begun, rest = (THREE_EPOCHS.model("plaza", backbone, SIDE) for _ in range(3))
@@ -126,6 +133,7 @@ def harness(dataset: Dataset, backbone: Backbone, cache: Path, progress: Progres
     return Harness(dataset, View(SIDE), caches, backbone, FrameSelection(), progress)
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("damaged", [False, True])
 def test_an_interrupted_run_resumes_its_training_or_warns_of_a_damaged_file(
     backbone: Backbone,

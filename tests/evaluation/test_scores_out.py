@@ -1,6 +1,8 @@
 """`eval --scores-out`: the evaluation's own scores, equal to those of `score` by a scene of the same clips."""
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from streammon.evaluation.scores_out import ALERT_RATE
 from streammon.score_files import COLUMNS, row
 from support.dataset_trees import Tree, folder_tree
 from support.precision import COMPUTED
+from support.runner_tree import RUN_FROM, RUN_TO, runner_tree
 
 SETTINGS: dict[str, Any] = {"dimensions": 8, **COMPUTED}
 FPS = 25
@@ -40,17 +43,35 @@ def evaluated(tree: Tree, folder: Path, **options: Any) -> dict[str, list[dict[s
     return {str(file.relative_to(folder / "out").with_suffix("")): pq.read_table(file).to_pylist() for file in files}
 
 
-@pytest.mark.parametrize("method", ["motion", "padim"])
-def test_rows_are_those_of_score(lobby: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_rows_are_those_of_score(lobby: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a threshold that seconds of footage can show, so that some frames have boxes."""
     monkeypatch.setattr(harness, "THRESHOLD_RATES", {ALERT_RATE: ONCE_A_SECOND})
-    found = evaluated(lobby, tmp_path, method=method, seeds=1)
+    found = evaluated(lobby, tmp_path, method="padim", seeds=1)
+    assert_rows_of_score(found, lobby.root / "train", partial(clip_of, lobby), "padim", FPS)
+    assert [len(rows) for rows in found.values()] == [60, 60]
+    # the block in three frames stands out
+    assert [each["frame"] for each in found["noon"] if each["boxes"]][:3] == [2, 3, 4]
+
+
+def test_rows_are_those_of_score_where_somebody_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "THRESHOLD_RATES", {ALERT_RATE: ONCE_A_SECOND})
+    root, street_fps = tmp_path / "street", 10
+    runner_tree(root)
+    shutil.rmtree(root / "masks")
+    found = evaluated(Tree(root), tmp_path, method="motion", seeds=1)
+    assert_rows_of_score(found, root / "train", (root / "test").joinpath, "motion", street_fps)
+    assert any(each["boxes"] for each in found["runs"][RUN_FROM:RUN_TO])
+    assert {each["channel"] for each in found["runs"][RUN_FROM:RUN_TO]} >= {"speed"}
+
+
+def assert_rows_of_score(
+    found: dict[str, list[dict[str, Any]]], training: Path, clip: Callable[[str], Path], method: str, fps: float
+) -> None:
+    """The same rows from `score`, by a scene that learned the training clips."""
     model = SETTINGS | {"method": method}
-    scene = learn_scene(lobby.root / "train", model=model, score_fps=None, false_alarms_per_day=ONCE_A_SECOND)
-    assert list(found) == ["night", "noon"]
+    scene = learn_scene(training, model=model, score_fps=None, false_alarms_per_day=ONCE_A_SECOND, fps=fps)
     for name, rows in found.items():
-        expected = [row(record) for record in score_video(clip_of(lobby, name), scene)]
-        assert len(rows) == 60
+        expected = [row(record) for record in score_video(clip(name), scene, fps=fps)]
         for one, other in zip(rows, expected, strict=True):
             assert tuple(one) == COLUMNS
             for column in ("clip", "frame", "pts", "channel"):
@@ -61,8 +82,6 @@ def test_rows_are_those_of_score(lobby: Tree, tmp_path: Path, monkeypatch: pytes
             assert len(one["boxes"]) == len(other["boxes"])
             for box, same in zip(one["boxes"], other["boxes"], strict=True):
                 assert box == pytest.approx(same, abs=1.01)
-    if method == "padim":  # by which the block in three frames stands out
-        assert [each["frame"] for each in found["noon"] if each["boxes"]][:3] == [2, 3, 4]
 
 
 def test_a_frame_that_is_not_scored_repeats_the_last_one(lobby: Tree, tmp_path: Path) -> None:

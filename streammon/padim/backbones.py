@@ -203,7 +203,7 @@ class _Engines:
         for name in self._names():
             try:
                 engines.append(self._built(name))
-            except RuntimeError as error:  # of OpenVINO or torch.export, as other versions of them may raise
+            except (RuntimeError, ImportError, AttributeError, TypeError) as error:  # as other versions may raise
                 if self._model.engine != "auto":
                     raise
                 logger.warning("the engine %s can't be used: %s", name, bug_in_one_line(error))

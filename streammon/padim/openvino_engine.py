@@ -80,14 +80,14 @@ def converted_network(folder: Path, name: str, load: Callable[[], StagedNetwork]
     return model
 
 
-_converting = threading.Lock()
+_converting = threading.Lock()  # torch.export changes global state
 
 
 def _convert(network: StagedNetwork) -> "Model":
-    """What `openvino.convert_model` returns for the exported network, without its changes to the root logger.
+    """Export a network and convert it by the steps of `openvino.convert_model`.
 
-    It silences the program's warnings while it converts, and for good when it fails. So its steps are done here
-    (written for OpenVINO 2026.4).
+    That function sets the root logger to errors alone while it converts, and for good when it fails, so the program's
+    warnings would be lost. Some of the steps are not in OpenVINO's documentation (written for OpenVINO 2026.4).
     """
     from openvino._offline_transformations import apply_moc_transformations
     from openvino.frontend import FrontEndManager

@@ -77,7 +77,7 @@ class Levels:
 
     @classmethod
     def of(cls, scorer: SceneScorer) -> "Levels":
-        """Those of a scene."""
+        """Levels of a scene, by its scorer."""
         return cls(scorer.threshold, scorer.basis_s)
 
 

@@ -191,10 +191,8 @@ def test_a_camera_of_single_pictures_survives_a_failed_request_and_is_lost_after
         lost = watched.statuses.wait_for(lambda status: status.state is CameraState.OFFLINE)
     assert lost.reason == "not found"
     assert watched.states[:3] == ["connecting", "online", "offline"]
-    numbers = [number_in(arrival.frame.picture) for arrival in watched.arrivals.entries]
-    assert numbers == sorted(set(numbers) & {0, 1, 2, 4, *range(6, 13)})  # a busy machine is late for some
-    assert len(numbers) >= 3
-    assert numbers[-1] > 6
+    assert watched.decoded == [0, 1, 2, 4, *range(6, 13)]  # kept or not: late ones come closer than score_fps
+    assert watched.arrivals.entries
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,9 @@ def test_a_viewer_who_takes_no_packets_delays_nobody() -> None:
                         delays.append(shown.newest("lobby") - numbers[-1])
             finally:
                 shown.pictures.leave("lobby", "picture", "h264", stuck)
-            assert np.diff(numbers).min() >= 1
+            steps = np.diff(numbers)
+            assert steps.min() == 1  # a busy encoder leaves single pictures out
+            assert (steps == 1).sum() >= 40
             assert min(delays[-20:]) <= 5  # late for moments on a busy machine, but not ever later
             assert stuck.skipped > 0  # and what waits for it stays bounded
 

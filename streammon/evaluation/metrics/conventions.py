@@ -70,7 +70,7 @@ PUBLISHED = {"stc": ZeroPaddedGaussian(899, 282), "avenue": ZeroPaddedGaussian(3
 """Kernel of AED-MAE's evaluation by data set."""
 
 DEFAULT = ZeroPaddedGaussian(301, 21)
-"""Its kernel unless said otherwise."""
+"""Kernel for all other data sets, as AED-MAE's evaluation has it by default."""
 
 
 def require_video(dataset: str, is_still: bool) -> None:

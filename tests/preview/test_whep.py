@@ -9,14 +9,18 @@ import aioice
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
 
+from streammon.config import PreviewConfig
 from streammon.preview.streams import encoder, whep
+from streammon.preview.streams.pictures import LivePictures
 from support.deadlines import DEADLINE_S
 from support.numbered_footage import number_in
 from support.preview_peers import (
     Preview,
     hot_left,
     offer_of,
+    picture_of,
     player,
     playing,
     post_offer,
@@ -35,14 +39,6 @@ async def until_idle(shown: Preview) -> None:
 
 def encoder_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("streammon-h264")]
-
-
-async def encoders_end() -> None:
-    """Wait for encoders that have been stopped: a busy machine is late."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("streammon-h264"):
-            await asyncio.to_thread(thread.join, DEADLINE_S)
-    assert encoder_threads() == []
 
 
 def test_a_player_sees_the_cameras_pictures_in_their_own_time() -> None:
@@ -146,7 +142,6 @@ def test_a_picture_of_another_size_and_a_restarted_camera_go_on_in_the_same_sess
 def test_the_encoder_ends_with_the_last_viewer_and_delete_ends_a_session() -> None:
     async def check() -> None:
         async with preview() as shown, playing(shown):
-            await encoders_end()  # those of earlier tests
             async with player(f"{shown.url}/whep/lobby") as first, player(f"{shown.url}/whep/lobby") as second:
                 await first.frame()
                 await second.frame()
@@ -156,7 +151,25 @@ def test_the_encoder_ends_with_the_last_viewer_and_delete_ends_a_session() -> No
                     assert shown.sessions.count == left
                     assert (await viewer.http.delete(viewer.session_url)).status == 404
             assert shown.pictures.viewers() == {}
-            await encoders_end()
+            async with asyncio.timeout(DEADLINE_S):
+                while encoder_threads():  # noqa: ASYNC110  -- the end of a thread sets no event
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(check())
+
+
+def test_a_viewer_whose_session_has_ended_joins_no_stream() -> None:
+    """The connection may ask for its first picture while it is closed."""
+
+    async def check() -> None:
+        pictures = LivePictures(("lobby",), PreviewConfig())
+        pictures.put_picture("lobby", picture_of(0), 0.0)
+        track = whep.ViewerTrack(lambda: pictures.join("lobby", "picture", "h264"))
+        track.stop()
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(MediaStreamError):
+                await track.recv()
+        assert pictures.viewers() == {}
 
     asyncio.run(check())
 

@@ -49,8 +49,11 @@ class ViewerTrack(MediaStreamTrack):
         """The next packet.
 
         Raises:
-            MediaStreamError: The stream has ended.
+            MediaStreamError: The stream has ended, or the track was stopped: aiortc may ask once more as it closes,
+                and who joined then would never leave.
         """
+        if self.readyState == "ended":
+            raise MediaStreamError
         if self.viewer is None:
             self.viewer = self._join()
         packet = await self.viewer.get()
@@ -125,9 +128,9 @@ class WhepSession:
         return peer.localDescription.sdp
 
     async def _end(self, peer: RTCPeerConnection) -> None:
+        self._track.stop()
         if self._track.viewer is not None:
             self._pictures.leave(*self._camera_stream, "h264", self._track.viewer)
-        self._track.stop()
         try:
             async with asyncio.timeout(CLOSE_S):
                 await peer.close()

@@ -1,5 +1,6 @@
 """Fixtures that the tests of several rooms share."""
 
+import logging
 import os
 import signal
 import socket
@@ -79,6 +80,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; the others stay in their order."""
     place = {ROOT / "tests" / name: index for index, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Fail a test that leaves other levels or handlers behind, rather than a later one that misses a warning."""
+    root = logging.getLogger()
+
+    def state() -> tuple[int, int, list[tuple[logging.Handler, int]]]:
+        return root.level, root.manager.disable, [(handler, handler.level) for handler in root.handlers]
+
+    before = state()
+    yield
+    assert state() == before
 
 
 @pytest.fixture(scope="session")

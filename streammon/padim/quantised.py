@@ -69,7 +69,7 @@ def quantised(network: "Model", pictures: Sequence[Tensor]) -> "Model":
     with contextlib.redirect_stdout(io.StringIO()):  # of NNCF's progress bars
         import nncf
 
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)  # `nncf.set_log_level` sets others' handlers too
         footage = nncf.Dataset([each.numpy() for each in pictures])
         advanced = nncf.AdvancedQuantizationParameters(overflow_fix=_overflow_fix())
         return nncf.quantize(

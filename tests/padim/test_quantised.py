@@ -1,9 +1,10 @@
 """A network in int8 is made once, on normal footage, and used by all scenes of its folder."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from streammon.padim import Backbone, load_backbone, quantise_backbone
 from streammon.padim import backbones as backbones_module
 from streammon.padim import quantised as quantised_module
 from streammon.padim.engine_trial import Trial, fastest
+from streammon.padim.openvino_engine import openvino_module
 from streammon.padim.probe import difference, probe_pictures
 from streammon.padim.quantised import load_quantised
 
@@ -35,7 +37,19 @@ def never() -> Sequence[Tensor]:
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def handler_of_another() -> Iterator[logging.Handler]:
+    """A handler that another program has given NNCF's logger, as pytest does."""
+    openvino_module()  # without its telemetry, which is NNCF's too
+    import nncf  # noqa: F401 (its logger has to be of its own class)
+
+    handler = logging.NullHandler()
+    logging.getLogger("nncf").addHandler(handler)
+    yield handler
+    logging.getLogger("nncf").removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory, handler_of_another: logging.Handler) -> Path:
     """A folder of scenes with a network in int8."""
     folder = tmp_path_factory.mktemp("scenes")
     quantise_backbone(INT8, folder, pictures)
@@ -59,6 +73,11 @@ def test_the_maps_are_those_of_float32_for_every_size_and_batch(
     assert [each.shape for each in int8.maps(batch)] == [each.shape for each in expected]
     assert 1e-3 < difference(int8.maps(batch), expected) < 0.3
     assert difference(int8.maps(batch, 1), expected[:1]) < 0.3
+
+
+def test_handlers_of_other_programs_keep_their_level(scenes: Path, handler_of_another: logging.Handler) -> None:
+    assert (scenes / NAME).exists()
+    assert handler_of_another.level == logging.NOTSET
 
 
 def test_its_weights_take_a_quarter_of_the_memory(scenes: Path, lite0: Backbone) -> None:

@@ -51,12 +51,13 @@ def test_verdicts_are_published_and_logged_each_time_they_change(tmp_path: Path)
             aclosing(subscribe(server.config, ["lobby"])) as messages,
             asyncio.timeout(DEADLINE_S),
         ):
-            waiting = asyncio.ensure_future(anext(messages))
-            await until(lambda: publisher.status.online)
+            publisher.publish_status_nowait(CameraStatus("lobby", CameraState.ONLINE, 5.0))
+            await publisher.drain(DEADLINE_S)
+            assert (await anext(messages))["state"] == "online"  # so it is subscribed
             for normal in (True, False, None):
                 publisher.publish_verdict_nowait(Verdict("lobby", "hall", "a", 5.0, 9.0, normal, 7.5, "anna"))
                 publisher.publish_verdict_nowait(Verdict("gate", "hall", "b", 5.0, 9.0, normal, 7.5))
-            return [await waiting, *[await anext(messages) for _ in range(2)]]
+            return [await anext(messages) for _ in range(3)]
 
     with RedisServer(tmp_path) as server, Spool(tmp_path / "spool", 100) as spool:
         received = asyncio.run(scenario(server, spool))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streammon.records import Picture
 from streammon.validation.staging import AnomalyKind, Mover, StagedSegment, background, movers, stage, traffic
+from streammon.validation.staging.scenery import value_of_rank
 from support.staging_street import HEIGHT, WALK_Y, WIDTH, Walker, street, times_s
 
 FRAMES = 80
@@ -53,6 +54,14 @@ def middles(staged: StagedSegment) -> NDArray[np.float64]:
 def pace(staged: StagedSegment) -> float:
     """Median pixels a frame along x."""
     return float(np.median(np.diff(middles(staged)[:, 0])))
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 20, 41])
+def test_a_value_of_a_rank_is_the_one_that_sorting_gives(number: int) -> None:
+    pictures = np.random.default_rng(number).integers(0, 256, (number, 9, 7, 3), np.uint8)
+    pictures[:, :4] //= 64  # many are equal
+    for rank in range(number):
+        np.testing.assert_array_equal(value_of_rank(list(pictures), rank), np.sort(pictures, axis=0)[rank])
 
 
 def test_the_background_is_the_street_without_its_walkers(one_way: Street) -> None:

@@ -87,15 +87,22 @@ def _compared(
     name: str,
 ) -> StagedComparison:
     indices, begin_s, _ = scored_frames(staged, segment, score_fps)
-    plain = StagedSegment(staged.kind, segment.pictures, staged.masks)
-    scores = []  # (scenes, frames) each
-    for footage, stream in ((staged, name), (plain, f"{name} plain")):
-        frames = (staged_frame(footage, segment, index, stream) for index in indices)
-        scores.append(np.concatenate([np.array(comparison.scores(some)) for some in batched(frames, batch)], axis=1))
+    scores = _scored(staged, segment, indices, comparison, batch, name)
     shown = np.array([segment.times_s[index] >= begin_s for index in indices])
     limits = np.array(thresholds)[:, None]
-    caught = ((scores[0] >= limits) & (scores[1] < limits) & shown).any(axis=1)
-    return StagedComparison(str(staged.kind), tuple(caught.tolist()))
+    reached = (scores >= limits) & shown
+    if reached.any():  # else nothing is caught, whatever the frames score without the anomaly
+        plain = StagedSegment(staged.kind, segment.pictures, staged.masks)
+        reached &= _scored(plain, segment, indices, comparison, batch, f"{name} plain") < limits
+    return StagedComparison(str(staged.kind), tuple(reached.any(axis=1).tolist()))
+
+
+def _scored(
+    footage: StagedSegment, segment: Segment, indices: list[int], comparison: SceneComparison, batch: int, stream: str
+) -> NDArray[np.float64]:
+    """(scenes, frames) scores of these frames, as a recording of this name."""
+    frames = (staged_frame(footage, segment, index, stream) for index in indices)
+    return np.concatenate([np.array(comparison.scores(some)) for some in batched(frames, batch)], axis=1)
 
 
 def _whole(clip: Clip) -> Piece:

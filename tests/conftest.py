@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,43 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 collect_ignore = [] if find_spec("anomalib") else ["oracles"]
 """Tests that `.ci/oracles` runs in an environment of their own."""
-
-SLOWEST_FIRST = (
-    "live/test_monitor.py",
-    "cli/test_commands.py",
-    "cli/test_run.py",
-    "live/test_health.py",
-    "ingest/test_http_cameras.py",
-    "demo/test_run.py",
-    "events/test_recorder.py",
-    "cli/test_fit_from_review_street.py",
-    "cli/test_fit_from_review.py",
-    "live/test_reloading.py",
-    "cli/test_bad_inputs.py",
-    "cli/test_eval.py",
-    "live/test_main_streams.py",
-    "events/test_killed.py",
-    "api/test_examples.py",
-    "evaluation/test_stc.py",
-    "validation/test_real_clip.py",
-    "evaluation/methods/test_motion.py",
-    "events/test_full_disk.py",
-    "events/test_monitor.py",
-    "live/test_scorer.py",
-    "preview/test_live.py",
-    "live/test_notify.py",
-    "padim/test_engines.py",
-    "validation/test_comparing.py",
-    "live/test_changing_rate.py",
-    "alerting/test_cluster.py",
-    "preview/test_page.py",
-    "evaluation/test_paper.py",
-    "evaluation/test_paper_on_mvtec.py",
-    "ingest/test_cameras.py",
-    "validation/test_command.py",
-    "evaluation/methods/test_vae.py",
-)
-"""Files that take 20 seconds and more: begun last, one would keep one worker busy and the other idle."""
 
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -77,9 +41,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; the others stay in their order."""
-    place = {ROOT / "tests" / name: index for index, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
+    """Files with the most slow tests first: begun last, one would keep one worker busy and the others idle."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)

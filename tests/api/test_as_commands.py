@@ -112,6 +112,7 @@ def test_what_was_called_normal_is_learned_as_by_the_command(here: Path, command
     assert learn_from_review("mine/yard", model=LIVE) is None
 
 
+@pytest.mark.slow
 def test_a_scene_is_validated_as_by_fit(here: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streammon.validation.run.KINDS", KINDS[:2])  # of seven, each of which takes seconds
     for number, day in enumerate(("monday", "tuesday")):

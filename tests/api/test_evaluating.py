@@ -10,6 +10,7 @@ from support.dataset_trees import folder_tree, mvtec_category
 from support.precision import COMPUTED
 
 
+@pytest.mark.slow
 def test_a_table_of_the_paper_is_written_as_a_page_too(tmp_path: Path) -> None:
     root, page = mvtec_category(tmp_path / "nut").root, tmp_path / "page"
     report = evaluate("mvtec", root, paper=[5], seeds=1, model=COMPUTED, cache=tmp_path / "cache", page=page)

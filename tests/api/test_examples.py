@@ -65,6 +65,7 @@ def test_the_readme_s_example_runs(footage: Path, capsys: pytest.CaptureFixture[
     assert found["record"].seconds == pytest.approx(7.8)
 
 
+@pytest.mark.slow
 def test_the_page_s_examples_run_one_after_the_other(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found: dict[str, object] = {"__name__": "page"}
     blocks = examples(PAGE.read_text("utf-8"))

@@ -33,6 +33,7 @@ def test_the_package_itself_loads_nothing() -> None:
     assert {name for name in loaded_by("import streammon") if name.startswith("streammon")} == {"streammon"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "unneeded"),
     [

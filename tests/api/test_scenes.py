@@ -82,12 +82,14 @@ def assert_same_scores(found: Sequence[ScoreRecord], expected: Sequence[ScoreRec
 # --- learning
 
 
+@pytest.mark.slow
 def test_a_scene_is_saved_as_fit_writes_it(saved: Path, folder: Path, tmp_path: Path) -> None:
     model = ModelConfig.model_validate(SETTINGS)
     fit_scene("yard", [folder / "normal"], tmp_path / "yard", model, FitOptions(), lambda _done, _total: None)
     assert_same_files(saved, tmp_path / "yard")
 
 
+@pytest.mark.slow
 def test_frames_of_pyav_are_learned_as_their_file_is(folder: Path, tmp_path: Path) -> None:
     clip = folder / "normal" / "0.mp4"
     # a scene of the clip's name, since held-out frames are kept by the name of their recording
@@ -96,6 +98,7 @@ def test_frames_of_pyav_are_learned_as_their_file_is(folder: Path, tmp_path: Pat
     assert_same_files(tmp_path / "frames", tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_add_to_goes_on_as_fit_add_does(folder: Path, saved: Path, tmp_path: Path) -> None:
     more = learn_scene(folder / "normal" / "0.mp4", "yard", model=SETTINGS, add_to=saved)
     assert more.frames == 70 + 40
@@ -255,6 +258,7 @@ def test_a_recording_that_begins_again_scores_as_before(scene: LearnedScene, fol
     assert_same_scores([other for _, other in together], first)
 
 
+@pytest.mark.slow
 def test_a_scene_in_files_scores_as_it_did_in_memory(
     records: list[ScoreRecord], saved: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

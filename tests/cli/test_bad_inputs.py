@@ -438,6 +438,7 @@ def test_a_mistyped_url_that_looks_like_a_path_is_refused_without_its_password(c
     assert PASSWORD not in ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_a_file_we_may_not_read_is_refused(tmp_path: Path, clip: Path) -> None:
     shutil.copy(clip, tmp_path / "clip.mp4")
     (tmp_path / "clip.mp4").chmod(0)
@@ -512,6 +513,7 @@ def test_weights_of_another_network_are_refused(command: Command, resnet_weights
     assert found.endswith(f" more; {OF_OTHER_NETWORK}")
 
 
+@pytest.mark.slow
 def test_a_bank_of_another_backbone_is_refused_with_both_named(
     watching: Callable[..., str], resnet_weights: Path
 ) -> None:
@@ -529,6 +531,7 @@ def test_running_with_a_bank_of_another_backbone_is_refused(
     assert complaint.startswith("scene 'lobby': its bank was fitted with efficientnet_lite0 (32x32 positions), the")
 
 
+@pytest.mark.slow
 def test_a_bank_calibrated_for_another_frame_score_is_refused(watching: Callable[..., str]) -> None:
     assert watching(more="model: {frame_score: worst_percent}") == (
         "scene 'lobby': its bank is calibrated for frame_score max, the config asks for worst_percent; "

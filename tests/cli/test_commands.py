@@ -107,6 +107,7 @@ def test_help_is_quick_since_it_loads_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded & {"torch", "torchvision", "av", "cv2", "numpy", "redis"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
@@ -215,6 +216,7 @@ def sums_of(*found: SceneMotion) -> dict[str, NDArray[np.float64]]:
     return {name: np.sum([half[name] for half in halves], axis=0) for name in halves[0]}
 
 
+@pytest.mark.slow
 def test_motion_goes_on_with_add_and_joins_with_merge(command: Command) -> None:
     words = ("fit", "clip.mp4", "--scene", "lobby", "--dimensions", "4", "--hold-out", "0.5")
     for day in ("monday", "tuesday"):
@@ -377,6 +379,7 @@ def test_check_says_that_a_scene_will_be_learned(command: Command) -> None:
 # --- bench
 
 
+@pytest.mark.slow
 def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Command) -> None:
     encode(Path("short.mp4"), frames=5)
     ended = command("bench", "--clip", "short.mp4", "--seconds", "1", "--cameras", "2", "--json", "-")
@@ -403,6 +406,7 @@ def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Com
     assert "times padim's" in ended.stderr
 
 
+@pytest.mark.slow
 def test_bench_compares_the_engines(command: Command) -> None:
     ended = command("bench", "--engines", "--engine", "torch", "--precision", "float32", "--json", "-")
     report = reported(ended)
@@ -413,6 +417,7 @@ def test_bench_compares_the_engines(command: Command) -> None:
     assert "chosen" in ended.stderr
 
 
+@pytest.mark.slow
 def test_bench_shows_int8_beside_the_engines(command: Command) -> None:
     """Made on the clip for the occasion: the folder of scenes has none, and none is left there."""
     encode(Path("short.mp4"), frames=5)
@@ -425,6 +430,7 @@ def test_bench_shows_int8_beside_the_engines(command: Command) -> None:
     assert not Path("scenes").exists()
 
 
+@pytest.mark.slow
 def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +447,7 @@ def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
     assert f"at 1 frames a second: {largest} cameras" in ended.stderr
 
 
+@pytest.mark.slow
 def test_bench_gives_each_stage_its_share_of_the_limit(command: Command) -> None:
     encode(Path("short.mp4"), frames=5)
     ended = command("bench", "--limit", "--clip", "short.mp4", "--seconds", "1", "--json", "-")
@@ -497,6 +504,7 @@ def everything_in(server: RedisServer) -> str:
     return "\n".join(dumped)
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_away_is_no_error_and_its_password_is_nowhere(
     tmp_path: Path, closed_port: int, fitted: tuple[Ended, Path], clip: Path
 ) -> None:
@@ -527,6 +535,7 @@ def test_a_camera_that_is_away_is_no_error_and_its_password_is_nowhere(
         assert PASSWORD not in place
 
 
+@pytest.mark.slow
 def test_the_monitor_ends_quietly_when_nobody_reads_its_lines_any_more(tmp_path: Path, closed_port: int) -> None:
     words = [sys.executable, "-m", "streammon", "run", f"rtsp://{HOST}:{closed_port}/a"]
     monitor = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -12,6 +12,8 @@ from support.dataset_trees import folder_tree, mvtec_category
 from support.surveillance_trees import street_scene_tree
 from support.user_cache import cache_without_results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def command(

@@ -90,6 +90,7 @@ def test_figures_of_any_kind_of_file_are_scikit_learn_s(
     assert [row[0] for row in report["tables"][0]["rows"]][:2] == list(found)[:2]
 
 
+@pytest.mark.slow
 def test_conventions_and_another_method_stand_in_terminal_json_and_page(
     command: Command, labels: Labels, root: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,8 @@ from support.courtyard import courtyard, encode
 from support.deadlines import DEADLINE_S
 from support.precision import LIVE
 
+pytestmark = pytest.mark.slow
+
 UNSTAGED = """
 from streammon import cli
 from streammon.refit import run

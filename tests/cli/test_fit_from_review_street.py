@@ -26,6 +26,8 @@ from support.judged_alerts import (
     judged_street,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def one_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ def test_eval_refuses_it(command: Command, tmp_path: Path, size: tuple[int, int]
     assert ended.complaint.endswith(f"{day.name}: it can't be read as footage ({reason(size)}); {REMEDY}")
 
 
+@pytest.mark.slow
 def test_run_watches_the_other_camera(tmp_path: Path) -> None:
     """A process of its own, since such pictures ended it without a word."""
     cameras: dict[str, dict[str, object]] = {

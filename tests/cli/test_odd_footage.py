@@ -11,6 +11,8 @@ from support.numbered_footage import encode
 from support.odd_containers import variable_rate, with_edit_list
 from support.turned_footage import encode_pictures
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--scene", "lobby", "--method", "padim", "--dimensions", "4", "--threads", "1")
 
 

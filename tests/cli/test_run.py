@@ -30,6 +30,8 @@ from support.deadlines import DEADLINE_S
 from support.precision import LIVE
 from support.redis_server import RedisServer, embedded
 
+pytestmark = pytest.mark.slow
+
 GRACE_S = 5.0
 """What a service manager is asked to wait for the end: the program's own deadlines add up to less."""
 

@@ -63,6 +63,7 @@ def assert_same(found: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None
     assert [len(each["boxes"]) for each in found] == [len(each["boxes"]) for each in rows]
 
 
+@pytest.mark.slow
 def test_rows_go_to_standard_output_as_json_lines(command: Command) -> None:
     ended = command("score", "box.mp4", "quiet.mp4", "--scene", "yard")
     assert (ended.code, ended.stderr) == (0, "")
@@ -71,6 +72,7 @@ def test_rows_go_to_standard_output_as_json_lines(command: Command) -> None:
     assert_same(found, expected("box.mp4", "quiet.mp4"))
 
 
+@pytest.mark.slow
 def test_a_file_gets_the_same_rows_by_its_ending(command: Command) -> None:
     rows = expected("box.mp4")
     for name in ("scores.parquet", "new/scores.csv", "scores.jsonl"):
@@ -107,6 +109,7 @@ def test_method_and_backbone_are_those_of_the_scene_unless_given(command: Comman
     )
 
 
+@pytest.mark.slow
 def test_boxes_begin_at_the_rate_that_is_asked_for(command: Command) -> None:
     found = {}
     for rate in ("1", "86400"):
@@ -163,6 +166,7 @@ def endless(folder: Path) -> list[str]:
     return ["score", *["box.mp4"] * 100, "--scene", "yard"]
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_it_without_a_word(command: Command, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "streammon", *in_precision((*endless(tmp_path), "--maps", "maps"))]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
@@ -175,6 +179,7 @@ def test_a_closed_pipe_ends_it_without_a_word(command: Command, tmp_path: Path) 
     assert not list((tmp_path / "maps").glob(".*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_leaves_the_file_of_before(command: Command, tmp_path: Path) -> None:
     Path("scores.csv").write_text("of before\n")
     words = (*endless(tmp_path), "--out", "scores.csv", "--maps", "maps")

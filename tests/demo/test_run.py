@@ -4,10 +4,14 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from streammon.demo.plaza import CROSSING_S
 from streammon.demo.run import ANOMALY_AT_S, SLACK_S
 from streammon.records import Channel
 from support.commands import computed_s
+
+pytestmark = pytest.mark.slow
 
 FIRST_ALERT_WITHIN_S = 90.0
 """Promised for two CPU cores: the film's own time is less, and so is what there is to compute."""

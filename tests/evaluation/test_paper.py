@@ -16,6 +16,8 @@ from streammon.evaluation.study import Study, StudyOptions
 from support.dataset_trees import mvtec_category
 from support.precision import COMPUTED
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(_what: str, _done: int, _total: int) -> None:
     """Nobody looks."""

@@ -25,6 +25,8 @@ from support.precision import COMPUTED
 from support.published_weights import PUBLISHED as PUBLISHED_WEIGHTS
 from support.published_weights import random_state
 
+pytestmark = pytest.mark.slow
+
 CATEGORIES = ("bottle", "carpet", "grid")
 """An object and two textures."""
 

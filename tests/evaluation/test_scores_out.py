@@ -43,6 +43,7 @@ def evaluated(tree: Tree, folder: Path, **options: Any) -> dict[str, list[dict[s
     return {str(file.relative_to(folder / "out").with_suffix("")): pq.read_table(file).to_pylist() for file in files}
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_score(lobby: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a threshold that seconds of footage can show, so that some frames have boxes."""
     monkeypatch.setattr(harness, "THRESHOLD_RATES", {ALERT_RATE: ONCE_A_SECOND})
@@ -53,6 +54,7 @@ def test_rows_are_those_of_score(lobby: Tree, tmp_path: Path, monkeypatch: pytes
     assert [each["frame"] for each in found["noon"] if each["boxes"]][:3] == [2, 3, 4]
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_score_where_somebody_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "THRESHOLD_RATES", {ALERT_RATE: ONCE_A_SECOND})
     root, street_fps = tmp_path / "street", 10

@@ -14,6 +14,8 @@ from support.commands import command_here
 from support.dataset_trees import stc_tree
 from support.straightforward_evaluation import StraightforwardEvaluation
 
+pytestmark = pytest.mark.slow
+
 SIZE = (384, 216)  # half the footage's own: the tree is quickly written
 SKIPPED = 40  # frames of the footage; nothing happens in its first seconds
 

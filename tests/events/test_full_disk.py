@@ -12,6 +12,8 @@ from support.evidence import clips_of, config_of, recorded, wait_for_row
 from support.numbered_footage import encode
 from support.packets import pictures_in
 
+pytestmark = pytest.mark.slow
+
 SMALL = "6m"
 
 

@@ -85,6 +85,7 @@ def assert_agreement(folder: Path) -> None:
     assert missing == set()  # retention takes the oldest, so all later ones are there
 
 
+@pytest.mark.slow
 def test_index_and_files_agree_after_a_kill_at_any_moment(clip: Path, tmp_path: Path) -> None:
     for number in range(KILLS):
         with recording(clip, tmp_path):

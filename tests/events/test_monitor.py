@@ -69,6 +69,7 @@ def config_in(folder: Path, scenes: Path, redis: RedisServer, camera: dict[str, 
     return Config.parse(values | sections, "test")
 
 
+@pytest.mark.slow
 def test_an_alert_of_the_monitor_is_recorded_and_the_verdict_of_the_page_is_in_its_row(
     scenes: Path, redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_an_alert_that_is_open_when_the_monitor_ends_is_recorded_up_to_then(
     assert part["began_s"] < row.opened_s < row.opened_s + 0.5 < part["ended_s"]
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_after_a_kill_and_every_published_alert_has_a_row(
     scenes: Path, redis: RedisServer, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def packets_sent(url: str, count: int) -> list[list[bytes]]:
     return sent
 
 
+@pytest.mark.slow
 def test_the_clip_of_a_camera_s_alert_begins_before_it_and_has_what_the_camera_sent(
     rtsp_server: Callable[..., RtspServer], clip: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def footage(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
     return [folder / f"{names[n % 3]}.mp4" for n in range(5)]
 
 
+@pytest.mark.slow
 def test_one_killed_one_frozen_and_one_locked_camera_leave_the_others_alone_and_recover(
     footage: list[Path], rtsp_server: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

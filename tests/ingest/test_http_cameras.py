@@ -195,6 +195,7 @@ def test_a_camera_of_single_pictures_survives_a_failed_request_and_is_lost_after
     assert watched.arrivals.entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content_type", "container", "fps"),
     [("video/h264", "h264", 5), ("video/h264", "h264", 1), ("video/mp2t", "mpegts", 2), ("video/x-flv", "flv", 5)],
@@ -214,6 +215,7 @@ def test_a_slow_stream_is_opened_once_and_kept(content_type: str, container: str
         assert probe(CameraConfig(url=camera.url()), "lobby").width == 320
 
 
+@pytest.mark.slow
 def test_a_viewer_who_joins_long_before_the_next_keyframe_waits_for_it() -> None:
     def answer(_: str) -> Answer:
         packets = muxed("mpegts", numbered(), count_s(2), gop=16, fps=2)
@@ -257,6 +259,7 @@ def test_fragments_of_2_s_are_paced_by_their_timestamps() -> None:
     assert max(b.at_s - a.at_s for a, b in itertools.pairwise(arrivals)) < 1
 
 
+@pytest.mark.slow
 def test_hls_with_6_s_segments_is_not_frozen_between_them() -> None:
     channel = HlsChannel(fps=5, segment_s=6.0, before=1)
     with HttpCamera(channel.answer) as camera, watching(camera.url("/live.m3u8")) as watched:

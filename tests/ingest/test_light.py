@@ -55,12 +55,14 @@ def test_a_change_of_light_in_real_footage_begins_at_once_and_ends_when_it_is_st
     assert all(changing[first:last])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [covered, lambda picture: view(picture, pan_deg=20)], ids=["covered", "turned"])
 def test_a_covered_and_a_turned_camera_are_no_change_of_light(corridor: list[Picture], after: Variant) -> None:
     watch = LightWatch()
     assert not any(watched(watch, changed(corridor, view, after)))
 
 
+@pytest.mark.slow
 def test_people_and_vehicles_are_no_change_of_light(shared_data: Path) -> None:
     found = {}
     for name in ("pets2009", "cdnet_highway", "corridor2", "foliage_people"):
@@ -90,6 +92,7 @@ def flickering(seconds: float, dark: Callable[[int], bool]) -> list[Picture]:
     return [off if dark(number) else wall for number in range(round(seconds * FPS))]
 
 
+@pytest.mark.slow
 def test_a_flickering_lamp_keeps_alerts_off_for_a_bounded_time() -> None:
     watch = LightWatch()
     changing = watched(watch, flickering(1800, lambda number: number // FPS % 2 == 1))

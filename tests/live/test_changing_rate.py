@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from streammon.config import Config, ModelConfig
@@ -17,6 +18,8 @@ from support.monitors import Events, watching
 from support.moving_square import street
 from support.precision import LIVE
 from support.redis_server import RedisServer
+
+pytestmark = pytest.mark.slow
 
 FAST_FPS, SLOW_FPS, SCORE_FPS = 12, 5, 5
 SLOW_S = (4.0, 10.0)

@@ -124,6 +124,7 @@ async def seconds_scored(events: Events, seconds: float) -> None:
     await events.wait_for(ScoredFrame, lambda _: len(events.of(ScoredFrame)) >= frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "condition"),
     [
@@ -338,6 +339,7 @@ def test_a_scene_learned_before_pictures_were_is_named_in_one_line(
     assert Condition.BLACK not in opened(events)
 
 
+@pytest.mark.slow
 def test_a_scene_learned_live_judges_pictures_from_then_on(
     configured: Callable[..., Config], scenes: Path, tmp_path: Path
 ) -> None:
@@ -359,6 +361,7 @@ def test_a_scene_learned_live_judges_pictures_from_then_on(
         (scenes / "new").rmdir()
 
 
+@pytest.mark.slow
 def test_a_stream_whose_rate_falls_is_told(
     configured: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

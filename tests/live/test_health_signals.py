@@ -107,6 +107,7 @@ def test_a_scene_that_fits_again_is_no_fault_an_hour_later() -> None:
     assert watched(fit, HOUR_S + 60.0, 30 * DAY_S)[-1] == ""
 
 
+@pytest.mark.slow
 def test_chance_fails_the_test_no_more_often_than_stated() -> None:
     rng = np.random.default_rng(7)
     per_day, days, failed = 24.0, 1000, 0

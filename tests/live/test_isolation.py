@@ -88,6 +88,7 @@ def states(events: Events, camera: str) -> list[CameraState]:
     return [state for index, state in enumerate(found) if index == 0 or found[index - 1] is not state]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1281, 33), (1281, 20)], ids=str)
 def test_a_flat_camera_is_offline_with_the_reason_and_the_other_is_watched(
     configured: Callable[..., Config], tmp_path: Path, size: tuple[int, int]

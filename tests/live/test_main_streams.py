@@ -127,6 +127,7 @@ async def scored_after(events: Events, count: int) -> None:
     await events.wait_for(ScoredFrame, lambda score: score.seq >= last + count)
 
 
+@pytest.mark.slow
 def test_a_viewer_sees_the_sub_stream_then_the_main_stream_which_closes_behind_him(
     rtsp_server: Callable[..., RtspServer],
     configured: Callable[[str, str], Config],

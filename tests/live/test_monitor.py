@@ -100,6 +100,7 @@ def names(alerts: list[Alert]) -> list[tuple[str, int]]:
     return [(alert.id, alert.part) for alert in alerts]
 
 
+@pytest.mark.slow
 def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_once(
     rtsp_server: Callable[..., RtspServer], configured: Callable[..., Config], redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -220,6 +221,7 @@ def test_footage_that_ends_in_the_middle_of_an_alert_closes_it(
     assert logged(redis) == names(alerts)
 
 
+@pytest.mark.slow
 def test_a_slow_scorer_takes_the_newest_frames_counts_the_lost_and_starves_no_camera(
     configured: Callable[..., Config], clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +396,7 @@ def test_what_redis_misses_at_the_end_waits_for_the_next_start(
     assert logged(redis) == names(events.of(Alert))
 
 
+@pytest.mark.slow
 def test_10_monitors_come_and_go_without_leaving_threads_or_files(
     configured: Callable[..., Config], clips: Clips, closed_port: int
 ) -> None:
@@ -413,6 +416,7 @@ def test_10_monitors_come_and_go_without_leaving_threads_or_files(
     require_no_more_than(before)
 
 
+@pytest.mark.slow
 def test_a_bank_that_cannot_be_saved_serves_until_the_end(
     configured: Callable[..., Config], clips: Clips, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def alert_and_picture(receiver: Receiver, index: int) -> tuple[dict[str, Any], b
     return json.loads(parts[0].get_payload(decode=True)), parts[1].get_payload(decode=True)
 
 
+@pytest.mark.slow
 def test_an_alert_arrives_with_its_picture_and_a_sink_that_is_away_holds_up_nothing(
     visited: Path, scenes: Path, redis: RedisServer, tmp_path: Path
 ) -> None:

@@ -25,6 +25,8 @@ from support.monitors import Events, running_until_cancelled
 from support.precision import LIVE
 from support.redis_server import RedisServer
 
+pytestmark = pytest.mark.slow
+
 SCORE_FPS = 5
 
 

@@ -24,8 +24,8 @@ from support.precision import LIVE
 from support.redis_server import RedisServer
 
 MODEL = {"method": "padim", "dimensions": 16, **LIVE}
-WATCHED_FRAMES = 600
-"""A minute: many times what it takes to notice a change and to load a scene."""
+WATCHED_FRAMES = 300
+"""Half a minute: many times what it takes to notice a change and to load a scene."""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,7 @@ def is_frame(camera: str, seq: int, score: ScoredFrame) -> bool:
     return (score.camera, score.seq) == (camera, seq)
 
 
+@pytest.mark.slow
 def test_a_monitor_goes_on_with_a_new_fit_and_no_frame_of_any_camera_is_lost(
     scenes: Path, fits: Path, watched_clip: Path, redis: RedisServer, quick: None
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_scene_that_is_learned_takes_a_fit_that_comes_meanwhile(
     assert not yard.scene.learning
 
 
+@pytest.mark.slow
 def test_a_scene_at_another_rate_is_refused_and_the_old_one_goes_on(
     scenes: Path, fits: Path, backbone: Backbone, tmp_path: Path
 ) -> None:

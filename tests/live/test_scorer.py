@@ -174,6 +174,7 @@ def learned(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder, scene
 
 
+@pytest.mark.slow
 def test_what_moves_is_learned_live_and_who_runs_is_told_by_the_speed(
     learned: tuple[Path, LiveScene], backbone: Backbone
 ) -> None:
@@ -344,6 +345,7 @@ def test_each_alert_raises_the_threshold_until_it_is_called_real(street: Path, b
     assert before == pytest.approx(scene.threshold, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_learning_anew_forgets_what_was_watched(
     learned: tuple[Path, LiveScene], street: Path, backbone: Backbone
 ) -> None:

@@ -40,6 +40,7 @@ def lite0() -> Backbone:
     return computed_by("torch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "efficientnet_b5"])
 def test_openvino_computes_torchs_maps_for_every_size_and_batch(name: str, tmp_path: Path) -> None:
     weights = None
@@ -154,6 +155,7 @@ print(sys.modules.get("openvino_telemetry"), reached)
 """
 
 
+@pytest.mark.slow
 def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
     """Its telemetry would report each import and each conversion to Google Analytics."""
     apart = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
@@ -195,6 +197,7 @@ def test_a_network_that_can_t_be_kept_is_used_all_the_same(tmp_path: Path) -> No
     assert difference(engine.maps(pictures, 3), reference.maps(pictures, 3)) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_has_no_cache_and_every_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
@@ -216,6 +219,7 @@ def test_the_fastest_whose_maps_agree_is_chosen() -> None:
     assert fastest([trial("torch", 5.0, 1.0), trial("openvino", 2.0, 1.0)]) == "torch"
 
 
+@pytest.mark.slow
 def test_auto_tries_once_and_keeps_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tried = []
@@ -269,6 +273,7 @@ def test_openvino_is_refused_where_it_would_compute_in_something_else(monkeypatc
     assert computed_by("auto", "bfloat16").engine.name == "torch"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError, ImportError, AttributeError, TypeError])
 def test_auto_is_torch_where_the_network_can_t_be_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]

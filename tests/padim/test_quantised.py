@@ -61,6 +61,7 @@ def lite0() -> Backbone:
     return load_backbone(ModelConfig(engine="openvino", precision="float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 256, 256, 3), (1, 128, 128, 3), (2, 100, 75, 3)])
 def test_the_maps_are_those_of_float32_for_every_size_and_batch(
     shape: tuple[int, ...], scenes: Path, lite0: Backbone
@@ -180,6 +181,7 @@ def test_auto_never_takes_int8() -> None:
     assert fastest(trials) == "torch"
 
 
+@pytest.mark.slow
 def test_a_trial_has_int8_where_its_network_is(scenes: Path, tmp_path: Path) -> None:
     trials = partial(backbones_module.engine_trials, ModelConfig(precision="float32", batch=1))
     assert [(each.engine, each.precision) for each in trials(tmp_path)] == [
@@ -207,6 +209,7 @@ print(sys.modules.get("openvino_telemetry"), reached)
 """
 
 
+@pytest.mark.slow
 def test_quantisation_tells_nobody_and_prints_nothing(tmp_path: Path) -> None:
     """NNCF would report it to Google Analytics, and show progress bars on standard output."""
     apart = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}

@@ -55,6 +55,7 @@ def bank(backbone: Backbone, training: list[Mapped]) -> Bank:
     return learner.finish().bank.prepare(backbone.device)
 
 
+@pytest.mark.slow
 def test_a_bank_of_real_footage_measures_as_scipy_does(
     backbone: Backbone, bank: Bank, training: list[Mapped], shared_data: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_triangles_are_given_back_for_any_number_of_positions(positions: int) ->
     )
 
 
+@pytest.mark.slow
 def test_distances_are_computed_where_no_cache_can_be_written(tmp_path: Path) -> None:
     """The loop is then compiled at each start."""
     code = (

@@ -20,6 +20,8 @@ from support.commands import RunningCommand
 from support.deadlines import DEADLINE_S
 from support.precision import LIVE
 
+pytestmark = pytest.mark.slow
+
 MODEL = {"dimensions": 40, **LIVE}
 TOKEN = "a-token-of-many-letters"
 CLIPS = {

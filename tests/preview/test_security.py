@@ -269,6 +269,7 @@ def described_requests(draw: st.DrawFn) -> Request:
     return method, f"{target}?{query}" if query else target, headers, body
 
 
+@pytest.mark.slow
 def test_a_thousand_random_requests_find_no_bug_and_learn_nothing(guarded: Site) -> None:
     statuses: dict[int, int] = {}
 

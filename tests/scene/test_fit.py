@@ -51,6 +51,7 @@ def learned_plainly(footage: Path, backbone: Backbone, folder: Path) -> None:
     save_statistics(folder, learner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_scene_is_that_of_frames_learned_in_one_thread(
     footage: Path, backbone: Backbone, tmp_path: Path, jobs: int

@@ -15,6 +15,8 @@ from streammon.scene import SceneScorer, load_scene
 from streammon.scene.fit import FitOptions, fit_scene
 from support.courtyard import courtyard, encode
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "efficientnet_lite0-int8-579344248a93.safetensors"
 FPS = 5.0
 

@@ -21,6 +21,8 @@ from streammon.scene.held_out import HeldOut, HeldOutFrames
 from streammon.scene.learned import SceneMotion, motion_of
 from support.moving_square import STREET_DIMENSIONS, STREET_HEIGHT, STREET_WIDTH, moving
 
+pytestmark = pytest.mark.slow
+
 LEFTS = range(10, 190, 15)
 
 

@@ -16,6 +16,8 @@ from streammon.validation.staging import AnomalyKind
 from support.commands import Command, command_here
 from support.staging_street import paint_street
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 44
 LITTLE = (
     "--dimensions",

@@ -14,6 +14,8 @@ from streammon.validation import EACH_KIND, StagedComparison, compare_staged
 from streammon.validation.staging import AnomalyKind
 from support.precision import COMPUTED
 
+pytestmark = pytest.mark.slow
+
 MODEL = ModelConfig.model_validate({"dimensions": 32, **COMPUTED})
 FPS = 5.0
 PER_DAY = 3000.0

@@ -21,6 +21,8 @@ from streammon.validation.learning import FoldBank, learn_fold
 from streammon.validation.staging import Mover, movers, traffic
 from support.precision import COMPUTED
 
+pytestmark = pytest.mark.slow
+
 MODEL = ModelConfig.model_validate(COMPUTED)
 TIMES = 3  # each is staged
 FPS = 5.0

@@ -154,6 +154,7 @@ def test_frames_that_are_all_alike_have_no_covariance(backbone: Backbone) -> Non
     )
 
 
+@pytest.mark.slow
 def test_only_spade_loads_faiss() -> None:
     code = "import sys, streammon.evaluation.methods; sys.exit('faiss' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

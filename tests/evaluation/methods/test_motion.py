@@ -33,6 +33,8 @@ from support.precision import COMPUTED
 from support.runner_tree import RUN_FROM, RUN_TO, TEST_FRAMES, runner_tree
 from support.walking_frames import frames_of, walking
 
+pytestmark = pytest.mark.slow
+
 MODEL = ModelConfig.model_validate({"dimensions": 8, **COMPUTED})
 
 READINGS = {

@@ -65,6 +65,7 @@ def micro(report: dict[str, Any]) -> dict[str, Any]:
     return dict(figure)
 
 
+@pytest.mark.slow
 def test_eval_evaluates_a_method_of_an_installed_package(
     lobby: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_name_that_two_packages_register_is_refused(lobby: Tree, installed: Ca
     }
 
 
+@pytest.mark.slow
 def test_a_built_in_method_can_t_be_replaced(lobby: Tree, tmp_path: Path, installed: Callable[..., Path]) -> None:
     installed("toy-methods", "raise SystemExit('never imported')", padim="Toy")
     report = evaluated(lobby, "padim", tmp_path, seeds=1)

@@ -36,6 +36,7 @@ def model(backbone: Backbone) -> VaeModel:
     return trained(backbone, pictures(32), epochs=16, images_per_epoch=4)
 
 
+@pytest.mark.slow
 def test_the_loss_falls(model: VaeModel) -> None:
     assert len(model.losses) == 16
     assert max(model.losses[-3:]) < 0.8 * min(model.losses[:3])
@@ -104,6 +105,7 @@ def interrupted_in(number: int) -> Progress:
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_batches")
 def test_an_interrupted_training_ends_with_the_same_weights(backbone: Backbone, tmp_path: Path) -> None:
     cache, footage = Cache(tmp_path, "context", "vae"), batch(pictures(12))
@@ -133,6 +135,7 @@ def harness(dataset: Dataset, backbone: Backbone, cache: Path, progress: Progres
     return Harness(dataset, View(SIDE), caches, backbone, FrameSelection(), progress)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("damaged", [False, True])
 def test_an_interrupted_run_resumes_its_training_or_warns_of_a_damaged_file(

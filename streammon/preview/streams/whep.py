@@ -49,10 +49,9 @@ class ViewerTrack(MediaStreamTrack):
         """The next packet.
 
         Raises:
-            MediaStreamError: The stream has ended, or the track was stopped: aiortc may ask once more as it closes,
-                and who joined then would never leave.
+            MediaStreamError: The stream has ended, or the track was stopped.
         """
-        if self.readyState == "ended":
+        if self.readyState == "ended":  # aiortc may ask once more as it closes; who joined would never leave
             raise MediaStreamError
         if self.viewer is None:
             self.viewer = self._join()

@@ -32,14 +32,13 @@ MASKED = NDArray[np.bool_]
 WHOLE = (slice(None), slice(None))
 
 
-def background(pictures: Sequence[Picture], samples: int = BACKGROUND_SAMPLES) -> Picture:
+def background(pictures: Sequence[Picture]) -> Picture:
     """Background of a scene: the median in time of a subsample of the pictures.
 
     An object that stands at one place for more than half of the time is part of the background.
 
     Args:
-        pictures: (H, W, 3) uint8 each, of one fixed camera.
-        samples: Most pictures to take the median of, evenly spread.
+        pictures: (H, W, 3) uint8 each, of one fixed camera; of many, `BACKGROUND_SAMPLES` are taken, evenly spread.
 
     Returns:
         (H, W, 3) uint8.
@@ -47,18 +46,21 @@ def background(pictures: Sequence[Picture], samples: int = BACKGROUND_SAMPLES) -
     Raises:
         ValueError: There is no picture.
     """
-    chosen = _spread(pictures, samples)
+    chosen = _spread(pictures, BACKGROUND_SAMPLES)
     return value_of_rank(chosen, len(chosen) // 2)
 
 
 def value_of_rank(pictures: Sequence[NDArray[np.uint8]], rank: int) -> NDArray[np.uint8]:
-    """Values that so many of a pixel's values precede when sorted: 0 gives the smallest.
+    """Each pixel's value of a rank over the pictures: of N, rank 0 is the smallest and N - 1 the largest.
 
     Found bit by bit, which takes a ninth of the time of sorting each pixel's values.
 
     Args:
-        pictures: uint8 of one shape each, fewer than 256.
-        rank: From 0 to one less than their number.
+        pictures: uint8 of one shape each, fewer than 256, since they are counted in bytes.
+        rank: From 0 to N - 1.
+
+    Returns:
+        uint8, of the pictures' shape.
     """
     found = np.zeros_like(pictures[0])
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):

@@ -110,7 +110,7 @@ def test_a_broker_that_is_stopped_and_started_again_has_every_alert_in_order_and
                 assert heard.latest("streammon/lobby/status")["state"] == "frozen"
                 assert heard.latest("homeassistant/device/streammon_gate/config")["device"]["name"] == "gate"
                 assert heard.latest("streammon/availability") == "online"
-                assert heard.latest("streammon/lobby/state")["alert"] == "OFF"
+                await until(lambda: heard.latest("streammon/lobby/state")["alert"] == "OFF")  # follows its alert
             assert [online for online, _ in sending.changes("home")] == [False, True]
             assert sending.status("home").sent == 30
 

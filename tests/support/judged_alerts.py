@@ -28,7 +28,7 @@ PER_DAY = 3000
 MODEL = {"dimensions": 32, **LIVE}
 LEARNED = 3
 CALLED_NORMAL = ("04", "09", "11", "13")
-CALLED_REAL = "15"
+CALLED_REAL = "12"
 NOT_JUDGED = "06"
 ELSEWHERE = "elsewhere"
 

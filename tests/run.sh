@@ -8,5 +8,6 @@ system_packages=$!
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install --quiet -e '.[test]'
 wait "$system_packages"
-# three at a time, whatever the cores: much of the time tests wait for cameras, servers and clocks
-exec .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "$@"
+unset PYTHONDONTWRITEBYTECODE  # commands that tests start would compile every module again
+# five at a time, whatever the cores: much of the time tests wait for cameras, servers and clocks
+exec .venv/bin/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder "$@"

@@ -448,7 +448,8 @@ def test_bench_searches_the_largest_number_of_cameras_that_is_sustained(
 
 
 @pytest.mark.slow
-def test_bench_gives_each_stage_its_share_of_the_limit(command: Command) -> None:
+def test_bench_gives_each_stage_its_share_of_the_limit(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streammon.bench.limit.ROUNDS", 1)
     encode(Path("short.mp4"), frames=5)
     ended = command("bench", "--limit", "--clip", "short.mp4", "--seconds", "1", "--json", "-")
     report = reported(ended)

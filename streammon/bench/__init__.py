@@ -47,6 +47,7 @@ from streammon.scene import (
     configured_observer,
     load_scene,
     save_scene,
+    torch_threads,
 )
 from streammon.scene.fit import FitOptions, learn_frames, quantise_on_footage
 
@@ -234,8 +235,9 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scene_mb = _memory_mb(lambda: _scorer(scene, backbone, model))
         padim = _scorer(scene, backbone, model.model_copy(update={"method": "padim"}))
         frames = spread_frames(pieces[0])
-        stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
-        stages += motion_stages(frames, backbone, motion, model.batch, seconds, detector)
+        with torch_threads(backbone):
+            stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
+            stages += motion_stages(frames, backbone, motion, model.batch, seconds, detector)
         methods = method_times(footage, backbone, (padim, motion), model.batch, seconds)
         loads = []
         for method in METHODS:

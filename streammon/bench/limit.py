@@ -8,6 +8,7 @@ its bytes / (bytes/s of a read from memory). All else, such as decoding and blur
 import copy
 import statistics
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -21,6 +22,7 @@ from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.bench.stages import decoded, median_ms, pictures_of
 from streammon.padim import INPUT_SIZE, Architecture, Backbone, Bank, pick_precision
 from streammon.records import Frame
+from streammon.scene import torch_threads
 
 BACKBONE, DISTANCES = "backbone", "embedding and Mahalanobis"
 FROM_PICTURE, FROM_FILE = "from picture to score", "from file to score, one step at a time"
@@ -133,7 +135,7 @@ def measure_limits(
     of_stages: dict[tuple[str, int], Call] = {}
     for size in dict.fromkeys((1, min(batch, len(frames)))):
         of_stages |= stage_calls(footage, frames[:size], backbone, banks)
-    ms = in_turn_ms([*of_peaks.values(), *of_stages.values()], seconds)
+    ms = in_turn_ms([*of_peaks.values()], [*of_stages.values()], partial(torch_threads, backbone), seconds)
     peaks = [_peak(name, each) for name, each in zip(of_peaks, ms, strict=False)]
     flop = flop_per_frame(backbone.architecture)
     limits = _Limits({peak.name: peak.per_s for peak in peaks}, backbone.precision, flop, bank_bytes)
@@ -190,9 +192,26 @@ def stage_calls(
     }
 
 
-def in_turn_ms(calls: Sequence[Call], seconds: float) -> list[float]:
-    """Median milliseconds of each call over rounds of all calls, so that a busy moment meets all of them alike."""
-    rounds = [[median_ms(call, seconds / ROUNDS, LEAST_CALLS) for call in calls] for _ in range(ROUNDS)]
+def in_turn_ms(
+    peaks: Sequence[Call], stages: Sequence[Call], threads: Callable[[], AbstractContextManager[None]], seconds: float
+) -> list[float]:
+    """Median milliseconds of each call over rounds of all calls, so that a busy moment meets all of them alike.
+
+    Args:
+        peaks: Calls that reach the peaks, in as many threads as torch has.
+        stages: Calls of the stages.
+        threads: Context manager that gives torch the threads that it has in a scorer, for the stages.
+        seconds: Seconds of each call over all rounds.
+    """
+
+    def once(calls: Sequence[Call]) -> list[float]:
+        return [median_ms(call, seconds / ROUNDS, LEAST_CALLS) for call in calls]
+
+    rounds = []
+    for _ in range(ROUNDS):
+        of_peaks = once(peaks)
+        with threads():
+            rounds.append(of_peaks + once(stages))
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 

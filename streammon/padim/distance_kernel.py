@@ -15,6 +15,9 @@ Kernel = Callable[[Floats, Floats, NDArray[np.int16], Floats, Floats, int, int],
 LANES = 64
 """Positions side by side: the innermost loops run over them, whose lengths the compiler then knows."""
 
+LINE = 16
+"""Values of a cache line."""
+
 SIGNATURE = "void(f4[:,:,::1], f4[:,::1], i2[:,:,::1], f4[:,::1], f4[:,::1], i8, i8)"
 SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nsz"}
 """LLVM's fast-math flags: sums may be reordered into vectors, nan and infinity stay what they are."""
@@ -46,7 +49,7 @@ def _distances(
     at a time.
 
     Args:
-        embeddings: (B, P, D).
+        embeddings: (B, D, P).
         mean: (P, D).
         steps: (G, T, LANES) lower triangles of W / scale, row by row; the last group may have more than P.
         scales: (P, D) scale of each row of W.
@@ -54,10 +57,17 @@ def _distances(
         first: First group.
         last: Group after the last.
     """
-    frames, positions, dimensions = embeddings.shape
-    centred = np.zeros((4, dimensions, LANES), np.float32)
+    frames, dimensions, positions = embeddings.shape
+    # both begin with a cache line: a vector that crosses one takes two loads. They are two arrays so that LLVM knows
+    # that writing sums changes nothing else that is read
+    raw = np.zeros(4 * dimensions * LANES + LINE, np.float32)
+    skipped = -raw.ctypes.data // 4 % LINE
+    centred = raw[skipped : skipped + 4 * dimensions * LANES].reshape((4, dimensions, LANES))
+    raw_sums = np.zeros(4 * LANES + LINE, np.float32)
+    skipped = -raw_sums.ctypes.data // 4 % LINE
+    sums = raw_sums[skipped : skipped + 4 * LANES].reshape((4, LANES))
+    means = np.zeros((dimensions, LANES), np.float32)
     scale = np.zeros((dimensions, LANES), np.float32)
-    sums = np.empty((4, LANES), np.float32)
     squares = np.empty((4, LANES), np.float32)
     one, two, three, four = sums[0], sums[1], sums[2], sums[3]
     for group in range(first, last):
@@ -65,15 +75,16 @@ def _distances(
         lanes = min(LANES, positions - begin)
         for lane in range(lanes):
             for row in range(dimensions):
+                means[row, lane] = mean[begin + lane, row]
                 scale[row, lane] = scales[begin + lane, row]
         frame = 0
         while frame < frames:
             together = 4 if frame + 4 <= frames else 1
             for other in range(together):
-                for lane in range(lanes):
-                    for row in range(dimensions):
-                        value = embeddings[frame + other, begin + lane, row] - mean[begin + lane, row]
-                        centred[other, row, lane] = value
+                for row in range(dimensions):
+                    values = embeddings[frame + other, row, begin : begin + lanes]
+                    for lane in range(lanes):
+                        centred[other, row, lane] = values[lane] - means[row, lane]
             squares[:] = 0
             step = 0
             for row in range(dimensions):

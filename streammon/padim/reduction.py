@@ -47,32 +47,30 @@ class Reduction:
             maps: (B, C_i, h_i, w_i), from fine to coarse; h_i and w_i divide h_0 and w_0.
 
         Returns:
-            (B, P, D) with P = h_0 w_0, row by row.
+            (B, P, D) with P = h_0 w_0, row by row. In memory it is (B, D, P), as the compiled distances read it.
         """
         batch, _, height, width = maps[0].shape
-        embeddings = maps[0].new_zeros(batch, height, width, self.dimensions)
+        embeddings = maps[0].new_zeros(batch, self.dimensions, height, width)
         first, start = 0, 0  # first channel of this map; where its kept channels go
         for feature in maps:
             channels, last = feature.permute(0, 2, 3, 1), first + feature.shape[1]  # (B, h, w, C)
+            rows = embeddings.view(batch, self.dimensions, feature.shape[2], -1, width)  # (B, D, h_i, h_0 / h_i, w_0)
             if self.projection is not None:
-                reduced = channels @ self.projection[first:last]  # (B, h, w, D)
-                embeddings += _onto_grid(reduced, height, width)
+                rows += _widened(channels @ self.projection[first:last], width)
             else:
                 assert self.indices is not None
                 within = (self.indices >= first) & (self.indices < last)
                 reduced = channels.index_select(3, self.indices[within] - first)
-                embeddings[..., start : start + reduced.shape[3]] = _onto_grid(reduced, height, width)
+                rows[:, start : start + reduced.shape[3]] = _widened(reduced, width)
                 start += reduced.shape[3]
             first = last
-        return embeddings.reshape(batch, height * width, self.dimensions)
+        return embeddings.flatten(2).mT
 
 
-def _onto_grid(feature: Tensor, height: int, width: int) -> Tensor:
-    """Repeat each position of (B, h, w, D) so that the grid becomes height x width."""
-    batch, h, w, channels = feature.shape
-    rows, columns = height // h, width // w
-    spread = feature[:, :, None, :, None, :].expand(batch, h, rows, w, columns, channels)
-    return spread.reshape(batch, height, width, channels)
+def _widened(feature: Tensor, width: int) -> Tensor:
+    """Repeat each position of (B, h, w, D) along its row, so that it becomes (B, D, h, 1, width)."""
+    columns = feature.permute(0, 3, 1, 2)[..., None]
+    return columns.expand(-1, -1, -1, -1, width // feature.shape[2]).flatten(3)[:, :, :, None]
 
 
 def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Reduction:

@@ -97,7 +97,7 @@ class Whitening:
         if embeddings.device.type != "cpu":
             return whitened_distance(embeddings, mean, self.matrices())
         distances = np.empty(embeddings.shape[:2], np.float32)
-        x, mu, steps, scales = (each.contiguous().numpy() for each in (embeddings, mean, self.steps, self.scales))
+        x, mu, steps, scales = (each.contiguous().numpy() for each in (embeddings.mT, mean, self.steps, self.scales))
         compute: Callable[[int, int], None] = partial(distance_kernel(), x, mu, steps, scales, distances)
         threads = cpu_threads()
         if threads == 1:

@@ -382,7 +382,7 @@ def test_check_says_that_a_scene_will_be_learned(command: Command) -> None:
 @pytest.mark.slow
 def test_bench_measures_every_stage_on_footage_shorter_than_a_batch(command: Command) -> None:
     encode(Path("short.mp4"), frames=5)
-    ended = command("bench", "--clip", "short.mp4", "--seconds", "0.1", "--cameras", "2", "--json", "-")
+    ended = command("bench", "--clip", "short.mp4", "--seconds", "1", "--cameras", "2", "--json", "-")
     report = reported(ended)
     loads = [(load["method"], load["cameras"]) for load in report["loads"]]
     assert loads == [("padim", 2), ("motion", 2)]

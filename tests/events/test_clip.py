@@ -20,7 +20,7 @@ from support.cameras import Recorder, RtspServer
 from support.chromium import Chromium, Page, find_chromium
 from support.deadlines import DEADLINE_S
 from support.numbered_footage import encode
-from support.packets import encode_with_b_frames, packets_in, pictures_in, read_whole, units
+from support.packets import encode_with_b_frames, packets_in, pictures_in, read_whole, times_in, units
 
 PAGE = """<!doctype html><video muted src="/clip.mp4"></video><script>
 const video = document.querySelector("video"), shown = () => new Promise(done => video.requestVideoFrameCallback(
@@ -31,12 +31,12 @@ const numberShown = () => {
   return [...Array(12).keys()].reduce((number, bit) =>
     number + (pen.getImageData(Math.trunc((bit + 0.5) * 26), 30, 1, 1).data[0] > 128 ? 1 << bit : 0), 0);
 };
-async function seek(time_s) {
+async function seek(time_s, picture_s) {
   let next = shown(), at_s;
   video.currentTime = time_s;
   for (;;) {  // the picture from before may be shown first
     [at_s] = await next;
-    if (Math.abs(at_s - time_s) < 0.04) return numberShown();
+    if (Math.abs(at_s - picture_s) < 0.001) return numberShown();
     next = shown();
   }
 }
@@ -158,17 +158,19 @@ def test_chromium_plays_a_clip_and_seeks_in_it(
     if source == "cut off":
         clip.write_bytes(clip.read_bytes()[: -(clip.stat().st_size // 8)])
         assert mend_clip(clip)
-    pictures = len(packets_in(clip))
-    assert pictures >= 125
+    numbers, times_s = pictures_in(clip), times_in(clip)  # a busy server's camera sends some late, or not at all
+    assert len(numbers) >= 125
+    assert source == "camera" or numbers == list(range(len(numbers)))
 
     async def check(page: Page) -> None:
         await page.until("video.readyState >= 2")
         assert await page.evaluate("[video.videoWidth, video.videoHeight]") == [320, 240]
-        for number in (110, 30, 77):
-            assert await page.evaluate(f"seek({(number + 0.5) / 25})") == number
+        for place in (110, 30, 77):
+            middle_s = (times_s[place] + times_s[place + 1]) / 2
+            assert await page.evaluate(f"seek({middle_s}, {times_s[place]})") == numbers[place]
         assert await page.evaluate("play()")
         await page.until("video.ended")
-        assert abs(await page.evaluate("video.duration") - pictures / 25) < 0.1
+        assert abs(await page.evaluate("video.duration") - (times_s[-1] + 1 / 25)) < 0.1
         assert await page.evaluate("video.error") is None
 
     asyncio.run(shown_in_chromium(clip, check))

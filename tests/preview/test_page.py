@@ -17,6 +17,7 @@ from streammon.cli.display import rarity
 from streammon.durations import in_words
 from streammon.preview.server import Preview
 from streammon.records import CameraState, Channel, MainStreamStatus, Verdict
+from support.alerting_samples import until
 from support.chromium import FAINT, Chromium, Page, find_chromium
 from support.deadlines import DEADLINE_S
 from support.preview_events import NAMES, SIZE, PaintedCameras, closed, config_of, figures_of, online, opened
@@ -72,6 +73,7 @@ async def a_room(scenes: Path, **preview_keys: Any) -> AsyncIterator[Room]:
         for name in NAMES:
             preview.on_event(online(name))
         with PaintedCameras(NAMES, preview.pictures.put_picture, preview.on_event) as painted:
+            await until(lambda: all(preview.pictures.still(name) for name in NAMES))  # else 503: no picture yet
             async with browser.page(preview.url.rstrip("/")) as page:
                 await page.look(1440, 900, dark=True)
                 yield Room(preview, painted, page, verdicts)

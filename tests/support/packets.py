@@ -63,6 +63,13 @@ def units(content: bytes, *, annex_b: bool) -> list[bytes]:
     return found
 
 
+def times_in(path: Path) -> list[float]:
+    """Seconds from the first picture of a clip to each of its pictures."""
+    with av.open(str(path)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    return [time - times[0] for time in times]
+
+
 def pictures_in(path: Path) -> list[int]:
     """Numbers of all pictures of a clip of numbered pictures."""
     with av.open(str(path)) as container:

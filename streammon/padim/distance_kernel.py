@@ -58,14 +58,11 @@ def _distances(
         last: Group after the last.
     """
     frames, dimensions, positions = embeddings.shape
-    # both begin with a cache line: a vector that crosses one takes two loads. They are two arrays so that LLVM knows
-    # that writing sums changes nothing else that is read
-    raw = np.zeros(4 * dimensions * LANES + LINE, np.float32)
+    # begins with a cache line: a vector that crosses one takes two loads
+    raw = np.zeros((4 + 4 * dimensions) * LANES + LINE, np.float32)
     skipped = -raw.ctypes.data // 4 % LINE
-    centred = raw[skipped : skipped + 4 * dimensions * LANES].reshape((4, dimensions, LANES))
-    raw_sums = np.zeros(4 * LANES + LINE, np.float32)
-    skipped = -raw_sums.ctypes.data // 4 % LINE
-    sums = raw_sums[skipped : skipped + 4 * LANES].reshape((4, LANES))
+    scratch = raw[skipped : len(raw) - LINE + skipped].reshape((-1, LANES))
+    sums, centred = scratch[:4], scratch[4:].reshape((4, dimensions, LANES))
     means = np.zeros((dimensions, LANES), np.float32)
     scale = np.zeros((dimensions, LANES), np.float32)
     squares = np.empty((4, LANES), np.float32)

@@ -91,9 +91,9 @@ def redis_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def configured(tmp_path: Path, scenes: Path, redis: RedisServer) -> Callable[..., Config]:
     """`configured({"yard": {…}}, model={…})`: cameras on the learned scene, alerts that open and close quickly."""
 
-    def config(cameras: dict[str, dict[str, Any]], **sections: Any) -> Config:
+    def config(cameras: dict[str, dict[str, Any]], false_alarms_per_day: float = 300, **sections: Any) -> Config:
         alerting = {"spool": tmp_path / "spool", "close_after_s": 0.5, "cooldown_s": 0.5, "update_every_s": 0.5}
-        alerting |= {"false_alarms_per_day": 300, "adapt": False}  # seconds of footage can't promise fewer
+        alerting |= {"false_alarms_per_day": false_alarms_per_day, "adapt": False}  # seconds can't promise fewer
         cameras = {name: {"scene": SCENE, "score_fps": FPS} | camera for name, camera in cameras.items()}
         model = MODEL | sections.pop("model", {})
         values = {"cameras": cameras, "redis": redis.url, "scenes": scenes, "alerting": alerting, "model": model}
@@ -115,7 +115,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
         pictures += courtyard(10, box_s=(6, 9), seed=seed)
     clip = encode(tmp_path / "clip.mp4", pictures)
     camera = {"url": rtsp_server({"yard": clip}).url("yard"), "scene": None, "learn_for": "8s"}
-    config = configured({"yard": camera}, scenes=tmp_path / "scenes")
+    config = configured({"yard": camera}, scenes=tmp_path / "scenes", false_alarms_per_day=3000)  # well below the box
     messages: list[dict[str, Any]] = []
 
     async def listen() -> None:
@@ -153,7 +153,7 @@ def test_a_scene_is_learned_live_then_what_is_abnormal_raises_one_alert_heard_on
     later = [score for score in scores if score.stream_time_s > 10]
     in_sight = [score for score in later if 0.85 <= score.stream_time_s % 10 < 4.15]  # where a stream begins: a frame
     seen_s = [score.wall_time_s for score in in_sight]
-    assert alerts[0].opened_s in seen_s
+    assert alerts[0].opened_s in seen_s[:4]
     gone_s = [score.wall_time_s for score in scores if score.wall_time_s > seen_s[0] and score not in in_sight]
     assert alerts[-1].closed_s is not None
     assert seen_s[0] < alerts[-1].closed_s

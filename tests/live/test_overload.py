@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from streammon.alerting import subscribe
+from streammon.alerting import health, subscribe
+from streammon.alerting.health import Hold
 from streammon.config import Config, ModelConfig
 from streammon.live import capacity, overload, plan
 from streammon.live.monitor import Monitor
 from streammon.live.rates import Demand
 from streammon.motion import Observation, Observer
 from streammon.padim.engines import Engine
-from streammon.records import Frame, Notice, ScoredFrame
+from streammon.records import Condition, Frame, HealthAlert, Notice, ScoredFrame
 from streammon.scene.fit import FitOptions, fit_scene
 from support.cameras import RtspServer
 from support.monitors import Events, running_until_cancelled
@@ -41,6 +42,7 @@ def scenes(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "HOLDS", {**health.HOLDS, Condition.SCORER: Hold(2.0, 1.0)})
     monkeypatch.setattr(plan, "TURN_S", 4.0)
     monkeypatch.setattr(capacity, "END_S", 3.0)
 
@@ -114,6 +116,8 @@ def test_rates_fall_evenly_are_told_and_return(configured: Callable[..., Config]
         async with running_until_cancelled(monitor):
             begun = await events.wait_for(Notice, is_overload)
             assert " of the 20 frames a second asked; every camera is scored " in begun.text
+            behind = await events.wait_for(HealthAlert, lambda each: each.condition is Condition.SCORER)  # until then
+            assert behind.reason.startswith("the scorer is behind: ")
             planned = [figures.fps_planned for figures in monitor.figures.values()]
             assert planned == pytest.approx([planned[0]] * 4)
             assert planned[0] < 2.75

@@ -425,7 +425,7 @@ def evaluate(
 @commands.command()
 @click.option("--clip", type=PATH, help="Footage to measure on. Default: the demo's plaza.")
 @click.option(
-    "--seconds", type=FiniteRange(0.1, 3600), default=10.0, show_default=True, help="Duration of each measurement."
+    "--seconds", type=FiniteRange(1, 3600), default=10.0, show_default=True, help="Duration of each measurement."
 )
 @click.option("--cameras", default="1,4,16", show_default=True, help="Camera counts to measure, with commas.")
 @click.option("--engines", is_flag=True, help="Only compare the engines that can compute the backbone here.")

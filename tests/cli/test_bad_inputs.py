@@ -288,7 +288,7 @@ def test_a_folder_as_configuration_is_refused(command: Command) -> None:
         (["bench", "--cameras", "1,x"], "--cameras: it is '1,x'; give counts from 1 to 256 with commas, as 1,4,16"),
         (
             ["bench", "--seconds", "0"],
-            "invalid value for '--seconds': 0.0 is not in the range 0.1<=x<=3600; see `streammon bench --help`",
+            "invalid value for '--seconds': 0.0 is not in the range 1<=x<=3600; see `streammon bench --help`",
         ),
         (
             ["run", "a.mp4", "b.mp4", "--scene", "lobby"],

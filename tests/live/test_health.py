@@ -44,7 +44,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
         for each, hold in health_rule.HOLDS.items()
         if each is not Condition.SCORER
     }
-    monkeypatch.setattr(health_rule, "HOLDS", {**health_rule.HOLDS, **holds})
+    monkeypatch.setattr(health_rule, "HOLDS", dict(health_rule.HOLDS) | holds)
     monkeypatch.setattr(health_rule, "BACK_S", 1.0)
     monkeypatch.setattr(health_rule, "GROUP_S", 3.0)
     monkeypatch.setattr(monitor_module, "DISKS_S", 0.2)

@@ -14,7 +14,7 @@ from streammon.api.models import require_whole_pictures
 from streammon.config import SCENES, AlertingConfig
 from streammon.ingest import DEFAULT_IMAGE_FPS, Clip, GivenPicture, GivenPictures, batched
 from streammon.motion import Observer
-from streammon.padim import INPUT_SIZE, Backbone, as_batch
+from streammon.padim import INPUT_SIZE, Backbone, as_batch, torch_threads
 from streammon.records import Box, Frame, ScoredFrame, ScoreRecord
 from streammon.regions import regions
 from streammon.scene import (
@@ -24,7 +24,6 @@ from streammon.scene import (
     SceneScorer,
     save_scene,
     save_statistics,
-    torch_threads,
     watching_scorer,
     with_maps,
 )
@@ -175,7 +174,7 @@ class LearnedScene:
         frames = (replace(frame, camera=self._recording) for frame in self._given.frames(pictures, times_s))
         found = []
         for batch in batched(frames, self._parts.batch):
-            with torch_threads(self._parts.backbone):
+            with torch_threads(self._parts.backbone.engine):
                 computed = self._parts.backbone.maps(as_batch([frame.picture for frame in batch]))
                 found += self._scored(self.name, batch, computed, maps)
         return found
@@ -196,7 +195,7 @@ class LearnedScene:
         frames = (replace(frame, camera=recording) for frame in read)
         with closing(with_maps(batched(frames, self._parts.batch), backbone, observer)) as batches:
             for batch, computed in batches:
-                with torch_threads(backbone):
+                with torch_threads(backbone.engine):
                     scored = self._scored(clip.name, batch, computed, maps)
                 yield from scored
 

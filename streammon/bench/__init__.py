@@ -38,6 +38,7 @@ from streammon.padim import (
     fastest,
     is_quantised,
     load_backbone,
+    torch_threads,
 )
 from streammon.scene import (
     MOTION_FILE,
@@ -47,7 +48,6 @@ from streammon.scene import (
     configured_observer,
     load_scene,
     save_scene,
-    torch_threads,
 )
 from streammon.scene.fit import FitOptions, learn_frames, quantise_on_footage
 
@@ -136,7 +136,7 @@ class EngineReport:
         chosen = fastest(self.engines)
         for each in self.engines:
             times = f"{each.ms_single:.2f}", f"{each.ms_batch:.2f}", f"{each.difference:.5f}"
-            remark = "chosen" if each.engine == chosen else "" if each.agrees else "its maps differ too much"
+            remark = "chosen" if each == chosen else "" if each.agrees else "its maps differ too much"
             if each.precision == "int8":
                 remark = "not by auto"
             table.add_row(f"{each.engine} in {each.precision}", *times, remark)
@@ -235,7 +235,7 @@ def measure(clip: Path | None, model: ModelConfig, seconds: float, counts: list[
         scene_mb = _memory_mb(lambda: _scorer(scene, backbone, model))
         padim = _scorer(scene, backbone, model.model_copy(update={"method": "padim"}))
         frames = spread_frames(pieces[0])
-        with torch_threads(backbone):
+        with torch_threads(backbone.engine):
             stages = padim_stages(pieces[0].path, frames, backbone, padim.measure.bank, model.batch, seconds)
             stages += motion_stages(frames, backbone, motion, model.batch, seconds, detector)
         methods = method_times(footage, backbone, (padim, motion), model.batch, seconds)

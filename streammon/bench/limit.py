@@ -20,9 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from streammon.bench.machine import MeasuredOn, measured_on
 from streammon.bench.stages import decoded, median_ms, pictures_of
-from streammon.padim import INPUT_SIZE, Architecture, Backbone, Bank, pick_precision
+from streammon.padim import INPUT_SIZE, Architecture, Backbone, Bank, allowed_precisions, torch_threads
 from streammon.records import Frame
-from streammon.scene import torch_threads
 
 BACKBONE, DISTANCES = "backbone", "embedding and Mahalanobis"
 FROM_PICTURE, FROM_FILE = "from picture to score", "from file to score, one step at a time"
@@ -135,7 +134,7 @@ def measure_limits(
     of_stages: dict[tuple[str, int], Call] = {}
     for size in dict.fromkeys((1, min(batch, len(frames)))):
         of_stages |= stage_calls(footage, frames[:size], backbone, banks)
-    ms = in_turn_ms([*of_peaks.values()], [*of_stages.values()], partial(torch_threads, backbone), seconds)
+    ms = in_turn_ms([*of_peaks.values()], [*of_stages.values()], partial(torch_threads, backbone.engine), seconds)
     peaks = [_peak(name, each) for name, each in zip(of_peaks, ms, strict=False)]
     flop = flop_per_frame(backbone.architecture)
     limits = _Limits({peak.name: peak.per_s for peak in peaks}, backbone.precision, flop, bank_bytes)
@@ -153,7 +152,7 @@ def peak_calls(backbone: Backbone) -> dict[str, Call]:
     device = backbone.device
     numbers = torch.rand(MATRIX_SIDE, MATRIX_SIDE, device=device)
     calls: dict[str, Call] = {}
-    for precision in dict.fromkeys(("float32", pick_precision("auto", device), backbone.precision)):
+    for precision in dict.fromkeys(("float32", *allowed_precisions("auto", device), backbone.precision)):
         if precision == "int8":
             continue
         matrix = numbers.to(getattr(torch, precision))

@@ -20,9 +20,18 @@ from streammon.motion import Detector, Observation, Observer
 from streammon.motion.change import Embedding
 from streammon.motion.flow import Motion
 from streammon.motion.objects import MovingObject
-from streammon.padim import INPUT_SIZE, Backbone, Bank, MapSmoother, as_batch, cpu_threads, frame_scores
+from streammon.padim import (
+    INPUT_SIZE,
+    Backbone,
+    Bank,
+    MapSmoother,
+    as_batch,
+    cpu_threads,
+    frame_scores,
+    torch_threads,
+)
 from streammon.records import Frame
-from streammon.scene import Fused, SceneScorer, torch_threads, with_maps
+from streammon.scene import Fused, SceneScorer, with_maps
 
 STAGE_FRAMES = 64  # frames that the stages are measured on, spread over the footage
 LEAST_ROUNDS = 5
@@ -287,7 +296,7 @@ def file_fps(footage: Path, backbone: Backbone, scorer: SceneScorer, batch: int,
     with (
         closing(frames_ahead(repeated, default_jobs(), INPUT_SIZE, Pace(), detail=observer is not None)) as frames,
         closing(with_maps(batched(frames, batch), backbone, observer)) as batches,
-        torch_threads(backbone),
+        torch_threads(backbone.engine),
     ):
         scorer.score(*next(batches))
         done, began = 0, time.perf_counter()

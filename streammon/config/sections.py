@@ -156,8 +156,8 @@ class ModelConfig(Section):
         engine: Program that computes the backbone: `torch`, `openvino` (on CPUs), or `auto` for the faster one on
             this machine, by a trial of seconds whose result is kept.
         precision: Number format of the backbone: `float32`, `bfloat16`, `float16` (on CUDA), `int8` (on CPUs, by
-            OpenVINO; see `streammon/padim/README.md`), or `auto` for 16 bits where the hardware
-            computes in them.
+            OpenVINO; see `streammon/padim/README.md`), or `auto`: on CPUs float32 or bfloat16, whichever the same
+            trial finds faster; float16 on CUDA devices with tensor cores.
         batch: Largest number of frames in one forward pass of the backbone.
         threads: CPU threads for torch; default: torch's own choice.
     """

@@ -12,13 +12,9 @@ from streammon.errors import StorageError
 from streammon.ingest import LatestFrames
 from streammon.live.scenes import LiveScene, Outcome, live_scenes
 from streammon.live.setbacks import Setbacks
-from streammon.padim import Backbone
+from streammon.padim import Backbone, torch_threads
 from streammon.records import Frame, ScoringStatus
-from streammon.scene import (
-    configured_observer,
-    torch_threads,
-    with_maps,
-)
+from streammon.scene import configured_observer, with_maps
 from streammon.threads import StoppableThread
 
 TAKE_TIMEOUT_S = 0.25  # longest time until an idle thread notices a stop request
@@ -87,7 +83,7 @@ class ScorerThread(StoppableThread):
         """Score batch after batch; maps and motion of each are computed while the one before is scored."""
         try:
             batches = with_maps(self._batches(), self._backbone, self._observer)
-            with torch_threads(self._backbone), closing(batches):
+            with torch_threads(self._backbone.engine), closing(batches):
                 for frames, maps in batches:
                     if self._stopping.is_set():
                         break

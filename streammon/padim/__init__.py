@@ -16,8 +16,15 @@ from streammon.padim.backbones import (
     quantise_backbone,
 )
 from streammon.padim.bank import Bank, restored_bank, scoring_tensors
-from streammon.padim.devices import cpu_threads, device_memory_bytes, one_cpu_thread, pick_precision, processor_name
+from streammon.padim.devices import (
+    allowed_precisions,
+    cpu_threads,
+    device_memory_bytes,
+    one_cpu_thread,
+    processor_name,
+)
 from streammon.padim.engine_trial import Trial, fastest
+from streammon.padim.engines import torch_threads
 from streammon.padim.facts import INPUT_SIZE, BankFacts, facts_for, format_rate, reduced_dimensions
 from streammon.padim.gaussian import RunningGaussian, mahalanobis, pack_lower, unpack_lower
 from streammon.padim.quantised import CALIBRATION_PICTURES
@@ -54,6 +61,7 @@ __all__ = [
     "RunningGaussian",
     "Statistics",
     "Trial",
+    "allowed_precisions",
     "as_batch",
     "cpu_threads",
     "device_memory_bytes",
@@ -69,7 +77,6 @@ __all__ = [
     "make_reduction",
     "one_cpu_thread",
     "pack_lower",
-    "pick_precision",
     "processor_name",
     "quantise_backbone",
     "read_facts",
@@ -82,6 +89,7 @@ __all__ = [
     "sha256",
     "stored_reduction",
     "thresholds",
+    "torch_threads",
     "unpack_lower",
     "write_scene_file",
     "write_tensors",

@@ -15,7 +15,14 @@ from streammon.config import SCENES, ModelConfig
 from streammon.errors import ConfigError, bug_in_one_line
 from streammon.padim.architectures import ARCHITECTURES, Architecture, fold_batch_norm
 from streammon.padim.cuda_engine import CudaEngine
-from streammon.padim.devices import cpu_threads, pick_device, pick_precision, processor_name, set_cpu_threads
+from streammon.padim.devices import (
+    allowed_precisions,
+    cpu_threads,
+    multiplies_bfloat16,
+    pick_device,
+    processor_name,
+    set_cpu_threads,
+)
 from streammon.padim.engine_trial import Trial, compare, fastest, kept_trials
 from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
 from streammon.padim.openvino_engine import OpenVinoEngine, converted_network, openvino_module
@@ -171,19 +178,20 @@ class _Engines:
             set_cpu_threads(model.threads)
         self._model = model
         self.device = pick_device(model.device)
-        self._precision = pick_precision(model.precision, self.device)
+        self._precisions = allowed_precisions(model.precision, self.device)
+        self._is_int8 = model.precision == "int8"
         self._weights = model.weights or default_weights(model.backbone)
         self._state = load_state(self._weights)
         self.weights_sha256 = sha256(self._weights)
         self.quantised_file = quantised_file(scenes, model.backbone, self.weights_sha256)
 
     def engine(self) -> Engine:
-        """The configured engine; for `auto` the fastest of a trial."""
-        names = self._names()
-        if len(names) == 1:
-            return self._built(names[0])
-        trials = kept_trials(cache_folder() / "engine_trials.json", self._key(), self.trials)
-        return self._built(fastest(trials))
+        """The configured engine in the configured precision; where there is a choice, the fastest of a trial."""
+        choices = self._choices()
+        if len(choices) == 1:
+            return self._built(*choices[0])
+        best = fastest(kept_trials(cache_folder() / "engine_trials.json", self._key(), self.trials))
+        return self._built(*((best.engine, best.precision) if best else choices[0]))
 
     def quantise(self, pictures: Callable[[], Sequence[Tensor]]) -> None:
         """Make the network in int8, unless it exists."""
@@ -197,19 +205,27 @@ class _Engines:
             save_quantised(self.quantised_file, network)
 
     def trials(self, *, int8: bool = False) -> list[Trial]:
-        """New trials of the engines that may be chosen, and of int8, if wanted and there is such a network."""
+        """New trials of all that may be chosen, and of int8, if wanted and there is such a network."""
         reference = TorchEngine(self._network("float32"), self.device, "float32")
         engines = []
-        for name in self._names():
+        for name, precision in self._choices():
             try:
-                engines.append(self._built(name))
+                engines.append(self._built(name, precision))
             except (RuntimeError, ImportError, AttributeError, TypeError) as error:  # as other versions may raise
                 if self._model.engine != "auto":
                     raise
                 logger.warning("the engine %s can't be used: %s", name, bug_in_one_line(error))
-        if int8 and "openvino" in self._names() and self._precision != "int8" and self.quantised_file.exists():
+        if int8 and "openvino" in self._names() and not self._is_int8 and self.quantised_file.exists():
             engines.append(self._in_int8())
         return compare(engines, reference, self._model.batch)
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """Engines and precisions that may be chosen.
+
+        Raises:
+            ConfigError: The configured engine can't be used.
+        """
+        return [(name, precision) for name in self._names() for precision in self._precisions]
 
     def _names(self) -> list[str]:
         """Names of the engines that may be chosen.
@@ -218,9 +234,9 @@ class _Engines:
             ConfigError: The configured engine can't be used.
         """
         wanted, obstacle = self._model.engine, self._obstacle()
-        if self._precision == "int8" and obstacle:
+        if self._is_int8 and obstacle:
             raise ConfigError("model.precision", f"it is int8, and {obstacle}", "use auto")
-        if self._precision == "int8":
+        if self._is_int8:
             if wanted == "torch":
                 raise ConfigError("model.engine", "it is torch, and only openvino computes in int8", "use auto")
             return ["openvino"]
@@ -236,25 +252,25 @@ class _Engines:
             return "the package openvino is not installed"
         if self.device.type != "cpu":
             return f"openvino doesn't compute on {self.device.type}"
-        if self._precision == "bfloat16" and pick_precision("auto", self.device) != "bfloat16":
+        if "bfloat16" in self._precisions and not multiplies_bfloat16():
             return "openvino computes in bfloat16 only where the processor does"
         return ""
 
     def _key(self) -> str:
-        """Key of the kept trials: processor, versions, network, precision and batch size, which they hold for."""
+        """Key of the kept trials: processor, versions, network, precisions and batch size, which they hold for."""
         processor = f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}"
         versions = f"torch {torch.__version__}, openvino {openvino_module().get_version()}"
-        network = f"{self._model.backbone} {self.weights_sha256[:12]} in {self._precision}"
+        network = f"{self._model.backbone} {self.weights_sha256[:12]} in {' or '.join(self._precisions)}"
         sizes = f"batches of {self._model.batch}, {cpu_threads()} threads"
         return f"{processor}, {versions}, {network}, {sizes}"
 
-    def _built(self, engine: str) -> Engine:
+    def _built(self, engine: str, precision: str) -> Engine:
         if engine == "torch":
             kind = CudaEngine if self.device.type == "cuda" else TorchEngine
-            return kind(self._network(self._precision), self.device, self._precision)
-        if self._precision == "int8":
+            return kind(self._network(precision), self.device, precision)
+        if precision == "int8":
             return self._in_int8()
-        return OpenVinoEngine(self._converted(), self._precision, cpu_threads())
+        return OpenVinoEngine(self._converted(), precision, cpu_threads())
 
     def _in_int8(self) -> Engine:
         file = self.quantised_file

@@ -36,10 +36,12 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def pick_precision(wanted: str, device: torch.device) -> str:
-    """Precision; `auto` picks 16 bits only where the hardware multiplies in them.
+def allowed_precisions(wanted: str, device: torch.device) -> tuple[str, ...]:
+    """Precisions to compute in; two for `auto` on a CPU that multiplies in bfloat16, where a trial shows the faster.
 
-    Emulated bfloat16 is slower than float32: eight times on a CPU with AVX2 alone (ResNet18, 256x256).
+    Such a CPU isn't always faster in it: an Intel Xeon with AVX-512 whose AMX is not there multiplies matrices at
+    258 GFLOP/s in float32 and at 149 in bfloat16. Emulated bfloat16 never is: on a CPU with AVX2 alone it takes
+    eight times as long (ResNet18, 256x256).
 
     Raises:
         ConfigError: float16 on another device than CUDA.
@@ -48,14 +50,16 @@ def pick_precision(wanted: str, device: torch.device) -> str:
         found = f"it is float16, and the backbone is computed on {device.type}"
         raise ConfigError("model.precision", found, "use auto; float16 is for CUDA")
     if wanted != "auto":
-        return wanted
+        return (wanted,)
     if device.type == "cuda":
-        return cuda_precision(torch.cuda.get_device_capability(device))
-    if device.type == "cpu":
-        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        if any(getattr(torch.cpu, check, lambda: False)() for check in checks):
-            return "bfloat16"
-    return "float32"
+        return (cuda_precision(torch.cuda.get_device_capability(device)),)
+    return ("float32", "bfloat16") if device.type == "cpu" and multiplies_bfloat16() else ("float32",)
+
+
+def multiplies_bfloat16() -> bool:
+    """True if the CPU has instructions that multiply in bfloat16."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def cuda_precision(capability: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""Trials of engines on this machine, and the file that keeps them, since they take seconds."""
+"""Trials of engines and precisions on this machine, and the file that keeps them, since they take seconds."""
 
 import contextlib
 import threading
@@ -12,15 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from streammon import storage
 from streammon.errors import StorageError
-from streammon.padim.engines import Engine
+from streammon.padim.engines import Engine, torch_threads
 from streammon.padim.probe import MOST_DIFFERENCE, difference, probe_pictures
 
-ROUNDS = 8
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Speed of one engine, and its agreement with torch.
+    """Speed of one engine in one precision, and its agreement with torch.
 
     Attributes:
         engine: Name of the engine.
@@ -48,8 +48,9 @@ TRIALS = TypeAdapter(dict[str, list[Trial]])
 def compare(engines: Sequence[Engine], reference: Engine, batch: int) -> list[Trial]:
     """Trials of engines on made-up pictures, in turn, so that a busy moment meets them all.
 
-    One core is kept busy, as by decoding in all that scores frames. An engine whose threads wait for one another
-    after each operation can be the fastest on idle cores and lose a third of its speed beside a decoder.
+    Each has the threads that a scorer would give torch beside it. One core is kept busy, as by decoding in all that
+    scores frames: an engine whose threads wait for one another after each operation can be the fastest on idle cores
+    and lose a third of its speed beside a decoder.
 
     Args:
         engines: The engines.
@@ -66,10 +67,12 @@ def compare(engines: Sequence[Engine], reference: Engine, batch: int) -> list[Tr
     with _busy_core():
         for turn in range(ROUNDS):
             for number, engine in enumerate(engines):
-                for place, part in enumerate(parts):
-                    began_s = time.perf_counter()
-                    engine.maps(part, 3)
-                    taken_s[turn, number, place] = (time.perf_counter() - began_s) / len(part)
+                with torch_threads(engine):
+                    engine.maps(parts[0], 3)  # meanwhile the threads of the engine before may wait in loops
+                    for place, part in enumerate(parts):
+                        began_s = time.perf_counter()
+                        engine.maps(part, 3)
+                        taken_s[turn, number, place] = (time.perf_counter() - began_s) / len(part)
     medians_s = np.median(taken_s, axis=0).tolist()
     return [
         Trial(engine.name, engine.precision, round(1000 * single_s, 3), round(1000 * batch_s, 3), round(differs, 5))
@@ -95,13 +98,13 @@ def _busy_core() -> Iterator[None]:
         thread.join()
 
 
-def fastest(trials: Sequence[Trial]) -> str:
-    """Name of the fastest engine whose maps agree, by its times alone and in a batch; torch if none agrees.
+def fastest(trials: Sequence[Trial]) -> Trial | None:
+    """The fastest whose maps agree, by its times alone and in a batch; None if none agrees.
 
     int8 is never chosen for its speed: its file beside the scenes is made and used only where it is configured.
     """
     agreeing = [each for each in trials if each.agrees and each.precision != "int8"]
-    return min(agreeing, key=lambda each: each.ms_single + each.ms_batch).engine if agreeing else "torch"
+    return min(agreeing, key=lambda each: each.ms_single + each.ms_batch, default=None)
 
 
 def kept_trials(file: Path, key: str, measure: Callable[[], list[Trial]]) -> list[Trial]:

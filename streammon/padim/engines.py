@@ -7,10 +7,13 @@
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+from streammon.padim.devices import one_cpu_thread
 
 
 class Engine(Protocol):
@@ -38,6 +41,14 @@ class Engine(Protocol):
         Returns:
             (B, C, h, w) float32 maps, channels last in memory, from fine to coarse.
         """
+
+
+def torch_threads(engine: Engine) -> AbstractContextManager[None]:
+    """Restrict torch to one thread where it isn't torch that computes the network.
+
+    Many small operations are left, after each of which two threads on busy cores would wait for each other.
+    """
+    return nullcontext() if engine.name == "torch" else one_cpu_thread()
 
 
 class StagedNetwork(nn.Module):

@@ -11,7 +11,7 @@ normal.
 
 from streammon.scene.comparing import SceneComparison
 from streammon.scene.detector import configured_detector, configured_observer, detector_fingerprint
-from streammon.scene.features import torch_threads, with_maps
+from streammon.scene.features import with_maps
 from streammon.scene.files import load_scene, merge_folders, reviewed_clips, save_scene, save_statistics
 from streammon.scene.fusion import Parts
 from streammon.scene.learned import Scene, motion_tails
@@ -58,7 +58,6 @@ __all__ = [
     "save_scene",
     "save_statistics",
     "save_watched",
-    "torch_threads",
     "watching_scorer",
     "with_maps",
 ]

@@ -2,12 +2,11 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor
 
 from streammon.motion import Observer
-from streammon.padim import Backbone, as_batch, one_cpu_thread
+from streammon.padim import Backbone, as_batch
 from streammon.records import Frame
 
 
@@ -41,11 +40,3 @@ def with_maps(
         while (batch := ahead.result()) is not None:
             ahead = features.submit(following)
             yield batch
-
-
-def torch_threads(backbone: Backbone) -> AbstractContextManager[None]:
-    """Restrict torch to one thread where another engine computes the network.
-
-    Many small operations are left, after each of which two threads on busy cores would wait for each other.
-    """
-    return nullcontext() if backbone.engine.name == "torch" else one_cpu_thread()

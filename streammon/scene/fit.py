@@ -26,10 +26,11 @@ from streammon.padim import (
     quantise_backbone,
     reduced_dimensions,
     thresholds,
+    torch_threads,
 )
 from streammon.records import Frame
 from streammon.scene.detector import configured_observer
-from streammon.scene.features import torch_threads, with_maps
+from streammon.scene.features import with_maps
 from streammon.scene.files import earlier_reduction, go_on, merge_folders, save_scene, save_statistics
 from streammon.scene.learned import Scene
 from streammon.scene.learner import SceneLearner
@@ -280,7 +281,10 @@ def learn_frames(
         Number of frames learned so far, after each batch.
     """
     done = 0
-    with torch_threads(backbone), closing(with_maps(batched(frames, batch), backbone, observer, crop)) as batches:
+    with (
+        torch_threads(backbone.engine),
+        closing(with_maps(batched(frames, batch), backbone, observer, crop)) as batches,
+    ):
         for taken, maps in batches:
             learner.learn(taken, maps)
             done += len(taken)

@@ -516,7 +516,9 @@ def test_weights_of_another_network_are_refused(command: Command, resnet_weights
 def test_a_bank_of_another_backbone_is_refused_with_both_named(
     watching: Callable[..., str], resnet_weights: Path
 ) -> None:
-    assert watching(more=f"model: {{backbone: resnet18, engine: torch, weights: '{resnet_weights}'}}") == (
+    assert watching(
+        more=f"model: {{backbone: resnet18, engine: torch, precision: float32, weights: '{resnet_weights}'}}"
+    ) == (
         "scene 'lobby': its bank was fitted with efficientnet_lite0 (32x32 positions), "
         "the config asks for resnet18 (64x64 positions); fit it again with `streammon fit --scene lobby`"
     )
@@ -526,7 +528,8 @@ def test_running_with_a_bank_of_another_backbone_is_refused(
     command: Command, lobby: Path, resnet_weights: Path
 ) -> None:
     scene = ["--scene", "lobby", "--scenes", lobby.parent]
-    model = ["--backbone", "resnet18", "--engine", "torch", "--weights", resnet_weights]
+    computed = ["--engine", "torch", "--precision", "float32"]
+    model = ["--backbone", "resnet18", "--weights", resnet_weights, *computed]
     complaint = command("run", "clip.mp4", *scene, *model).complaint
     assert complaint.startswith("scene 'lobby': its bank was fitted with efficientnet_lite0 (32x32 positions), the")
 

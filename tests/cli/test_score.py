@@ -237,8 +237,9 @@ def test_a_scene_of_another_backbone_is_refused_with_both_named(command: Command
         shapes = torchvision.models.resnet18(weights=None).state_dict()
     used = {name: shape for name, shape in shapes.items() if not name.startswith(("layer4", "fc"))}
     save_file({name: torch.zeros(shape.shape) for name, shape in used.items()}, tmp_path / "resnet18.safetensors")
-    words = ("--backbone", "resnet18", "--weights", "resnet18.safetensors", "--engine", "torch")
-    assert command("score", "box.mp4", "--scene", "yard", *words).complaint == (
+    network = ("--backbone", "resnet18", "--weights", "resnet18.safetensors")
+    computed = ("--engine", "torch", "--precision", "float32")
+    assert command("score", "box.mp4", "--scene", "yard", *network, *computed).complaint == (
         "scene 'yard': its bank was fitted with efficientnet_lite0 (32x32 positions), the config asks for resnet18 "
         "(64x64 positions); fit it again with `streammon fit --scene yard`"
     )

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +20,13 @@ from streammon.errors import ConfigError
 from streammon.padim import Backbone, load_backbone
 from streammon.padim import backbones as backbones_module
 from streammon.padim.cuda_engine import CudaEngine
-from streammon.padim.devices import pick_precision
+from streammon.padim.devices import allowed_precisions, multiplies_bfloat16
 from streammon.padim.engine_trial import ROUNDS, Trial, fastest, kept_trials
-from streammon.padim.engines import StagedNetwork, TorchEngine
+from streammon.padim.engines import Engine, StagedNetwork, TorchEngine
 from streammon.padim.facts import facts_for
 from streammon.padim.openvino_engine import EXAMPLE, OpenVinoEngine, converted_network, openvino_module
 from streammon.padim.probe import MOST_DIFFERENCE, difference, probe_pictures, probes_agree
 from streammon.padim.reduction import make_reduction
-
-MULTIPLIES_BFLOAT16 = pick_precision("auto", torch.device("cpu")) == "bfloat16"
 
 
 def computed_by(engine: str, precision: str = "float32", **model: object) -> Backbone:
@@ -89,7 +87,7 @@ def test_beyond_its_memory_one_network_serves_every_batch_size(monkeypatch: pyte
     assert difference(together, [torch.cat(each) for each in zip(*singly, strict=True)]) < 1e-5
 
 
-@pytest.mark.skipif(not MULTIPLIES_BFLOAT16, reason="the processor doesn't multiply in bfloat16")
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="the processor doesn't multiply in bfloat16")
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_bfloat16_agrees_with_float32(engine: str, lite0: Backbone) -> None:
     backbone = computed_by(engine, "bfloat16")
@@ -121,7 +119,7 @@ def test_float16_agrees_more_closely_than_bfloat16_could(name: str, tmp_path: Pa
 def test_float16_is_for_cuda_alone() -> None:
     for device in ("cpu", "mps"):
         with pytest.raises(ConfigError) as refused:
-            pick_precision("float16", torch.device(device))
+            allowed_precisions("float16", torch.device(device))
         found = f"it is float16, and the backbone is computed on {device}"
         assert str(refused.value) == f"model.precision: {found}; use auto; float16 is for CUDA"
 
@@ -209,14 +207,30 @@ def test_a_user_without_a_home_has_no_cache_and_every_engine(monkeypatch: pytest
     assert computed_by("auto").engine.name == "torch"
 
 
-def trial(engine: str, ms: float, differs: float = 0.0) -> Trial:
-    return Trial(engine, "float32", ms, ms, differs)
+def trial(engine: str, ms: float, differs: float = 0.0, precision: str = "float32") -> Trial:
+    return Trial(engine, precision, ms, ms, differs)
 
 
 def test_the_fastest_whose_maps_agree_is_chosen() -> None:
-    assert fastest([trial("torch", 5.0), trial("openvino", 2.0)]) == "openvino"
-    assert fastest([trial("torch", 5.0), trial("openvino", 2.0, MOST_DIFFERENCE + 0.01)]) == "torch"
-    assert fastest([trial("torch", 5.0, 1.0), trial("openvino", 2.0, 1.0)]) == "torch"
+    slow, fast, wrong = trial("torch", 5.0), trial("openvino", 2.0), trial("openvino", 1.0, MOST_DIFFERENCE + 0.01)
+    assert fastest([slow, fast, wrong]) is fast
+    assert fastest([slow, wrong]) is slow
+    assert fastest([wrong]) is None
+
+
+@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_auto_takes_the_precision_that_is_faster_on_this_machine(
+    engine: str, faster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(engines: Sequence[Engine], *_: object) -> list[Trial]:
+        assert [(each.name, each.precision) for each in engines] == [(engine, "float32"), (engine, "bfloat16")]
+        return [trial(engine, 1.0 if each.precision == faster else 2.0, precision=each.precision) for each in engines]
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(backbones_module, "compare", compared)
+    assert computed_by(engine, "auto").precision == faster
 
 
 @pytest.mark.slow
@@ -260,9 +274,31 @@ def test_engines_are_timed_beside_a_busy_core(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(TorchEngine, "maps", counted)
     backbones_module.engine_trials(ModelConfig(engine="torch", precision="float32", batch=2))
-    assert beside[-2 * ROUNDS :] == [1] * 2 * ROUNDS
-    assert set(beside[: -2 * ROUNDS]) == {0}
+    assert beside[-3 * ROUNDS :] == [1] * 3 * ROUNDS
+    assert set(beside[: -3 * ROUNDS]) == {0}
     assert "streammon-busy" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_engines_are_timed_with_the_threads_that_a_scorer_gives_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, set[int]] = {"torch": set(), "openvino": set()}
+
+    def noted(maps: Callable[..., list[torch.Tensor]]) -> Callable[..., list[torch.Tensor]]:
+        def call(engine: Engine, pictures: torch.Tensor, stages: int) -> list[torch.Tensor]:
+            if any(thread.name == "streammon-busy" for thread in threading.enumerate()):
+                threads[engine.name].add(torch.get_num_threads())
+            return maps(engine, pictures, stages)
+
+        return call
+
+    for kind in (TorchEngine, OpenVinoEngine):
+        monkeypatch.setattr(kind, "maps", noted(kind.maps))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        backbones_module.engine_trials(ModelConfig(precision="float32", batch=2))
+    finally:
+        torch.set_num_threads(before)
+    assert threads == {"torch": {2}, "openvino": {1}}
 
 
 def test_openvino_is_refused_where_it_would_compute_in_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,12 @@
 import os
 from importlib.util import find_spec
 
-import torch
-
-from streammon.padim.devices import pick_precision
+from streammon.padim.devices import multiplies_bfloat16
 
 PRECISION = os.environ.get("STREAMMON_TEST_PRECISION", "float32")
 """`float32`, or `bfloat16` to run the suite in it; never `auto`, which depends on the processor."""
 
-LIVE_PRECISION = PRECISION if pick_precision("auto", torch.device("cpu")) == "bfloat16" else "float32"
+LIVE_PRECISION = PRECISION if multiplies_bfloat16() else "float32"
 """For tests of live cameras: a processor without bfloat16 emulates it, at less than one frame a second."""
 
 _FAST = "openvino" if find_spec("openvino") and PRECISION == LIVE_PRECISION else "torch"

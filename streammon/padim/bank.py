@@ -66,7 +66,10 @@ class Bank:
     @torch.inference_mode()
     def distances(self, maps: Sequence[Tensor]) -> Tensor:
         """Mahalanobis distances (B, h, w) on the patch grid, from a backbone's three maps (B, C, h, w)."""
-        distances = self.whitening.distances(self.reduction.embed(maps), self.mean)  # (B, P)
+        if self.mean.device.type == "cpu":
+            distances = self.whitening.distances_of(self.reduction.patches(maps), self.mean)  # (B, P)
+        else:
+            distances = self.whitening.distances(self.reduction.embed(maps), self.mean)
         return distances.view(-1, *self.facts.grid)
 
     @torch.inference_mode()

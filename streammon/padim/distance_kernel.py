@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Kernel = Callable[[Floats, Floats, NDArray[np.int16], Floats, Floats, int, int], None]
+Integers = NDArray[np.int64]
+Kernel = Callable[
+    [Floats, Floats, Floats, Integers, Integers, Integers, Floats, NDArray[np.int16], Floats, Floats, int, int], None
+]
 
 LANES = 64
 """Positions side by side: the innermost loops run over them, whose lengths the compiler then knows."""
@@ -18,7 +21,10 @@ LANES = 64
 LINE = 16
 """Values of a cache line."""
 
-SIGNATURE = "void(f4[:,:,::1], f4[:,::1], i2[:,:,::1], f4[:,::1], f4[:,::1], i8, i8)"
+SIGNATURE = (
+    "void(f4[:,::1], f4[:,::1], f4[:,::1], i8[::1], i8[::1], i8[:,::1], "
+    "f4[:,::1], i2[:,:,::1], f4[:,::1], f4[:,::1], i8, i8)"
+)
 SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nsz"}
 """LLVM's fast-math flags: sums may be reordered into vectors, nan and infinity stay what they are."""
 
@@ -35,7 +41,12 @@ def distance_kernel() -> Kernel:
 
 
 def _distances(
-    embeddings: Floats,
+    fine: Floats,
+    middle: Floats,
+    coarse: Floats,
+    sources: Integers,
+    channels: Integers,
+    offsets: Integers,
     mean: Floats,
     steps: NDArray[np.int16],
     scales: Floats,
@@ -49,7 +60,12 @@ def _distances(
     at a time.
 
     Args:
-        embeddings: (B, D, P).
+        fine: (B, N) values of the first map, as in `reduction.Patches`.
+        middle: (B, N) values of the second map.
+        coarse: (B, N) values of the third map.
+        sources: (D,) number of the map that has each channel.
+        channels: (D,) channels within these maps.
+        offsets: (3, P) first channel of each position in each map.
         mean: (P, D).
         steps: (G, T, LANES) lower triangles of W / scale, row by row; the last group may have more than P.
         scales: (P, D) scale of each row of W.
@@ -57,7 +73,7 @@ def _distances(
         first: First group.
         last: Group after the last.
     """
-    frames, dimensions, positions = embeddings.shape
+    frames, dimensions, positions = len(fine), len(channels), offsets.shape[1]
     # begins with a cache line: a vector that crosses one takes two loads
     raw = np.zeros((4 + 4 * dimensions) * LANES + LINE, np.float32)
     skipped = -raw.ctypes.data // 4 % LINE
@@ -79,9 +95,15 @@ def _distances(
             together = 4 if frame + 4 <= frames else 1
             for other in range(together):
                 for row in range(dimensions):
-                    values = embeddings[frame + other, row, begin : begin + lanes]
+                    feature = fine
+                    if sources[row] == 1:
+                        feature = middle
+                    elif sources[row] == 2:
+                        feature = coarse
+                    values = feature[frame + other]
+                    places = offsets[sources[row]]
                     for lane in range(lanes):
-                        centred[other, row, lane] = values[lane] - means[row, lane]
+                        centred[other, row, lane] = values[places[begin + lane] + channels[row]] - means[row, lane]
             squares[:] = 0
             step = 0
             for row in range(dimensions):

@@ -6,9 +6,45 @@ reduced. The grid is that of the first (finest) map; coarser maps are upsampled 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+MAPS = 3
+"""Maps of a backbone, at most."""
+
+Floats = NDArray[np.float32]
+
+
+class Patches(NamedTuple):
+    """Embeddings (B, P, D) that were not made: where each value is in a backbone's maps.
+
+    For a batch, making them takes about as long as the distances (`streammon/bench/README.md`).
+
+    Attributes:
+        maps: Values (B, N) of each of three maps; of frame b, channel d at position p is
+            `maps[sources[d]][b, offsets[sources[d], p] + channels[d]]`.
+        sources: (D,) int64 number of the map.
+        channels: (D,) int64 channel within the map.
+        offsets: (3, P) int64 first channel of each position in each map.
+    """
+
+    maps: tuple[Floats, Floats, Floats]
+    sources: NDArray[np.int64]
+    channels: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, embeddings: Tensor) -> Self:
+        """From embeddings (B, P, D) float32 on the CPU."""
+        _, positions, dimensions = embeddings.shape
+        offsets = np.zeros((MAPS, positions), np.int64)
+        offsets[0] = dimensions * np.arange(positions)
+        maps = _filled_up([embeddings.contiguous().flatten(1).numpy()])
+        return cls(maps, np.zeros(dimensions, np.int64), np.arange(dimensions), offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,30 +83,54 @@ class Reduction:
             maps: (B, C_i, h_i, w_i), from fine to coarse; h_i and w_i divide h_0 and w_0.
 
         Returns:
-            (B, P, D) with P = h_0 w_0, row by row. In memory it is (B, D, P), as the compiled distances read it.
+            (B, P, D) with P = h_0 w_0, row by row.
         """
         batch, _, height, width = maps[0].shape
-        embeddings = maps[0].new_zeros(batch, self.dimensions, height, width)
+        embeddings = maps[0].new_zeros(batch, height, width, self.dimensions)
         first, start = 0, 0  # first channel of this map; where its kept channels go
         for feature in maps:
             channels, last = feature.permute(0, 2, 3, 1), first + feature.shape[1]  # (B, h, w, C)
-            rows = embeddings.view(batch, self.dimensions, feature.shape[2], -1, width)  # (B, D, h_i, h_0 / h_i, w_0)
             if self.projection is not None:
-                rows += _widened(channels @ self.projection[first:last], width)
+                reduced = channels @ self.projection[first:last]  # (B, h, w, D)
+                embeddings += _onto_grid(reduced, height, width)
             else:
                 assert self.indices is not None
                 within = (self.indices >= first) & (self.indices < last)
                 reduced = channels.index_select(3, self.indices[within] - first)
-                rows[:, start : start + reduced.shape[3]] = _widened(reduced, width)
+                embeddings[..., start : start + reduced.shape[3]] = _onto_grid(reduced, height, width)
                 start += reduced.shape[3]
             first = last
-        return embeddings.flatten(2).mT
+        return embeddings.reshape(batch, height * width, self.dimensions)
+
+    def patches(self, maps: Sequence[Tensor]) -> Patches:
+        """The embeddings that `embed` makes, of maps on the CPU; kept channels stay where they are."""
+        if self.indices is None:
+            return Patches.of(self.embed(maps))
+        _, _, height, width = maps[0].shape
+        rows, columns = np.divmod(np.arange(height * width), width)
+        counts = np.array([feature.shape[1] for feature in maps])
+        firsts = np.cumsum(counts) - counts  # first channel of each map
+        kept = self.indices.numpy()
+        sources = np.searchsorted(firsts, kept, side="right") - 1
+        offsets = np.zeros((MAPS, height * width), np.int64)
+        for number, (_, channels, h, w) in enumerate(feature.shape for feature in maps):
+            offsets[number] = channels * (rows // (height // h) * w + columns // (width // w))
+        flat = [feature.permute(0, 2, 3, 1).contiguous().flatten(1).numpy() for feature in maps]
+        return Patches(_filled_up(flat), sources, kept - firsts[sources], offsets)
 
 
-def _widened(feature: Tensor, width: int) -> Tensor:
-    """Repeat each position of (B, h, w, D) along its row, so that it becomes (B, D, h, 1, width)."""
-    columns = feature.permute(0, 3, 1, 2)[..., None]
-    return columns.expand(-1, -1, -1, -1, width // feature.shape[2]).flatten(3)[:, :, :, None]
+def _filled_up(maps: list[Floats]) -> tuple[Floats, Floats, Floats]:
+    """Fill up with maps without values."""
+    first, second, third = maps + [maps[0][:, :0].copy()] * (MAPS - len(maps))
+    return first, second, third
+
+
+def _onto_grid(feature: Tensor, height: int, width: int) -> Tensor:
+    """Repeat each position of (B, h, w, D) so that the grid becomes height x width."""
+    batch, h, w, channels = feature.shape
+    rows, columns = height // h, width // w
+    spread = feature[:, :, None, :, None, :].expand(batch, h, rows, w, columns, channels)
+    return spread.reshape(batch, height, width, channels)
 
 
 def make_reduction(kind: str, channels: int, dimensions: int, seed: int) -> Reduction:

@@ -19,6 +19,7 @@ from torch import Tensor
 from streammon.padim.devices import cpu_threads, one_cpu_thread
 from streammon.padim.distance_kernel import LANES, distance_kernel
 from streammon.padim.gaussian import CHOLESKY_POSITIONS, pack_lower, unpack_lower
+from streammon.padim.reduction import Patches
 
 STEPS = 32767  # of a 16-bit integer: the largest value of a row
 
@@ -87,8 +88,7 @@ class Whitening:
     def distances(self, embeddings: Tensor, mean: Tensor) -> Tensor:
         """Mahalanobis distances (B, P): lengths of W (x - mu).
 
-        On the CPU a compiled loop reads the packed matrices, in `cpu_threads()` threads; other devices unpack
-        them into a batched product.
+        The CPU reads the packed matrices; other devices unpack them into a batched product.
 
         Args:
             embeddings: (B, P, D) float32.
@@ -96,9 +96,14 @@ class Whitening:
         """
         if embeddings.device.type != "cpu":
             return whitened_distance(embeddings, mean, self.matrices())
-        distances = np.empty(embeddings.shape[:2], np.float32)
-        x, mu, steps, scales = (each.contiguous().numpy() for each in (embeddings.mT, mean, self.steps, self.scales))
-        compute: Callable[[int, int], None] = partial(distance_kernel(), x, mu, steps, scales, distances)
+        return self.distances_of(Patches.of(embeddings), mean)
+
+    def distances_of(self, patches: Patches, mean: Tensor) -> Tensor:
+        """The same on the CPU, by a compiled loop in `cpu_threads()` threads, of embeddings that were not made."""
+        distances = np.empty((len(patches.maps[0]), patches.offsets.shape[1]), np.float32)
+        where = (*patches.maps, patches.sources, patches.channels, patches.offsets)
+        mu, steps, scales = (each.contiguous().numpy() for each in (mean, self.steps, self.scales))
+        compute: Callable[[int, int], None] = partial(distance_kernel(), *where, mu, steps, scales, distances)
         threads = cpu_threads()
         if threads == 1:
             compute(0, len(self.steps))

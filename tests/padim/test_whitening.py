@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from streammon.padim.devices import cpu_threads, set_cpu_threads
 from streammon.padim.gaussian import RunningGaussian
+from streammon.padim.reduction import make_reduction
 from streammon.padim.whitening import Whitening, whitened_distance
 
 POSITIONS, DIMENSIONS = 37, 23
@@ -75,6 +76,21 @@ def test_the_compiled_loop_equals_the_product_that_other_devices_take() -> None:
     probe = footage(6, seed=1)
     product = whitened_distance(probe, mean, whitening.matrices())
     torch.testing.assert_close(whitening.distances(probe, mean), product, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["random", "all", "orthogonal"])
+@pytest.mark.parametrize("maps", [1, 2, 3])
+def test_embeddings_that_are_not_made_have_the_same_distances(kind: str, maps: int) -> None:
+    sizes = [(5, 12, 20), (7, 6, 10), (9, 3, 5)][:maps]
+    features = [torch.randn(6, h, w, c).permute(0, 3, 1, 2) for c, h, w in sizes]  # as engines lay them out
+    channels = sum(size[0] for size in sizes)
+    dimensions = channels if kind == "all" else 4
+    reduction = make_reduction(kind, channels, dimensions, seed=1)
+    whitening = Whitening.of(torch.randn(240, dimensions, dimensions).tril() + 3 * torch.eye(dimensions))
+    mean = torch.randn(240, dimensions)
+    for laid_out in (features, [feature.contiguous() for feature in features]):
+        made = whitening.distances(reduction.embed(laid_out), mean)
+        assert torch.equal(whitening.distances_of(reduction.patches(laid_out), mean), made)
 
 
 @pytest.mark.usefixtures("threads_are_set")

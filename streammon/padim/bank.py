@@ -24,7 +24,7 @@ from streammon.padim.scene_files import (
     stored_reduction,
     write_tensors,
 )
-from streammon.padim.whitening import Whitening
+from streammon.padim.whitening import Whitening, whitened_distance
 
 
 class Bank:
@@ -67,9 +67,9 @@ class Bank:
     def distances(self, maps: Sequence[Tensor]) -> Tensor:
         """Mahalanobis distances (B, h, w) on the patch grid, from a backbone's three maps (B, C, h, w)."""
         if self.mean.device.type == "cpu":
-            distances = self.whitening.distances_of(self.reduction.patches(maps), self.mean)  # (B, P)
+            distances = self.whitening.distances(self.reduction.patches(maps), self.mean)  # (B, P)
         else:
-            distances = self.whitening.distances(self.reduction.embed(maps), self.mean)
+            distances = whitened_distance(self.reduction.embed(maps), self.mean, self.whitening.matrices())
         return distances.view(-1, *self.facts.grid)
 
     @torch.inference_mode()

@@ -85,21 +85,15 @@ class Whitening:
         """W as (P, D, D) float32."""
         return unpack_lower(self.triangles(), self.scales.shape[1]) * self.scales[:, :, None]
 
-    def distances(self, embeddings: Tensor, mean: Tensor) -> Tensor:
-        """Mahalanobis distances (B, P): lengths of W (x - mu).
+    def distances(self, patches: Patches, mean: Tensor) -> Tensor:
+        """Mahalanobis distances (B, P) on the CPU: lengths of W (x - mu).
 
-        The CPU reads the packed matrices; other devices unpack them into a batched product.
+        A compiled loop reads the packed matrices and the embeddings' values, in `cpu_threads()` threads.
 
         Args:
-            embeddings: (B, P, D) float32.
+            patches: The embeddings x.
             mean: (P, D) float32.
         """
-        if embeddings.device.type != "cpu":
-            return whitened_distance(embeddings, mean, self.matrices())
-        return self.distances_of(Patches.of(embeddings), mean)
-
-    def distances_of(self, patches: Patches, mean: Tensor) -> Tensor:
-        """The same on the CPU, by a compiled loop in `cpu_threads()` threads, of embeddings that were not made."""
         distances = np.empty((len(patches.maps[0]), patches.offsets.shape[1]), np.float32)
         where = (*patches.maps, patches.sources, patches.channels, patches.offsets)
         mu, steps, scales = (each.contiguous().numpy() for each in (mean, self.steps, self.scales))

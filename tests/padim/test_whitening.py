@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from streammon.padim.devices import cpu_threads, set_cpu_threads
 from streammon.padim.gaussian import RunningGaussian
-from streammon.padim.reduction import make_reduction
+from streammon.padim.reduction import Patches, make_reduction
 from streammon.padim.whitening import Whitening, whitened_distance
 
 POSITIONS, DIMENSIONS = 37, 23
@@ -53,7 +53,7 @@ def test_distances_are_those_of_float64(frames: int) -> None:
     gaussian = fitted(footage(200))
     probe = footage(frames, seed=1)
     whitening = Whitening.of(gaussian.cholesky())
-    distances = whitening.distances(probe, gaussian.mean.float())
+    distances = whitening.distances(Patches.of(probe), gaussian.mean.float())
     torch.testing.assert_close(distances.double(), exact_distances(probe, gaussian), rtol=2e-4, atol=0)
 
 
@@ -61,7 +61,8 @@ def test_scores_keep_their_order_their_tail_and_their_auroc() -> None:
     """Of 4,000 normal patches and as many that are a little off: 16 bits merge no two scores that matter."""
     gaussian = fitted(footage(300))
     probes = torch.cat([footage(110, seed=1), footage(110, seed=2) + 0.1])
-    packed = Whitening.of(gaussian.cholesky()).distances(probes, gaussian.mean.float()).double().flatten().numpy()
+    distances = Whitening.of(gaussian.cholesky()).distances(Patches.of(probes), gaussian.mean.float())
+    packed = distances.double().flatten().numpy()
     exact = exact_distances(probes, gaussian).flatten().numpy()
     labels = np.repeat([0, 1], len(exact) // 2)
     assert spearmanr(packed, exact).statistic >= 0.99999
@@ -75,7 +76,7 @@ def test_the_compiled_loop_equals_the_product_that_other_devices_take() -> None:
     whitening, mean = Whitening.of(gaussian.cholesky()), gaussian.mean.float()
     probe = footage(6, seed=1)
     product = whitened_distance(probe, mean, whitening.matrices())
-    torch.testing.assert_close(whitening.distances(probe, mean), product, rtol=1e-5, atol=0)
+    torch.testing.assert_close(whitening.distances(Patches.of(probe), mean), product, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["random", "all", "orthogonal"])
@@ -89,8 +90,8 @@ def test_embeddings_that_are_not_made_have_the_same_distances(kind: str, maps: i
     whitening = Whitening.of(torch.randn(240, dimensions, dimensions).tril() + 3 * torch.eye(dimensions))
     mean = torch.randn(240, dimensions)
     for laid_out in (features, [feature.contiguous() for feature in features]):
-        made = whitening.distances(reduction.embed(laid_out), mean)
-        assert torch.equal(whitening.distances_of(reduction.patches(laid_out), mean), made)
+        made = whitening.distances(Patches.of(reduction.embed(laid_out)), mean)
+        assert torch.equal(whitening.distances(reduction.patches(laid_out), mean), made)
 
 
 @pytest.mark.usefixtures("threads_are_set")
@@ -100,7 +101,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     found = []
     for threads in (1, 2, 5):
         set_cpu_threads(threads)
-        found.append(whitening.distances(footage(3, seed=1), mean))
+        found.append(whitening.distances(Patches.of(footage(3, seed=1)), mean))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
 
@@ -109,8 +110,8 @@ def test_a_frame_alone_and_in_a_batch_has_the_same_distances() -> None:
     gaussian = fitted(footage(200))
     whitening, mean = Whitening.of(gaussian.cholesky()), gaussian.mean.float()
     batch = footage(7, seed=1)
-    alone = torch.cat([whitening.distances(batch[n : n + 1], mean) for n in range(7)])
-    torch.testing.assert_close(whitening.distances(batch, mean), alone, rtol=1e-6, atol=0)
+    alone = torch.cat([whitening.distances(Patches.of(batch[n : n + 1]), mean) for n in range(7)])
+    torch.testing.assert_close(whitening.distances(Patches.of(batch), mean), alone, rtol=1e-6, atol=0)
 
 
 def test_an_embedding_of_nan_has_a_distance_of_nan() -> None:
@@ -118,7 +119,7 @@ def test_an_embedding_of_nan_has_a_distance_of_nan() -> None:
     gaussian = fitted(footage(200))
     probe = footage(2, seed=1)
     probe[1, 5, 0] = float("nan")
-    distances = Whitening.of(gaussian.cholesky()).distances(probe, gaussian.mean.float())
+    distances = Whitening.of(gaussian.cholesky()).distances(Patches.of(probe), gaussian.mean.float())
     assert distances.isnan().nonzero().tolist() == [[1, 5]]
 
 
@@ -136,7 +137,7 @@ def test_triangles_are_given_back_for_any_number_of_positions(positions: int) ->
     probe = torch.randint(-9, 10, (5, positions, 3)).float()
     exact = (probe[:, :, None, :] * whitening.matrices()).double().sum(3).square().sum(2).sqrt()
     torch.testing.assert_close(
-        whitening.distances(probe, torch.zeros(positions, 3)), exact.float(), rtol=1e-6, atol=0
+        whitening.distances(Patches.of(probe), torch.zeros(positions, 3)), exact.float(), rtol=1e-6, atol=0
     )
 
 
@@ -146,9 +147,9 @@ def test_distances_are_computed_where_no_cache_can_be_written(tmp_path: Path) ->
     code = (
         "import torch; from numba.core import caching; "
         "caching.CompileResultCacheImpl._locator_classes = []; "
-        "from streammon.padim.whitening import Whitening; "
+        "from streammon.padim.whitening import Patches, Whitening; "
         "whitening = Whitening.of(2 * torch.eye(3)[None]); "
-        "print(whitening.distances(torch.tensor([[[6.0, 0.0, 0.0]]]), torch.zeros(1, 3)).tolist())"
+        "print(whitening.distances(Patches.of(torch.tensor([[[6.0, 0.0, 0.0]]])), torch.zeros(1, 3)).tolist())"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert run.stdout == "[[3.0]]\n"

@@ -6,6 +6,7 @@ reduced. The grid is that of the first (finest) map; coarser maps are upsampled 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -41,10 +42,9 @@ class Patches(NamedTuple):
     def of(cls, embeddings: Tensor) -> Self:
         """From embeddings (B, P, D) float32 on the CPU."""
         _, positions, dimensions = embeddings.shape
-        offsets = np.zeros((MAPS, positions), np.int64)
-        offsets[0] = dimensions * np.arange(positions)
         maps = _filled_up([embeddings.contiguous().flatten(1).numpy()])
-        return cls(maps, np.zeros(dimensions, np.int64), np.arange(dimensions), offsets)
+        sources, channels = np.zeros(dimensions, np.int64), np.arange(dimensions)
+        return cls(maps, sources, channels, _offsets(((dimensions, positions, 1),)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,17 +106,24 @@ class Reduction:
         """The embeddings that `embed` makes, of maps on the CPU; kept channels stay where they are."""
         if self.indices is None:
             return Patches.of(self.embed(maps))
-        _, _, height, width = maps[0].shape
-        rows, columns = np.divmod(np.arange(height * width), width)
-        counts = np.array([feature.shape[1] for feature in maps])
+        sizes = tuple(tuple(feature.shape[1:]) for feature in maps)
+        counts = np.array([channels for channels, _, _ in sizes])
         firsts = np.cumsum(counts) - counts  # first channel of each map
         kept = self.indices.numpy()
         sources = np.searchsorted(firsts, kept, side="right") - 1
-        offsets = np.zeros((MAPS, height * width), np.int64)
-        for number, (_, channels, h, w) in enumerate(feature.shape for feature in maps):
-            offsets[number] = channels * (rows // (height // h) * w + columns // (width // w))
         flat = [feature.permute(0, 2, 3, 1).contiguous().flatten(1).numpy() for feature in maps]
-        return Patches(_filled_up(flat), sources, kept - firsts[sources], offsets)
+        return Patches(_filled_up(flat), sources, kept - firsts[sources], _offsets(sizes))
+
+
+@lru_cache
+def _offsets(sizes: tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
+    """First channel (3, P) of each position of the first map's grid in maps of C channels, h rows and w columns."""
+    _, height, width = sizes[0]
+    rows, columns = np.divmod(np.arange(height * width), width)
+    offsets = np.zeros((MAPS, height * width), np.int64)
+    for number, (channels, h, w) in enumerate(sizes):
+        offsets[number] = channels * (rows // (height // h) * w + columns // (width // w))
+    return offsets
 
 
 def _filled_up(maps: list[Floats]) -> tuple[Floats, Floats, Floats]:

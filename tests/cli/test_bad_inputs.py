@@ -516,9 +516,8 @@ def test_weights_of_another_network_are_refused(command: Command, resnet_weights
 def test_a_bank_of_another_backbone_is_refused_with_both_named(
     watching: Callable[..., str], resnet_weights: Path
 ) -> None:
-    assert watching(
-        more=f"model: {{backbone: resnet18, engine: torch, precision: float32, weights: '{resnet_weights}'}}"
-    ) == (
+    model = f"backbone: resnet18, weights: '{resnet_weights}', engine: torch, precision: float32"
+    assert watching(more=f"model: {{{model}}}") == (
         "scene 'lobby': its bank was fitted with efficientnet_lite0 (32x32 positions), "
         "the config asks for resnet18 (64x64 positions); fit it again with `streammon fit --scene lobby`"
     )

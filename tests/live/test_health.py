@@ -220,10 +220,7 @@ def test_cameras_of_one_host_that_are_cut_off_are_told_in_one_message_and_closed
     camera = {"url": server.url("yard"), "scene": "courtyard", "score_fps": FPS}
 
     async def scenario() -> Events:
-        async with watching(configured(dict.fromkeys(names, camera), ignore=["bank", "rate"])) as (
-            _,
-            events,
-        ):
+        async with watching(configured(dict.fromkeys(names, camera), ignore=["bank", "rate"])) as (_, events):
             await events.wait_for(ScoredFrame, lambda _: len({each.camera for each in events.of(ScoredFrame)}) == 4)
             server.kill()
             told = await events.wait_for(HealthAlert, is_open(Condition.OFFLINE))

@@ -116,7 +116,7 @@ def test_rates_fall_evenly_are_told_and_return(configured: Callable[..., Config]
         async with running_until_cancelled(monitor):
             begun = await events.wait_for(Notice, is_overload)
             assert " of the 20 frames a second asked; every camera is scored " in begun.text
-            behind = await events.wait_for(HealthAlert, lambda each: each.condition is Condition.SCORER)  # until then
+            behind = await events.wait_for(HealthAlert, lambda each: each.condition is Condition.SCORER)
             assert behind.reason.startswith("the scorer is behind: ")
             planned = [figures.fps_planned for figures in monitor.figures.values()]
             assert planned == pytest.approx([planned[0]] * 4)

@@ -307,6 +307,7 @@ def test_openvino_is_refused_where_it_would_compute_in_something_else(monkeypatc
     with pytest.raises(ConfigError, match=r"openvino computes in bfloat16 only where the processor does; use auto"):
         computed_by("openvino", "bfloat16")
     assert computed_by("auto", "bfloat16").engine.name == "torch"
+    assert allowed_precisions("auto", torch.device("cpu")) == ("float32",)
 
 
 @pytest.mark.slow

@@ -2,7 +2,15 @@
 
 import pytest
 
+from streammon.config import ModelConfig
+from streammon.padim import load_backbone
 from support.commands import Command, command_here
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines_are_tried() -> None:
+    """A first start tries the engines for seconds and keeps the result; later ones tell mistakes promptly."""
+    load_backbone(ModelConfig())
 
 
 @pytest.fixture
